@@ -1,1 +1,42 @@
-//! ivr-flows
+//! The flows a hospital's callers walk through: a YAML document becomes a
+//! checked [`Flow`], and a [`Flow`] is walked by one [`Session`] for each call.
+//!
+//! Pure: no clock, no socket, no speech. A session is told what happened
+//! ([`Input`]) and asked what to do ([`Step`]); whoever drives it owns the
+//! media, the directory, the ticket store and the queues.
+//!
+//! ```text
+//! YAML ── document ──▶ tree with positions
+//!                        │ build: keys, texts, expressions, targets
+//!                        ▼
+//!                      nodes by index ── reach: every path looked at ──▶ Flow ──▶ Session
+//! ```
+//!
+//! | file | does |
+//! |---|---|
+//! | `document` | YAML to a tree that knows its lines; limits |
+//! | `text` | sentences and their placeholders |
+//! | `expression` | CEL, bounded, type-checked, three-valued for the checker |
+//! | `build` | tree to nodes; everything a single node can get wrong |
+//! | `reach` | what only the whole graph shows: dead nodes, loops, names spoken too early |
+//! | `session` | one caller's walk |
+//! | `trial` | a flow's own tests, on virtual time |
+//! | `prompts` | everything that can be rendered ahead |
+
+mod error;
+mod prompts;
+mod session;
+mod step;
+
+pub use error::CheckError;
+pub use prompts::{Expansions, prompts};
+pub use session::Session;
+pub use step::{
+    CallerFacts, Class, Facts, HangUpCause, Input, Piece, PlayId, Role, Step, TicketAsk,
+};
+
+mod flow;
+pub use flow::{Flow, Pace, Purpose};
+
+mod trial;
+pub use trial::{TestResult, run_tests, unvisited};

@@ -1,0 +1,228 @@
+//! The words a session and its driver exchange.
+
+use std::sync::Arc;
+
+/// Who somebody is, as far as routing is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// A doctor or nurse.
+    Clinician,
+    /// Other hospital staff.
+    Staff,
+    /// A patient, parent or proxy.
+    Patient,
+    /// A place: a theatre, a ward, an intensive-care unit. Identifies no person.
+    Place,
+    /// Withheld, shared or not on file. Normal, never an error.
+    Unknown,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 5] = [
+        Role::Clinician,
+        Role::Staff,
+        Role::Patient,
+        Role::Place,
+        Role::Unknown,
+    ];
+
+    /// The word used in flows and in expressions (`caller.role`).
+    pub const fn word(self) -> &'static str {
+        match self {
+            Role::Clinician => "clinician",
+            Role::Staff => "staff",
+            Role::Patient => "patient",
+            Role::Place => "place",
+            Role::Unknown => "unknown",
+        }
+    }
+
+    /// The role of that word.
+    pub fn from_word(word: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.word() == word)
+    }
+
+    /// Whether a name may be spoken before verification. A patient's never.
+    pub const fn may_be_named(self) -> bool {
+        matches!(self, Role::Clinician | Role::Staff | Role::Place)
+    }
+}
+
+/// How urgently a caller waits in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// A clinician, or a place where clinicians work.
+    Clinician,
+    /// Hospital staff.
+    Staff,
+    /// A patient, and whoever said nothing.
+    Patient,
+}
+
+impl Class {
+    /// The class a role waits in when the flow names none.
+    pub const fn of(role: Role) -> Class {
+        match role {
+            Role::Clinician | Role::Place => Class::Clinician,
+            Role::Staff => Class::Staff,
+            Role::Patient | Role::Unknown => Class::Patient,
+        }
+    }
+}
+
+/// What is known of a call before the flow starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The number dialled, as configured (digits, perhaps with a leading `+`).
+    pub dnis: Arc<str>,
+    /// Whether the calling number was withheld.
+    pub ani_withheld: bool,
+    /// The hospital's short key, for expressions (`hospital == "st-marys"`).
+    pub hospital: Arc<str>,
+    /// The hospital's name as it is spoken.
+    pub hospital_name: Arc<str>,
+}
+
+/// What the directory says of the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerFacts {
+    /// Who they are by their number.
+    pub role: Role,
+    /// Whether the number matched one profile or place.
+    pub known: bool,
+    /// How they are addressed ("Dr Okafor"). The session speaks it only to
+    /// roles that [may be named](Role::may_be_named), whatever is given here.
+    pub spoken_name: Option<Arc<str>>,
+}
+
+/// One prompt being played. Counts up within a session, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlayId(pub u32);
+
+/// A part of a prompt. Parts are played one after the other without a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// One or more whole sentences (or, before ticket digits, the beginning of
+    /// one), placeholders filled in. Exactly the strings that
+    /// [`prompts`](crate::prompts) lists for rendering ahead.
+    Text(Arc<str>),
+    /// A ticket number, digits only, spoken in pairs.
+    TicketPairs(Arc<str>),
+}
+
+/// What happened. Anything late or unexpected is ignored, never an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A prompt was played to its end (not when it was stopped).
+    PlayEnded {
+        /// Which.
+        play: PlayId,
+    },
+    /// A prompt could not be rendered in time and was not heard.
+    ClipUnavailable {
+        /// Which.
+        play: PlayId,
+    },
+    /// The caller pressed a key: `0`–`9`, `*`, `#`, `A`–`D`.
+    Digit(char),
+    /// The directory's answer to [`Step::Identify`].
+    Identified(CallerFacts),
+    /// The directory has no answer. As good as an unknown caller.
+    IdentifyFailed,
+    /// The answer to [`Step::OpenTicket`]: the number, digits only, already
+    /// durable. Also taken when it comes late.
+    Ticket(Arc<str>),
+    /// No ticket could be made durable.
+    TicketFailed,
+    /// Where the caller stands in the queue.
+    QueuePosition {
+        /// 1: next to be served.
+        position: u32,
+        /// Whether anybody at all is signed in to serve this queue.
+        signed_in: bool,
+    },
+    /// The queue doesn't take the caller (full, unknown, closed).
+    QueueRefused,
+    /// Somebody answered and is being connected. The session stops what it is
+    /// playing and rests until [`Input::ConversationEnded`].
+    QueueAnswered,
+    /// The analyst hung up, the caller still being there.
+    ConversationEnded,
+    /// The analyst's side broke down in mid-conversation: the caller hears so
+    /// and waits in the same queue again.
+    ConversationBroken,
+    /// The caller hung up: nothing more will be asked for.
+    CallerHungUp,
+}
+
+/// What a ticket node wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketAsk {
+    /// A new ticket for this contact.
+    Open,
+}
+
+/// Why the flow ends the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HangUpCause {
+    /// The flow came to a hang-up node, after its goodbye.
+    Finished,
+    /// The conversation is over.
+    ConversationOver,
+    /// The session could not go on (a bug, caught). Nobody has been told.
+    Broken,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Play this to the caller, in place of whatever plays.
+    Play {
+        /// Its id, named again when it has ended.
+        play: PlayId,
+        /// What to play.
+        prompt: Vec<Piece>,
+        /// Whether a key will stop it (the session says so by [`Step::StopPlay`]).
+        barge_in: bool,
+    },
+    /// Stop this prompt; no [`Input::PlayEnded`] is expected for it.
+    StopPlay {
+        /// Which.
+        play: PlayId,
+    },
+    /// Look up the caller. Answer within 500 ms, else the caller is unknown.
+    Identify,
+    /// Make a ticket. The flow waits for it as long as its node says.
+    OpenTicket {
+        /// What for.
+        ask: TicketAsk,
+        /// Who the caller is, as far as known by now (stated, else identified).
+        role: Role,
+    },
+    /// The caller said who they are, by a key.
+    SetRole(Role),
+    /// Put the caller in a queue.
+    EnterQueue {
+        /// The queue's name.
+        queue: Arc<str>,
+        /// How urgently.
+        class: Class,
+        /// Whether music plays between announcements.
+        music: bool,
+    },
+    /// Take the caller out of the queue entered last.
+    LeaveQueue,
+    /// Say this in the queue: music pauses and resumes after it.
+    Announce {
+        /// Its id, named again when it has ended.
+        play: PlayId,
+        /// What to say.
+        prompt: Vec<Piece>,
+    },
+    /// End the call.
+    HangUp {
+        /// Why.
+        cause: HangUpCause,
+    },
+}
