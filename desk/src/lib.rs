@@ -1,1 +1,29 @@
-//! desk
+//! The desk: the durable facts about contacts, tickets and people.
+//!
+//! Pure and deterministic: time is an argument, randomness doesn't occur, the
+//! store is spoken to by messages. [`Desk`] decides (a command and the state
+//! give events), applies (an event changes the state) and asks the store to
+//! write; nothing is told to a caller before the store has answered.
+//!
+//! | file | what |
+//! |---|---|
+//! | `message.rs` | what the calls and the store are told, and answer |
+//! | `event.rs` | what is written to the log, and its JSON |
+//! | `ticket.rs` | ticket numbers: sparse, keyed, with check digits |
+//! | `directory.rs` | who calls from which number |
+//! | `contact.rs` | a contact's state as a fold over its events, and what a command makes of it |
+//! | `desk.rs` | the machine: repetitions, deadlines, commits, overload |
+
+mod contact;
+mod desk;
+mod directory;
+mod event;
+mod message;
+mod ticket;
+
+pub use contact::*;
+pub use desk::*;
+pub use directory::*;
+pub use event::*;
+pub use message::*;
+pub use ticket::*;

@@ -1,0 +1,239 @@
+//! One contact's state, as a fold over its events, and what a journey command
+//! makes of it.
+//!
+//! [`Facts::apply`] is the only place where an event changes a contact: the
+//! desk, the store's projection and the tests all use it, so that they can't
+//! disagree. [`Facts::decide`] turns what the calls report into events, and
+//! keeps the rule that each visit to a queue ends in exactly one of answered,
+//! abandoned, flow-out and system-failure, also when a report is missing.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::event::{Event, Found};
+use crate::message::{AgentId, ContactId, EndCause, Journey, QueueId, Role, Stamped, TicketId};
+use crate::ticket::TicketNumber;
+
+/// What the log says about a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Facts {
+    /// When it came in, Unix milliseconds; `None` if that event was lost in a gap.
+    pub started_at: Option<i64>,
+    /// What the calling number told; `None` before it was looked up.
+    pub found: Option<Found>,
+    /// What the caller is: said, or known from the number of a person on the staff.
+    pub role: Option<Role>,
+    /// Where it is.
+    pub position: Position,
+    /// The ticket opened for it.
+    pub ticket: Option<(TicketId, TicketNumber)>,
+    /// How its visits to queues ended.
+    pub visits: Visits,
+}
+
+/// Where a contact is: always in exactly one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "in", rename_all = "snake_case")]
+pub enum Position {
+    /// With the flow.
+    #[default]
+    Flow,
+    /// Waiting.
+    Queue {
+        /// Where.
+        queue: QueueId,
+        /// Since when, Unix milliseconds.
+        since: i64,
+    },
+    /// An agent's phone rings for it.
+    Offer {
+        /// Whose.
+        agent: AgentId,
+        /// The visit that goes on meanwhile; `None` when it was called without a queue.
+        visit: Option<(QueueId, i64)>,
+    },
+    /// Talks with an agent.
+    Conversation {
+        /// With whom.
+        agent: AgentId,
+        /// Since when, Unix milliseconds.
+        since: i64,
+    },
+    /// Over.
+    Ended {
+        /// How.
+        cause: EndCause,
+        /// When, Unix milliseconds.
+        at: i64,
+    },
+}
+
+/// How many of a contact's visits to queues ended how. The open one, if any,
+/// is in none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Visits {
+    /// Began.
+    pub queued: u32,
+    /// An agent took it.
+    pub answered: u32,
+    /// The caller hung up.
+    pub abandoned: u32,
+    /// The flow took it out.
+    pub flow_out: u32,
+    /// We failed.
+    pub system_failure: u32,
+}
+
+impl Visits {
+    /// How many ended.
+    pub fn ended(&self) -> u32 {
+        self.answered + self.abandoned + self.flow_out + self.system_failure
+    }
+}
+
+impl Position {
+    /// The open visit to a queue: which, and since when.
+    pub fn visit(&self) -> Option<(QueueId, i64)> {
+        match *self {
+            Self::Queue { queue, since } => Some((queue, since)),
+            Self::Offer { visit, .. } => visit,
+            Self::Flow | Self::Conversation { .. } | Self::Ended { .. } => None,
+        }
+    }
+
+    /// Is the journey over?
+    pub fn is_ended(&self) -> bool {
+        matches!(self, Self::Ended { .. })
+    }
+}
+
+/// The events one command gives: seldom more than two.
+pub type Events = SmallVec<[Event; 2]>;
+
+impl Facts {
+    /// Changes the state by an event of this contact. Any event is possible
+    /// in any state, since a gap may have swallowed those between.
+    pub fn apply(&mut self, stamped: &Stamped) {
+        let at = stamped.at;
+        match stamped.event {
+            Event::ContactStarted { .. } => {
+                self.started_at.get_or_insert(at);
+            }
+            Event::ContactIdentified { found, .. } => {
+                self.found = Some(found);
+                if let Found::Person { role, .. } = found {
+                    self.role.get_or_insert(role);
+                }
+            }
+            Event::ContactRoleSet { role, .. } => self.role = Some(role),
+            Event::ContactQueued { queue, .. } => {
+                self.visits.queued += 1;
+                self.position = Position::Queue { queue, since: at };
+            }
+            Event::ContactOffered { agent, .. } => {
+                self.position = Position::Offer {
+                    agent,
+                    visit: self.position.visit(),
+                };
+            }
+            Event::ContactConnected { agent, .. } => {
+                if self.position.visit().is_some() {
+                    self.visits.answered += 1;
+                }
+                self.position = Position::Conversation { agent, since: at };
+            }
+            Event::ContactAbandoned { .. } => {
+                if self.position.visit().is_some() {
+                    self.visits.abandoned += 1;
+                }
+                self.position = Position::Flow;
+            }
+            Event::ContactFlowOut { .. } => {
+                if self.position.visit().is_some() {
+                    self.visits.flow_out += 1;
+                }
+                self.position = Position::Flow;
+            }
+            Event::ContactEnded { cause, .. } => {
+                if self.position.visit().is_some() {
+                    self.visits.system_failure += 1;
+                }
+                self.position = Position::Ended { cause, at };
+            }
+            // The offer's phone no longer rings: the contact waits on, with
+            // its arrival time.
+            Event::OfferDeclined { agent, .. }
+            | Event::OfferTimedOut { agent, .. }
+            | Event::OfferRescinded { agent, .. } => {
+                if let Position::Offer {
+                    agent: ringing,
+                    visit,
+                } = self.position
+                    && ringing == agent
+                {
+                    self.position = match visit {
+                        Some((queue, since)) => Position::Queue { queue, since },
+                        None => Position::Flow,
+                    };
+                }
+            }
+            Event::TicketOpened { ticket, number, .. } => {
+                self.ticket.get_or_insert((ticket, number));
+            }
+            Event::OfferCreated { .. }
+            | Event::OfferAccepted { .. }
+            | Event::AgentStateChanged { .. }
+            | Event::JournalGap { .. } => {}
+        }
+    }
+
+    /// What a report of the calls means for the log. Nothing, when it tells
+    /// what is known already or what can't be (a late or doubled message);
+    /// more than one event when a report in between was lost.
+    pub fn decide(&self, contact: ContactId, journey: Journey) -> Events {
+        let mut events = Events::new();
+        if self.position.is_ended() {
+            return events;
+        }
+        let visit = self.position.visit();
+        match journey {
+            Journey::Queued { queue } => match visit {
+                Some((same, _)) if same == queue => {}
+                other => {
+                    // Overflow from one queue to another.
+                    if other.is_some() {
+                        events.push(Event::ContactFlowOut { contact });
+                    }
+                    events.push(Event::ContactQueued { contact, queue });
+                }
+            },
+            Journey::Offered { agent } => match self.position {
+                Position::Offer { agent: ringing, .. } if ringing == agent => {}
+                _ => events.push(Event::ContactOffered { contact, agent }),
+            },
+            Journey::Connected { agent } => match self.position {
+                Position::Conversation { agent: talking, .. } if talking == agent => {}
+                _ => events.push(Event::ContactConnected { contact, agent }),
+            },
+            Journey::Abandoned if visit.is_some() => {
+                events.push(Event::ContactAbandoned { contact });
+            }
+            Journey::FlowOut if visit.is_some() => events.push(Event::ContactFlowOut { contact }),
+            Journey::Abandoned | Journey::FlowOut => {}
+            Journey::Ended { cause } => {
+                match (visit, cause) {
+                    (Some(_), EndCause::CallerHungUp) => {
+                        events.push(Event::ContactAbandoned { contact });
+                    }
+                    (Some(_), EndCause::FlowEnded) => {
+                        events.push(Event::ContactFlowOut { contact });
+                    }
+                    // Whoever was waiting when the journey ended otherwise was failed by us.
+                    (Some(_), EndCause::AgentHungUp | EndCause::SystemFailure) | (None, _) => {}
+                }
+                events.push(Event::ContactEnded { contact, cause });
+            }
+        }
+        events
+    }
+}

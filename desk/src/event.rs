@@ -1,0 +1,409 @@
+//! What happened: the events of the log, and their stable JSON.
+//!
+//! An event holds ids, enums, times and numbers; names, phone numbers and free
+//! text live in erasable rows ([`crate::Personal`]) that events refer to.
+//!
+//! The JSON of an event is an object whose `type` is the name used in all
+//! documents (`contact.queued`). Names and fields never change their meaning;
+//! when one must, [`Event::VERSION`] goes up and [`Event::decode`] reads what
+//! was written under every version before.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::{AgentId, ContactId, EndCause, OfferId, PersonId, QueueId, Role, TicketId};
+use crate::ticket::TicketNumber;
+
+/// Something that happened, as the log keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// A call came in. The first of a contact's events.
+    #[serde(rename = "contact.started")]
+    ContactStarted {
+        /// Whose journey.
+        contact: ContactId,
+    },
+    /// The calling number was looked up (level 0, never proof).
+    #[serde(rename = "contact.identified")]
+    ContactIdentified {
+        /// Whose journey.
+        contact: ContactId,
+        /// What was found.
+        #[serde(flatten)]
+        found: Found,
+    },
+    /// The caller said what they are, or an analyst put it right.
+    #[serde(rename = "contact.role_set")]
+    ContactRoleSet {
+        /// Whose journey.
+        contact: ContactId,
+        /// What they are.
+        role: Role,
+    },
+    /// Entered a queue: a visit begins, which ends in exactly one of answered
+    /// (`contact.connected`), `contact.abandoned`, `contact.flow_out`, or
+    /// system-failure (`contact.ended` with that cause).
+    #[serde(rename = "contact.queued")]
+    ContactQueued {
+        /// Whose journey.
+        contact: ContactId,
+        /// Which queue.
+        queue: QueueId,
+    },
+    /// An agent's phone rings for it.
+    #[serde(rename = "contact.offered")]
+    ContactOffered {
+        /// Whose journey.
+        contact: ContactId,
+        /// Whose phone.
+        agent: AgentId,
+    },
+    /// Talks with an agent.
+    #[serde(rename = "contact.connected")]
+    ContactConnected {
+        /// Whose journey.
+        contact: ContactId,
+        /// With whom.
+        agent: AgentId,
+    },
+    /// Left the queue by hanging up.
+    #[serde(rename = "contact.abandoned")]
+    ContactAbandoned {
+        /// Whose journey.
+        contact: ContactId,
+    },
+    /// Left the queue by the flow (overflow, exit key, nobody signed in).
+    #[serde(rename = "contact.flow_out")]
+    ContactFlowOut {
+        /// Whose journey.
+        contact: ContactId,
+    },
+    /// The journey is over. The last of a contact's events.
+    #[serde(rename = "contact.ended")]
+    ContactEnded {
+        /// Whose journey.
+        contact: ContactId,
+        /// How.
+        cause: EndCause,
+    },
+    /// An agent was reserved for a contact.
+    #[serde(rename = "offer.created")]
+    OfferCreated {
+        /// Which offer.
+        offer: OfferId,
+        /// For whom.
+        contact: ContactId,
+        /// To whom.
+        agent: AgentId,
+    },
+    /// The agent took the call.
+    #[serde(rename = "offer.accepted")]
+    OfferAccepted {
+        /// Which offer.
+        offer: OfferId,
+        /// For whom.
+        contact: ContactId,
+        /// To whom.
+        agent: AgentId,
+    },
+    /// Busy, declined by key, or the phone unreachable.
+    #[serde(rename = "offer.declined")]
+    OfferDeclined {
+        /// Which offer.
+        offer: OfferId,
+        /// For whom.
+        contact: ContactId,
+        /// To whom.
+        agent: AgentId,
+    },
+    /// Ring-no-answer.
+    #[serde(rename = "offer.timed_out")]
+    OfferTimedOut {
+        /// Which offer.
+        offer: OfferId,
+        /// For whom.
+        contact: ContactId,
+        /// To whom.
+        agent: AgentId,
+    },
+    /// The contact went away first.
+    #[serde(rename = "offer.rescinded")]
+    OfferRescinded {
+        /// Which offer.
+        offer: OfferId,
+        /// For whom.
+        contact: ContactId,
+        /// To whom.
+        agent: AgentId,
+    },
+    /// An agent does something else now.
+    #[serde(rename = "agent.state_changed")]
+    AgentStateChanged {
+        /// Who.
+        agent: AgentId,
+        /// What.
+        state: AgentState,
+    },
+    /// A ticket exists.
+    #[serde(rename = "ticket.opened")]
+    TicketOpened {
+        /// Which.
+        ticket: TicketId,
+        /// What the caller is told.
+        number: TicketNumber,
+        /// For which contact.
+        contact: ContactId,
+    },
+    /// Events are missing here: the store couldn't take them in time. Figures
+    /// over this span are incomplete and say so.
+    #[serde(rename = "journal.gap")]
+    JournalGap {
+        /// How many events.
+        count: u64,
+        /// The time of the earliest, Unix milliseconds.
+        from: i64,
+        /// The time of the latest, Unix milliseconds.
+        to: i64,
+    },
+}
+
+/// What a calling number told: ids only. The names are in the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "found", rename_all = "snake_case")]
+pub enum Found {
+    /// Nothing: withheld, unknown, or shared by several people.
+    Unknown,
+    /// A clinician or member of staff.
+    Person {
+        /// Who.
+        person: PersonId,
+        /// What they are.
+        role: Role,
+    },
+    /// A location line.
+    Place {
+        /// Which.
+        person: PersonId,
+    },
+    /// A patient's number: a possible match.
+    PossiblePatient {
+        /// Who it might be.
+        person: PersonId,
+    },
+}
+
+/// What an agent is doing. The one owner of this fact is the distributor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// No live registration.
+    SignedOut,
+    /// Waiting for an offer.
+    Available,
+    /// Being rung.
+    Offered,
+    /// In a conversation.
+    Talking,
+    /// After-call work.
+    WrapUp,
+    /// Taken out of the distribution for a while after ring-no-answer.
+    Resting,
+}
+
+/// An event of the log that can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Written by a newer Careline.
+    #[error("event version {0} is newer than this program")]
+    Newer(u16),
+    /// Not one of our events.
+    #[error("not an event: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Event {
+    /// The version under which events are written today.
+    pub const VERSION: u16 = 1;
+
+    /// The contact it belongs to, if it belongs to one.
+    pub fn contact(&self) -> Option<ContactId> {
+        match *self {
+            Self::ContactStarted { contact }
+            | Self::ContactIdentified { contact, .. }
+            | Self::ContactRoleSet { contact, .. }
+            | Self::ContactQueued { contact, .. }
+            | Self::ContactOffered { contact, .. }
+            | Self::ContactConnected { contact, .. }
+            | Self::ContactAbandoned { contact }
+            | Self::ContactFlowOut { contact }
+            | Self::ContactEnded { contact, .. }
+            | Self::OfferCreated { contact, .. }
+            | Self::OfferAccepted { contact, .. }
+            | Self::OfferDeclined { contact, .. }
+            | Self::OfferTimedOut { contact, .. }
+            | Self::OfferRescinded { contact, .. }
+            | Self::TicketOpened { contact, .. } => Some(contact),
+            Self::AgentStateChanged { .. } | Self::JournalGap { .. } => None,
+        }
+    }
+
+    /// Appends the event's JSON to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        // Writing plain enums and numbers into memory can't fail; if a future
+        // variant could, the log must rather hold nothing than half an object.
+        let start = out.len();
+        if serde_json::to_writer(&mut *out, self).is_err() {
+            out.truncate(start);
+        }
+    }
+
+    /// Reads an event that was written under `version`.
+    pub fn decode(version: u16, json: &[u8]) -> Result<Self, DecodeError> {
+        if version > Self::VERSION {
+            return Err(DecodeError::Newer(version));
+        }
+        Ok(serde_json::from_slice(json)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(event: Event, json: &str) {
+        let mut out = Vec::new();
+        event.encode(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), json);
+        assert_eq!(
+            Event::decode(Event::VERSION, json.as_bytes()).unwrap(),
+            event
+        );
+    }
+
+    /// The stored form is a promise to every log ever written: a failure here
+    /// means a new version, not a new expectation.
+    #[test]
+    fn stored_form() {
+        let contact = ContactId(7);
+        let (offer, agent) = (OfferId(3), AgentId(2));
+        check(
+            Event::ContactStarted { contact },
+            r#"{"type":"contact.started","contact":7}"#,
+        );
+        check(
+            Event::ContactIdentified {
+                contact,
+                found: Found::Unknown,
+            },
+            r#"{"type":"contact.identified","contact":7,"found":"unknown"}"#,
+        );
+        check(
+            Event::ContactIdentified {
+                contact,
+                found: Found::Person {
+                    person: PersonId(4),
+                    role: Role::Clinician,
+                },
+            },
+            r#"{"type":"contact.identified","contact":7,"found":"person","person":4,"role":"clinician"}"#,
+        );
+        check(
+            Event::ContactIdentified {
+                contact,
+                found: Found::PossiblePatient {
+                    person: PersonId(4),
+                },
+            },
+            r#"{"type":"contact.identified","contact":7,"found":"possible_patient","person":4}"#,
+        );
+        check(
+            Event::ContactRoleSet {
+                contact,
+                role: Role::Patient,
+            },
+            r#"{"type":"contact.role_set","contact":7,"role":"patient"}"#,
+        );
+        check(
+            Event::ContactQueued {
+                contact,
+                queue: QueueId(5),
+            },
+            r#"{"type":"contact.queued","contact":7,"queue":5}"#,
+        );
+        check(
+            Event::ContactOffered { contact, agent },
+            r#"{"type":"contact.offered","contact":7,"agent":2}"#,
+        );
+        check(
+            Event::ContactConnected { contact, agent },
+            r#"{"type":"contact.connected","contact":7,"agent":2}"#,
+        );
+        check(
+            Event::ContactAbandoned { contact },
+            r#"{"type":"contact.abandoned","contact":7}"#,
+        );
+        check(
+            Event::ContactFlowOut { contact },
+            r#"{"type":"contact.flow_out","contact":7}"#,
+        );
+        check(
+            Event::ContactEnded {
+                contact,
+                cause: EndCause::SystemFailure,
+            },
+            r#"{"type":"contact.ended","contact":7,"cause":"system_failure"}"#,
+        );
+        check(
+            Event::OfferTimedOut {
+                offer,
+                contact,
+                agent,
+            },
+            r#"{"type":"offer.timed_out","offer":3,"contact":7,"agent":2}"#,
+        );
+        check(
+            Event::AgentStateChanged {
+                agent,
+                state: AgentState::WrapUp,
+            },
+            r#"{"type":"agent.state_changed","agent":2,"state":"wrap_up"}"#,
+        );
+        check(
+            Event::TicketOpened {
+                ticket: TicketId(1),
+                number: TicketNumber::mint(&[1; 32], TicketId(1)).unwrap(),
+                contact,
+            },
+            r#"{"type":"ticket.opened","ticket":1,"number":"2963236026","contact":7}"#,
+        );
+        check(
+            Event::JournalGap {
+                count: 12,
+                from: 100,
+                to: 250,
+            },
+            r#"{"type":"journal.gap","count":12,"from":100,"to":250}"#,
+        );
+    }
+
+    #[test]
+    fn foreign_text_is_an_error() {
+        for json in [
+            "",
+            "{}",
+            "[]",
+            r#"{"type":"contact.vanished","contact":7}"#,
+            r#"{"type":"contact.queued","contact":7}"#,
+            r#"{"type":"ticket.opened","ticket":1,"number":"0000000000","contact":7}"#,
+        ] {
+            assert!(matches!(
+                Event::decode(1, json.as_bytes()),
+                Err(DecodeError::Json(_))
+            ));
+        }
+        assert!(matches!(
+            Event::decode(2, b"{}"),
+            Err(DecodeError::Newer(2))
+        ));
+    }
+}

@@ -1,0 +1,245 @@
+//! The messages between the calls (`switch`) and the desk, and between the
+//! desk and the store.
+//!
+//! Messages may be late, doubled or lost. A command carries its own id and is
+//! repeated by its sender until it is answered; the desk answers a repetition
+//! with what it answered the first time.
+//!
+//! A sender counts its command ids up, and sends a contact's next
+//! [`What::Journey`] only when the one before is answered (which happens at
+//! once): the log tells a journey in the order in which it is reported. A
+//! report that comes after a younger one of its contact is answered, counted,
+//! and not written, since it would tell a journey that never was.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::ticket::TicketNumber;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(pub $inner);
+    };
+}
+
+id!(/// A hospital.
+    TenantId(u32));
+id!(/// A person's journey; outlives every call leg of it. Unique across tenants and restarts.
+    ContactId(u64));
+id!(/// Somebody in a hospital's directory, or a place (a location line). Unique within the tenant.
+    PersonId(u32));
+id!(/// An analyst.
+    AgentId(u32));
+id!(/// A queue.
+    QueueId(u32));
+id!(/// A reservation of one agent for one contact, minted by the distributor, never reused.
+    OfferId(u64));
+id!(/// A ticket, counted per tenant from 1. Never spoken: see [`TicketNumber`].
+    TicketId(u64));
+id!(/// A command of the calls: counted up by its sender, unique across restarts (the sender puts its start into the upper half).
+    CommandId(u64));
+id!(/// One write to the store.
+    CommitId(u64));
+
+/// A calling or called number as the trunk gave it, digits with an optional
+/// leading `+`. Personal data: no `Debug` text of it ever shows the digits.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PhoneNumber(pub String);
+
+impl std::fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PhoneNumber(…)")
+    }
+}
+
+/// What somebody is to the hospital.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Doctors, nurses, pharmacists: people who treat patients.
+    Clinician,
+    /// Everybody else who works there.
+    Staff,
+    /// A patient, parent or proxy.
+    Patient,
+}
+
+/// Who is calling, as far as a calling number can tell (level 0: a routing hint, never proof).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Caller {
+    /// The number is withheld, unknown or belongs to several people. Normal, never an error.
+    Unknown,
+    /// A clinician or member of staff: greeted by name.
+    Person {
+        /// Who.
+        person: PersonId,
+        /// What they are.
+        role: Role,
+        /// How they are greeted, e.g. "Doctor Okafor".
+        spoken_name: String,
+        /// How they are shown to an analyst, marked unproven.
+        display_name: String,
+    },
+    /// A location line (theatre, ICU, ED): identifies a place, not a person. No key is ever needed.
+    Place {
+        /// Which.
+        place: PersonId,
+        /// How it is spoken and shown, e.g. "Theatre 2".
+        name: String,
+    },
+    /// A patient's number: a possible match, never named before verification.
+    PossiblePatient {
+        /// Who it might be.
+        person: PersonId,
+    },
+}
+
+/// From the calls to the desk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// For telling repetitions apart and matching answers.
+    pub id: CommandId,
+    /// The hospital.
+    pub tenant: TenantId,
+    /// The journey it is about.
+    pub contact: ContactId,
+    /// Wall clock, Unix milliseconds.
+    pub at: i64,
+    /// What.
+    pub what: What,
+}
+
+/// What a command asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum What {
+    /// A call came in. Answered with [`Reply::Started`] (at once, not after the commit).
+    Start {
+        /// The number dialled.
+        dnis: PhoneNumber,
+        /// The number calling; `None` when withheld.
+        ani: Option<PhoneNumber>,
+    },
+    /// Who is calling? Answered with [`Reply::Caller`].
+    Identify {
+        /// The number calling.
+        ani: Option<PhoneNumber>,
+    },
+    /// The caller said what they are, or an analyst put it right.
+    SetRole(Role),
+    /// Open a ticket for this contact. Answered with [`Reply::Ticket`] once it
+    /// is durable, or with [`Reply::Failed`]. One ticket per contact: a second
+    /// command is answered with the first one's number.
+    OpenTicket,
+    /// Something happened on the way. Not answered with more than [`Reply::Noted`].
+    Journey(Journey),
+}
+
+/// What happens to a contact on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Journey {
+    /// Entered a queue.
+    Queued {
+        /// Which.
+        queue: QueueId,
+    },
+    /// An agent's phone rings for it.
+    Offered {
+        /// Whose.
+        agent: AgentId,
+    },
+    /// Talks with an agent.
+    Connected {
+        /// With whom.
+        agent: AgentId,
+    },
+    /// Left the queue without an answer.
+    Abandoned,
+    /// Left the queue by the flow (overflow, exit key, nobody signed in).
+    FlowOut,
+    /// The journey is over. The last of a contact's events.
+    Ended {
+        /// How.
+        cause: EndCause,
+    },
+}
+
+/// How a contact ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndCause {
+    /// The caller hung up.
+    CallerHungUp,
+    /// The agent hung up.
+    AgentHungUp,
+    /// The flow came to its end.
+    FlowEnded,
+    /// Our failure: a crash, a lost connection to the media, a bug in one call.
+    SystemFailure,
+}
+
+/// From the desk to the calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// To which command.
+    pub id: CommandId,
+    /// About whom.
+    pub contact: ContactId,
+    /// What.
+    pub reply: Reply,
+}
+
+/// The desk's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The journey is known.
+    Started,
+    /// Who is calling.
+    Caller(Caller),
+    /// The ticket is on disk and may be spoken.
+    Ticket {
+        /// What the caller is told.
+        number: TicketNumber,
+    },
+    /// It could not be made durable: the call goes on without it.
+    Failed,
+    /// Known.
+    Noted,
+}
+
+/// From the desk to the store: write these, atomically, in this order.
+///
+/// The sequence number of each event is given inside the writing transaction
+/// under the tenant's counter row; the desk doesn't know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Echoed in the answer.
+    pub id: CommitId,
+    /// Whose log.
+    pub tenant: TenantId,
+    /// What happened.
+    pub events: Vec<Stamped>,
+    /// Personal data the events refer to, kept in erasable rows.
+    pub personal: Vec<Personal>,
+}
+
+/// An event with its wall-clock time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Unix milliseconds.
+    pub at: i64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Personal data of a contact, in a row of its own that can be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Personal {
+    /// Whose.
+    pub contact: ContactId,
+    /// The number dialled.
+    pub dnis: PhoneNumber,
+    /// The number calling.
+    pub ani: Option<PhoneNumber>,
+}
