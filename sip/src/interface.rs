@@ -1,0 +1,263 @@
+//! Where we listen and what we call ourselves towards whom.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+/// How a message travels. Only UDP is driven by a shell today; the machines
+/// already know which transports are reliable (RFC 3261 section 17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A stream.
+    Tcp,
+    /// A stream inside TLS.
+    Tls,
+}
+
+impl Transport {
+    /// The token used in a Via header's `SIP/2.0/…`.
+    #[must_use]
+    pub fn via_token(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+
+    /// True when the transport itself repeats what was lost.
+    #[must_use]
+    pub fn is_reliable(self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+
+    /// The port a URI or sent-by without one means.
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
+    }
+}
+
+/// The other end of a hop: address and transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Peer {
+    /// Where datagrams for this peer go, or came from.
+    pub addr: SocketAddr,
+    /// How they travel.
+    pub transport: Transport,
+}
+
+impl Peer {
+    /// A peer reached by UDP.
+    #[must_use]
+    pub fn udp(addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            transport: Transport::Udp,
+        }
+    }
+}
+
+/// An IP network, `10.0.0.0/8` or `fd00::/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Net {
+    addr: IpAddr,
+    prefix: u8,
+}
+
+/// The text was not `address/prefix`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetError;
+
+impl fmt::Display for NetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected an IP network such as 10.0.0.0/8")
+    }
+}
+
+impl std::error::Error for NetError {}
+
+impl Net {
+    /// A network; `None` when the prefix is longer than the address.
+    #[must_use]
+    pub fn new(addr: IpAddr, prefix: u8) -> Option<Self> {
+        let bits = if addr.is_ipv4() { 32 } else { 128 };
+        (prefix <= bits).then_some(Self { addr, prefix })
+    }
+
+    /// True when `ip` lies inside. An IPv4 address mapped into IPv6 counts as
+    /// the IPv4 address it is.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        match (self.addr.to_canonical(), ip.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let shift = 32 - u32::from(self.prefix.min(32));
+                (u64::from(u32::from(net)) >> shift) == (u64::from(u32::from(ip)) >> shift)
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                self.prefix == 0 || {
+                    let shift = 128 - u32::from(self.prefix);
+                    (u128::from(net) >> shift) == (u128::from(ip) >> shift)
+                }
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Net {
+    type Err = NetError;
+
+    fn from_str(text: &str) -> Result<Self, NetError> {
+        let (addr, prefix) = match text.split_once('/') {
+            Some((addr, prefix)) => (
+                addr.parse::<IpAddr>().map_err(|_| NetError)?,
+                Some(prefix.parse::<u8>().map_err(|_| NetError)?),
+            ),
+            None => (text.parse::<IpAddr>().map_err(|_| NetError)?, None),
+        };
+        let whole = if addr.is_ipv4() { 32 } else { 128 };
+        Self::new(addr, prefix.unwrap_or(whole)).ok_or(NetError)
+    }
+}
+
+/// What we call ourselves towards peers outside the local networks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advertise {
+    /// The address written into SDP, and into Via and Contact unless `host` is
+    /// given.
+    pub ip: IpAddr,
+    /// A name to write into Via and Contact in place of the address.
+    pub host: Option<String>,
+    /// The port written into Via and Contact.
+    pub port: u16,
+}
+
+/// One SIP listening address with its outside face. Decides what stands in
+/// Via, Contact and SDP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Where the socket is bound.
+    pub bind: SocketAddr,
+    /// What peers outside `local_nets` are told.
+    pub advertise: Advertise,
+    /// Networks whose hosts reach `bind` directly.
+    pub local_nets: Vec<Net>,
+}
+
+impl Interface {
+    /// An interface that tells everybody its bound address.
+    #[must_use]
+    pub fn local(bind: SocketAddr) -> Self {
+        Self {
+            bind,
+            advertise: Advertise {
+                ip: bind.ip(),
+                host: None,
+                port: bind.port(),
+            },
+            local_nets: Vec::new(),
+        }
+    }
+
+    /// The address of ours that `peer` can reach: the bound one inside the
+    /// local networks, the advertised one elsewhere. A wildcard bind address
+    /// can't be told to anybody, so then it is always the advertised one.
+    #[must_use]
+    pub fn address_towards(&self, peer: IpAddr) -> IpAddr {
+        if self.is_local(peer) {
+            self.bind.ip()
+        } else {
+            self.advertise.ip
+        }
+    }
+
+    /// The port that goes with [`Self::address_towards`].
+    #[must_use]
+    pub fn port_towards(&self, peer: IpAddr) -> u16 {
+        if self.is_local(peer) {
+            self.bind.port()
+        } else {
+            self.advertise.port
+        }
+    }
+
+    /// Writes `host:port` as `peer` should see it in Via and Contact.
+    pub(crate) fn write_host_port(&self, peer: IpAddr, out: &mut Vec<u8>) {
+        use std::io::Write;
+        // Writing to a Vec can't fail.
+        let _ = match &self.advertise.host {
+            Some(host) if !self.is_local(peer) => {
+                write!(out, "{host}:{}", self.advertise.port)
+            }
+            _ => {
+                let addr = SocketAddr::new(self.address_towards(peer), self.port_towards(peer));
+                write!(out, "{addr}")
+            }
+        };
+    }
+
+    fn is_local(&self, peer: IpAddr) -> bool {
+        !self.bind.ip().is_unspecified() && self.local_nets.iter().any(|net| net.contains(peer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn nets_contain_what_they_should() {
+        let check = |net: &str, addr: &str, inside: bool| {
+            let net: Net = net.parse().unwrap();
+            assert_eq!(net.contains(ip(addr)), inside, "{addr}");
+        };
+        check("10.0.0.0/8", "10.9.8.7", true);
+        check("10.0.0.0/8", "11.0.0.1", false);
+        check("10.0.0.0/8", "::ffff:10.1.1.1", true);
+        check("0.0.0.0/0", "8.8.8.8", true);
+        check("192.0.2.1", "192.0.2.1", true);
+        check("192.0.2.1", "192.0.2.2", false);
+        check("fd00::/8", "fd12::1", true);
+        check("fd00::/8", "2001:db8::1", false);
+        check("::/0", "2001:db8::1", true);
+        check("10.0.0.0/8", "fd12::1", false);
+        for bad in ["", "10.0.0.0/33", "x/8", "10.0.0.0/", "::/129"] {
+            assert_eq!(bad.parse::<Net>(), Err(NetError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_peer_decides_which_face_it_sees() {
+        let interface = Interface {
+            bind: "10.0.0.5:5060".parse().unwrap(),
+            advertise: Advertise {
+                ip: ip("203.0.113.5"),
+                host: Some("sip.example.net".into()),
+                port: 5080,
+            },
+            local_nets: vec!["10.0.0.0/8".parse().unwrap()],
+        };
+        let seen = |peer: &str| {
+            let mut out = Vec::new();
+            interface.write_host_port(ip(peer), &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(seen("10.1.1.1"), "10.0.0.5:5060");
+        assert_eq!(seen("198.51.100.7"), "sip.example.net:5080");
+        assert_eq!(
+            interface.address_towards(ip("198.51.100.7")),
+            ip("203.0.113.5")
+        );
+        assert_eq!(interface.address_towards(ip("10.1.1.1")), ip("10.0.0.5"));
+    }
+}
