@@ -1,3 +1,4 @@
 //! server
 
 pub mod rtp;
+pub mod store;

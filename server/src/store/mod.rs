@@ -1,0 +1,195 @@
+//! The store: what is durable.
+//!
+//! One writer thread owns the database. What is queued for it is written in
+//! groups, each in one transaction: the events, with their sequence numbers
+//! given under the tenant's counter row, and the projections that follow from
+//! them. A write is answered once, after the transaction is on disk or is
+//! certainly not.
+//!
+//! | file | what |
+//! |---|---|
+//! | `open.rs` | the database: settings, migrations, what a crash left open |
+//! | `writer.rs` | the thread and its groups |
+//! | `rows.rs` | events and projections as rows |
+//! | `reader.rs` | questions, on a connection of their own |
+//! | `verify.rs` | is the database what its log says? |
+//!
+//! The calls and the console see the traits [`Journal`] and [`History`]; a
+//! second database would be a second implementation of the two.
+
+mod open;
+mod reader;
+//ROWS
+//T
+//TT
+//V
+//W
+
+use std::collections::BTreeMap;
+
+use desk::{
+    Commit, CommitId, ContactId, Facts, Personal, Stamped, TenantId, TicketId, TicketNumber,
+};
+
+pub use open::{Settings, Store};
+pub use reader::Reader;
+//PV
+
+/// Takes writes.
+pub trait Journal: Send + Sync {
+    /// Queues a write; never blocks. The answer comes as a [`Done`], once.
+    ///
+    /// # Errors
+    ///
+    /// The write was not queued and there will be no [`Done`]: the desk is to
+    /// be told that the commit failed.
+    fn submit(&self, commit: Commit) -> Result<(), Refused>;
+}
+
+/// Answers questions. Each call sees one consistent state of the database.
+pub trait History {
+    /// The ticket with this number at this tenant.
+    fn ticket(
+        &self,
+        tenant: TenantId,
+        number: TicketNumber,
+    ) -> Result<Option<TicketRow>, StoreError>;
+
+    /// A contact's state.
+    fn contact(
+        &self,
+        tenant: TenantId,
+        contact: ContactId,
+    ) -> Result<Option<ContactRow>, StoreError>;
+
+    /// A contact's events, in order.
+    fn journey(&self, tenant: TenantId, contact: ContactId) -> Result<Vec<Logged>, StoreError>;
+
+    /// A contact's personal data, unless erased.
+    fn personal(
+        &self,
+        tenant: TenantId,
+        contact: ContactId,
+    ) -> Result<Option<Personal>, StoreError>;
+
+    /// Up to `limit` events after `seq` (0: from the first), in order.
+    fn events_after(
+        &self,
+        tenant: TenantId,
+        seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Logged>, StoreError>;
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It is on disk.
+    Committed(CommitId),
+    /// It isn't, and never will be.
+    Failed(CommitId),
+}
+
+/// Why a write wasn't even queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Too many writes wait.
+    #[error("the store's queue is full")]
+    QueueFull,
+    /// The writer has ended.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// What goes wrong with a database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database says so.
+    #[error("database: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The file belongs to a newer Careline.
+    #[error("the database has version {found}, this program knows {known}")]
+    Newer {
+        /// The file's.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// A row can't be read.
+    #[error("{0} can't be read")]
+    Unreadable(&'static str),
+    /// An event can't be read.
+    #[error("event {seq}: {source}")]
+    Event {
+        /// Which.
+        seq: u64,
+        /// Why.
+        source: desk::DecodeError,
+    },
+    /// The writer thread can't be started.
+    #[error("writer thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What was found, and put right, when the store was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// How often this database has been opened, this time included. Makes ids
+    /// unique across restarts.
+    pub start: u32,
+    /// Per tenant that has ever written: where to go on.
+    pub tenants: BTreeMap<TenantId, RecoveredTenant>,
+    /// Contacts that a crash left open, now ended as system-failure.
+    pub left_open: Vec<(TenantId, ContactId)>,
+}
+
+/// Where a tenant's counters stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecoveredTenant {
+    /// The first ticket id never used.
+    pub next_ticket: TicketId,
+    /// The last sequence number of its log.
+    pub last_seq: u64,
+}
+
+impl Recovered {
+    /// The first ticket id a tenant never used.
+    pub fn next_ticket(&self, tenant: TenantId) -> TicketId {
+        self.tenants
+            .get(&tenant)
+            .map_or(TicketId(1), |t| t.next_ticket)
+    }
+}
+
+/// An event of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Logged {
+    /// Its place in the tenant's log: 1, 2, 3, …
+    pub seq: u64,
+    /// What happened, and when.
+    pub stamped: Stamped,
+}
+
+/// A ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TicketRow {
+    /// Its id.
+    pub ticket: TicketId,
+    /// What the caller was told.
+    pub number: TicketNumber,
+    /// For which contact it was opened.
+    pub contact: ContactId,
+    /// When, Unix milliseconds.
+    pub opened_at: i64,
+}
+
+/// A contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContactRow {
+    /// What its events say.
+    pub facts: Facts,
+    /// The sequence number of its first event.
+    pub first_seq: u64,
+    /// Of its latest.
+    pub last_seq: u64,
+}
