@@ -1,1 +1,26 @@
-//! switch
+//! The calls.
+//!
+//! A [`Switch`] holds every [contact](contact) of one shard: it answers the
+//! INVITE, lets the flow speak and listen, puts the caller in a queue, rings
+//! an agent, joins the two and cleans up after them. It is a back-to-back user
+//! agent: each side of a call is a SIP leg of its own.
+//!
+//! Pure: what happens goes in through [`Switch::handle`], what is to be done
+//! comes out of [`Switch::poll`], time is an argument. Audio is played by media
+//! threads, SIP bytes are sent by a socket, tickets are made durable by a
+//! store: this crate only says so, and copes when they are late or fail.
+
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod admission;
+mod contact;
+mod input;
+mod phones;
+mod setup;
+mod switch;
+
+pub use admission::{Admission, Limits, Permit, Refused};
+pub use contact::View;
+pub use input::{Counters, Input, MediaKey, Note, NoteWhat, Now, Output, RenderId};
+pub use setup::{Account, Line, Queue, Setup, SipSettings, Sounds, Tenant};
+pub use switch::Switch;

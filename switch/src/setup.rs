@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acd::{AgentId, Class, QueueId};
-use desk::{PhoneNumber, Role, TenantId};
+use acd::{AgentId, QueueId};
+use desk::{PhoneNumber, TenantId};
 use ivr_flows::Flow;
+use media::clip::Clip;
 
 use crate::admission::Limits;
 
@@ -19,10 +20,10 @@ pub struct Setup {
     pub shard: u8,
     /// Where SIP is bound and what peers are told.
     pub interface: sip::Interface,
-    /// Our address as peers reach our media: see [`sip::Interface::address_towards`].
+    /// The digest realm.
     pub realm: String,
-    /// Source of every tag, branch, nonce, SSRC and jittered timer.
-    pub seed: u64,
+    /// Source of every tag, branch, Call-ID and nonce. They can't be guessed as long as it can't.
+    pub seed: [u8; 32],
     /// When this process started, Unix milliseconds: makes ids unique across restarts.
     pub epoch_ms: i64,
     /// Hospitals by id.
@@ -35,6 +36,8 @@ pub struct Setup {
     pub queues: HashMap<(TenantId, Arc<str>), Queue>,
     /// Peers whose calls come without a password because of their address (trunks).
     pub trusted: Vec<sip::Net>,
+    /// Sounds that aren't prompts.
+    pub sounds: Sounds,
     /// How much may come in.
     pub limits: Limits,
     /// SIP timers and limits.
@@ -71,8 +74,20 @@ impl Default for SipSettings {
 /// A hospital.
 #[derive(Debug, Clone)]
 pub struct Tenant {
+    /// Short, for expressions in flows: `st-anne`.
+    pub key: Arc<str>,
     /// As it is spoken.
     pub name: Arc<str>,
+}
+
+/// Sounds that aren't prompts. Generated, see [`media::music`].
+#[derive(Debug, Clone)]
+pub struct Sounds {
+    /// What callers hear while they wait.
+    pub music: Arc<Clip>,
+    /// Played where a prompt could not be had in time, so that the caller
+    /// never hears nothing at all.
+    pub chime: Arc<Clip>,
 }
 
 /// A number of ours that can be dialled.
@@ -97,7 +112,7 @@ pub struct Queue {
 #[derive(Clone)]
 pub struct Account {
     /// Digest secrets; never shown.
-    pub ha1: sip::digest::Ha1,
+    pub ha1s: sip::digest::Ha1s,
     /// The analyst whose phone it is, if it is one.
     pub agent: Option<AgentId>,
     /// The calling number that calls from this phone carry.
@@ -116,14 +131,5 @@ impl Setup {
     /// Does this address belong to a trunk?
     pub fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(address))
-    }
-}
-
-/// How urgent somebody is who is known as this.
-pub fn class_of(role: Option<Role>, clinical_line: bool) -> Class {
-    match (role, clinical_line) {
-        (_, true) | (Some(Role::Clinician), _) => Class::Clinician,
-        (Some(Role::Patient), _) => Class::Patient,
-        (Some(Role::Staff) | None, _) => Class::Staff,
     }
 }

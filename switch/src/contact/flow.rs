@@ -1,0 +1,304 @@
+//! What the flow wants, carried out; what the caller does, told to the flow.
+
+use std::time::Duration;
+
+use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, What};
+use ivr_flows::{CallerFacts, HangUpCause, Input as FlowInput, Piece, Role, Step};
+use media::clip::Clip;
+use media::engine::{Command as MediaCommand, Event as MediaEvent};
+
+use super::{Contact, Cx, RENDER_MAX, Side, Sound, Stage};
+use crate::input::{Output, RenderId};
+
+/// Steps a session may take at one moment. The checker refuses loops without a
+/// way out, so this is never reached; it is here so that a bug costs one call.
+const STEPS_MAX: usize = 256;
+
+impl Contact {
+    /// Carries out what the session wants, until it wants nothing more.
+    pub(super) fn carry_out(&mut self, cx: &mut Cx<'_>) {
+        for _ in 0..STEPS_MAX {
+            if matches!(self.stage, Stage::Ended { .. }) {
+                return;
+            }
+            let Some(step) = self.session.poll() else {
+                return;
+            };
+            self.step(step, cx);
+        }
+        self.hang_up(cx, desk::EndCause::SystemFailure, Some("SIP;cause=500"));
+    }
+
+    fn step(&mut self, step: Step, cx: &mut Cx<'_>) {
+        match step {
+            Step::Play {
+                play,
+                prompt,
+                barge_in,
+            } => self.render(play, prompt, barge_in, cx),
+            Step::Announce { play, prompt } => self.render(play, prompt, true, cx),
+            Step::StopPlay { play } => self.stop_play(play, cx),
+            Step::Identify => {
+                let ani = self.ani.clone();
+                self.tell_desk(cx, What::Identify { ani });
+            }
+            Step::OpenTicket { .. } => self.tell_desk(cx, What::OpenTicket),
+            Step::SetRole(role) => {
+                if let Some(role) = desk_role(role) {
+                    self.tell_desk(cx, What::SetRole(role));
+                }
+            }
+            Step::EnterQueue {
+                queue,
+                class,
+                music,
+            } => {
+                if !self.enter_queue(&queue, class, music, cx) {
+                    self.session.handle(cx.now.mono, FlowInput::QueueRefused);
+                }
+            }
+            Step::LeaveQueue => self.leave_queue(Journey::FlowOut, cx),
+            Step::HangUp { cause } => {
+                let cause = match cause {
+                    HangUpCause::Finished => desk::EndCause::FlowEnded,
+                    HangUpCause::ConversationOver => desk::EndCause::AgentHungUp,
+                    HangUpCause::Broken => desk::EndCause::SystemFailure,
+                };
+                self.hang_up(cx, cause, None);
+            }
+        }
+    }
+
+    fn render(
+        &mut self,
+        play: ivr_flows::PlayId,
+        pieces: Vec<Piece>,
+        barge_in: bool,
+        cx: &mut Cx<'_>,
+    ) {
+        self.forget_render(cx);
+        cx.index.next_render += 1;
+        let id = RenderId(cx.index.next_render);
+        cx.index.renders.insert(id, self.id);
+        let music = self.sound == Sound::Music;
+        self.sound = Sound::Rendering {
+            id,
+            play,
+            barge_in,
+            since: cx.now.mono,
+            music,
+        };
+        cx.out.push_back(Output::Render {
+            id,
+            tenant: self.tenant,
+            pieces,
+        });
+    }
+
+    /// A prompt is ready.
+    pub(crate) fn rendered(
+        &mut self,
+        rendered: RenderId,
+        clips: Vec<std::sync::Arc<Clip>>,
+        cx: &mut Cx<'_>,
+    ) {
+        let Sound::Rendering {
+            id, play, barge_in, ..
+        } = self.sound
+        else {
+            return;
+        };
+        if id != rendered {
+            return;
+        }
+        let Some(leg) = self.audio.leg() else { return };
+        let media = cx.play_id();
+        cx.media(MediaCommand::Play {
+            leg,
+            play: media,
+            clips,
+            barge_in,
+        });
+        self.sound = Sound::Prompt { play, media };
+    }
+
+    /// A prompt can't be had: the flow goes on without it, and a chime tells
+    /// the caller that the line is alive.
+    pub(crate) fn render_failed(&mut self, failed: RenderId, cx: &mut Cx<'_>) {
+        let Sound::Rendering {
+            id, play, music, ..
+        } = self.sound
+        else {
+            return;
+        };
+        if id != failed {
+            return;
+        }
+        cx.counters.prompts_missed += 1;
+        let chime = std::sync::Arc::clone(&cx.setup.sounds.chime);
+        self.sound = if music { Sound::Music } else { Sound::Nothing };
+        if matches!(self.stage, Stage::Queue(_) | Stage::Offer(..)) {
+            self.rest_sound(cx);
+        } else if let Some(leg) = self.audio.leg() {
+            let media = cx.play_id();
+            cx.media(MediaCommand::Play {
+                leg,
+                play: media,
+                clips: vec![chime],
+                barge_in: true,
+            });
+        }
+        self.session
+            .handle(cx.now.mono, FlowInput::ClipUnavailable { play });
+        self.carry_out(cx);
+    }
+
+    pub(super) fn render_timeout(&mut self, cx: &mut Cx<'_>) {
+        if let Sound::Rendering { id, since, .. } = self.sound
+            && cx.now.mono >= since + RENDER_MAX
+        {
+            cx.index.renders.remove(&id);
+            self.render_failed(id, cx);
+        }
+    }
+
+    /// A prompt under way is wanted no more.
+    pub(super) fn forget_render(&mut self, cx: &mut Cx<'_>) {
+        if let Sound::Rendering { id, music, .. } = self.sound {
+            cx.index.renders.remove(&id);
+            self.sound = if music { Sound::Music } else { Sound::Nothing };
+        }
+    }
+
+    fn stop_play(&mut self, stopped: ivr_flows::PlayId, cx: &mut Cx<'_>) {
+        match self.sound {
+            Sound::Rendering { play, .. } if play == stopped => self.forget_render(cx),
+            Sound::Prompt { play, .. } if play == stopped => self.rest_sound(cx),
+            _ => {}
+        }
+    }
+
+    /// What the caller hears when nothing is being said: music while waiting,
+    /// the agent while talking, nothing while a key is awaited.
+    pub(super) fn rest_sound(&mut self, cx: &mut Cx<'_>) {
+        let Some(leg) = self.audio.leg() else { return };
+        let music = match &self.stage {
+            Stage::Queue(stay) | Stage::Offer(stay, _) => stay.music.then_some(stay.since),
+            Stage::Conversation(_) => return,
+            _ => None,
+        };
+        match music {
+            Some(since) => {
+                let waited = cx.now.mono.saturating_sub(since);
+                cx.media(MediaCommand::Loop {
+                    leg,
+                    clip: std::sync::Arc::clone(&cx.setup.sounds.music),
+                    offset_ms: millis(waited),
+                });
+                self.sound = Sound::Music;
+            }
+            None => {
+                cx.media(MediaCommand::Stop { leg });
+                self.sound = Sound::Nothing;
+            }
+        }
+    }
+
+    /// Something happened on one of this contact's media legs.
+    pub(crate) fn media_event(&mut self, side: Side, event: &MediaEvent, cx: &mut Cx<'_>) {
+        match (side, event) {
+            (Side::Caller, MediaEvent::Digit { digit, .. }) => {
+                if !matches!(
+                    self.stage,
+                    Stage::Opening { .. } | Stage::Answered { .. } | Stage::Ended { .. }
+                ) {
+                    self.session
+                        .handle(cx.now.mono, FlowInput::Digit(digit.char()));
+                    self.carry_out(cx);
+                }
+            }
+            (Side::Caller, MediaEvent::PlayEnded { play, .. }) => {
+                if let Sound::Prompt { play: said, media } = self.sound
+                    && media == *play
+                {
+                    self.rest_sound(cx);
+                    self.session
+                        .handle(cx.now.mono, FlowInput::PlayEnded { play: said });
+                    self.carry_out(cx);
+                }
+            }
+            (Side::Caller, MediaEvent::RtpLost { .. }) => {
+                self.hang_up(
+                    cx,
+                    desk::EndCause::SystemFailure,
+                    Some("SIP;cause=408;text=\"RTP timeout\""),
+                );
+            }
+            (Side::Agent, MediaEvent::RtpLost { .. }) => self.agent_lost(cx),
+            _ => {}
+        }
+    }
+
+    /// The desk answers.
+    pub(crate) fn desk_answer(&mut self, answer: Answer, cx: &mut Cx<'_>) {
+        let Some(what) = self.outbox.answered(answer.id, cx) else {
+            return;
+        };
+        if matches!(self.stage, Stage::Ended { .. }) {
+            return;
+        }
+        let input = match (what, answer.reply) {
+            (What::Identify { .. }, Reply::Caller(caller)) => {
+                let facts = facts_of(&caller);
+                self.caller = caller;
+                FlowInput::Identified(facts)
+            }
+            (What::Identify { .. }, _) => FlowInput::IdentifyFailed,
+            (What::OpenTicket, Reply::Ticket { number }) => {
+                FlowInput::Ticket(number.to_string().into())
+            }
+            (What::OpenTicket, _) => FlowInput::TicketFailed,
+            _ => return,
+        };
+        self.session.handle(cx.now.mono, input);
+        self.carry_out(cx);
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn desk_role(role: Role) -> Option<DeskRole> {
+    match role {
+        Role::Clinician => Some(DeskRole::Clinician),
+        Role::Staff => Some(DeskRole::Staff),
+        Role::Patient => Some(DeskRole::Patient),
+        Role::Place | Role::Unknown => None,
+    }
+}
+
+/// What the flow may know of the caller. A patient is never named.
+fn facts_of(caller: &Caller) -> CallerFacts {
+    let (role, known, spoken_name) = match caller {
+        Caller::Unknown => (Role::Unknown, false, None),
+        Caller::Person {
+            role, spoken_name, ..
+        } => (
+            match role {
+                DeskRole::Clinician => Role::Clinician,
+                DeskRole::Staff => Role::Staff,
+                DeskRole::Patient => Role::Patient,
+            },
+            true,
+            Some(spoken_name.as_str().into()),
+        ),
+        Caller::Place { name, .. } => (Role::Place, true, Some(name.as_str().into())),
+        Caller::PossiblePatient { .. } => (Role::Patient, true, None),
+    };
+    CallerFacts {
+        role,
+        known,
+        spoken_name,
+    }
+}

@@ -1,0 +1,514 @@
+//! One contact: a person's journey through the desk, and the call legs it has.
+//!
+//! | stage | the caller hears | ends by |
+//! |---|---|---|
+//! | [`Stage::Opening`] | nothing yet: not answered | a media leg, or 503 |
+//! | [`Stage::Answered`] | about to begin | the ACK, or a second |
+//! | [`Stage::Flow`] | prompts | the flow |
+//! | [`Stage::Queue`] | music and announcements | an offer, the flow, hang-up |
+//! | [`Stage::Offer`] | the same: an agent's phone rings | an answer, or back to the queue |
+//! | [`Stage::Conversation`] | the agent (music while held) | hang-up by either |
+//! | [`Stage::Ended`] | nothing: hung up | messages still owed are acknowledged |
+//!
+//! A contact is in exactly one of them. Each operation is a file: [`arrive`],
+//! [`flow`], [`wait`], [`talk`], [`end`].
+
+mod arrive;
+mod end;
+mod flow;
+mod outbox;
+mod talk;
+mod wait;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
+use desk::{Caller, ContactId, EndCause, Journey, PhoneNumber, TenantId, What};
+use ivr_flows::Session;
+use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
+use media::sdp::{LocalMedia, Negotiated};
+
+use crate::admission::Permit;
+use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, RenderId};
+use crate::phones::Phones;
+use crate::setup::Setup;
+
+pub(crate) use arrive::Arrival;
+pub(crate) use talk::LegEnd;
+use outbox::Outbox;
+
+/// After how long without an ACK the flow begins all the same: the ACK may be
+/// lost and repeated late, and the caller is listening already.
+const BEGIN_WITHOUT_ACK: Duration = Duration::from_secs(1);
+/// How long a media leg may take to be opened.
+const MEDIA_OPEN_MAX: Duration = Duration::from_secs(2);
+/// How long a prompt may take to be rendered, by the renderer's own deadline
+/// and then some: this is the guard against a renderer that never answers.
+const RENDER_MAX: Duration = Duration::from_secs(3);
+/// How often a wait is announced to the distributor: its lease is ten seconds.
+const WAIT_EVERY: Duration = Duration::from_secs(2);
+/// How often a conversation is: its lease is thirty seconds.
+const TALKING_EVERY: Duration = Duration::from_secs(5);
+/// How often an acceptance is repeated until it is confirmed or refused.
+const ACCEPT_EVERY: Duration = Duration::from_millis(250);
+/// After which time without either the agent is let go.
+const ACCEPT_MAX: Duration = Duration::from_secs(5);
+/// How long a phone may take to show any sign of life.
+const PROVISIONAL_MAX: Duration = Duration::from_secs(3);
+/// How often an unacknowledged end is repeated.
+const OWED_EVERY: Duration = Duration::from_millis(500);
+/// How long an ended contact may be kept for what it still owes.
+const LINGER_MAX: Duration = Duration::from_secs(30);
+
+/// Which side of a contact a leg is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Side {
+    Caller,
+    Agent,
+}
+
+/// Whose is which leg, wish, prompt and offer.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    pub(crate) legs: HashMap<sip::LegId, (ContactId, Side)>,
+    pub(crate) media: HashMap<MediaLegId, (ContactId, Side)>,
+    pub(crate) wishes: HashMap<MediaKey, (ContactId, Side)>,
+    pub(crate) renders: HashMap<RenderId, ContactId>,
+    pub(crate) offers: HashMap<OfferId, ContactId>,
+    next_wish: u64,
+    next_render: u64,
+    next_play: u64,
+}
+
+/// What a contact may touch while it works: everything of the switch except
+/// the other contacts.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Now,
+    pub(crate) setup: &'a Setup,
+    pub(crate) sip: &'a mut sip::Endpoint,
+    pub(crate) phones: &'a Phones,
+    pub(crate) index: &'a mut Index,
+    pub(crate) out: &'a mut VecDeque<Output>,
+    pub(crate) counters: &'a mut Counters,
+    /// The last command id given out.
+    pub(crate) command: &'a mut u64,
+    /// Permits of contacts that have ended, for the switch to release.
+    pub(crate) released: &'a mut Vec<Permit>,
+}
+
+impl Cx<'_> {
+    fn acd(&mut self, message: ToAcd) {
+        self.out.push_back(Output::ToAcd(message));
+    }
+
+    fn media(&mut self, command: MediaCommand) {
+        self.out.push_back(Output::Media(command));
+    }
+
+    fn play_id(&mut self) -> PlayId {
+        self.index.next_play += 1;
+        PlayId(self.index.next_play)
+    }
+}
+
+/// One side's audio.
+#[derive(Debug)]
+enum Audio {
+    /// None asked for.
+    None,
+    /// Asked for.
+    Opening(MediaKey),
+    /// Open; negotiated or not yet.
+    Open {
+        leg: MediaLegId,
+        local: LocalMedia,
+        negotiated: Option<Negotiated>,
+        /// Our offer, while its answer is awaited.
+        offered: Option<Vec<u8>>,
+    },
+}
+
+impl Audio {
+    fn leg(&self) -> Option<MediaLegId> {
+        match self {
+            Self::Open { leg, .. } => Some(*leg),
+            _ => None,
+        }
+    }
+
+    fn held(&self) -> bool {
+        matches!(self, Self::Open { negotiated: Some(n), .. } if n.on_hold())
+    }
+}
+
+/// What the caller's ear gets. One owner of this fact, so that "never in
+/// silence" can be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sound {
+    /// Nothing: not answered, between prompts within one input, or listening
+    /// for a key after a prompt.
+    Nothing,
+    /// A prompt is being made; `over` is what goes on meanwhile.
+    Rendering {
+        id: RenderId,
+        play: ivr_flows::PlayId,
+        barge_in: bool,
+        since: Duration,
+        music: bool,
+    },
+    /// A prompt.
+    Prompt {
+        play: ivr_flows::PlayId,
+        media: PlayId,
+    },
+    /// Music on hold.
+    Music,
+    /// The agent.
+    Bridged,
+}
+
+/// One stay in a queue.
+#[derive(Debug, Clone)]
+struct Stay {
+    visit: Visit,
+    queue: QueueId,
+    name: Arc<str>,
+    class: Class,
+    /// When the contact began to wait at all: kept when it comes back.
+    since: Duration,
+    music: bool,
+    /// When the wait is announced next.
+    announce_at: Duration,
+}
+
+/// An agent's phone being called.
+#[derive(Debug)]
+struct Offer {
+    id: OfferId,
+    agent: AgentId,
+    /// Ring-no-answer then.
+    until: Duration,
+    audio: Audio,
+    progress: Progress,
+    /// Registered contacts not tried yet, the best last.
+    untried: Vec<crate::phones::Target>,
+}
+
+#[derive(Debug)]
+enum Progress {
+    /// The media leg is being opened.
+    Opening { since: Duration },
+    /// INVITE sent, no sign of life yet.
+    Calling { leg: sip::LegId, since: Duration },
+    /// The phone rings.
+    Ringing { leg: sip::LegId },
+    /// The agent answered; the distributor has to confirm.
+    Accepting {
+        leg: sip::LegId,
+        since: Duration,
+        repeat_at: Duration,
+    },
+}
+
+impl Progress {
+    fn leg(&self) -> Option<sip::LegId> {
+        match self {
+            Self::Opening { .. } => None,
+            Self::Calling { leg, .. } | Self::Ringing { leg } | Self::Accepting { leg, .. } => {
+                Some(*leg)
+            }
+        }
+    }
+}
+
+/// Two people talking.
+#[derive(Debug)]
+struct Talk {
+    offer: OfferId,
+    leg: sip::LegId,
+    audio: Audio,
+    announce_at: Duration,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Opening { since: Duration },
+    Answered { since: Duration },
+    Flow,
+    Queue(Stay),
+    Offer(Stay, Box<Offer>),
+    Conversation(Box<Talk>),
+    Ended { since: Duration },
+}
+
+/// A message that is repeated until the distributor has acknowledged it, or
+/// often enough.
+#[derive(Debug)]
+struct Owed {
+    what: Owing,
+    repeat_at: Duration,
+    left: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owing {
+    Leave(Visit),
+    Finish(OfferId),
+    Decline(OfferId, Refusal),
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub(crate) struct Contact {
+    id: ContactId,
+    tenant: TenantId,
+    clinical: bool,
+    permit: Option<Permit>,
+    dnis: PhoneNumber,
+    ani: Option<PhoneNumber>,
+    caller: Caller,
+    leg: sip::LegId,
+    peer: sip::Peer,
+    /// The INVITE's offer, until it is answered.
+    offer_in: Option<Vec<u8>>,
+    audio: Audio,
+    sound: Sound,
+    session: Session,
+    stage: Stage,
+    /// How many stays there have been.
+    visits: u32,
+    /// When the first of them began.
+    waiting_since: Option<Duration>,
+    outbox: Outbox,
+    owed: Vec<Owed>,
+    /// The time in the switch's heap for which this contact is entered.
+    pub(crate) wake: Option<Duration>,
+}
+
+/// A contact as the invariants see it; for tests and live views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// Not answered yet.
+    Arriving,
+    /// In the flow. `listening`: no prompt, a key is awaited or an answer is due.
+    Flow {
+        /// Nothing is being played.
+        listening: bool,
+    },
+    /// In a queue.
+    Queue {
+        /// Music, or an announcement.
+        sounding: bool,
+    },
+    /// An agent is being called for it.
+    Offer {
+        /// Which offer.
+        offer: OfferId,
+        /// Music, or an announcement.
+        sounding: bool,
+    },
+    /// Talking.
+    Conversation {
+        /// By which offer.
+        offer: OfferId,
+        /// One of the two has put the other on hold.
+        held: bool,
+    },
+    /// Over.
+    Ended,
+}
+
+impl Contact {
+    pub(crate) fn id(&self) -> ContactId {
+        self.id
+    }
+
+    pub(crate) fn view(&self) -> View {
+        let sounding = self.sound != Sound::Nothing;
+        match &self.stage {
+            Stage::Opening { .. } | Stage::Answered { .. } => View::Arriving,
+            Stage::Flow => View::Flow {
+                listening: !sounding,
+            },
+            Stage::Queue(_) => View::Queue { sounding },
+            Stage::Offer(_, offer) => View::Offer {
+                offer: offer.id,
+                sounding,
+            },
+            Stage::Conversation(talk) => View::Conversation {
+                offer: talk.offer,
+                held: self.audio.held() || talk.audio.held(),
+            },
+            Stage::Ended { .. } => View::Ended,
+        }
+    }
+
+    /// Nothing is owed any more (or it was owed for too long): forget it.
+    pub(crate) fn is_done(&self, now: Duration) -> bool {
+        match self.stage {
+            Stage::Ended { since } => {
+                (self.owed.is_empty() && self.outbox.is_empty()) || now >= since + LINGER_MAX
+            }
+            _ => false,
+        }
+    }
+
+    /// When something is due next.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        let mut next: Option<Duration> = None;
+        let mut consider = |at: Option<Duration>| {
+            if let Some(at) = at {
+                next = Some(next.map_or(at, |n| n.min(at)));
+            }
+        };
+        match &self.stage {
+            Stage::Opening { since } => consider(Some(*since + MEDIA_OPEN_MAX)),
+            Stage::Answered { since } => consider(Some(*since + BEGIN_WITHOUT_ACK)),
+            Stage::Flow => {}
+            Stage::Queue(stay) => consider(Some(stay.announce_at)),
+            Stage::Offer(stay, offer) => {
+                consider(Some(stay.announce_at));
+                consider(Some(match offer.progress {
+                    Progress::Opening { since } => offer.until.min(since + MEDIA_OPEN_MAX),
+                    Progress::Calling { since, .. } => offer.until.min(since + PROVISIONAL_MAX),
+                    Progress::Ringing { .. } => offer.until,
+                    Progress::Accepting {
+                        since, repeat_at, ..
+                    } => repeat_at.min(since + ACCEPT_MAX),
+                }));
+            }
+            Stage::Conversation(talk) => consider(Some(talk.announce_at)),
+            Stage::Ended { since } => consider(Some(*since + LINGER_MAX)),
+        }
+        if !matches!(
+            self.stage,
+            Stage::Opening { .. } | Stage::Answered { .. } | Stage::Ended { .. }
+        ) {
+            consider(self.session.poll_timeout());
+        }
+        if let Sound::Rendering { since, .. } = self.sound {
+            consider(Some(since + RENDER_MAX));
+        }
+        consider(self.outbox.repeat_at());
+        for owed in &self.owed {
+            consider(Some(owed.repeat_at));
+        }
+        next
+    }
+
+    /// Does what is due.
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        match self.stage {
+            Stage::Opening { since } if now >= since + MEDIA_OPEN_MAX => {
+                self.refuse_arrival(cx, 503, "no media");
+            }
+            Stage::Answered { since } if now >= since + BEGIN_WITHOUT_ACK => self.begin(cx),
+            Stage::Flow | Stage::Queue(_) | Stage::Offer(..) | Stage::Conversation(_) => {
+                if self.session.poll_timeout().is_some_and(|at| at <= now) {
+                    self.session.handle_timeout(now);
+                    self.carry_out(cx);
+                }
+            }
+            _ => {}
+        }
+        self.render_timeout(cx);
+        self.wait_timeout(cx);
+        self.talk_timeout(cx);
+        self.outbox.timeout(self.id, self.tenant, cx);
+        if self.outbox.gave_up_on_ticket() {
+            self.session
+                .handle(now, ivr_flows::Input::TicketFailed);
+            self.carry_out(cx);
+        }
+        self.owed_timeout(cx);
+    }
+
+    fn note(&self, cx: &mut Cx<'_>, what: NoteWhat) {
+        cx.out.push_back(Output::Note(Note {
+            contact: self.id,
+            tenant: self.tenant,
+            what,
+        }));
+    }
+
+    fn tell_desk(&mut self, cx: &mut Cx<'_>, what: What) {
+        self.outbox.push(self.id, self.tenant, what, cx);
+    }
+
+    fn journey(&mut self, cx: &mut Cx<'_>, journey: Journey) {
+        self.tell_desk(cx, What::Journey(journey));
+    }
+
+    /// Sends a message that is repeated until [`Self::settle`] or for a
+    /// bounded number of times.
+    fn owe(&mut self, cx: &mut Cx<'_>, what: Owing) {
+        let left = match what {
+            // Not acknowledged: said three times, then the offer's own expiry does it.
+            Owing::Decline(..) => 2,
+            Owing::Leave(_) | Owing::Finish(_) => 40,
+        };
+        self.send_owed(cx, what);
+        self.owed.push(Owed {
+            what,
+            repeat_at: cx.now.mono + OWED_EVERY,
+            left,
+        });
+    }
+
+    fn send_owed(&self, cx: &mut Cx<'_>, what: Owing) {
+        cx.acd(match what {
+            Owing::Leave(visit) => ToAcd::Leave {
+                contact: self.id,
+                visit,
+            },
+            Owing::Finish(offer) => ToAcd::Finish { offer },
+            Owing::Decline(offer, why) => ToAcd::Decline { offer, why },
+        });
+    }
+
+    fn owed_timeout(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        let mut due = Vec::new();
+        self.owed.retain_mut(|owed| {
+            if owed.repeat_at > now {
+                return true;
+            }
+            if owed.left == 0 {
+                if let Owing::Decline(offer, _) | Owing::Finish(offer) = owed.what {
+                    cx.index.offers.remove(&offer);
+                }
+                return false;
+            }
+            due.push(owed.what);
+            owed.left -= 1;
+            owed.repeat_at = now + OWED_EVERY;
+            true
+        });
+        for what in due {
+            self.send_owed(cx, what);
+        }
+    }
+
+    /// What was owed is known to the other side.
+    fn settle(&mut self, known: impl Fn(Owing) -> bool) {
+        self.owed.retain(|owed| !known(owed.what));
+    }
+
+    /// Forgets every trace in the index. The last thing done to a contact.
+    pub(crate) fn forget(&mut self, cx: &mut Cx<'_>) {
+        if let Some(permit) = self.permit.take() {
+            cx.released.push(permit);
+        }
+        for owed in &self.owed {
+            if let Owing::Decline(offer, _) | Owing::Finish(offer) = owed.what {
+                cx.index.offers.remove(&offer);
+            }
+        }
+        if !self.outbox.is_empty() {
+            cx.counters.desk_unanswered += 1;
+        }
+    }
+}

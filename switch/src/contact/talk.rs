@@ -1,0 +1,218 @@
+//! The conversation: joined, on hold, and over.
+
+use acd::{OfferId, ToAcd};
+use desk::Journey;
+use ivr_flows::Input as FlowInput;
+use media::engine::{Command as MediaCommand};
+use media::sdp::{self, Capabilities};
+
+use super::arrive::{is_natted, refusal_for};
+use super::wait::refusal_of;
+use super::{Audio, Contact, Cx, Owing, Progress, Side, Sound, Stage, TALKING_EVERY, Talk};
+use crate::input::NoteWhat;
+
+impl Contact {
+    pub(super) fn is_talking(&self, id: OfferId) -> bool {
+        matches!(&self.stage, Stage::Conversation(talk) if talk.offer == id)
+    }
+
+    /// The distributor confirmed: the two are joined.
+    pub(super) fn offer_confirmed(&mut self, id: OfferId, cx: &mut Cx<'_>) {
+        if self.is_talking(id) {
+            return;
+        }
+        let leg = match &self.stage {
+            Stage::Offer(_, offer) if offer.id == id => match offer.progress {
+                Progress::Accepting { leg, .. } => leg,
+                _ => return,
+            },
+            // Confirmed too late: it has to be ended, or the agent would be
+            // thought busy.
+            _ => {
+                let known = self.owed.iter().any(|owed| owed.what == Owing::Finish(id));
+                if !known {
+                    self.owe(cx, Owing::Finish(id));
+                }
+                return;
+            }
+        };
+        let Stage::Offer(_, offer) = std::mem::replace(&mut self.stage, Stage::Flow) else {
+            return;
+        };
+        let agent = offer.agent;
+        self.stage = Stage::Conversation(Box::new(Talk {
+            offer: id,
+            leg,
+            audio: offer.audio,
+            announce_at: cx.now.mono + TALKING_EVERY,
+        }));
+        self.forget_render(cx);
+        self.sound = Sound::Bridged;
+        self.session.handle(cx.now.mono, FlowInput::QueueAnswered);
+        self.carry_out(cx);
+        self.join(cx);
+        self.journey(cx, Journey::Connected { agent: desk::AgentId(agent.0) });
+        self.note(cx, NoteWhat::Connected(id));
+    }
+
+    /// Lets the two hear each other; whoever is held hears music.
+    fn join(&mut self, cx: &mut Cx<'_>) {
+        let Stage::Conversation(talk) = &self.stage else {
+            return;
+        };
+        let (Some(caller), Some(agent)) = (self.audio.leg(), talk.audio.leg()) else {
+            return;
+        };
+        let music = |leg| MediaCommand::Loop {
+            leg,
+            clip: std::sync::Arc::clone(&cx.setup.sounds.music),
+            offset_ms: 0,
+        };
+        // Who put the other on hold wants nothing itself; the other hears music.
+        let command = match (self.audio.held(), talk.audio.held()) {
+            (false, false) => MediaCommand::Bridge {
+                a: caller,
+                b: agent,
+            },
+            (true, false) => music(agent),
+            (false, true) => music(caller),
+            (true, true) => return,
+        };
+        cx.media(command);
+        self.sound = Sound::Bridged;
+    }
+
+    /// The peer of that side wants to change its session.
+    pub(crate) fn reinvited(&mut self, side: Side, offer: Option<&[u8]>, cx: &mut Cx<'_>) {
+        let peer = self.peer;
+        let sip_leg = match (side, &self.stage) {
+            (_, Stage::Ended { .. }) => return,
+            (Side::Caller, _) => self.leg,
+            (Side::Agent, Stage::Offer(_, offer)) => match offer.progress.leg() {
+                Some(leg) => leg,
+                None => return,
+            },
+            (Side::Agent, Stage::Conversation(talk)) => talk.leg,
+            (Side::Agent, _) => return,
+        };
+        let Some(Audio::Open {
+            leg,
+            local,
+            negotiated,
+            offered,
+        }) = self.audio_of(side)
+        else {
+            return cx.sip.reject_reinvite(cx.now.mono, sip_leg, 491);
+        };
+        local.session_version += 1;
+        let Some(offer) = offer else {
+            let body = sdp::offer(local, &Capabilities::default());
+            *offered = Some(body.clone());
+            return cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
+        };
+        match sdp::answer(offer, local, &Capabilities::default()) {
+            Ok((agreed, body)) => {
+                *negotiated = Some(agreed);
+                let leg = *leg;
+                cx.media(MediaCommand::Connect {
+                    leg,
+                    negotiated: agreed,
+                    natted: is_natted(&agreed, peer),
+                });
+                cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
+                self.join(cx);
+            }
+            Err(error) => {
+                let (code, _) = refusal_for(&error);
+                cx.sip.reject_reinvite(cx.now.mono, sip_leg, code);
+            }
+        }
+    }
+
+    /// A leg of this contact ended by itself.
+    pub(crate) fn leg_ended(&mut self, side: Side, how: LegEnd, cx: &mut Cx<'_>) {
+        match side {
+            Side::Caller => {
+                let cause = match how {
+                    LegEnd::HungUp => desk::EndCause::CallerHungUp,
+                    LegEnd::Refused(_) | LegEnd::Broken => desk::EndCause::SystemFailure,
+                };
+                self.caller_left(cx, cause);
+            }
+            Side::Agent => match &self.stage {
+                Stage::Offer(..) => {
+                    let why = match how {
+                        LegEnd::HungUp => acd::Refusal::Declined,
+                        LegEnd::Refused(code) => refusal_of(code),
+                        LegEnd::Broken => acd::Refusal::Unreachable,
+                    };
+                    self.phone_failed(why, cx);
+                }
+                Stage::Conversation(_) => match how {
+                    LegEnd::HungUp => self.agent_hung_up(cx),
+                    LegEnd::Refused(_) | LegEnd::Broken => self.talk_broke(cx),
+                },
+                _ => {}
+            },
+        }
+    }
+
+    /// The agent hung up: the flow goes on with the caller.
+    fn agent_hung_up(&mut self, cx: &mut Cx<'_>) {
+        self.part(None, cx);
+        self.session
+            .handle(cx.now.mono, FlowInput::ConversationEnded);
+        self.carry_out(cx);
+    }
+
+    /// No audio comes from the agent any more.
+    pub(super) fn agent_lost(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.stage, Stage::Conversation(_)) {
+            self.talk_broke(cx);
+        }
+    }
+
+    /// The agent's side broke down: the caller hears so and waits again, with
+    /// the time already waited.
+    fn talk_broke(&mut self, cx: &mut Cx<'_>) {
+        self.part(Some("SIP;cause=408;text=\"Connection lost\""), cx);
+        self.note(cx, NoteWhat::Broken);
+        self.session
+            .handle(cx.now.mono, FlowInput::ConversationBroken);
+        self.carry_out(cx);
+    }
+
+    /// Takes the agent out of the conversation.
+    pub(super) fn part(&mut self, reason: Option<&str>, cx: &mut Cx<'_>) {
+        let Stage::Conversation(talk) = std::mem::replace(&mut self.stage, Stage::Flow) else {
+            return;
+        };
+        if cx.index.legs.remove(&talk.leg).is_some() {
+            cx.sip.hangup(cx.now.mono, talk.leg, reason);
+        }
+        self.close_audio(talk.audio, cx);
+        self.sound = Sound::Nothing;
+        self.owe(cx, Owing::Finish(talk.offer));
+    }
+
+    pub(super) fn talk_timeout(&mut self, cx: &mut Cx<'_>) {
+        if let Stage::Conversation(talk) = &mut self.stage
+            && cx.now.mono >= talk.announce_at
+        {
+            talk.announce_at = cx.now.mono + TALKING_EVERY;
+            let offer = talk.offer;
+            cx.acd(ToAcd::Talking { offer });
+        }
+    }
+}
+
+/// How a leg ended that we didn't end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LegEnd {
+    /// BYE or CANCEL.
+    HungUp,
+    /// A final answer other than 2xx.
+    Refused(u16),
+    /// Time-out, transport error, lost dialog.
+    Broken,
+}

@@ -1,0 +1,172 @@
+//! The one door in and the one door out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use acd::{FromAcd, OfferId, ToAcd};
+use desk::{ContactId, EndCause, TenantId};
+use ivr_flows::Piece;
+use media::clip::Clip;
+use media::engine::{Command as MediaCommand, Event as MediaEvent, LegId as MediaLegId};
+use serde::{Deserialize, Serialize};
+
+/// The time of an input. Durations are measured by the first, windows and
+/// calendars by the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic, since a fixed moment; the same clock that `acd` is given.
+    pub mono: Duration,
+    /// Wall clock, Unix milliseconds.
+    pub wall: i64,
+}
+
+/// Names a wish for a media leg until it is granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MediaKey(pub u64);
+
+/// Names a prompt that is being rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RenderId(pub u64);
+
+/// What can happen to a switch.
+#[derive(Debug)]
+pub enum Input {
+    /// A SIP message came; parsing it happens outside.
+    Sip {
+        /// From where.
+        peer: sip::Peer,
+        /// What.
+        message: sip::Message,
+    },
+    /// The transport found a peer unreachable.
+    Unreachable {
+        /// Which.
+        peer: sip::Peer,
+    },
+    /// A media leg is open.
+    MediaOpened {
+        /// Which wish is granted.
+        key: MediaKey,
+        /// The leg.
+        leg: MediaLegId,
+        /// Its RTP port.
+        port: u16,
+    },
+    /// No media leg is to be had.
+    MediaRefused {
+        /// Which wish.
+        key: MediaKey,
+    },
+    /// Something happened on a media leg.
+    Media(MediaEvent),
+    /// A prompt is ready to be played.
+    Rendered {
+        /// Which.
+        id: RenderId,
+        /// Its clips, to be played back to back.
+        clips: Vec<Arc<Clip>>,
+    },
+    /// A prompt can't be had in time.
+    RenderFailed {
+        /// Which.
+        id: RenderId,
+    },
+    /// The distributor says something.
+    Acd(FromAcd),
+    /// The desk answers.
+    Desk(desk::Answer),
+    /// No new calls from now on; those in progress go on.
+    Drain,
+}
+
+/// What a switch wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this datagram.
+    Transmit(sip::Transmit),
+    /// Open a media leg. Answered by [`Input::MediaOpened`] or [`Input::MediaRefused`].
+    OpenMedia {
+        /// Echoed in the answer.
+        key: MediaKey,
+        /// On the thread of this leg, because the two will be bridged.
+        with: Option<MediaLegId>,
+        /// The peer whose audio will come: which of our addresses it is bound to.
+        towards: IpAddr,
+    },
+    /// Tell the media threads.
+    Media(MediaCommand),
+    /// Make these pieces into clips. Answered by [`Input::Rendered`] or [`Input::RenderFailed`].
+    Render {
+        /// Echoed in the answer.
+        id: RenderId,
+        /// Whose share of the speech threads it uses.
+        tenant: TenantId,
+        /// What is to be said.
+        pieces: Vec<Piece>,
+    },
+    /// Tell the distributor.
+    ToAcd(ToAcd),
+    /// Tell the desk.
+    ToDesk(desk::Command),
+    /// For the log and whoever watches.
+    Note(Note),
+}
+
+/// What happened to a contact, for logs and live views. No personal data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Whose.
+    pub contact: ContactId,
+    /// At which hospital.
+    pub tenant: TenantId,
+    /// What.
+    pub what: NoteWhat,
+}
+
+/// See [`Note`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteWhat {
+    /// A call came and is admitted.
+    Arrived,
+    /// The 200 is on its way.
+    Answered,
+    /// Waits in this queue.
+    Queued(Arc<str>),
+    /// An agent's phone is called.
+    Offered(OfferId),
+    /// The offer came to nothing.
+    OfferFailed(acd::Refusal),
+    /// Talks.
+    Connected(OfferId),
+    /// The agent's side broke down; the contact waits again.
+    Broken,
+    /// A bug in this one call was caught; the call was ended.
+    Panicked,
+    /// Over.
+    Ended(EndCause),
+}
+
+/// Counts since the start, for metrics. Plain numbers, never reset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Calls admitted.
+    pub admitted: u64,
+    /// Calls refused by admission, before a transaction existed.
+    pub refused: u64,
+    /// Calls from peers that are neither trunks nor accounts.
+    pub strangers: u64,
+    /// Calls to numbers that aren't ours.
+    pub unknown_numbers: u64,
+    /// Prompts that could not be had in time.
+    pub prompts_missed: u64,
+    /// Commands that the desk never answered.
+    pub desk_unanswered: u64,
+    /// Journey events left out because the desk didn't keep up.
+    pub journey_dropped: u64,
+    /// Panics caught, each the end of one call.
+    pub panics: u64,
+    /// Contacts ended.
+    pub ended: u64,
+}
