@@ -10,6 +10,7 @@ pub mod dtmf;
 pub mod engine;
 pub mod g711;
 pub mod music;
+mod receive;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

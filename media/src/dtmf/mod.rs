@@ -1,6 +1,12 @@
 //! Telephone events (RFC 4733): the keys of a telephone, received exactly once and sent as the RFC says.
 
+mod receiver;
+mod sender;
+
 use std::fmt;
+
+pub use receiver::{Press, Presses, Receiver};
+pub use sender::{DIGITS_MAX, EventPacket, Frame, Sender};
 
 /// A key: 0–9, `*`, `#`, A–D, in the numbering of RFC 4733 table 3.
 ///

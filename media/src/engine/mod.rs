@@ -4,10 +4,19 @@
 //! is due, and takes events out with [`Engine::poll_event`] after any of these. Packets to send come out through the
 //! [`Sink`] during the call. Nothing is buffered across calls: what arrives for a bridged leg leaves at once.
 
+mod learn;
+mod leg;
 mod message;
+mod out;
+mod random;
+mod report;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use leg::{Leg, Shared};
+use random::Random;
 
 pub use message::{Channel, Command, Event, Heard, LegId, LegStats, PlayId, PlayOutcome, Sink};
 
@@ -44,42 +53,211 @@ impl Default for EngineConfig {
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
+    random: Random,
+    /// By [`LegId::slot`].
+    legs: Vec<Option<Box<Leg>>>,
+    /// The slots of the legs that send in each phase.
+    phases: [Vec<u32>; PHASES as usize],
+    events: VecDeque<Event>,
+    open: usize,
 }
 
 impl Engine {
     /// An engine without legs.
     pub fn new(config: EngineConfig) -> Engine {
-        Engine { config }
+        Engine {
+            random: Random::new(config.seed),
+            config,
+            legs: Vec::new(),
+            phases: Default::default(),
+            events: VecDeque::with_capacity(64),
+            open: 0,
+        }
     }
 
     /// Carries out a command. Commands for legs that aren't open do nothing.
-    pub fn command(&mut self, _now: Duration, _command: Command, _sink: &mut impl Sink) {
-        let _ = self.config.legs_max;
+    pub fn command(&mut self, now: Duration, command: Command, sink: &mut impl Sink) {
+        match command {
+            Command::Open { leg } => return self.open(now, leg),
+            Command::Close { leg } => return self.close(now, leg, sink),
+            Command::Bridge { a, b } => return self.bridge(now, a, b),
+            Command::Unbridge { a, b } => return self.unbridge(now, a, b),
+            _ => {}
+        }
+        let Some((leg, mut shared)) = self.work(now, command.leg()) else {
+            return;
+        };
+        match command {
+            Command::Connect {
+                negotiated, natted, ..
+            } => leg.connect(now, negotiated, natted),
+            Command::Play {
+                play,
+                clips,
+                barge_in,
+                ..
+            } => leg.play(play, clips, barge_in, &mut shared),
+            Command::Loop {
+                clip, offset_ms, ..
+            } => leg.repeat(clip, offset_ms, &mut shared),
+            Command::Stop { .. } => leg.stop(PlayOutcome::Stopped, &mut shared),
+            Command::SendDigits {
+                digits,
+                tone_ms,
+                gap_ms,
+                ..
+            } => leg.send_digits(&digits, tone_ms, gap_ms, &mut shared),
+            Command::Listen { on, .. } => leg.listen(on),
+            Command::Watch { timeout, .. } => leg.watch(now, timeout),
+            Command::Open { .. }
+            | Command::Close { .. }
+            | Command::Bridge { .. }
+            | Command::Unbridge { .. } => {}
+        }
     }
 
     /// Takes a packet received for `leg`.
     pub fn packet(
         &mut self,
-        _now: Duration,
-        _leg: LegId,
-        _channel: Channel,
-        _source: SocketAddr,
-        _bytes: &[u8],
-        _sink: &mut impl Sink,
+        now: Duration,
+        leg: LegId,
+        channel: Channel,
+        source: SocketAddr,
+        bytes: &[u8],
+        sink: &mut impl Sink,
     ) {
+        let Some((heard, mut shared)) = self.work(now, leg) else {
+            return;
+        };
+        let Some(accepted) = heard.packet(channel, source, bytes, &mut shared, sink) else {
+            return;
+        };
+        if let Some(hearer) = self.leg(accepted.to) {
+            hearer.relay(leg, &accepted, now, sink);
+        }
     }
 
     /// Sends what is due in phase `phase` (0..[`PHASES`]). A driver that woke late calls it once for each slot it
     /// missed, so that every leg gets every frame.
-    pub fn slot(&mut self, _now: Duration, _phase: u32, _sink: &mut impl Sink) {}
+    pub fn slot(&mut self, now: Duration, phase: u32, sink: &mut impl Sink) {
+        let Some(slots) = self.phases.get(phase as usize) else {
+            return;
+        };
+        let mut shared = Shared {
+            now,
+            ntp_at_epoch: self.config.ntp_at_epoch,
+            random: &mut self.random,
+            events: &mut self.events,
+        };
+        for &slot in slots {
+            if let Some(Some(leg)) = self.legs.get_mut(slot as usize) {
+                leg.slot(&mut shared, sink);
+            }
+        }
+    }
 
     /// The next event; none when all were taken.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
 
     /// Number of open legs.
     pub fn legs(&self) -> usize {
-        0
+        self.open
+    }
+
+    /// Which phase a leg sends in; none if it isn't open.
+    pub fn phase(&self, leg: LegId) -> Option<u32> {
+        let open = self.legs.get(leg.slot() as usize)?.as_deref()?;
+        (open.id == leg).then_some(open.phase)
+    }
+
+    fn open(&mut self, now: Duration, id: LegId) {
+        let slot = id.slot() as usize;
+        if id.slot() >= self.config.legs_max || matches!(self.legs.get(slot), Some(Some(_))) {
+            return;
+        }
+        // The emptiest phase, so that the work is spread over the frame.
+        let phase = (0..PHASES)
+            .min_by_key(|&phase| self.phases[phase as usize].len())
+            .unwrap_or(0);
+        if self.legs.len() <= slot {
+            self.legs.resize_with(slot + 1, || None);
+        }
+        let timeout = self.config.rtp_timeout;
+        let leg = Leg::new(id, phase, timeout, now, &mut self.random);
+        self.legs[slot] = Some(Box::new(leg));
+        self.phases[phase as usize].push(id.slot());
+        self.open += 1;
+    }
+
+    fn close(&mut self, now: Duration, id: LegId, sink: &mut impl Sink) {
+        let Some((leg, mut shared)) = self.work(now, id) else {
+            return;
+        };
+        let (phase, peers) = (leg.phase, [leg.feeds(), leg.hears()]);
+        let stats = leg.close(&mut shared, sink);
+        for peer in peers.into_iter().flatten() {
+            if let Some((peer, mut shared)) = self.work(now, peer) {
+                peer.unbridge(id, &mut shared);
+            }
+        }
+        self.legs[id.slot() as usize] = None;
+        let slots = &mut self.phases[phase as usize];
+        if let Some(place) = slots.iter().position(|&slot| slot == id.slot()) {
+            slots.swap_remove(place);
+        }
+        self.open -= 1;
+        self.events.push_back(Event::Closed { leg: id, stats });
+    }
+
+    fn bridge(&mut self, now: Duration, a: LegId, b: LegId) {
+        if a == b || self.leg(a).is_none() || self.leg(b).is_none() {
+            return;
+        }
+        for (one, other) in [(a, b), (b, a)] {
+            self.leave(now, one, other);
+            if let Some((leg, mut shared)) = self.work(now, one) {
+                leg.bridge(other, &mut shared);
+            }
+        }
+    }
+
+    /// Ends the bridge that `one` may have with anybody but `other`.
+    fn leave(&mut self, now: Duration, one: LegId, other: LegId) {
+        let Some(leg) = self.leg(one) else { return };
+        for third in [leg.feeds(), leg.hears()].into_iter().flatten() {
+            if third != other {
+                self.unbridge(now, one, third);
+            }
+        }
+    }
+
+    fn unbridge(&mut self, now: Duration, a: LegId, b: LegId) {
+        for (one, other) in [(a, b), (b, a)] {
+            if let Some((leg, mut shared)) = self.work(now, one) {
+                leg.unbridge(other, &mut shared);
+            }
+        }
+    }
+
+    fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
+        let leg = self.legs.get_mut(id.slot() as usize)?.as_deref_mut()?;
+        (leg.id == id).then_some(leg)
+    }
+
+    /// A leg, and what it needs to work.
+    fn work(&mut self, now: Duration, id: LegId) -> Option<(&mut Leg, Shared<'_>)> {
+        let leg = self.legs.get_mut(id.slot() as usize)?.as_deref_mut()?;
+        if leg.id != id {
+            return None;
+        }
+        let shared = Shared {
+            now,
+            ntp_at_epoch: self.config.ntp_at_epoch,
+            random: &mut self.random,
+            events: &mut self.events,
+        };
+        Some((leg, shared))
     }
 }

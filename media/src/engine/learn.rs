@@ -1,0 +1,196 @@
+//! Where a far side really is, and which packets are taken for its own.
+//!
+//! The signalled address wins. Only a leg marked natted may be learnt, from several packets in a row of one SSRC with
+//! a negotiated payload; once learnt it stays, unless a new description comes or the same host has been silent for a
+//! second and goes on from another port.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::rtp::Packet;
+
+/// Packets in a row that prove an address.
+const PACKETS_IN_A_ROW: u8 = 3;
+/// Silence after which another port of the same host may take over.
+const SILENCE: Duration = Duration::from_secs(1);
+/// Addresses tried at a time. More than one, so that a stranger's packets in between don't reset the right one's row.
+const CANDIDATES: usize = 4;
+
+/// A far side.
+#[derive(Debug)]
+pub(super) struct Remote {
+    signalled: SocketAddr,
+    rtp: SocketAddr,
+    rtcp: SocketAddr,
+    trust: Trust,
+}
+
+#[derive(Debug)]
+enum Trust {
+    /// The signalled address and no other.
+    Signalled,
+    /// Natted, and not heard yet since the last description.
+    Learning([Option<Candidate>; CANDIDATES]),
+    /// Natted, and known.
+    Learnt {
+        heard_at: Duration,
+        candidates: [Option<Candidate>; CANDIDATES],
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    source: SocketAddr,
+    ssrc: u32,
+    sequence: u16,
+    in_a_row: u8,
+}
+
+/// Whether a packet is the far side's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Accepted,
+    /// Accepted, and its source is the new address.
+    Learnt,
+    Ignored,
+}
+
+impl Remote {
+    pub(super) fn new(rtp: SocketAddr, rtcp: SocketAddr, natted: bool) -> Remote {
+        let trust = if natted {
+            Trust::Learning([None; CANDIDATES])
+        } else {
+            Trust::Signalled
+        };
+        Remote {
+            signalled: rtp,
+            rtp,
+            rtcp,
+            trust,
+        }
+    }
+
+    /// Takes a new description. One that names the same address keeps what was learnt as the place to send to, since
+    /// a session refresh would else interrupt the audio, but lets it be learnt anew.
+    pub(super) fn renew(&mut self, rtp: SocketAddr, rtcp: SocketAddr, natted: bool) {
+        let known = match self.trust {
+            Trust::Signalled => None,
+            Trust::Learning(_) | Trust::Learnt { .. } => Some((self.rtp, self.rtcp)),
+        };
+        let same = rtp == self.signalled && natted;
+        *self = Remote::new(rtp, rtcp, natted);
+        if let (true, Some((rtp, rtcp))) = (same, known) {
+            self.rtp = rtp;
+            self.rtcp = rtcp;
+        }
+    }
+
+    /// Where RTP is sent.
+    pub(super) fn rtp(&self) -> SocketAddr {
+        self.rtp
+    }
+
+    /// Where RTCP is sent.
+    pub(super) fn rtcp(&self) -> SocketAddr {
+        self.rtcp
+    }
+
+    /// Judges an RTP packet; `negotiated` says whether its payload type is.
+    #[inline]
+    pub(super) fn rtp_from(
+        &mut self,
+        now: Duration,
+        source: SocketAddr,
+        packet: &Packet<'_>,
+        negotiated: bool,
+    ) -> Verdict {
+        let known = source == self.rtp;
+        match &mut self.trust {
+            Trust::Signalled if known => Verdict::Accepted,
+            Trust::Signalled => Verdict::Ignored,
+            Trust::Learnt { heard_at, .. } if known => {
+                *heard_at = now;
+                Verdict::Accepted
+            }
+            Trust::Learnt {
+                heard_at,
+                candidates,
+            } => {
+                let may = source.ip() == self.rtp.ip()
+                    && now.saturating_sub(*heard_at) >= SILENCE
+                    && negotiated;
+                if may && row(candidates, source, packet) {
+                    self.learn(now, source)
+                } else {
+                    Verdict::Ignored
+                }
+            }
+            Trust::Learning(candidates) => {
+                // The signalled address, or the one learnt before a session refresh, needs no proof.
+                if known || source == self.signalled {
+                    self.learn(now, source);
+                    Verdict::Accepted
+                } else if negotiated && row(candidates, source, packet) {
+                    self.learn(now, source)
+                } else {
+                    Verdict::Ignored
+                }
+            }
+        }
+    }
+
+    /// Judges an RTCP packet, by its host alone: it moves no audio. Behind a NAT its port is learnt by the way.
+    pub(super) fn rtcp_from(&mut self, source: SocketAddr) -> bool {
+        let known = source.ip() == self.rtcp.ip() || source.ip() == self.rtp.ip();
+        if known && matches!(self.trust, Trust::Learnt { .. }) {
+            self.rtcp = source;
+        }
+        known
+    }
+
+    fn learn(&mut self, now: Duration, source: SocketAddr) -> Verdict {
+        if source != self.rtp {
+            // A guess until its first report comes.
+            self.rtcp = SocketAddr::new(source.ip(), source.port().saturating_add(1));
+        }
+        self.rtp = source;
+        self.trust = Trust::Learnt {
+            heard_at: now,
+            candidates: [None; CANDIDATES],
+        };
+        Verdict::Learnt
+    }
+}
+
+/// Adds a packet to its source's row and says whether the row is long enough.
+fn row(
+    candidates: &mut [Option<Candidate>; CANDIDATES],
+    source: SocketAddr,
+    packet: &Packet<'_>,
+) -> bool {
+    let fresh = Candidate {
+        source,
+        ssrc: packet.ssrc,
+        sequence: packet.sequence,
+        in_a_row: 1,
+    };
+    for candidate in candidates.iter_mut().flatten() {
+        if candidate.source == source {
+            let next = candidate.ssrc == packet.ssrc
+                && candidate.sequence.wrapping_add(1) == packet.sequence;
+            *candidate = Candidate {
+                in_a_row: if next { candidate.in_a_row + 1 } else { 1 },
+                ..fresh
+            };
+            return candidate.in_a_row >= PACKETS_IN_A_ROW;
+        }
+    }
+    // In a free place, else in that of the shortest row.
+    let place = candidates
+        .iter_mut()
+        .min_by_key(|candidate| candidate.map_or(0, |candidate| candidate.in_a_row));
+    if let Some(place) = place {
+        *place = Some(fresh);
+    }
+    false
+}

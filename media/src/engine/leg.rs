@@ -1,0 +1,711 @@
+//! One leg: what it is sent, what is heard of it.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::learn::{Remote, Verdict};
+use super::message::{Channel, Event, Heard, LegId, LegStats, PlayId, PlayOutcome, Sink};
+use super::out::{Out, PACKET_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use super::random::Random;
+use super::report::Reports;
+use crate::clip::Clip;
+use crate::codec::{Codec, FRAME_MS, FRAME_SAMPLES};
+use crate::dtmf::{self, Digit, Press};
+use crate::receive::{Arrival, Receive};
+use crate::rtcp::COMPOUND_BYTES_MAX;
+use crate::rtp::{HEADER_BYTES, Header, Packet};
+use crate::sdp::{Direction, Negotiated};
+
+/// A leg with nothing to play sends silence for so long, to let the far side's jitter buffer play out in peace, and
+/// then a frame of it each [`KEEP_ALIVE`].
+const SILENCE_TAIL: Duration = Duration::from_millis(100);
+/// Keeps NAT bindings open and the far side's own RTP time-out quiet (RFC 6263 section 4.1 asks for less) at a
+/// fiftieth of the cost of unbroken silence. Telephones play silence by themselves when nothing comes.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// What a leg is sent.
+#[derive(Debug)]
+enum Source {
+    Silence {
+        since: Duration,
+    },
+    Prompt {
+        play: PlayId,
+        clips: Vec<Arc<Clip>>,
+        barge_in: bool,
+        /// The clip being played and its next frame.
+        clip: usize,
+        frame: usize,
+    },
+    Loop {
+        clip: Arc<Clip>,
+        frame: usize,
+    },
+    /// What `peer` says.
+    Bridged {
+        peer: LegId,
+    },
+}
+
+/// What was agreed with the far side.
+#[derive(Debug)]
+struct Link {
+    negotiated: Negotiated,
+    remote: Remote,
+}
+
+/// Whether the far side is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Heard,
+    Lost,
+}
+
+/// An accepted packet of a kind that a bridged peer may get.
+#[derive(Debug)]
+pub(super) enum Relayable {
+    Audio(Codec),
+    TelephoneEvent,
+}
+
+/// What a packet received is good for.
+#[derive(Debug)]
+pub(super) struct Accepted<'a> {
+    pub(super) packet: Packet<'a>,
+    /// Extended sequence number.
+    pub(super) extended: u64,
+    /// It begins a new count: whoever relays it must anchor anew.
+    pub(super) restarted: bool,
+    pub(super) kind: Relayable,
+    pub(super) to: LegId,
+}
+
+/// What all legs of an engine share while one of them works.
+pub(super) struct Shared<'a> {
+    pub(super) now: Duration,
+    pub(super) ntp_at_epoch: Duration,
+    pub(super) random: &'a mut Random,
+    pub(super) events: &'a mut VecDeque<Event>,
+}
+
+/// One leg.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    pub(super) phase: u32,
+    link: Option<Link>,
+    source: Source,
+    /// Who hears this leg, unless its source has become another since.
+    feeds: Option<LegId>,
+    out: Out,
+    receive: Receive,
+    keys_in: dtmf::Receiver,
+    keys_out: dtmf::Sender,
+    keys_sent: usize,
+    reports: Reports,
+    timeout: Option<Duration>,
+    presence: Presence,
+    /// When the last packet of any kind came.
+    heard_at: Duration,
+    /// When the last RTP packet came, unless the far side was on hold since.
+    rtp_at: Option<Duration>,
+    listened: bool,
+    gap_max: Duration,
+    ignored: u64,
+    digits: u32,
+}
+
+impl Leg {
+    pub(super) fn new(
+        id: LegId,
+        phase: u32,
+        timeout: Duration,
+        now: Duration,
+        random: &mut Random,
+    ) -> Leg {
+        let numbers = random.next_u64();
+        Leg {
+            id,
+            phase,
+            link: None,
+            source: Source::Silence { since: now },
+            feeds: None,
+            // A random start for each (RFC 3550 section 5.1).
+            out: Out::new((numbers >> 32) as u32, numbers as u16, random.next_u64() as u32),
+            receive: Receive::default(),
+            keys_in: dtmf::Receiver::default(),
+            keys_out: dtmf::Sender::default(),
+            keys_sent: 0,
+            reports: Reports::new(now, random),
+            timeout: Some(timeout),
+            presence: Presence::Heard,
+            heard_at: now,
+            rtp_at: None,
+            listened: false,
+            gap_max: Duration::ZERO,
+            ignored: 0,
+            digits: 0,
+        }
+    }
+
+    /// Takes what was negotiated. The watch begins anew.
+    pub(super) fn connect(&mut self, now: Duration, negotiated: Negotiated, natted: bool) {
+        match self.link.as_mut() {
+            Some(link) => {
+                link.remote
+                    .renew(negotiated.remote_rtp, negotiated.remote_rtcp, natted);
+                link.negotiated = negotiated;
+            }
+            None => {
+                self.link = Some(Link {
+                    negotiated,
+                    remote: Remote::new(negotiated.remote_rtp, negotiated.remote_rtcp, natted),
+                });
+                if let Source::Silence { since } = &mut self.source {
+                    *since = now;
+                }
+            }
+        }
+        // A peer's packets may get another payload type, and the pause of a hold lies behind us.
+        self.out.cut();
+        self.presence = Presence::Heard;
+        self.heard_at = now;
+    }
+
+    pub(super) fn play(
+        &mut self,
+        play: PlayId,
+        clips: Vec<Arc<Clip>>,
+        barge_in: bool,
+        shared: &mut Shared<'_>,
+    ) {
+        let source = Source::Prompt {
+            play,
+            clips,
+            barge_in,
+            clip: 0,
+            frame: 0,
+        };
+        self.replace(source, PlayOutcome::Stopped, shared);
+    }
+
+    pub(super) fn repeat(&mut self, clip: Arc<Clip>, offset_ms: u32, shared: &mut Shared<'_>) {
+        let frame = (offset_ms / FRAME_MS) as usize;
+        let frame = frame.checked_rem(clip.frames()).unwrap_or(0);
+        self.replace(Source::Loop { clip, frame }, PlayOutcome::Stopped, shared);
+    }
+
+    pub(super) fn stop(&mut self, outcome: PlayOutcome, shared: &mut Shared<'_>) {
+        let since = shared.now;
+        self.replace(Source::Silence { since }, outcome, shared);
+    }
+
+    /// This leg and `peer` hear each other from now on; called for each of the two.
+    pub(super) fn bridge(&mut self, peer: LegId, shared: &mut Shared<'_>) {
+        self.feeds = Some(peer);
+        if self.hears() != Some(peer) {
+            self.replace(Source::Bridged { peer }, PlayOutcome::Stopped, shared);
+        }
+    }
+
+    /// Hears and feeds `peer` no longer; another source stays.
+    pub(super) fn unbridge(&mut self, peer: LegId, shared: &mut Shared<'_>) {
+        if self.feeds == Some(peer) {
+            self.feeds = None;
+        }
+        if self.hears() == Some(peer) {
+            self.stop(PlayOutcome::Stopped, shared);
+        }
+    }
+
+    /// Whose audio this leg is sent.
+    pub(super) fn hears(&self) -> Option<LegId> {
+        match self.source {
+            Source::Bridged { peer } => Some(peer),
+            Source::Silence { .. } | Source::Prompt { .. } | Source::Loop { .. } => None,
+        }
+    }
+
+    /// Who is sent this leg's audio, as far as this leg knows.
+    pub(super) fn feeds(&self) -> Option<LegId> {
+        self.feeds
+    }
+
+    pub(super) fn listen(&mut self, on: bool) {
+        self.listened = on;
+    }
+
+    pub(super) fn watch(&mut self, now: Duration, timeout: Option<Duration>) {
+        self.timeout = timeout;
+        self.heard_at = now;
+        self.presence = Presence::Heard;
+    }
+
+    pub(super) fn send_digits(
+        &mut self,
+        digits: &[Digit],
+        tone_ms: u32,
+        gap_ms: u32,
+        shared: &mut Shared<'_>,
+    ) {
+        if self.event_payload_type().is_some() {
+            self.keys_sent += self.keys_out.press(digits, tone_ms, gap_ms);
+        }
+        if !self.keys_out.busy() {
+            let leg = self.id;
+            shared.events.push_back(Event::DigitsSent { leg, count: 0 });
+        }
+    }
+
+    fn event_payload_type(&self) -> Option<u8> {
+        self.link.as_ref()?.negotiated.telephone_event
+    }
+
+    fn replace(&mut self, source: Source, outcome: PlayOutcome, shared: &mut Shared<'_>) {
+        self.out.cut();
+        if let Source::Prompt { play, .. } = std::mem::replace(&mut self.source, source) {
+            shared.events.push_back(Event::PlayEnded {
+                leg: self.id,
+                play,
+                outcome,
+            });
+        }
+    }
+
+    /// Its slot has come: sends a frame if there is one, and sees to what is due.
+    pub(super) fn slot(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
+        if self.link.is_none() {
+            return;
+        }
+        self.out.slot();
+        self.due(shared, sink);
+        if self.keys_out.busy() && self.press(shared, sink) {
+            self.skip_frame();
+            return;
+        }
+        self.send_source(shared, sink);
+    }
+
+    fn due(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
+        let now = shared.now;
+        if self.keys_in.pressed() {
+            if let Some(press) = self.keys_in.poll(now) {
+                self.tell(press, shared);
+            }
+        }
+        if self.reports.due(now) {
+            self.report(false, shared, sink);
+        }
+        let (Some(timeout), Presence::Heard, Some(link)) = (self.timeout, self.presence, &self.link)
+        else {
+            return;
+        };
+        // Only while the far side is to send; on hold it may well be silent.
+        if link.negotiated.direction != Direction::SendRecv {
+            self.heard_at = now;
+            self.rtp_at = None;
+            return;
+        }
+        let after = now.saturating_sub(self.heard_at);
+        if after >= timeout {
+            self.presence = Presence::Lost;
+            let leg = self.id;
+            shared.events.push_back(Event::RtpLost { leg, after });
+        }
+    }
+
+    /// Presses keys; says whether that takes the frame's place.
+    fn press(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) -> bool {
+        let Some(payload_type) = self.event_payload_type() else {
+            return false;
+        };
+        let taken = match self.keys_out.frame() {
+            dtmf::Frame::Audio => false,
+            dtmf::Frame::Held => true,
+            dtmf::Frame::Packets(packets, count) => {
+                for packet in packets.iter().take(count) {
+                    let header = self.out.event(shared.now, payload_type, packet);
+                    self.send(header, &packet.payload, sink);
+                }
+                true
+            }
+        };
+        if !self.keys_out.busy() {
+            let count = std::mem::take(&mut self.keys_sent);
+            let leg = self.id;
+            shared.events.push_back(Event::DigitsSent { leg, count });
+        }
+        taken
+    }
+
+    /// A prompt and a loop go on while a key takes their place.
+    fn skip_frame(&mut self) {
+        if let Source::Prompt { frame, .. } | Source::Loop { frame, .. } = &mut self.source {
+            *frame += 1;
+        }
+    }
+
+    fn send_source(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
+        let Some(link) = &self.link else { return };
+        let Negotiated {
+            codec,
+            payload_type,
+            direction,
+            ..
+        } = link.negotiated;
+        let now = shared.now;
+        let sends = direction.sends();
+        match &mut self.source {
+            Source::Prompt {
+                clips, clip, frame, ..
+            } => {
+                while let Some(current) = clips.get(*clip) {
+                    if *frame < current.frames() {
+                        break;
+                    }
+                    *frame = 0;
+                    *clip += 1;
+                }
+                let Some(current) = clips.get(*clip) else {
+                    self.stop(PlayOutcome::Finished, shared);
+                    return self.send_silence(now, SILENCE_TAIL, sink);
+                };
+                // Played on hold too, only unheard: a flow that waits for its end must not hang.
+                if let (true, Some(payload)) = (sends, current.frame(codec, *frame)) {
+                    let header = self.out.frame(now, payload_type);
+                    transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+                }
+                *frame += 1;
+            }
+            Source::Loop { clip, frame } => {
+                if *frame >= clip.frames() {
+                    *frame = 0;
+                }
+                if let (true, Some(payload)) = (sends, clip.frame(codec, *frame)) {
+                    let header = self.out.frame(now, payload_type);
+                    transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+                }
+                *frame += 1;
+            }
+            Source::Silence { since } => {
+                let tail = SILENCE_TAIL.saturating_sub(now.saturating_sub(*since));
+                self.send_silence(now, tail, sink);
+            }
+            Source::Bridged { .. } => self.send_silence(now, Duration::ZERO, sink),
+        }
+    }
+
+    /// A frame of silence: at once if `tail` is left, else when nothing was sent for long.
+    fn send_silence(&mut self, now: Duration, tail: Duration, sink: &mut impl Sink) {
+        let Some(link) = &self.link else { return };
+        if !link.negotiated.direction.sends() {
+            return;
+        }
+        let quiet = match self.out.sent_at() {
+            Some(at) => now.saturating_sub(at) >= KEEP_ALIVE,
+            None => true,
+        };
+        if tail.is_zero() && !quiet {
+            return;
+        }
+        let payload = match link.negotiated.codec {
+            Codec::Pcmu => &[Codec::Pcmu.silence(); FRAME_SAMPLES],
+            Codec::Pcma => &[Codec::Pcma.silence(); FRAME_SAMPLES],
+        };
+        let header = self.out.frame(now, link.negotiated.payload_type);
+        transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+    }
+
+    fn send(&mut self, header: Header, payload: &[u8], sink: &mut impl Sink) {
+        if let Some(link) = &self.link {
+            if link.negotiated.direction.sends() {
+                transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+            }
+        }
+    }
+
+    /// Takes a packet from the wire. What comes back goes to a bridged peer.
+    pub(super) fn packet<'a>(
+        &mut self,
+        channel: Channel,
+        source: SocketAddr,
+        bytes: &'a [u8],
+        shared: &mut Shared<'_>,
+        sink: &mut impl Sink,
+    ) -> Option<Accepted<'a>> {
+        if channel == Channel::Rtcp || crate::rtp::is_rtcp(bytes) {
+            self.rtcp(source, bytes, shared);
+            return None;
+        }
+        let accepted = self.rtp(source, bytes, shared);
+        if accepted.is_none() {
+            self.ignored += 1;
+        }
+        let (packet, arrival, kind) = accepted?;
+        let (extended, restarted) = match arrival {
+            Arrival::Counted(extended) => (extended, false),
+            Arrival::Restarted(extended) => (extended, true),
+            Arrival::Stray => return None,
+        };
+        let kind = kind?;
+        if matches!(kind, Relayable::TelephoneEvent) {
+            let presses =
+                self.keys_in
+                    .packet(shared.now, packet.ssrc, packet.timestamp, packet.payload);
+            for press in presses.into_iter().flatten() {
+                self.tell(press, shared);
+            }
+        }
+        if let Relayable::Audio(codec) = kind {
+            self.receive.timestamp(shared.now, packet.timestamp);
+            if self.listened {
+                let heard = Heard {
+                    sequence: extended,
+                    timestamp: packet.timestamp,
+                    codec,
+                    payload: packet.payload,
+                };
+                sink.heard(self.id, heard);
+            }
+        }
+        Some(Accepted {
+            packet,
+            extended,
+            restarted,
+            kind,
+            to: self.feeds?,
+        })
+    }
+
+    /// Judges an RTP packet; none if it isn't the far side's. A payload of no use still counts and shows presence.
+    fn rtp<'a>(
+        &mut self,
+        source: SocketAddr,
+        bytes: &'a [u8],
+        shared: &mut Shared<'_>,
+    ) -> Option<(Packet<'a>, Arrival, Option<Relayable>)> {
+        let packet = Packet::parse(bytes)?;
+        if packet.payload.len() > PAYLOAD_BYTES_MAX {
+            return None;
+        }
+        let link = self.link.as_mut()?;
+        if !link.negotiated.direction.receives() {
+            return None;
+        }
+        let kind = kind(&link.negotiated, packet.payload_type);
+        let verdict = link
+            .remote
+            .rtp_from(shared.now, source, &packet, kind.is_some());
+        match verdict {
+            Verdict::Ignored => return None,
+            Verdict::Accepted => {}
+            Verdict::Learnt => {
+                let leg = self.id;
+                let remote = source;
+                shared.events.push_back(Event::Learned { leg, remote });
+            }
+        }
+        let arrival = self.receive.packet(packet.ssrc, packet.sequence);
+        if let Some(before) = self.rtp_at.replace(shared.now) {
+            self.gap_max = self.gap_max.max(shared.now.saturating_sub(before));
+        }
+        self.present(shared);
+        Some((packet, arrival, kind))
+    }
+
+    fn rtcp(&mut self, source: SocketAddr, bytes: &[u8], shared: &mut Shared<'_>) {
+        let known = self
+            .link
+            .as_mut()
+            .is_some_and(|link| link.remote.rtcp_from(source));
+        let read = known
+            && self
+                .reports
+                .read(shared.now, shared.ntp_at_epoch, self.out.ssrc, bytes);
+        if read {
+            // Whoever suppresses silence still reports.
+            self.present(shared);
+        } else {
+            self.ignored += 1;
+        }
+    }
+
+    fn present(&mut self, shared: &mut Shared<'_>) {
+        self.heard_at = shared.now;
+        if self.presence == Presence::Lost {
+            self.presence = Presence::Heard;
+            let leg = self.id;
+            shared.events.push_back(Event::RtpBack { leg });
+        }
+    }
+
+    fn tell(&mut self, press: Press, shared: &mut Shared<'_>) {
+        let leg = self.id;
+        let at = shared.now;
+        match press {
+            Press::Started(digit) => {
+                self.digits += 1;
+                shared.events.push_back(Event::Digit { leg, digit, at });
+                if matches!(self.source, Source::Prompt { barge_in: true, .. }) {
+                    self.stop(PlayOutcome::BargedIn, shared);
+                }
+            }
+            Press::Ended { digit, duration_ms } => shared.events.push_back(Event::DigitEnded {
+                leg,
+                digit,
+                duration_ms,
+                at,
+            }),
+        }
+    }
+
+    /// Sends on what `peer` said, if this leg still hears it.
+    pub(super) fn relay(
+        &mut self,
+        peer: LegId,
+        accepted: &Accepted<'_>,
+        now: Duration,
+        sink: &mut impl Sink,
+    ) {
+        let Some(link) = &self.link else { return };
+        // Keys of our own take precedence; what they displace is lost.
+        if self.hears() != Some(peer) || !link.negotiated.direction.sends() || self.keys_out.busy()
+        {
+            return;
+        }
+        if accepted.restarted {
+            self.out.cut();
+        }
+        let payload = accepted.packet.payload;
+        let mut buffer = [0; PAYLOAD_BYTES_MAX];
+        let (payload_type, payload, span, steady) = match accepted.kind {
+            Relayable::Audio(codec) => {
+                let payload = match codec.transcoding(link.negotiated.codec) {
+                    None => payload,
+                    Some(table) => {
+                        let Some(transcoded) = buffer.get_mut(..payload.len()) else {
+                            return;
+                        };
+                        for (to, from) in transcoded.iter_mut().zip(payload) {
+                            *to = table[usize::from(*from)];
+                        }
+                        transcoded
+                    }
+                };
+                let span = payload.len() as u32;
+                (link.negotiated.payload_type, payload, span, true)
+            }
+            Relayable::TelephoneEvent => {
+                let (Some(payload_type), Some(&[_, _, d0, d1])) =
+                    (link.negotiated.telephone_event, payload.first_chunk::<4>())
+                else {
+                    return;
+                };
+                let span = u32::from(u16::from_be_bytes([d0, d1]));
+                (payload_type, payload, span, false)
+            }
+        };
+        let header = self.out.relay(
+            now,
+            payload_type,
+            &accepted.packet,
+            accepted.extended,
+            span,
+            steady,
+        );
+        if let Some(header) = header {
+            transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+        }
+    }
+
+    /// Says goodbye and tells what passed.
+    pub(super) fn close(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) -> LegStats {
+        self.stop(PlayOutcome::Stopped, shared);
+        if self.keys_out.busy() {
+            let leg = self.id;
+            let count = 0;
+            shared.events.push_back(Event::DigitsSent { leg, count });
+        }
+        if self.link.is_some() && (self.out.packets > 0 || self.receive.received() > 0) {
+            self.report(true, shared, sink);
+        }
+        LegStats {
+            packets_sent: self.out.packets,
+            packets_received: self.receive.received(),
+            packets_lost: self.receive.lost(),
+            packets_ignored: self.ignored,
+            jitter_us: self.receive.jitter_us(),
+            remote_jitter_us: self.reports.remote_jitter_us,
+            remote_lost: self.reports.remote_lost,
+            round_trip_us: self.reports.round_trip_us,
+            gap_max: self.gap_max,
+            digits: self.digits,
+        }
+    }
+
+    fn report(&mut self, bye: bool, shared: &mut Shared<'_>, sink: &mut impl Sink) {
+        let mut buffer = [0; COMPOUND_BYTES_MAX];
+        let length = self.reports.write(
+            shared.now,
+            shared.ntp_at_epoch,
+            &self.out,
+            &mut self.receive,
+            bye,
+            shared.random,
+            &mut buffer,
+        );
+        let (Some(link), Some(packet)) = (&self.link, buffer.get(..length)) else {
+            return;
+        };
+        let (channel, to) = if link.negotiated.rtcp_mux {
+            (Channel::Rtp, link.remote.rtp())
+        } else {
+            (Channel::Rtcp, link.remote.rtcp())
+        };
+        if reachable(to) {
+            sink.send(self.id, channel, to, packet);
+        }
+    }
+}
+
+/// What a payload type stands for. The static numbers are taken even if only the other one was agreed on: they can't
+/// mean anything else, and an offer of both lets the far side change between them (RFC 3264 section 7).
+fn kind(negotiated: &Negotiated, payload_type: u8) -> Option<Relayable> {
+    if payload_type == negotiated.receive_payload_type {
+        Some(Relayable::Audio(negotiated.codec))
+    } else if Some(payload_type) == negotiated.receive_telephone_event {
+        Some(Relayable::TelephoneEvent)
+    } else {
+        Codec::from_static_payload_type(payload_type).map(Relayable::Audio)
+    }
+}
+
+/// Whether packets can be sent there: a far side on hold the old way has no address.
+fn reachable(to: SocketAddr) -> bool {
+    to.port() != 0 && !to.ip().is_unspecified()
+}
+
+fn transmit(
+    leg: LegId,
+    remote: &Remote,
+    out: &mut Out,
+    header: Header,
+    payload: &[u8],
+    sink: &mut impl Sink,
+) {
+    let to = remote.rtp();
+    if !reachable(to) {
+        return;
+    }
+    out.octets = out.octets.wrapping_add(payload.len() as u32);
+    let mut packet = [0; PACKET_BYTES_MAX];
+    let length = HEADER_BYTES + payload.len();
+    if let Some(packet) = packet.get_mut(..length) {
+        let (head, body) = packet.split_at_mut(HEADER_BYTES);
+        head.copy_from_slice(&header.bytes());
+        body.copy_from_slice(payload);
+        sink.send(leg, Channel::Rtp, to, packet);
+    }
+}

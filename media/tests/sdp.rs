@@ -1,0 +1,219 @@
+//! Offers and answers, from the well-behaved to the hostile.
+
+use std::net::{IpAddr, SocketAddr};
+
+use media::codec::Codec;
+use media::sdp::{
+    BYTES_MAX, Capabilities, Direction, LocalMedia, Negotiated, SdpError, accept, answer, offer,
+};
+use proptest::prelude::*;
+
+const LOCAL: &str = "192.0.2.1";
+
+fn local(address: &str) -> LocalMedia {
+    LocalMedia::new(address.parse::<IpAddr>().unwrap(), 40_000, 77)
+}
+
+/// A description out of lines separated by ` | `.
+fn description(lines: &str) -> Vec<u8> {
+    lines.split(" | ").flat_map(|line| [line.as_bytes(), b"\r\n"].concat()).collect()
+}
+
+fn answered(lines: &str) -> Result<(Negotiated, String), SdpError> {
+    let offer = description(lines);
+    answer(&offer, &local(LOCAL), &Capabilities::default())
+        .map(|(negotiated, bytes)| (negotiated, String::from_utf8(bytes).unwrap()))
+}
+
+/// `codec/payload type/telephone event rtp rtcp[ mux] direction ptime`.
+fn summary(negotiated: &Negotiated) -> String {
+    let Negotiated { codec, payload_type, telephone_event, remote_rtp, remote_rtcp, .. } = negotiated;
+    let events = telephone_event.map_or("-".to_owned(), |number| number.to_string());
+    let mux = if negotiated.rtcp_mux { " mux" } else { "" };
+    let direction = negotiated.direction.name();
+    let ptime = negotiated.ptime_ms;
+    format!("{codec}/{payload_type}/{events} {remote_rtp} {remote_rtcp}{mux} {direction} {ptime}")
+}
+
+const HEAD: &str = "v=0 | o=- 1 1 IN IP4 198.51.100.7 | s=- | c=IN IP4 198.51.100.7 | t=0 0 | ";
+
+/// Lines after the usual head, and what comes of them.
+#[track_caller]
+fn check(lines: &str, expected: &str) {
+    let outcome = match answered(&format!("{HEAD}{lines}")) {
+        Ok((negotiated, _)) => summary(&negotiated),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(outcome, expected, "{lines}");
+}
+
+#[test]
+fn codecs() {
+    let usual = "198.51.100.7:5004 198.51.100.7:5005 sendrecv 20";
+    check("m=audio 5004 RTP/AVP 0", &format!("PCMU/0/- {usual}"));
+    check("m=audio 5004 RTP/AVP 8 0", &format!("PCMA/8/- {usual}"));
+    check("m=audio 5004 RTP/AVP 9 18 8", &format!("PCMA/8/- {usual}"));
+    check("m=audio 5004 RTP/AVP 97 | a=rtpmap:97 pcmu/8000/1", &format!("PCMU/97/- {usual}"));
+    check(
+        "m=audio 5004 RTP/AVP 0 96 101 | a=rtpmap:96 telephone-event/48000 | a=rtpmap:101 telephone-event/8000",
+        &format!("PCMU/0/101 {usual}"),
+    );
+    check("m=audio 5004 RTP/AVP 96 0 | a=rtpmap:96 opus/48000/2", &format!("PCMU/0/- {usual}"));
+    check("m=audio 5004 RTP/AVP 9 18", "no common codec");
+    check("m=audio 5004 RTP/AVP 0 | a=rtpmap:0 PCMU/16000", "no common codec");
+    check("m=audio 5004 RTP/AVP banana 300 8", &format!("PCMA/8/- {usual}"));
+}
+
+#[test]
+fn addresses() {
+    check(
+        "m=audio 5004 RTP/AVP 0 | c=IN IP4 203.0.113.9",
+        "PCMU/0/- 203.0.113.9:5004 203.0.113.9:5005 sendrecv 20",
+    );
+    check(
+        "m=audio 5004 RTP/AVP 0 | a=rtcp:6000",
+        "PCMU/0/- 198.51.100.7:5004 198.51.100.7:6000 sendrecv 20",
+    );
+    check(
+        "m=audio 5004 RTP/AVP 0 | a=rtcp:6000 IN IP4 203.0.113.9",
+        "PCMU/0/- 198.51.100.7:5004 203.0.113.9:6000 sendrecv 20",
+    );
+    check(
+        "m=audio 5004 RTP/AVP 0 | a=rtcp:6000 | a=rtcp-mux",
+        "PCMU/0/- 198.51.100.7:5004 198.51.100.7:5004 mux sendrecv 20",
+    );
+    check("m=audio 5004 RTP/AVP 0 | c=IN IP4 224.2.1.1/127", "unusable media address");
+    check("m=audio 5004 RTP/AVP 0 | c=IN IP4 phone.example", "unusable media address");
+    check("m=audio 5004 RTP/AVP 0 | c=IN IP6 2001:db8::1", "unusable media address");
+    check("m=audio 5004 RTP/AVP 0 | c=IN IP6 192.0.2.1", "unusable media address");
+    check(
+        "m=audio 65535 RTP/AVP 0",
+        "PCMU/0/- 198.51.100.7:65535 198.51.100.7:65535 sendrecv 20",
+    );
+}
+
+#[test]
+fn directions() {
+    let with = |direction| format!("PCMU/0/- 198.51.100.7:5004 198.51.100.7:5005 {direction} 20");
+    check("m=audio 5004 RTP/AVP 0 | a=sendonly", &with("recvonly"));
+    check("m=audio 5004 RTP/AVP 0 | a=recvonly", &with("sendonly"));
+    check("m=audio 5004 RTP/AVP 0 | a=inactive", &with("inactive"));
+    check("a=sendonly | m=audio 5004 RTP/AVP 0", &with("recvonly"));
+    check("a=sendonly | m=audio 5004 RTP/AVP 0 | a=sendrecv", &with("sendrecv"));
+    check(
+        "m=audio 5004 RTP/AVP 0 | c=IN IP4 0.0.0.0",
+        "PCMU/0/- 0.0.0.0:5004 0.0.0.0:5005 recvonly 20",
+    );
+}
+
+#[test]
+fn streams() {
+    check("m=video 5004 RTP/AVP 0", "no usable audio stream");
+    check("m=audio 0 RTP/AVP 0", "no usable audio stream");
+    check("m=audio 5004 RTP/SAVP 0", "no usable audio stream");
+    check("m=audio 5004 RTP/AVP", "session description line 6: no format in m=");
+    check("m=audio 70000 RTP/AVP 0", "session description line 6: no port in m=");
+    check("m=audio", "session description line 6: no port in m=");
+    check("nonsense", "session description line 6: not type=value");
+}
+
+#[test]
+fn other_streams_are_refused_in_their_place() {
+    let (_, text) = answered(
+        "v=0 | o=- 1 1 IN IP4 198.51.100.7 | s=- | t=3 4 | m=video 6000 RTP/AVP 31 34 | c=IN IP4 198.51.100.7 \
+         | m=audio 5004 RTP/AVP 0 101 | c=IN IP4 198.51.100.7 | a=rtpmap:101 telephone-event/8000 \
+         | m=audio 5006 RTP/AVP 0 | c=IN IP4 198.51.100.7",
+    )
+    .unwrap();
+    let expected = description(
+        "v=0 | o=- 77 1 IN IP4 192.0.2.1 | s=- | c=IN IP4 192.0.2.1 | t=3 4 | m=video 0 RTP/AVP 31 34 \
+         | m=audio 40000 RTP/AVP 0 101 | a=rtpmap:0 PCMU/8000 | a=rtpmap:101 telephone-event/8000 \
+         | a=fmtp:101 0-15 | a=ptime:20 | a=sendrecv | m=audio 0 RTP/AVP 0",
+    );
+    assert_eq!(text.as_bytes(), expected.as_slice());
+}
+
+#[test]
+fn sloppy_but_clear_is_understood() {
+    let bare = b"v=0\nc=IN IP4 198.51.100.7\nm=audio 5004 RTP/AVP  0 \na=ptime:30.0\na=\xff\xfe";
+    let (negotiated, _) = answer(bare, &local(LOCAL), &Capabilities::default()).unwrap();
+    assert_eq!(summary(&negotiated), "PCMU/0/- 198.51.100.7:5004 198.51.100.7:5005 sendrecv 30");
+}
+
+#[test]
+fn limits() {
+    let refused = |bytes: &[u8]| answer(bytes, &local(LOCAL), &Capabilities::default()).unwrap_err();
+    assert_eq!(refused(b"").status(), 400);
+    assert_eq!(refused(&vec![b'v'; BYTES_MAX + 1]), SdpError::TooLarge("bytes"));
+    assert_eq!(refused(&[b"v=0\n".as_slice(), &[b'\n'; 600]].concat()), SdpError::TooLarge("lines"));
+    let media = format!("v=0 | {}", "m=audio 1 RTP/AVP 0 | ".repeat(17));
+    assert_eq!(refused(&description(&media)), SdpError::TooLarge("media"));
+    let formats = format!("v=0 | m=audio 1 RTP/AVP{}", " 0".repeat(65));
+    assert_eq!(refused(&description(&formats)), SdpError::TooLarge("formats"));
+    assert_eq!(answered(&format!("{HEAD}m=audio 1 RTP/AVP 9")).unwrap_err().status(), 488);
+}
+
+#[test]
+fn our_offer_is_answered_and_accepted() {
+    for (ours, theirs) in [("192.0.2.1", "198.51.100.7"), ("2001:db8::1", "2001:db8::2")] {
+        let caps = Capabilities::default();
+        let offered = offer(&local(ours), &caps);
+        let phone = LocalMedia { port: 5004, ..local(theirs) };
+        let (theirs_view, answered) = answer(&offered, &phone, &caps).unwrap();
+        let our_view = accept(&offered, &answered).unwrap();
+        assert_eq!(our_view.remote_rtp, SocketAddr::new(phone.address, 5004));
+        assert_eq!(theirs_view.remote_rtp, SocketAddr::new(local(ours).address, 40_000));
+        assert_eq!(our_view.codec, Codec::Pcmu);
+        assert_eq!((our_view.telephone_event, our_view.rtcp_mux), (Some(101), true));
+    }
+}
+
+#[test]
+fn answers_with_a_mind_of_their_own() {
+    let offered = offer(&local(LOCAL), &Capabilities::default());
+    let accepted = |lines: &str| accept(&offered, &description(&format!("{HEAD}{lines}")));
+    let other = accepted("m=audio 5004 RTP/AVP 8 96 | a=rtpmap:96 telephone-event/8000 | a=sendonly").unwrap();
+    assert_eq!(summary(&other), "PCMA/8/96 198.51.100.7:5004 198.51.100.7:5005 recvonly 20");
+    assert_eq!(other.receive_telephone_event, Some(101));
+    assert_eq!(accepted("m=audio 0 RTP/AVP 0"), Err(SdpError::NoAudio));
+    assert_eq!(accepted("m=audio 5004 RTP/AVP 18"), Err(SdpError::NoCommonCodec));
+    assert_eq!(accepted("a=nothing"), Err(SdpError::Mismatch("no stream in the answer")));
+}
+
+#[test]
+fn a_hold_of_ours_reaches_the_answer() {
+    let held = LocalMedia { direction: Direction::SendOnly, ..local(LOCAL) };
+    let offered = offer(&held, &Capabilities::default());
+    let (phone, answered) = answer(&offered, &local("198.51.100.7"), &Capabilities::default()).unwrap();
+    assert_eq!(phone.direction, Direction::RecvOnly);
+    assert_eq!(accept(&offered, &answered).unwrap().direction, Direction::SendOnly);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = answer(&bytes, &local(LOCAL), &Capabilities::default());
+    }
+
+    /// Mutations of a good offer: whatever is answered is a description that can be read again.
+    #[test]
+    fn mutated_offers_are_survived(
+        edits in proptest::collection::vec((0usize..400, any::<u8>()), 0..6),
+        cut in 0usize..400,
+    ) {
+        let mut bytes = description(&format!(
+            "{HEAD}m=audio 5004 RTP/AVP 0 8 101 | a=rtpmap:101 telephone-event/8000 | a=rtcp:5005 IN IP4 1.2.3.4 \
+             | a=ptime:20 | m=video 6000 RTP/AVP 31"
+        ));
+        for (place, byte) in edits {
+            if let Some(here) = bytes.get_mut(place) {
+                *here = byte;
+            }
+        }
+        bytes.truncate(bytes.len().min(cut.max(120)));
+        if let Ok((_, answered)) = answer(&bytes, &local(LOCAL), &Capabilities::default()) {
+            let again = answer(&answered, &local("198.51.100.7"), &Capabilities::default());
+            prop_assert!(again.is_ok(), "{again:?}");
+        }
+    }
+}
