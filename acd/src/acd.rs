@@ -3,7 +3,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::{AgentView, FromAcd, Notice, QueueId, QueueView, Setup, ToAcd, WaitingView};
+use crate::agents::{Agent, Crew};
+use crate::contacts::{Contact, Stay, Turn};
+use crate::ids::IdMap;
+use crate::memory::Memory;
+use crate::offers::{Ended, Offer};
+use crate::order::Line;
+use crate::timers::{Timer, Timers};
+use crate::{
+    AgentId, AgentView, ContactId, FromAcd, Limits, Notice, OfferId, QueueId, QueueSetup,
+    QueueView, Rules, Setup, ToAcd, Visit, WaitingView,
+};
 
 /// What comes out of [`Acd::poll`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,30 +31,125 @@ pub enum Output {
 /// [`poll_timeout`](Self::poll_timeout) is due; after each of them take
 /// [`poll`](Self::poll) until it gives nothing more. `now` never runs
 /// backwards (if it does, it is taken as standing still).
+///
+/// Between two calls nobody waits in a queue for which somebody is free: each
+/// event is matched before `handle` returns, at a cost that grows with the
+/// queues of the agent concerned and the logarithm of the rest.
 #[derive(Debug)]
 pub struct Acd {
-    outputs: VecDeque<Output>,
+    pub(crate) now: Duration,
+    /// When the first message came.
+    pub(crate) born: Option<Duration>,
+    pub(crate) rules: Rules,
+    pub(crate) limits: Limits,
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) queue_index: IdMap<QueueId, usize>,
+    /// Sorted by id.
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) agent_index: IdMap<AgentId, usize>,
+    /// Who waits, is offered or talks.
+    pub(crate) contacts: IdMap<ContactId, Contact>,
+    /// How many of `contacts` wait or are offered.
+    pub(crate) waiting: usize,
+    /// The last stay that is over.
+    pub(crate) gone: Memory<ContactId, Visit>,
+    pub(crate) offers: IdMap<OfferId, Offer>,
+    pub(crate) ended: Memory<OfferId, Ended>,
+    pub(crate) first_offer: u64,
+    pub(crate) offers_minted: u64,
+    /// Counts those who became free, see [`crate::agents::Idle`].
+    pub(crate) freed: u64,
+    pub(crate) timers: Timers,
+    pub(crate) looks: VecDeque<Look>,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) setup: QueueSetup,
+    pub(crate) line: Line,
+    pub(crate) crew: Crew,
+}
+
+/// Where something changed, so that there may be somebody to offer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Look {
+    Agent(usize),
+    Queue(usize),
 }
 
 impl Acd {
     /// A distributor that knows nobody's whereabouts yet.
     #[must_use]
-    pub fn new(_setup: Setup) -> Self {
-        Self {
+    pub fn new(setup: Setup) -> Self {
+        let mut acd = Self {
+            now: Duration::ZERO,
+            born: None,
+            rules: setup.rules,
+            limits: setup.limits,
+            queues: Vec::new(),
+            queue_index: IdMap::default(),
+            agents: Vec::new(),
+            agent_index: IdMap::default(),
+            contacts: IdMap::default(),
+            waiting: 0,
+            gone: Memory::new(),
+            offers: IdMap::default(),
+            ended: Memory::new(),
+            first_offer: crate::ids::mix(setup.seed),
+            offers_minted: 0,
+            freed: 0,
+            timers: Timers::default(),
+            looks: VecDeque::new(),
             outputs: VecDeque::new(),
-        }
+        };
+        acd.reconfigure(Duration::ZERO, setup);
+        acd
     }
 
     /// Takes a message.
-    pub fn handle(&mut self, _now: Duration, _message: ToAcd) {}
+    pub fn handle(&mut self, now: Duration, message: ToAcd) {
+        self.advance(now);
+        // What was due before the message came is decided without it.
+        self.fire_due();
+        match message {
+            ToAcd::Wait {
+                contact,
+                visit,
+                tenant,
+                queue,
+                class,
+                since,
+            } => self.wait(contact, visit, tenant, queue, class, since),
+            ToAcd::Leave { contact, visit } => self.leave(contact, visit),
+            ToAcd::Ringing { offer } => self.ringing(offer),
+            ToAcd::Accept { offer } => self.accept(offer),
+            ToAcd::Decline { offer, why } => self.decline(offer, why),
+            ToAcd::Talking {
+                offer,
+                tenant,
+                contact,
+                visit,
+                agent,
+            } => self.talking(offer, tenant, contact, visit, agent),
+            ToAcd::Finish { offer } => self.finish(offer),
+            ToAcd::SignIn { agent, at, until } => self.sign_in(agent, at, until),
+            ToAcd::SignOut { agent, at } => self.sign_out(agent, at),
+        }
+        self.match_up();
+    }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, _now: Duration) {}
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.advance(now);
+        self.fire_due();
+    }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest.
+    /// May be early: then there is nothing to do yet.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        None
+        self.timers.next()
     }
 
     /// The next thing to send or to record.
@@ -52,23 +157,114 @@ impl Acd {
         self.outputs.pop_front()
     }
 
-    /// Replaces people, queues, rules and limits, and keeps the live facts.
-    /// The seed is ignored.
-    pub fn reconfigure(&mut self, _now: Duration, _setup: Setup) {}
-
     /// A queue at a glance; `None` for an unknown one.
     #[must_use]
-    pub fn queue(&self, _queue: QueueId) -> Option<QueueView> {
-        None
+    pub fn queue(&self, queue: QueueId) -> Option<QueueView> {
+        let it = &self.queues[*self.queue_index.get(&queue)?];
+        Some(QueueView {
+            queue,
+            waiting: it.line.len() as u32,
+            signed_in: it.crew.signed_in,
+            free: it.crew.free() as u32,
+        })
     }
 
-    /// Who waits in a queue, in the order of service (aging turns aside), without those being offered.
-    pub fn waiting(&self, _queue: QueueId) -> impl Iterator<Item = WaitingView> + '_ {
-        std::iter::empty()
+    /// Who waits in a queue, in the order of service (aging turns aside),
+    /// without those being offered.
+    pub fn waiting(&self, queue: QueueId) -> impl Iterator<Item = WaitingView> + '_ {
+        let queue = self.queue_index.get(&queue).map(|&i| &self.queues[i]);
+        queue
+            .into_iter()
+            .flat_map(|queue| queue.line.contacts())
+            .filter_map(|id| {
+                let contact = self.contacts.get(&id)?;
+                let Stay::Waiting(waiting) = &contact.stay else {
+                    return None;
+                };
+                Some(WaitingView {
+                    contact: id,
+                    visit: contact.visit,
+                    tenant: contact.tenant,
+                    class: waiting.class,
+                    since: waiting.since,
+                })
+            })
     }
 
     /// Everybody, by id.
     pub fn agents(&self) -> impl Iterator<Item = AgentView> + '_ {
-        std::iter::empty()
+        self.agents.iter().map(|agent| AgentView {
+            agent: agent.id,
+            state: agent.shown,
+            since: agent.shown_since,
+            offer: agent.live_offer(),
+        })
+    }
+
+    fn advance(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+        self.born.get_or_insert(self.now);
+        self.gone.expire(self.now);
+        self.ended.expire(self.now);
+    }
+
+    fn fire_due(&mut self) {
+        while let Some((at, timer)) = self.timers.pop_due(self.now) {
+            match timer {
+                Timer::WaitLease(contact) => self.wait_lease_fired(at, contact),
+                Timer::Repeat(offer) => self.repeat_fired(at, offer),
+                Timer::RingEnd(offer) => self.ring_end_fired(offer),
+                Timer::TalkLease(offer) => self.talk_lease_fired(at, offer),
+                Timer::Registration(agent) => self.registration_fired(at, agent),
+                Timer::Pause(agent) => self.pause_fired(agent),
+                Timer::Breath(agent) => {
+                    if let Some(&index) = self.agent_index.get(&agent) {
+                        self.looks.push_back(Look::Agent(index));
+                    }
+                }
+            }
+            self.match_up();
+        }
+    }
+
+    pub(crate) fn send(&mut self, message: FromAcd) {
+        self.outputs.push_back(Output::To(message));
+    }
+
+    pub(crate) fn note(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+
+    /// Changes an agent and everything that is derived from it.
+    pub(crate) fn change_agent(&mut self, index: usize, change: impl FnOnce(&mut Agent)) {
+        let agent = &mut self.agents[index];
+        for post in &agent.posts {
+            self.queues[post.queue].crew.leave(post.rank, index, agent);
+        }
+        change(agent);
+        for post in &agent.posts {
+            self.queues[post.queue].crew.enter(post.rank, index, agent);
+        }
+        let state = agent.state();
+        if state != agent.shown {
+            agent.shown = state;
+            agent.shown_since = self.now;
+            let agent = agent.id;
+            self.note(Notice::AgentState { agent, state });
+        }
+        self.looks.push_back(Look::Agent(index));
+    }
+
+    /// Puts a contact (back) in line, at its place.
+    pub(crate) fn put_in_line(&mut self, id: ContactId) {
+        if let Some(Contact {
+            stay: Stay::Waiting(waiting),
+            ..
+        }) = self.contacts.get_mut(&id)
+        {
+            waiting.turn = Turn::InLine;
+            self.queues[waiting.queue].line.insert(waiting.place);
+            self.looks.push_back(Look::Queue(waiting.queue));
+        }
     }
 }

@@ -5,8 +5,19 @@
 //! argument, nothing here knows a clock, a socket or a phone.
 
 mod acd;
+mod agents;
+mod contacts;
+mod ids;
+mod matching;
+mod memory;
 mod message;
+mod offers;
+mod order;
+mod presence;
+mod reconfigure;
 mod setup;
+mod talk;
+mod timers;
 mod view;
 
 pub use acd::{Acd, Output};

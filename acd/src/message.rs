@@ -22,11 +22,12 @@
 //! - An [`FromAcd::Offer`] known already (rung, answered or over) rings nobody again: the answer given
 //!   before is given again.
 //! - Two different offers for one contact at once mean that the `acd` was restarted in between: the
-//!   one with the later `until` replaces the other, whose ringing ends.
+//!   one with the later `until` replaces the other, which ends as if rescinded. While an acceptance is
+//!   unanswered, a different offer isn't answered either: one of the two is about to be refused.
 //! - A [`FromAcd::Confirm`] for a contact that went away meanwhile is answered [`ToAcd::Finish`].
-//! - After [`FromAcd::Refuse`] and after a declined offer the contact waits on in the same stay. After
-//!   [`FromAcd::Confirm`] a contact that has to wait again does so with the next [`Visit`] and its old
-//!   `since`.
+//! - After [`FromAcd::Refuse`] and after a declined offer the contact waits on in the same stay. Once
+//!   [`ToAcd::Accept`] was sent and not refused, a contact that has to wait again does so with the next
+//!   [`Visit`] and its old `since`.
 //!
 //! Times named `now`, `since`, `at`, `until` are monotonic [`Duration`]s on the one
 //! clock that sender and receiver share.
