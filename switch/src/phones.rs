@@ -80,9 +80,7 @@ impl Phones {
         request: &sip::Request,
         say: &mut impl FnMut(ToAcd),
     ) -> sip::Reply {
-        let (reply, changes) = self
-            .registrar
-            .handle(now, peer, request, &Directory(setup));
+        let (reply, changes) = self.registrar.handle(now, peer, request, &Directory(setup));
         self.changed(now, setup, changes, say);
         reply
     }
@@ -110,12 +108,16 @@ impl Phones {
             match self.lease(agent) {
                 Some(until) => {
                     self.sign_outs.retain(|(gone, _)| *gone != agent);
-                    say(ToAcd::SignIn { agent, until });
+                    say(ToAcd::SignIn {
+                        agent,
+                        at: now,
+                        until,
+                    });
                 }
                 None => {
                     self.agents.remove(&agent);
                     self.sign_outs.push((agent, SIGN_OUTS - 1));
-                    say(ToAcd::SignOut { agent });
+                    say(ToAcd::SignOut { agent, at: now });
                 }
             }
         }
@@ -158,20 +160,15 @@ impl Phones {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
-        let announce = (!self.agents.is_empty() || !self.sign_outs.is_empty())
-            .then_some(self.announce_at);
+        let announce =
+            (!self.agents.is_empty() || !self.sign_outs.is_empty()).then_some(self.announce_at);
         [self.registrar.poll_timeout(), announce]
             .into_iter()
             .flatten()
             .min()
     }
 
-    pub(crate) fn on_timeout(
-        &mut self,
-        now: Duration,
-        setup: &Setup,
-        say: &mut impl FnMut(ToAcd),
-    ) {
+    pub(crate) fn on_timeout(&mut self, now: Duration, setup: &Setup, say: &mut impl FnMut(ToAcd)) {
         let changes = self.registrar.handle_timeout(now);
         self.changed(now, setup, changes, say);
         if now < self.announce_at {
@@ -182,11 +179,18 @@ impl Phones {
         agents.sort_unstable();
         for agent in agents {
             if let Some(until) = self.lease(agent) {
-                say(ToAcd::SignIn { agent, until });
+                say(ToAcd::SignIn {
+                    agent,
+                    at: now,
+                    until,
+                });
             }
         }
         self.sign_outs.retain_mut(|(agent, left)| {
-            say(ToAcd::SignOut { agent: *agent });
+            say(ToAcd::SignOut {
+                agent: *agent,
+                at: now,
+            });
             *left = left.saturating_sub(1);
             *left > 0
         });

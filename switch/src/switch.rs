@@ -71,8 +71,7 @@ struct Admitted {
 impl Switch {
     /// A switch without calls.
     pub fn new(setup: Setup) -> Self {
-        let mut config =
-            sip::EndpointConfig::new(setup.interface.clone(), setup.shard, setup.seed);
+        let mut config = sip::EndpointConfig::new(setup.interface.clone(), setup.shard, setup.seed);
         config.user_agent = Some(setup.sip.product.clone());
         let mut nonce_key = setup.seed;
         for byte in &mut nonce_key {
@@ -155,9 +154,10 @@ impl Switch {
         }
         if self.phones.poll_timeout().is_some_and(|at| at <= now.mono) {
             let out = &mut self.out;
-            self.phones.on_timeout(now.mono, &self.setup, &mut |message| {
-                out.push_back(Output::ToAcd(message));
-            });
+            self.phones
+                .on_timeout(now.mono, &self.setup, &mut |message| {
+                    out.push_back(Output::ToAcd(message));
+                });
         }
         while let Some(&Reverse((at, id))) = self.timers.peek() {
             if at > now.mono {
@@ -332,13 +332,11 @@ impl Switch {
             }
             Event::Register { id, peer, request } => {
                 let out = &mut self.out;
-                let reply = self.phones.register(
-                    now.mono,
-                    &self.setup,
-                    peer,
-                    &request,
-                    &mut |message| out.push_back(Output::ToAcd(message)),
-                );
+                let reply =
+                    self.phones
+                        .register(now.mono, &self.setup, peer, &request, &mut |message| {
+                            out.push_back(Output::ToAcd(message))
+                        });
                 self.sip.respond(now.mono, id, reply);
             }
             Event::Other { id, .. } => self.sip.respond(now.mono, id, sip::Reply::new(405)),

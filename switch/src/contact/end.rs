@@ -48,9 +48,7 @@ impl Contact {
         let audio = std::mem::replace(&mut self.audio, super::Audio::None);
         self.close_audio(audio, cx);
         self.journey(cx, Journey::Ended { cause });
-        self.stage = Stage::Ended {
-            since: cx.now.mono,
-        };
+        self.stage = Stage::Ended { since: cx.now.mono };
         if let Some(permit) = self.permit.take() {
             cx.released.push(permit);
         }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
-use desk::{Caller, ContactId, EndCause, Journey, PhoneNumber, TenantId, What};
+use desk::{Caller, ContactId, Journey, PhoneNumber, TenantId, What};
 use ivr_flows::Session;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
 use media::sdp::{LocalMedia, Negotiated};
@@ -36,8 +36,8 @@ use crate::phones::Phones;
 use crate::setup::Setup;
 
 pub(crate) use arrive::Arrival;
-pub(crate) use talk::LegEnd;
 use outbox::Outbox;
+pub(crate) use talk::LegEnd;
 
 /// After how long without an ACK the flow begins all the same: the ACK may be
 /// lost and repeated late, and the caller is listening already.
@@ -59,6 +59,8 @@ const ACCEPT_MAX: Duration = Duration::from_secs(5);
 const PROVISIONAL_MAX: Duration = Duration::from_secs(3);
 /// How often an unacknowledged end is repeated.
 const OWED_EVERY: Duration = Duration::from_millis(500);
+/// How often at most: then the leases do it.
+const OWED_REPEATS_MAX: u8 = 40;
 /// How long an ended contact may be kept for what it still owes.
 const LINGER_MAX: Duration = Duration::from_secs(30);
 
@@ -227,6 +229,9 @@ impl Progress {
 #[derive(Debug)]
 struct Talk {
     offer: OfferId,
+    agent: AgentId,
+    /// The stay that the offer ended.
+    visit: Visit,
     leg: sip::LegId,
     audio: Audio,
     announce_at: Duration,
@@ -243,8 +248,7 @@ enum Stage {
     Ended { since: Duration },
 }
 
-/// A message that is repeated until the distributor has acknowledged it, or
-/// often enough.
+/// A message that is repeated until the distributor has acknowledged it.
 #[derive(Debug)]
 struct Owed {
     what: Owing,
@@ -419,8 +423,7 @@ impl Contact {
         self.talk_timeout(cx);
         self.outbox.timeout(self.id, self.tenant, cx);
         if self.outbox.gave_up_on_ticket() {
-            self.session
-                .handle(now, ivr_flows::Input::TicketFailed);
+            self.session.handle(now, ivr_flows::Input::TicketFailed);
             self.carry_out(cx);
         }
         self.owed_timeout(cx);
@@ -445,23 +448,18 @@ impl Contact {
     /// Sends a message that is repeated until [`Self::settle`] or for a
     /// bounded number of times.
     fn owe(&mut self, cx: &mut Cx<'_>, what: Owing) {
-        let left = match what {
-            // Not acknowledged: said three times, then the offer's own expiry does it.
-            Owing::Decline(..) => 2,
-            Owing::Leave(_) | Owing::Finish(_) => 40,
-        };
         self.send_owed(cx, what);
         self.owed.push(Owed {
             what,
             repeat_at: cx.now.mono + OWED_EVERY,
-            left,
+            left: OWED_REPEATS_MAX,
         });
     }
 
     fn send_owed(&self, cx: &mut Cx<'_>, what: Owing) {
         cx.acd(match what {
             Owing::Leave(visit) => ToAcd::Leave {
-                contact: self.id,
+                contact: acd::ContactId(self.id.0),
                 visit,
             },
             Owing::Finish(offer) => ToAcd::Finish { offer },

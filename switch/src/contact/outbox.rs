@@ -36,7 +36,13 @@ impl Outbox {
         self.head.map(|(at, _)| at)
     }
 
-    pub(super) fn push(&mut self, contact: ContactId, tenant: TenantId, what: What, cx: &mut Cx<'_>) {
+    pub(super) fn push(
+        &mut self,
+        contact: ContactId,
+        tenant: TenantId,
+        what: What,
+        cx: &mut Cx<'_>,
+    ) {
         if self.waiting.len() >= WAITING_MAX
             && matches!(
                 what,

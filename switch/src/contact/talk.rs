@@ -3,7 +3,7 @@
 use acd::{OfferId, ToAcd};
 use desk::Journey;
 use ivr_flows::Input as FlowInput;
-use media::engine::{Command as MediaCommand};
+use media::engine::Command as MediaCommand;
 use media::sdp::{self, Capabilities};
 
 use super::arrive::{is_natted, refusal_for};
@@ -36,12 +36,14 @@ impl Contact {
                 return;
             }
         };
-        let Stage::Offer(_, offer) = std::mem::replace(&mut self.stage, Stage::Flow) else {
+        let Stage::Offer(stay, offer) = std::mem::replace(&mut self.stage, Stage::Flow) else {
             return;
         };
         let agent = offer.agent;
         self.stage = Stage::Conversation(Box::new(Talk {
             offer: id,
+            agent,
+            visit: stay.visit,
             leg,
             audio: offer.audio,
             announce_at: cx.now.mono + TALKING_EVERY,
@@ -51,7 +53,12 @@ impl Contact {
         self.session.handle(cx.now.mono, FlowInput::QueueAnswered);
         self.carry_out(cx);
         self.join(cx);
-        self.journey(cx, Journey::Connected { agent: desk::AgentId(agent.0) });
+        self.journey(
+            cx,
+            Journey::Connected {
+                agent: desk::AgentId(agent.0),
+            },
+        );
         self.note(cx, NoteWhat::Connected(id));
     }
 
@@ -200,8 +207,21 @@ impl Contact {
             && cx.now.mono >= talk.announce_at
         {
             talk.announce_at = cx.now.mono + TALKING_EVERY;
-            let offer = talk.offer;
-            cx.acd(ToAcd::Talking { offer });
+            self.announce_talk(cx);
+        }
+    }
+
+    /// Tells the distributor the whole conversation, so that one that starts
+    /// anew learns of it.
+    pub(super) fn announce_talk(&self, cx: &mut Cx<'_>) {
+        if let Stage::Conversation(talk) = &self.stage {
+            cx.acd(ToAcd::Talking {
+                offer: talk.offer,
+                tenant: acd::TenantId(self.tenant.0),
+                contact: acd::ContactId(self.id.0),
+                visit: talk.visit,
+                agent: talk.agent,
+            });
         }
     }
 }

@@ -53,7 +53,12 @@ impl Contact {
             announce_at: cx.now.mono + WAIT_EVERY,
         };
         self.announce_wait(&stay, cx);
-        self.journey(cx, Journey::Queued { queue: desk::QueueId(queue.0) });
+        self.journey(
+            cx,
+            Journey::Queued {
+                queue: desk::QueueId(queue.0),
+            },
+        );
         self.note(cx, NoteWhat::Queued(Arc::clone(name)));
         self.stage = Stage::Queue(stay);
         if self.sound == Sound::Nothing {
@@ -64,7 +69,7 @@ impl Contact {
 
     fn announce_wait(&self, stay: &Stay, cx: &mut Cx<'_>) {
         cx.acd(ToAcd::Wait {
-            contact: self.id,
+            contact: acd::ContactId(self.id.0),
             visit: stay.visit,
             tenant: acd::TenantId(self.tenant.0),
             queue: stay.queue,
@@ -130,22 +135,24 @@ impl Contact {
             FromAcd::Rescind { offer, .. } => self.rescinded(offer, cx),
             FromAcd::Confirm { offer, .. } => self.offer_confirmed(offer, cx),
             FromAcd::Refuse { offer } => {
-                if self.accepting(offer) {
+                if self.is_offered(offer) {
                     self.give_up_offer(Refusal::Rescinded, Some(GONE), cx);
                 }
             }
             FromAcd::Finished { offer } => {
-                self.settle(|owing| owing == Owing::Finish(offer));
-                if !self.is_talking(offer) {
+                self.settle(|owing| match owing {
+                    Owing::Finish(over) | Owing::Decline(over, _) => over == offer,
+                    Owing::Leave(_) => false,
+                });
+                if !self.is_talking(offer) && !self.is_offered(offer) {
                     cx.index.offers.remove(&offer);
                 }
             }
         }
     }
 
-    fn accepting(&self, id: OfferId) -> bool {
-        matches!(&self.stage, Stage::Offer(_, offer)
-            if offer.id == id && matches!(offer.progress, Progress::Accepting { .. }))
+    fn is_offered(&self, id: OfferId) -> bool {
+        matches!(&self.stage, Stage::Offer(_, offer) if offer.id == id)
     }
 
     /// An agent is reserved for this contact.
@@ -157,6 +164,13 @@ impl Contact {
         until: Duration,
         cx: &mut Cx<'_>,
     ) {
+        let given_up = self.owed.iter().find_map(|owed| match owed.what {
+            Owing::Decline(over, why) if over == id => Some(why),
+            _ => None,
+        });
+        if let Some(why) = given_up {
+            return cx.acd(ToAcd::Decline { offer: id, why });
+        }
         match &self.stage {
             Stage::Queue(stay) if stay.visit == visit => {}
             Stage::Offer(_, offer) if offer.id == id => {
@@ -187,6 +201,7 @@ impl Contact {
         };
         if cx.now.mono >= until {
             // The message was late: nobody's phone rings for nothing.
+            cx.index.offers.insert(id, self.id);
             return self.owe(cx, Owing::Decline(id, Refusal::NoAnswer));
         }
         let untried = cx.phones.targets(cx.setup, agent);
@@ -206,13 +221,16 @@ impl Contact {
                 agent,
                 until,
                 audio: Audio::Opening(key),
-                progress: Progress::Opening {
-                    since: cx.now.mono,
-                },
+                progress: Progress::Opening { since: cx.now.mono },
                 untried,
             }),
         );
-        self.journey(cx, Journey::Offered { agent: desk::AgentId(agent.0) });
+        self.journey(
+            cx,
+            Journey::Offered {
+                agent: desk::AgentId(agent.0),
+            },
+        );
         self.note(cx, NoteWhat::Offered(id));
     }
 
@@ -262,10 +280,7 @@ impl Contact {
         else {
             return self.give_up_offer(Refusal::Unreachable, None, cx);
         };
-        let Audio::Open {
-            local, offered, ..
-        } = &mut offer.audio
-        else {
+        let Audio::Open { local, offered, .. } = &mut offer.audio else {
             return;
         };
         local.address = cx.setup.interface.address_towards(peer.addr.ip());
@@ -274,7 +289,9 @@ impl Contact {
         let mut invite = sip::Invite::new(uri, peer, from, Some(body));
         invite.pinned = pinned;
         invite.route = route;
-        invite.headers.push(("X-Careline-Queue".into(), stay.name.to_string()));
+        invite
+            .headers
+            .push(("X-Careline-Queue".into(), stay.name.to_string()));
         if let Some(ticket) = ticket {
             // RFC 7433: the ticket number only, hex of its digits.
             let hex: String = ticket.bytes().map(|b| format!("{b:02x}")).collect();
@@ -371,9 +388,7 @@ impl Contact {
         }
         let try_next = why == Refusal::Unreachable && !offer.untried.is_empty();
         if try_next {
-            offer.progress = Progress::Opening {
-                since: cx.now.mono,
-            };
+            offer.progress = Progress::Opening { since: cx.now.mono };
             self.call_next_phone(cx);
         } else {
             self.give_up_offer(why, None, cx);
@@ -386,7 +401,7 @@ impl Contact {
                 self.give_up_offer(Refusal::Rescinded, Some(GONE), cx);
             }
             // The two talk: the distributor is told so again.
-            Stage::Conversation(talk) if talk.offer == id => cx.acd(ToAcd::Talking { offer: id }),
+            Stage::Conversation(talk) if talk.offer == id => self.announce_talk(cx),
             _ => cx.acd(ToAcd::Decline {
                 offer: id,
                 why: Refusal::Rescinded,
@@ -395,12 +410,7 @@ impl Contact {
     }
 
     /// The offer comes to nothing; the contact keeps its place.
-    pub(super) fn give_up_offer(
-        &mut self,
-        why: Refusal,
-        reason: Option<&str>,
-        cx: &mut Cx<'_>,
-    ) {
+    pub(super) fn give_up_offer(&mut self, why: Refusal, reason: Option<&str>, cx: &mut Cx<'_>) {
         let Stage::Offer(stay, offer) = std::mem::replace(&mut self.stage, Stage::Flow) else {
             return;
         };
