@@ -51,7 +51,8 @@ impl Clip {
     /// The encoded frame number `index`; none beyond the end.
     pub fn frame(&self, codec: Codec, index: usize) -> Option<&[u8]> {
         let start = index.checked_mul(FRAME_SAMPLES)?;
-        self.bytes(codec).get(start..start.checked_add(FRAME_SAMPLES)?)
+        self.bytes(codec)
+            .get(start..start.checked_add(FRAME_SAMPLES)?)
     }
 
     /// All encoded bytes, one a sample.
@@ -65,6 +66,8 @@ impl Clip {
 
 impl fmt::Debug for Clip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clip").field("frames", &self.frames()).finish()
+        f.debug_struct("Clip")
+            .field("frames", &self.frames())
+            .finish()
     }
 }

@@ -56,8 +56,12 @@ pub static ULAW_LINEAR: [i16; 256] = {
     while code < 256 {
         let bits = !(code as u8);
         let segment = (bits >> 4) & 7;
-        let magnitude = ((((bits & 0x0f) as i32) << 3) + 0x84 << segment) - 0x84;
-        table[code] = if bits & 0x80 != 0 { -magnitude } else { magnitude } as i16;
+        let magnitude = (((((bits & 0x0f) as i32) << 3) + 0x84) << segment) - 0x84;
+        table[code] = if bits & 0x80 != 0 {
+            -magnitude
+        } else {
+            magnitude
+        } as i16;
         code += 1;
     }
     table
@@ -76,7 +80,11 @@ pub static ALAW_LINEAR: [i16; 256] = {
         } else {
             (mantissa + 0x108) << (segment - 1)
         };
-        table[code] = if bits & 0x80 != 0 { magnitude } else { -magnitude } as i16;
+        table[code] = if bits & 0x80 != 0 {
+            magnitude
+        } else {
+            -magnitude
+        } as i16;
         code += 1;
     }
     table
@@ -128,5 +136,59 @@ impl Codec {
             (Codec::Pcma, Codec::Pcmu) => Some(&ALAW_TO_ULAW),
             (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sample, its µ-law code and its A-law code.
+    #[track_caller]
+    fn check(sample: i16, ulaw: u8, alaw: u8) {
+        assert_eq!(
+            (ulaw_encode(sample), alaw_encode(sample)),
+            (ulaw, alaw),
+            "{sample}"
+        );
+    }
+
+    #[test]
+    fn known_codes() {
+        check(0, 0xff, 0xd5);
+        check(-1, 0x7f, 0x55);
+        check(32_767, 0x80, 0xaa);
+        check(-32_768, 0x00, 0x2a);
+        check(1_000, 0xce, 0xfa);
+        check(-1_000, 0x4e, 0x7a);
+    }
+
+    #[test]
+    fn decoded_codes_encode_to_themselves() {
+        for code in 0..=255u8 {
+            assert_eq!(alaw_encode(alaw_decode(code)), code);
+            // µ-law has two zeros.
+            if code != 0x7f {
+                assert_eq!(ulaw_encode(ulaw_decode(code)), code);
+            }
+        }
+    }
+
+    #[test]
+    fn coding_is_close() {
+        for sample in i16::MIN..=i16::MAX {
+            for codec in [Codec::Pcmu, Codec::Pcma] {
+                let error = i32::from(codec.decode(codec.encode(sample))) - i32::from(sample);
+                let allowed = (i32::from(sample).abs() / 16).max(16)
+                    + 140 * i32::from(sample.unsigned_abs() > 32_000);
+                assert!(error.abs() <= allowed, "{codec} {sample} {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn silence_stays_silence() {
+        assert_eq!(ULAW_TO_ALAW[0xff], 0xd5);
+        assert!(i32::from(ulaw_decode(ALAW_TO_ULAW[0xd5])).abs() <= 8);
     }
 }

@@ -131,9 +131,9 @@ impl Receive {
 
     /// Jitter in microseconds.
     pub(crate) fn jitter_us(&self) -> u32 {
-        self.stream.as_ref().map_or(0, |stream| {
-            samples_to_us(stream.jitter_scaled >> 4)
-        })
+        self.stream
+            .as_ref()
+            .map_or(0, |stream| samples_to_us(stream.jitter_scaled >> 4))
     }
 
     /// The report on the stream since the last report; none when there is no stream.
@@ -182,7 +182,10 @@ mod tests {
         for &sequence in sequences {
             arrival = receive.packet(7, sequence);
         }
-        assert_eq!((receive.received(), receive.lost(), arrival), (received, lost, last));
+        assert_eq!(
+            (receive.received(), receive.lost(), arrival),
+            (received, lost, last)
+        );
     }
 
     #[test]
@@ -197,7 +200,12 @@ mod tests {
         check(&[0, 65_535], 2, -1, Arrival::Counted(cycle - 1));
         check(&[5, 30_000], 1, 0, Arrival::Stray);
         check(&[5, 30_000, 6], 2, 0, Arrival::Counted(cycle + 6));
-        check(&[5, 30_000, 30_001], 2, 0, Arrival::Restarted(cycle + 30_001));
+        check(
+            &[5, 30_000, 30_001],
+            2,
+            0,
+            Arrival::Restarted(cycle + 30_001),
+        );
     }
 
     #[test]
@@ -208,7 +216,10 @@ mod tests {
             receive.packet(7, (number + 65_000) as u16);
         }
         assert_eq!((receive.received(), receive.lost()), (packets, 0));
-        assert_eq!(receive.report().unwrap().highest, (packets - 1 + 65_000) as u32);
+        assert_eq!(
+            receive.report().unwrap().highest,
+            (packets - 1 + 65_000) as u32
+        );
     }
 
     #[test]
@@ -233,6 +244,9 @@ mod tests {
         assert_eq!((report.fraction_lost, report.lost), (51, 1));
         receive.packet(7, 6);
         let report = receive.report().unwrap();
-        assert_eq!((report.fraction_lost, report.lost, report.highest), (0, 1, 6));
+        assert_eq!(
+            (report.fraction_lost, report.lost, report.highest),
+            (0, 1, 6)
+        );
     }
 }

@@ -265,16 +265,23 @@ mod tests {
     }
 
     fn block() -> impl Strategy<Value = ReportBlock> {
-        let numbers = (any::<u32>(), any::<u8>(), -0x80_0000..=0x7f_ffffi32, any::<[u32; 4]>());
-        numbers.prop_map(|(ssrc, fraction_lost, lost, [highest, jitter, last_report, delay])| ReportBlock {
-            ssrc,
-            fraction_lost,
-            lost,
-            highest,
-            jitter,
-            last_report,
-            delay,
-        })
+        let numbers = (
+            any::<u32>(),
+            any::<u8>(),
+            -0x80_0000..=0x7f_ffffi32,
+            any::<[u32; 4]>(),
+        );
+        numbers.prop_map(
+            |(ssrc, fraction_lost, lost, [highest, jitter, last_report, delay])| ReportBlock {
+                ssrc,
+                fraction_lost,
+                lost,
+                highest,
+                jitter,
+                last_report,
+                delay,
+            },
+        )
     }
 
     fn info() -> impl Strategy<Value = SenderInfo> {

@@ -98,7 +98,11 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], expected: Option<&[u8]>) {
-        assert_eq!(Packet::parse(bytes).map(|packet| packet.payload), expected, "{bytes:02x?}");
+        assert_eq!(
+            Packet::parse(bytes).map(|packet| packet.payload),
+            expected,
+            "{bytes:02x?}"
+        );
     }
 
     fn with(first: u8, rest: &[u8]) -> Vec<u8> {

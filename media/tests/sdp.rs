@@ -16,7 +16,10 @@ fn local(address: &str) -> LocalMedia {
 
 /// A description out of lines separated by ` | `.
 fn description(lines: &str) -> Vec<u8> {
-    lines.split(" | ").flat_map(|line| [line.as_bytes(), b"\r\n"].concat()).collect()
+    lines
+        .split(" | ")
+        .flat_map(|line| [line.as_bytes(), b"\r\n"].concat())
+        .collect()
 }
 
 fn answered(lines: &str) -> Result<(Negotiated, String), SdpError> {
@@ -27,7 +30,14 @@ fn answered(lines: &str) -> Result<(Negotiated, String), SdpError> {
 
 /// `codec/payload type/telephone event rtp rtcp[ mux] direction ptime`.
 fn summary(negotiated: &Negotiated) -> String {
-    let Negotiated { codec, payload_type, telephone_event, remote_rtp, remote_rtcp, .. } = negotiated;
+    let Negotiated {
+        codec,
+        payload_type,
+        telephone_event,
+        remote_rtp,
+        remote_rtcp,
+        ..
+    } = negotiated;
     let events = telephone_event.map_or("-".to_owned(), |number| number.to_string());
     let mux = if negotiated.rtcp_mux { " mux" } else { "" };
     let direction = negotiated.direction.name();
@@ -53,15 +63,27 @@ fn codecs() {
     check("m=audio 5004 RTP/AVP 0", &format!("PCMU/0/- {usual}"));
     check("m=audio 5004 RTP/AVP 8 0", &format!("PCMA/8/- {usual}"));
     check("m=audio 5004 RTP/AVP 9 18 8", &format!("PCMA/8/- {usual}"));
-    check("m=audio 5004 RTP/AVP 97 | a=rtpmap:97 pcmu/8000/1", &format!("PCMU/97/- {usual}"));
+    check(
+        "m=audio 5004 RTP/AVP 97 | a=rtpmap:97 pcmu/8000/1",
+        &format!("PCMU/97/- {usual}"),
+    );
     check(
         "m=audio 5004 RTP/AVP 0 96 101 | a=rtpmap:96 telephone-event/48000 | a=rtpmap:101 telephone-event/8000",
         &format!("PCMU/0/101 {usual}"),
     );
-    check("m=audio 5004 RTP/AVP 96 0 | a=rtpmap:96 opus/48000/2", &format!("PCMU/0/- {usual}"));
+    check(
+        "m=audio 5004 RTP/AVP 96 0 | a=rtpmap:96 opus/48000/2",
+        &format!("PCMU/0/- {usual}"),
+    );
     check("m=audio 5004 RTP/AVP 9 18", "no common codec");
-    check("m=audio 5004 RTP/AVP 0 | a=rtpmap:0 PCMU/16000", "no common codec");
-    check("m=audio 5004 RTP/AVP banana 300 8", &format!("PCMA/8/- {usual}"));
+    check(
+        "m=audio 5004 RTP/AVP 0 | a=rtpmap:0 PCMU/16000",
+        "no common codec",
+    );
+    check(
+        "m=audio 5004 RTP/AVP banana 300 8",
+        &format!("PCMA/8/- {usual}"),
+    );
 }
 
 #[test]
@@ -82,10 +104,22 @@ fn addresses() {
         "m=audio 5004 RTP/AVP 0 | a=rtcp:6000 | a=rtcp-mux",
         "PCMU/0/- 198.51.100.7:5004 198.51.100.7:5004 mux sendrecv 20",
     );
-    check("m=audio 5004 RTP/AVP 0 | c=IN IP4 224.2.1.1/127", "unusable media address");
-    check("m=audio 5004 RTP/AVP 0 | c=IN IP4 phone.example", "unusable media address");
-    check("m=audio 5004 RTP/AVP 0 | c=IN IP6 2001:db8::1", "unusable media address");
-    check("m=audio 5004 RTP/AVP 0 | c=IN IP6 192.0.2.1", "unusable media address");
+    check(
+        "m=audio 5004 RTP/AVP 0 | c=IN IP4 224.2.1.1/127",
+        "unusable media address",
+    );
+    check(
+        "m=audio 5004 RTP/AVP 0 | c=IN IP4 phone.example",
+        "unusable media address",
+    );
+    check(
+        "m=audio 5004 RTP/AVP 0 | c=IN IP6 2001:db8::1",
+        "unusable media address",
+    );
+    check(
+        "m=audio 5004 RTP/AVP 0 | c=IN IP6 192.0.2.1",
+        "unusable media address",
+    );
     check(
         "m=audio 65535 RTP/AVP 0",
         "PCMU/0/- 198.51.100.7:65535 198.51.100.7:65535 sendrecv 20",
@@ -99,7 +133,10 @@ fn directions() {
     check("m=audio 5004 RTP/AVP 0 | a=recvonly", &with("sendonly"));
     check("m=audio 5004 RTP/AVP 0 | a=inactive", &with("inactive"));
     check("a=sendonly | m=audio 5004 RTP/AVP 0", &with("recvonly"));
-    check("a=sendonly | m=audio 5004 RTP/AVP 0 | a=sendrecv", &with("sendrecv"));
+    check(
+        "a=sendonly | m=audio 5004 RTP/AVP 0 | a=sendrecv",
+        &with("sendrecv"),
+    );
     check(
         "m=audio 5004 RTP/AVP 0 | c=IN IP4 0.0.0.0",
         "PCMU/0/- 0.0.0.0:5004 0.0.0.0:5005 recvonly 20",
@@ -111,8 +148,14 @@ fn streams() {
     check("m=video 5004 RTP/AVP 0", "no usable audio stream");
     check("m=audio 0 RTP/AVP 0", "no usable audio stream");
     check("m=audio 5004 RTP/SAVP 0", "no usable audio stream");
-    check("m=audio 5004 RTP/AVP", "session description line 6: no format in m=");
-    check("m=audio 70000 RTP/AVP 0", "session description line 6: no port in m=");
+    check(
+        "m=audio 5004 RTP/AVP",
+        "session description line 6: no format in m=",
+    );
+    check(
+        "m=audio 70000 RTP/AVP 0",
+        "session description line 6: no port in m=",
+    );
     check("m=audio", "session description line 6: no port in m=");
     check("nonsense", "session description line 6: not type=value");
 }
@@ -137,34 +180,64 @@ fn other_streams_are_refused_in_their_place() {
 fn sloppy_but_clear_is_understood() {
     let bare = b"v=0\nc=IN IP4 198.51.100.7\nm=audio 5004 RTP/AVP  0 \na=ptime:30.0\na=\xff\xfe";
     let (negotiated, _) = answer(bare, &local(LOCAL), &Capabilities::default()).unwrap();
-    assert_eq!(summary(&negotiated), "PCMU/0/- 198.51.100.7:5004 198.51.100.7:5005 sendrecv 30");
+    assert_eq!(
+        summary(&negotiated),
+        "PCMU/0/- 198.51.100.7:5004 198.51.100.7:5005 sendrecv 30"
+    );
 }
 
 #[test]
 fn limits() {
-    let refused = |bytes: &[u8]| answer(bytes, &local(LOCAL), &Capabilities::default()).unwrap_err();
+    let refused =
+        |bytes: &[u8]| answer(bytes, &local(LOCAL), &Capabilities::default()).unwrap_err();
     assert_eq!(refused(b"").status(), 400);
-    assert_eq!(refused(&vec![b'v'; BYTES_MAX + 1]), SdpError::TooLarge("bytes"));
-    assert_eq!(refused(&[b"v=0\n".as_slice(), &[b'\n'; 600]].concat()), SdpError::TooLarge("lines"));
+    assert_eq!(
+        refused(&vec![b'v'; BYTES_MAX + 1]),
+        SdpError::TooLarge("bytes")
+    );
+    assert_eq!(
+        refused(&[b"v=0\n".as_slice(), &[b'\n'; 600]].concat()),
+        SdpError::TooLarge("lines")
+    );
     let media = format!("v=0 | {}", "m=audio 1 RTP/AVP 0 | ".repeat(17));
     assert_eq!(refused(&description(&media)), SdpError::TooLarge("media"));
     let formats = format!("v=0 | m=audio 1 RTP/AVP{}", " 0".repeat(65));
-    assert_eq!(refused(&description(&formats)), SdpError::TooLarge("formats"));
-    assert_eq!(answered(&format!("{HEAD}m=audio 1 RTP/AVP 9")).unwrap_err().status(), 488);
+    assert_eq!(
+        refused(&description(&formats)),
+        SdpError::TooLarge("formats")
+    );
+    assert_eq!(
+        answered(&format!("{HEAD}m=audio 1 RTP/AVP 9"))
+            .unwrap_err()
+            .status(),
+        488
+    );
 }
 
 #[test]
 fn our_offer_is_answered_and_accepted() {
-    for (ours, theirs) in [("192.0.2.1", "198.51.100.7"), ("2001:db8::1", "2001:db8::2")] {
+    for (ours, theirs) in [
+        ("192.0.2.1", "198.51.100.7"),
+        ("2001:db8::1", "2001:db8::2"),
+    ] {
         let caps = Capabilities::default();
         let offered = offer(&local(ours), &caps);
-        let phone = LocalMedia { port: 5004, ..local(theirs) };
+        let phone = LocalMedia {
+            port: 5004,
+            ..local(theirs)
+        };
         let (theirs_view, answered) = answer(&offered, &phone, &caps).unwrap();
         let our_view = accept(&offered, &answered).unwrap();
         assert_eq!(our_view.remote_rtp, SocketAddr::new(phone.address, 5004));
-        assert_eq!(theirs_view.remote_rtp, SocketAddr::new(local(ours).address, 40_000));
+        assert_eq!(
+            theirs_view.remote_rtp,
+            SocketAddr::new(local(ours).address, 40_000)
+        );
         assert_eq!(our_view.codec, Codec::Pcmu);
-        assert_eq!((our_view.telephone_event, our_view.rtcp_mux), (Some(101), true));
+        assert_eq!(
+            (our_view.telephone_event, our_view.rtcp_mux),
+            (Some(101), true)
+        );
     }
 }
 
@@ -172,21 +245,39 @@ fn our_offer_is_answered_and_accepted() {
 fn answers_with_a_mind_of_their_own() {
     let offered = offer(&local(LOCAL), &Capabilities::default());
     let accepted = |lines: &str| accept(&offered, &description(&format!("{HEAD}{lines}")));
-    let other = accepted("m=audio 5004 RTP/AVP 8 96 | a=rtpmap:96 telephone-event/8000 | a=sendonly").unwrap();
-    assert_eq!(summary(&other), "PCMA/8/96 198.51.100.7:5004 198.51.100.7:5005 recvonly 20");
+    let other =
+        accepted("m=audio 5004 RTP/AVP 8 96 | a=rtpmap:96 telephone-event/8000 | a=sendonly")
+            .unwrap();
+    assert_eq!(
+        summary(&other),
+        "PCMA/8/96 198.51.100.7:5004 198.51.100.7:5005 recvonly 20"
+    );
     assert_eq!(other.receive_telephone_event, Some(101));
     assert_eq!(accepted("m=audio 0 RTP/AVP 0"), Err(SdpError::NoAudio));
-    assert_eq!(accepted("m=audio 5004 RTP/AVP 18"), Err(SdpError::NoCommonCodec));
-    assert_eq!(accepted("a=nothing"), Err(SdpError::Mismatch("no stream in the answer")));
+    assert_eq!(
+        accepted("m=audio 5004 RTP/AVP 18"),
+        Err(SdpError::NoCommonCodec)
+    );
+    assert_eq!(
+        accepted("a=nothing"),
+        Err(SdpError::Mismatch("no stream in the answer"))
+    );
 }
 
 #[test]
 fn a_hold_of_ours_reaches_the_answer() {
-    let held = LocalMedia { direction: Direction::SendOnly, ..local(LOCAL) };
+    let held = LocalMedia {
+        direction: Direction::SendOnly,
+        ..local(LOCAL)
+    };
     let offered = offer(&held, &Capabilities::default());
-    let (phone, answered) = answer(&offered, &local("198.51.100.7"), &Capabilities::default()).unwrap();
+    let (phone, answered) =
+        answer(&offered, &local("198.51.100.7"), &Capabilities::default()).unwrap();
     assert_eq!(phone.direction, Direction::RecvOnly);
-    assert_eq!(accept(&offered, &answered).unwrap().direction, Direction::SendOnly);
+    assert_eq!(
+        accept(&offered, &answered).unwrap().direction,
+        Direction::SendOnly
+    );
 }
 
 proptest! {

@@ -25,7 +25,9 @@ impl Digit {
     /// From the character on the key, letters in either case.
     pub fn from_char(key: char) -> Option<Digit> {
         let key = u8::try_from(key).ok()?.to_ascii_uppercase();
-        KEYS.iter().position(|&k| k == key).map(|event| Digit(event as u8))
+        KEYS.iter()
+            .position(|&k| k == key)
+            .map(|event| Digit(event as u8))
     }
 
     /// The event code, 0–15.

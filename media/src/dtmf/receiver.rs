@@ -122,13 +122,10 @@ impl Receiver {
         // A new timestamp is a new key. If it is older than the running event, its packets before this were all
         // lost or late: it is told now, and the running one goes on.
         self.remember(timestamp);
-        let late = self
-            .current
-            .as_ref()
-            .is_some_and(|current| {
-                let behind = current.timestamp.wrapping_sub(timestamp);
-                behind != 0 && behind < LATE_MAX
-            });
+        let late = self.current.as_ref().is_some_and(|current| {
+            let behind = current.timestamp.wrapping_sub(timestamp);
+            behind != 0 && behind < LATE_MAX
+        });
         let started = Press::Started(digit);
         let over = Press::Ended {
             digit,
@@ -250,27 +247,62 @@ mod tests {
 
     #[test]
     fn one_key() {
-        check(&[(0, '5', false, 160), (0, '5', false, 400), (0, '5', true, 800)], &["5", "5:100"]);
-        check(&[(0, '5', true, 800), (0, '5', true, 800), (0, '5', true, 800)], &["5", "5:100"]);
+        check(
+            &[
+                (0, '5', false, 160),
+                (0, '5', false, 400),
+                (0, '5', true, 800),
+            ],
+            &["5", "5:100"],
+        );
+        check(
+            &[
+                (0, '5', true, 800),
+                (0, '5', true, 800),
+                (0, '5', true, 800),
+            ],
+            &["5", "5:100"],
+        );
         check(&[(0, '5', false, 400)], &["5", "5:50"]);
-        check(&[(0, '5', false, 400), (0, '5', false, 160)], &["5", "5:50"]);
-        check(&[(0, '5', true, 800), (0, '5', false, 400)], &["5", "5:100"]);
+        check(
+            &[(0, '5', false, 400), (0, '5', false, 160)],
+            &["5", "5:50"],
+        );
+        check(
+            &[(0, '5', true, 800), (0, '5', false, 400)],
+            &["5", "5:100"],
+        );
     }
 
     #[test]
     fn the_same_key_twice() {
-        check(&[(0, '5', true, 800), (1_600, '5', true, 800)], &["5", "5:100", "5", "5:100"]);
-        check(&[(0, '5', false, 800), (1_600, '5', false, 400)], &["5", "5:100", "5", "5:50"]);
+        check(
+            &[(0, '5', true, 800), (1_600, '5', true, 800)],
+            &["5", "5:100", "5", "5:100"],
+        );
+        check(
+            &[(0, '5', false, 800), (1_600, '5', false, 400)],
+            &["5", "5:100", "5", "5:50"],
+        );
     }
 
     #[test]
     fn late_packets_of_an_older_key() {
         check(
-            &[(0, '1', false, 160), (1_600, '2', false, 160), (0, '1', true, 800), (1_600, '2', true, 800)],
+            &[
+                (0, '1', false, 160),
+                (1_600, '2', false, 160),
+                (0, '1', true, 800),
+                (1_600, '2', true, 800),
+            ],
             &["1", "1:20", "2", "2:100"],
         );
         check(
-            &[(1_600, '2', false, 160), (0, '1', true, 800), (1_600, '2', true, 800)],
+            &[
+                (1_600, '2', false, 160),
+                (0, '1', true, 800),
+                (1_600, '2', true, 800),
+            ],
             &["2", "1", "1:100", "2:100"],
         );
     }
@@ -279,15 +311,29 @@ mod tests {
     fn a_key_held_for_long_is_one() {
         // In segments (RFC 4733 section 2.5.1.3), and by a sender that lets the duration wrap.
         check(
-            &[(0, '#', false, 65_000), (65_535, '#', false, 400), (65_535, '#', true, 8_000)],
+            &[
+                (0, '#', false, 65_000),
+                (65_535, '#', false, 400),
+                (65_535, '#', true, 8_000),
+            ],
             &["#", "#:9191"],
         );
-        check(&[(0, '#', false, 65_000), (0, '#', false, 400), (0, '#', true, 8_000)], &["#", "#:9192"]);
+        check(
+            &[
+                (0, '#', false, 65_000),
+                (0, '#', false, 400),
+                (0, '#', true, 8_000),
+            ],
+            &["#", "#:9192"],
+        );
     }
 
     #[test]
     fn timestamps_wrap() {
-        check(&[(u32::MAX - 100, '1', true, 800), (1_500, '2', true, 800)], &["1", "1:100", "2", "2:100"]);
+        check(
+            &[(u32::MAX - 100, '1', true, 800), (1_500, '2', true, 800)],
+            &["1", "1:100", "2", "2:100"],
+        );
     }
 
     #[test]
@@ -303,8 +349,13 @@ mod tests {
         let flood: Vec<Told> = (0..10_000).map(|n| (n * 8, '1', true, 8)).collect();
         let mut receiver = Receiver::default();
         let started = flood.iter().map(|&(timestamp, key, ended, duration)| {
-            let presses = receiver.packet(Duration::ZERO, 1, timestamp, &payload(key, ended, duration));
-            presses.into_iter().flatten().filter(|press| matches!(press, Press::Started(_))).count()
+            let presses =
+                receiver.packet(Duration::ZERO, 1, timestamp, &payload(key, ended, duration));
+            presses
+                .into_iter()
+                .flatten()
+                .filter(|press| matches!(press, Press::Started(_)))
+                .count()
         });
         assert_eq!(started.sum::<usize>(), KEYS_MAX as usize);
     }
@@ -319,7 +370,10 @@ mod tests {
         assert_eq!(
             two,
             [
-                Some(Press::Ended { digit: digit('1'), duration_ms: 20 }),
+                Some(Press::Ended {
+                    digit: digit('1'),
+                    duration_ms: 20
+                }),
                 Some(Press::Started(digit('2'))),
                 None
             ]

@@ -133,7 +133,11 @@ impl Leg {
             source: Source::Silence { since: now },
             feeds: None,
             // A random start for each (RFC 3550 section 5.1).
-            out: Out::new((numbers >> 32) as u32, numbers as u16, random.next_u64() as u32),
+            out: Out::new(
+                (numbers >> 32) as u32,
+                numbers as u16,
+                random.next_u64() as u32,
+            ),
             receive: Receive::default(),
             keys_in: dtmf::Receiver::default(),
             keys_out: dtmf::Sender::default(),
@@ -290,15 +294,14 @@ impl Leg {
 
     fn due(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
         let now = shared.now;
-        if self.keys_in.pressed() {
-            if let Some(press) = self.keys_in.poll(now) {
-                self.tell(press, shared);
-            }
+        if let Some(press) = self.keys_in.poll(now) {
+            self.tell(press, shared);
         }
         if self.reports.due(now) {
             self.report(false, shared, sink);
         }
-        let (Some(timeout), Presence::Heard, Some(link)) = (self.timeout, self.presence, &self.link)
+        let (Some(timeout), Presence::Heard, Some(link)) =
+            (self.timeout, self.presence, &self.link)
         else {
             return;
         };
@@ -419,10 +422,9 @@ impl Leg {
     }
 
     fn send(&mut self, header: Header, payload: &[u8], sink: &mut impl Sink) {
-        if let Some(link) = &self.link {
-            if link.negotiated.direction.sends() {
-                transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
-            }
+        let Some(link) = &self.link else { return };
+        if link.negotiated.direction.sends() {
+            transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
         }
     }
 
@@ -647,15 +649,9 @@ impl Leg {
 
     fn report(&mut self, bye: bool, shared: &mut Shared<'_>, sink: &mut impl Sink) {
         let mut buffer = [0; COMPOUND_BYTES_MAX];
-        let length = self.reports.write(
-            shared.now,
-            shared.ntp_at_epoch,
-            &self.out,
-            &mut self.receive,
-            bye,
-            shared.random,
-            &mut buffer,
-        );
+        let length = self
+            .reports
+            .write(shared, &self.out, &mut self.receive, bye, &mut buffer);
         let (Some(link), Some(packet)) = (&self.link, buffer.get(..length)) else {
             return;
         };

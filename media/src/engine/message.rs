@@ -21,7 +21,11 @@ pub struct LegId {
 impl LegId {
     /// Names a leg; whoever opens legs sees to it that no two open ones share thread and slot.
     pub const fn new(thread: u8, slot: u32, generation: u32) -> LegId {
-        LegId { thread, slot, generation }
+        LegId {
+            thread,
+            slot,
+            generation,
+        }
     }
 
     /// The engine it lives in.

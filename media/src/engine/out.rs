@@ -71,9 +71,7 @@ impl Out {
     /// The timestamp of the instant `now`, as sender reports state it.
     pub(super) fn timestamp_at(&self, now: Duration) -> u32 {
         match self.last {
-            Some((at, timestamp)) => {
-                timestamp.wrapping_add(samples(now.saturating_sub(at)))
-            }
+            Some((at, timestamp)) => timestamp.wrapping_add(samples(now.saturating_sub(at))),
             None => self.clock,
         }
     }
@@ -97,7 +95,12 @@ impl Out {
     }
 
     /// The header of a telephone event made here.
-    pub(super) fn event(&mut self, now: Duration, payload_type: u8, packet: &EventPacket) -> Header {
+    pub(super) fn event(
+        &mut self,
+        now: Duration,
+        payload_type: u8,
+        packet: &EventPacket,
+    ) -> Header {
         self.cut();
         if packet.marker {
             self.clock = self.now_or_end();

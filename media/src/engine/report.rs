@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::leg::Shared;
 use super::out::Out;
 use super::random::Random;
 use crate::receive::{Receive, samples_to_us};
@@ -56,17 +57,16 @@ impl Reports {
     /// Writes the report that is due and sets the time of the next.
     pub(super) fn write(
         &mut self,
-        now: Duration,
-        ntp_at_epoch: Duration,
+        shared: &mut Shared<'_>,
         outgoing: &Out,
         receive: &mut Receive,
         bye: bool,
-        random: &mut Random,
         buffer: &mut [u8; COMPOUND_BYTES_MAX],
     ) -> usize {
-        self.next_at = now + randomised(INTERVAL, random);
+        let now = shared.now;
+        self.next_at = now + randomised(INTERVAL, shared.random);
         let sender = (outgoing.packets != self.packets_reported).then(|| SenderInfo {
-            ntp: ntp(now + ntp_at_epoch),
+            ntp: ntp(now + shared.ntp_at_epoch),
             timestamp: outgoing.timestamp_at(now),
             packets: outgoing.packets as u32,
             octets: outgoing.octets,
@@ -115,7 +115,7 @@ impl Reports {
                     let passed = stamp
                         .wrapping_sub(block.last_report)
                         .wrapping_sub(block.delay);
-                    let passed_us = u64::from(passed) * 1_000_000 >> 16;
+                    let passed_us = (u64::from(passed) * 1_000_000) >> 16;
                     if passed_us < ROUND_TRIP_MAX_US {
                         self.round_trip_us = Some(passed_us as u32);
                     }

@@ -59,7 +59,10 @@ impl Direction {
 
     /// What both allow, seen from the same side.
     pub const fn and(self, other: Direction) -> Direction {
-        Direction::new(self.sends() && other.sends(), self.receives() && other.receives())
+        Direction::new(
+            self.sends() && other.sends(),
+            self.receives() && other.receives(),
+        )
     }
 
     /// The attribute name of RFC 8866.
@@ -209,7 +212,10 @@ impl SdpError {
         match self {
             SdpError::TooLarge(_) => 413,
             SdpError::Malformed { .. } => 400,
-            SdpError::NoAudio | SdpError::NoCommonCodec | SdpError::Address | SdpError::Mismatch(_) => 488,
+            SdpError::NoAudio
+            | SdpError::NoCommonCodec
+            | SdpError::Address
+            | SdpError::Mismatch(_) => 488,
         }
     }
 }

@@ -70,9 +70,7 @@ pub fn offer(local: &LocalMedia, caps: &Capabilities) -> Vec<u8> {
     let stream = Stream {
         protocol: "RTP/AVP",
         codecs: &codecs,
-        telephone_event: caps
-            .telephone_event
-            .then_some(TELEPHONE_EVENT_PAYLOAD_TYPE),
+        telephone_event: caps.telephone_event.then_some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: local.direction,
         rtcp_mux: caps.rtcp_mux,
     };
@@ -163,9 +161,7 @@ fn agree(
         remote_rtp,
         remote_rtcp: if rtcp_mux { remote_rtp } else { remote_rtcp },
         rtcp_mux,
-        direction: local
-            .direction
-            .and(media.effective_direction().reversed()),
+        direction: local.direction.and(media.effective_direction().reversed()),
         ptime_ms: media.ptime_ms.unwrap_or(20),
     })
 }

@@ -226,7 +226,10 @@ impl<'a> MediaLine<'a> {
         };
         let rtp = SocketAddr::new(address, self.port);
         let rtcp = match self.rtcp {
-            Some(Rtcp { port, address: other }) => SocketAddr::new(other.unwrap_or(address), port),
+            Some(Rtcp {
+                port,
+                address: other,
+            }) => SocketAddr::new(other.unwrap_or(address), port),
             None => SocketAddr::new(address, self.port.checked_add(1).unwrap_or(self.port)),
         };
         Ok((rtp, rtcp))
@@ -284,11 +287,9 @@ impl Level {
                 let whole = value.split(|&byte| byte == b'.').next().unwrap_or_default();
                 self.ptime_ms = number(whole.trim_ascii()).filter(|ms| (1..=1_000).contains(ms));
             }
-            b"rtpmap" => {
-                // A mapping line for each format is what makes sense; more are refused quietly.
-                if self.mappings.len() < FORMATS_MAX {
-                    self.mappings.extend(mapping(value));
-                }
+            // A mapping for each format is what makes sense; more are left out.
+            b"rtpmap" if self.mappings.len() < FORMATS_MAX => {
+                self.mappings.extend(mapping(value));
             }
             _ => {}
         }

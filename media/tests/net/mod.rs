@@ -39,7 +39,8 @@ impl Sink for Out {
     }
 
     fn heard(&mut self, leg: LegId, heard: Heard<'_>) {
-        self.heard.push((leg, heard.sequence, heard.codec, heard.payload.to_vec()));
+        self.heard
+            .push((leg, heard.sequence, heard.codec, heard.payload.to_vec()));
     }
 }
 
@@ -57,7 +58,6 @@ pub(crate) struct Net {
     pub(crate) rtcp_sent: Vec<Vec<u8>>,
     /// Where a leg's packets seem to come from, if a NAT stands before it.
     pub(crate) nat: BTreeMap<LegId, SocketAddr>,
-    keep_sent: bool,
 }
 
 /// Leg `number` of engine `thread`; its address follows from both.
@@ -67,7 +67,9 @@ pub(crate) fn leg(thread: u8, number: u32) -> LegId {
 
 pub(crate) fn address(leg: LegId) -> SocketAddr {
     let port = 10_000 + leg.slot() as u16 * 2;
-    format!("192.0.2.{}:{port}", leg.thread() + 1).parse().expect("an address")
+    format!("192.0.2.{}:{port}", leg.thread() + 1)
+        .parse()
+        .expect("an address")
 }
 
 pub(crate) fn towards(leg: LegId, codec: Codec) -> Negotiated {
@@ -77,11 +79,16 @@ pub(crate) fn towards(leg: LegId, codec: Codec) -> Negotiated {
 impl Net {
     pub(crate) fn new(engines: u8) -> Net {
         let engine = |seed| {
-            Engine::new(EngineConfig { seed, ..EngineConfig::default() })
+            Engine::new(EngineConfig {
+                seed,
+                ..EngineConfig::default()
+            })
         };
         Net {
             now_ms: 0,
-            engines: (0..engines).map(|seed| engine(u64::from(seed) + 1)).collect(),
+            engines: (0..engines)
+                .map(|seed| engine(u64::from(seed) + 1))
+                .collect(),
             out: Out::default(),
             flying: BTreeMap::new(),
             count: 0,
@@ -91,12 +98,7 @@ impl Net {
             sent: Vec::new(),
             rtcp_sent: Vec::new(),
             nat: BTreeMap::new(),
-            keep_sent: true,
         }
-    }
-
-    pub(crate) fn forget_sent(&mut self) {
-        self.keep_sent = false;
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -115,7 +117,11 @@ impl Net {
         for (leg, far) in [(one, other), (other, one)] {
             self.command(Command::Open { leg });
             let negotiated = towards(far, codec);
-            self.command(Command::Connect { leg, negotiated, natted: false });
+            self.command(Command::Connect {
+                leg,
+                negotiated,
+                natted: false,
+            });
         }
     }
 
@@ -145,10 +151,20 @@ impl Net {
     }
 
     fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        let std::net::IpAddr::V4(ip) = to.ip() else { return };
-        let Some(thread) = ip.octets()[3].checked_sub(1).map(usize::from) else { return };
-        let Some(slot) = to.port().checked_sub(10_000) else { return };
-        let channel = if slot % 2 == 0 { Channel::Rtp } else { Channel::Rtcp };
+        let std::net::IpAddr::V4(ip) = to.ip() else {
+            return;
+        };
+        let Some(thread) = ip.octets()[3].checked_sub(1).map(usize::from) else {
+            return;
+        };
+        let Some(slot) = to.port().checked_sub(10_000) else {
+            return;
+        };
+        let channel = if slot % 2 == 0 {
+            Channel::Rtp
+        } else {
+            Channel::Rtcp
+        };
         let leg = leg(thread as u8, u32::from(slot / 2));
         let now = self.now();
         if let Some(engine) = self.engines.get_mut(thread) {
@@ -166,13 +182,18 @@ impl Net {
             self.number += 1;
             for delay in (self.fate)(self.number) {
                 self.count += 1;
-                self.flying.insert((self.now_ms + delay, self.count), (from, to, bytes.clone()));
+                self.flying
+                    .insert((self.now_ms + delay, self.count), (from, to, bytes.clone()));
             }
-            if !self.keep_sent {
-            } else if channel == Channel::Rtcp || media::rtp::is_rtcp(&bytes) {
+            if channel == Channel::Rtcp || media::rtp::is_rtcp(&bytes) {
                 self.rtcp_sent.push(bytes);
             } else {
-                self.sent.push(Sent { at_ms: self.now_ms, leg, to, bytes });
+                self.sent.push(Sent {
+                    at_ms: self.now_ms,
+                    leg,
+                    to,
+                    bytes,
+                });
             }
         }
         while let Some(event) = self.engines[thread].poll_event() {
@@ -187,10 +208,18 @@ impl Net {
 
     /// Audio heard by a leg, in order of sequence number.
     pub(crate) fn heard_by(&self, leg: LegId) -> Vec<u8> {
-        let mut heard: Vec<_> = self.out.heard.iter().filter(|(by, ..)| *by == leg).collect();
+        let mut heard: Vec<_> = self
+            .out
+            .heard
+            .iter()
+            .filter(|(by, ..)| *by == leg)
+            .collect();
         heard.sort_by_key(|(_, sequence, ..)| *sequence);
         heard.dedup_by_key(|(_, sequence, ..)| *sequence);
-        heard.into_iter().flat_map(|(_, _, _, payload)| payload.clone()).collect()
+        heard
+            .into_iter()
+            .flat_map(|(_, _, _, payload)| payload.clone())
+            .collect()
     }
 
     /// Keys told of a leg.
