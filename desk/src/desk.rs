@@ -1,13 +1,35 @@
-//! The machine.
+//! The machine: commands in, answers and commits out.
+//!
+//! A command is decided at once against the contact's state and its events
+//! are applied at once, so that the next command meets them; they are handed
+//! to the store a moment later, several together. Only a ticket waits for the
+//! store: its number is answered when the commit that holds it is on disk, or
+//! the deadline says that it is too late for this call.
 
-use std::collections::VecDeque;
+mod commands;
+mod commits;
+mod notices;
+mod remembered;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use crate::contact::Facts;
 use crate::directory::Directory;
 use crate::event::AgentState;
 use crate::message::{
-    AgentId, Answer, Command, Commit, CommitId, ContactId, OfferId, TenantId, TicketId,
+    AgentId, Answer, Command, CommandId, Commit, CommitId, ContactId, EndCause, Journey, OfferId,
+    Reply, Stamped, TenantId, TicketId,
 };
+use crate::ticket::TicketNumber;
+use commits::{Flight, Gap, Owner, Stream};
+use notices::RecentOffers;
+use remembered::{Forgotten, Memo, Replies};
+use smallvec::SmallVec;
+use timers::Timers;
 
 /// What a desk starts with.
 #[derive(Debug, Clone, Default)]
@@ -166,10 +188,65 @@ pub enum Output {
 /// The desk. Give it inputs by [`Desk::handle`], time by
 /// [`Desk::handle_timeout`] at [`Desk::poll_timeout`], and after each of the
 /// two take what it wants from [`Desk::poll`] until there is nothing left.
+///
+/// `now` is monotonic; one that goes back is taken as the latest seen.
 #[derive(Debug)]
 pub struct Desk {
-    setup: Setup,
+    limits: Limits,
+    tenants: Vec<Tenant>,
+    tenant_index: HashMap<TenantId, usize>,
+    contacts: HashMap<ContactId, Contact>,
+    /// Ended and dropped a while ago: late commands don't bring them back.
+    forgotten: Forgotten,
+    flights: HashMap<CommitId, Flight>,
+    next_commit: u64,
+    timers: Timers,
+    now: Duration,
+    /// The latest pair of clocks seen, for the few events that no message dates.
+    wall: (Duration, i64),
     outputs: VecDeque<Output>,
+    load: Load,
+}
+
+#[derive(Debug)]
+struct Tenant {
+    id: TenantId,
+    ticket_key: [u8; 32],
+    directory: Directory,
+    next_ticket: TicketId,
+    /// Events that belong to no contact.
+    stream: Stream,
+    gap: Option<Gap>,
+    agents: HashMap<AgentId, AgentState>,
+    commits_in_flight: usize,
+    /// Events of all its streams that wait to be given to the store.
+    events_waiting: usize,
+}
+
+#[derive(Debug)]
+struct Contact {
+    tenant: usize,
+    facts: Facts,
+    ticket: TicketState,
+    /// Is the personal row written, or on its way?
+    personal_given: bool,
+    replies: Replies,
+    newest_report: Option<CommandId>,
+    offers: RecentOffers,
+    touched_at: Duration,
+    stream: Stream,
+}
+
+#[derive(Debug)]
+enum TicketState {
+    None,
+    /// Reserved, and on its way to the disk.
+    Pending {
+        /// Who asked and wasn't answered yet.
+        waiting: SmallVec<[CommandId; 2]>,
+    },
+    /// On disk: may be spoken.
+    Durable(TicketNumber),
 }
 
 /// How busy the desk is, for metrics.
@@ -192,27 +269,63 @@ pub struct Load {
 
 impl Desk {
     /// A desk that knows no contact yet: the store has ended those that a
-    /// crash left open.
+    /// crash left open. Of tenants with the same id the last one counts.
     pub fn new(setup: Setup) -> Self {
+        let tenants: Vec<_> = setup.tenants.into_iter().map(Tenant::new).collect();
         Self {
-            setup,
+            limits: setup.limits,
+            tenant_index: tenants.iter().enumerate().map(|(i, t)| (t.id, i)).collect(),
+            tenants,
+            contacts: HashMap::new(),
+            forgotten: Forgotten::default(),
+            flights: HashMap::new(),
+            next_commit: 1,
+            timers: Timers::default(),
+            now: Duration::ZERO,
+            wall: (Duration::ZERO, 0),
             outputs: VecDeque::new(),
+            load: Load::default(),
         }
     }
 
     /// Takes one input.
     pub fn handle(&mut self, now: Duration, input: Input) {
-        let _ = (now, input, &self.setup);
+        self.now = self.now.max(now);
+        match input {
+            Input::Command(command) => {
+                self.wall = (self.now, command.at);
+                self.command(command);
+            }
+            Input::Notice(notice) => {
+                self.wall = (self.now, notice.at);
+                self.notice(notice);
+            }
+            Input::Committed { id } => self.committed(id),
+            Input::CommitFailed { id } => self.commit_failed(id),
+        }
     }
 
     /// Lets time pass. Early, late and needless calls are harmless.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let _ = now;
+        self.now = self.now.max(now);
+        // Tickets first: somebody is waiting for these.
+        while let Some((contact, command)) = self.timers.due_ticket(self.now) {
+            self.ticket_overdue(contact, command);
+        }
+        while let Some((until, owner)) = self.timers.due_write(self.now) {
+            self.write_due(until, owner);
+        }
+        while let Some(contact) = self.timers.due_forget(self.now) {
+            self.forget(contact);
+        }
+        if self.timers.due_sweep(self.now) {
+            self.sweep();
+        }
     }
 
     /// When [`Desk::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        None
+        self.timers.next()
     }
 
     /// The next thing the desk wants.
@@ -222,12 +335,107 @@ impl Desk {
 
     /// Replaces a tenant's people and numbers. False if there is no such tenant.
     pub fn set_directory(&mut self, tenant: TenantId, directory: Directory) -> bool {
-        let _ = (tenant, directory);
-        false
+        match self.tenant_index.get(&tenant) {
+            Some(&index) => {
+                self.tenants[index].directory = directory;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A contact's state, as far as the desk remembers the contact.
+    pub fn facts(&self, contact: ContactId) -> Option<&Facts> {
+        self.contacts.get(&contact).map(|contact| &contact.facts)
     }
 
     /// How busy it is.
     pub fn load(&self) -> Load {
-        Load::default()
+        Load {
+            contacts: self.contacts.len(),
+            commits_in_flight: self.flights.len(),
+            events_waiting: self.tenants.iter().map(|t| t.events_waiting).sum(),
+            ..self.load
+        }
+    }
+
+    fn answer(&mut self, id: CommandId, contact: ContactId, reply: Reply) {
+        let answer = Answer { id, contact, reply };
+        self.outputs.push_back(Output::Answer(answer));
+    }
+
+    /// The wall clock, from the latest message that told it.
+    fn wall_now(&self) -> i64 {
+        let (then, at) = self.wall;
+        let since_ms = self.now.saturating_sub(then).as_millis();
+        at.saturating_add(i64::try_from(since_ms).unwrap_or(i64::MAX))
+    }
+
+    /// Drops an ended contact, unless something of it still has to be written.
+    fn forget(&mut self, id: ContactId) {
+        let Some(contact) = self.contacts.get(&id) else {
+            return;
+        };
+        if contact.stream.is_quiet() {
+            self.contacts.remove(&id);
+            self.forgotten.insert(id);
+        } else {
+            let until = self.now + self.limits.remember_ended;
+            self.timers.forget_at(until, id);
+        }
+    }
+
+    /// Ends the contacts nobody has spoken of for too long: their call's node
+    /// is gone, and they would be remembered for ever.
+    fn sweep(&mut self) {
+        let silence_max = self.limits.contact_silence_max;
+        let mut silent: Vec<_> = self
+            .contacts
+            .iter()
+            .filter(|(_, c)| !c.facts.position.is_ended() && c.touched_at + silence_max <= self.now)
+            .map(|(id, _)| *id)
+            .collect();
+        // The order of a hash map isn't reproducible.
+        silent.sort_unstable();
+        let at = self.wall_now();
+        let cause = EndCause::SystemFailure;
+        for id in silent {
+            self.journey(id, at, Journey::Ended { cause });
+        }
+        if !self.contacts.is_empty() {
+            self.timers.sweep_at(self.now + silence_max / 12);
+        }
+    }
+}
+
+impl Tenant {
+    fn new(setup: TenantSetup) -> Self {
+        Self {
+            id: setup.id,
+            ticket_key: setup.ticket_key,
+            directory: setup.directory,
+            next_ticket: setup.next_ticket,
+            stream: Stream::default(),
+            gap: None,
+            agents: HashMap::new(),
+            commits_in_flight: 0,
+            events_waiting: 0,
+        }
+    }
+}
+
+impl Contact {
+    fn new(tenant: usize, now: Duration) -> Self {
+        Self {
+            tenant,
+            facts: Facts::default(),
+            ticket: TicketState::None,
+            personal_given: false,
+            replies: Replies::default(),
+            newest_report: None,
+            offers: RecentOffers::default(),
+            touched_at: now,
+            stream: Stream::default(),
+        }
     }
 }

@@ -1,0 +1,261 @@
+//! What the calls ask and report.
+
+use smallvec::smallvec;
+
+use super::commits::Urgency;
+use super::{
+    Command, CommandId, Contact, ContactId, Desk, Gap, Journey, Memo, Owner, Reply, Stamped,
+    TicketState,
+};
+use crate::event::Event;
+use crate::message::{Personal, PhoneNumber, What};
+use crate::ticket::TicketNumber;
+
+/// Commands of one contact that may wait for the same ticket.
+const WAITING_FOR_TICKET_MAX: usize = 8;
+
+impl Desk {
+    pub(super) fn command(&mut self, command: Command) {
+        let Command {
+            id,
+            tenant,
+            contact,
+            at,
+            what,
+        } = command;
+        let Some(&tenant) = self.tenant_index.get(&tenant) else {
+            return self.answer(id, contact, Reply::Failed);
+        };
+        match self.contacts.get(&contact) {
+            // A contact is one hospital's: no other may even learn of it.
+            Some(known) if known.tenant != tenant => {
+                return self.answer(id, contact, Reply::Failed);
+            }
+            Some(known) => {
+                if let Some(memo) = known.replies.to(id) {
+                    return self.answer_memo(id, contact, memo);
+                }
+            }
+            None if self.forgotten.contains(contact) => {
+                return self.without_contact(id, tenant, contact, &what);
+            }
+            None if self.contacts.len() >= self.limits.contacts_max => {
+                if matches!(what, What::Start { .. } | What::Journey(_)) {
+                    self.lost(tenant, Gap::one(at));
+                }
+                return self.without_contact(id, tenant, contact, &what);
+            }
+            // Whatever is heard of first: the start may be late.
+            None => self.start(tenant, contact, at),
+        }
+        let now = self.now;
+        if let Some(known) = self.contacts.get_mut(&contact) {
+            known.touched_at = now;
+        }
+        let memo = match what {
+            What::Start { dnis, ani } => {
+                self.give_personal(contact, dnis, ani);
+                Memo::Started
+            }
+            What::Identify { ani } => {
+                let found = self.tenants[tenant].directory.find(ani.as_ref());
+                let known = self.contacts.get(&contact);
+                if known.is_some_and(|known| {
+                    known.facts.found != Some(found) && !known.facts.position.is_ended()
+                }) {
+                    self.record(contact, at, Event::ContactIdentified { contact, found });
+                }
+                Memo::Found(found)
+            }
+            What::SetRole(role) => {
+                let known = self.contacts.get(&contact);
+                if known.is_some_and(|known| {
+                    known.facts.role != Some(role) && !known.facts.position.is_ended()
+                }) {
+                    self.record(contact, at, Event::ContactRoleSet { contact, role });
+                }
+                Memo::Noted
+            }
+            What::OpenTicket => return self.open_ticket(id, contact, at),
+            What::Journey(journey) => {
+                let last = matches!(journey, Journey::Ended { .. });
+                if self.is_in_order(id, contact) || last {
+                    self.journey(contact, at, journey);
+                } else {
+                    self.load.reports_overtaken += 1;
+                }
+                Memo::Noted
+            }
+        };
+        self.reply(id, contact, memo);
+    }
+
+    fn start(&mut self, tenant: usize, contact: ContactId, at: i64) {
+        self.contacts
+            .insert(contact, Contact::new(tenant, self.now));
+        self.timers
+            .sweep_at(self.now + self.limits.contact_silence_max / 12);
+        self.record(contact, at, Event::ContactStarted { contact });
+    }
+
+    fn give_personal(&mut self, id: ContactId, dnis: PhoneNumber, ani: Option<PhoneNumber>) {
+        if let Some(contact) = self.contacts.get_mut(&id)
+            && !contact.personal_given
+        {
+            contact.personal_given = true;
+            contact.stream.personal = Some(Personal {
+                contact: id,
+                dnis,
+                ani,
+            });
+            self.linger(Owner::Contact(id));
+        }
+    }
+
+    /// Is this the youngest report of its contact so far?
+    fn is_in_order(&mut self, id: CommandId, contact: ContactId) -> bool {
+        let Some(contact) = self.contacts.get_mut(&contact) else {
+            return false;
+        };
+        let in_order = contact.newest_report.is_none_or(|newest| id > newest);
+        if in_order {
+            contact.newest_report = Some(id);
+        }
+        in_order
+    }
+
+    /// Decides and records a report.
+    pub(super) fn journey(&mut self, id: ContactId, at: i64, journey: Journey) {
+        let Some(contact) = self.contacts.get(&id) else {
+            return;
+        };
+        for event in contact.facts.decide(id, journey) {
+            self.record(id, at, event);
+            if matches!(event, Event::ContactEnded { .. }) {
+                let until = self.now + self.limits.remember_ended;
+                self.timers.forget_at(until, id);
+                // Nothing more will come to share the write.
+                self.write(Owner::Contact(id));
+            }
+        }
+    }
+
+    /// Applies an event to its contact and lets it wait for being written.
+    pub(super) fn record(&mut self, id: ContactId, at: i64, event: Event) {
+        let stamped = Stamped { at, event };
+        if let Some(contact) = self.contacts.get_mut(&id) {
+            contact.facts.apply(&stamped);
+            self.queue(Owner::Contact(id), stamped);
+        }
+    }
+
+    fn open_ticket(&mut self, id: CommandId, contact_id: ContactId, at: i64) {
+        let Some(contact) = self.contacts.get_mut(&contact_id) else {
+            return self.answer(id, contact_id, Reply::Failed);
+        };
+        match &mut contact.ticket {
+            TicketState::Durable(_) => self.reply(id, contact_id, Memo::Ticket),
+            // A repetition: the first is still to be answered.
+            TicketState::Pending { waiting } if waiting.contains(&id) => {}
+            TicketState::Pending { waiting } if waiting.len() < WAITING_FOR_TICKET_MAX => {
+                waiting.push(id);
+                let until = self.now + self.limits.ticket_deadline;
+                self.timers.ticket_until(until, contact_id, id);
+            }
+            TicketState::Pending { .. } => self.ticket_failed(id, contact_id),
+            TicketState::None => self.reserve_ticket(id, contact_id, at),
+        }
+    }
+
+    fn reserve_ticket(&mut self, id: CommandId, contact_id: ContactId, at: i64) {
+        let Some(contact) = self.contacts.get(&contact_id) else {
+            return;
+        };
+        let tenant = contact.tenant;
+        // Behind a write in flight there is room when that one is answered.
+        let room = contact.stream.is_in_flight() || self.has_room(tenant, Urgency::Ticket);
+        if contact.facts.position.is_ended() || !room {
+            return self.ticket_failed(id, contact_id);
+        }
+        let tenant = &mut self.tenants[tenant];
+        let ticket = tenant.next_ticket;
+        let Some(number) = TicketNumber::mint(&tenant.ticket_key, ticket) else {
+            return self.ticket_failed(id, contact_id);
+        };
+        // Reserved for good: if the write fails, the id stays unused.
+        tenant.next_ticket.0 += 1;
+        if let Some(contact) = self.contacts.get_mut(&contact_id) {
+            contact.ticket = TicketState::Pending {
+                waiting: smallvec![id],
+            };
+        }
+        let until = self.now + self.limits.ticket_deadline;
+        self.timers.ticket_until(until, contact_id, id);
+        // Not applied yet: the ticket exists when it is on disk.
+        let event = Event::TicketOpened {
+            ticket,
+            number,
+            contact: contact_id,
+        };
+        let owner = Owner::Contact(contact_id);
+        self.queue(owner, Stamped { at, event });
+        self.write(owner);
+    }
+
+    pub(super) fn ticket_overdue(&mut self, contact_id: ContactId, id: CommandId) {
+        let Some(contact) = self.contacts.get_mut(&contact_id) else {
+            return;
+        };
+        if let TicketState::Pending { waiting } = &mut contact.ticket
+            && let Some(place) = waiting.iter().position(|waits| *waits == id)
+        {
+            waiting.remove(place);
+            self.ticket_failed(id, contact_id);
+        }
+    }
+
+    pub(super) fn ticket_failed(&mut self, id: CommandId, contact: ContactId) {
+        self.load.tickets_failed += 1;
+        self.reply(id, contact, Memo::Failed);
+    }
+
+    pub(super) fn reply(&mut self, id: CommandId, contact: ContactId, memo: Memo) {
+        if let Some(known) = self.contacts.get_mut(&contact) {
+            known.replies.remember(id, memo);
+        }
+        self.answer_memo(id, contact, memo);
+    }
+
+    fn answer_memo(&mut self, id: CommandId, contact_id: ContactId, memo: Memo) {
+        let Some(contact) = self.contacts.get(&contact_id) else {
+            return self.answer(id, contact_id, Reply::Failed);
+        };
+        let reply = match memo {
+            Memo::Started => Reply::Started,
+            Memo::Found(found) => {
+                Reply::Caller(self.tenants[contact.tenant].directory.caller(found))
+            }
+            Memo::Ticket => match contact.ticket {
+                TicketState::Durable(number) => Reply::Ticket { number },
+                TicketState::None | TicketState::Pending { .. } => Reply::Failed,
+            },
+            Memo::Failed => Reply::Failed,
+            Memo::Noted => Reply::Noted,
+        };
+        self.answer(id, contact_id, reply);
+    }
+
+    /// Answers about a contact that isn't known any more, or for which there is no room.
+    fn without_contact(&mut self, id: CommandId, tenant: usize, contact: ContactId, what: &What) {
+        let reply = match what {
+            What::Start { .. } if self.forgotten.contains(contact) => Reply::Started,
+            What::Start { .. } | What::OpenTicket => Reply::Failed,
+            What::Identify { ani } => {
+                let directory = &self.tenants[tenant].directory;
+                Reply::Caller(directory.caller(directory.find(ani.as_ref())))
+            }
+            What::SetRole(_) | What::Journey(_) => Reply::Noted,
+        };
+        self.answer(id, contact, reply);
+    }
+}

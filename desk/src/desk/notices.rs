@@ -1,0 +1,125 @@
+//! What the distributor reports.
+
+use smallvec::SmallVec;
+
+use super::{ContactId, Desk, Notice, Noticed, OfferId, OfferOutcome, Owner, Stamped};
+use crate::event::Event;
+
+/// Agents whose latest state is kept, per tenant, to leave out repetitions.
+const AGENTS_MAX: usize = 65_536;
+
+/// The latest offers of a contact, to leave out repetitions.
+#[derive(Debug, Default)]
+pub(super) struct RecentOffers {
+    latest: SmallVec<[(OfferId, Known); 2]>,
+}
+
+const OFFERS_MAX: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Known {
+    Created,
+    Ended,
+}
+
+impl RecentOffers {
+    /// Is this news? An end that overtook its beginning makes that beginning old.
+    fn is_news(&mut self, offer: OfferId, known: Known) -> bool {
+        if let Some((_, before)) = self.latest.iter_mut().find(|(id, _)| *id == offer) {
+            let news = *before < known;
+            *before = known.max(*before);
+            return news;
+        }
+        if self.latest.len() == OFFERS_MAX {
+            self.latest.remove(0);
+        }
+        self.latest.push((offer, known));
+        true
+    }
+}
+
+impl Desk {
+    pub(super) fn notice(&mut self, notice: Notice) {
+        let Notice { tenant, at, what } = notice;
+        let Some(&tenant) = self.tenant_index.get(&tenant) else {
+            return;
+        };
+        match what {
+            Noticed::AgentState { agent, state } => {
+                let agents = &mut self.tenants[tenant].agents;
+                if agents.get(&agent) == Some(&state) {
+                    return;
+                }
+                if agents.len() < AGENTS_MAX || agents.contains_key(&agent) {
+                    agents.insert(agent, state);
+                }
+                let event = Event::AgentStateChanged { agent, state };
+                self.queue(Owner::Tenant(tenant), Stamped { at, event });
+            }
+            Noticed::OfferCreated {
+                offer,
+                contact,
+                agent,
+            } => {
+                let event = Event::OfferCreated {
+                    offer,
+                    contact,
+                    agent,
+                };
+                self.offer_event(tenant, contact, offer, Known::Created, at, event);
+            }
+            Noticed::OfferEnded {
+                offer,
+                contact,
+                agent,
+                outcome,
+            } => {
+                let event = match outcome {
+                    OfferOutcome::Accepted => Event::OfferAccepted {
+                        offer,
+                        contact,
+                        agent,
+                    },
+                    OfferOutcome::Declined => Event::OfferDeclined {
+                        offer,
+                        contact,
+                        agent,
+                    },
+                    OfferOutcome::TimedOut => Event::OfferTimedOut {
+                        offer,
+                        contact,
+                        agent,
+                    },
+                    OfferOutcome::Rescinded => Event::OfferRescinded {
+                        offer,
+                        contact,
+                        agent,
+                    },
+                };
+                self.offer_event(tenant, contact, offer, Known::Ended, at, event);
+            }
+        }
+    }
+
+    fn offer_event(
+        &mut self,
+        tenant: usize,
+        id: ContactId,
+        offer: OfferId,
+        known: Known,
+        at: i64,
+        event: Event,
+    ) {
+        match self.contacts.get_mut(&id) {
+            Some(contact) if contact.tenant != tenant => {}
+            Some(contact) => {
+                contact.touched_at = self.now;
+                if contact.offers.is_news(offer, known) {
+                    self.record(id, at, event);
+                }
+            }
+            // Later than the contact is remembered, or earlier than its start.
+            None => self.queue(Owner::Tenant(tenant), Stamped { at, event }),
+        }
+    }
+}
