@@ -125,9 +125,7 @@ impl Acd {
     }
 
     pub(crate) fn leave(&mut self, id: ContactId, visit: Visit) {
-        if self.gone.get(id).is_none_or(|last| last < visit) {
-            self.remember_gone(id, visit);
-        }
+        self.remember_gone(id, visit);
         // A conversation goes on: its own messages end it. (A call that leaves
         // its queue because it was answered may well say so.)
         if let Some(Contact {
@@ -175,7 +173,10 @@ impl Acd {
         }
     }
 
+    /// Remembers that this stay and all before it are over.
     pub(crate) fn remember_gone(&mut self, id: ContactId, visit: Visit) {
+        // The end of an earlier stay may become known after that of a later one.
+        let visit = self.gone.get(id).map_or(visit, |last| last.max(visit));
         let until = self.now + self.limits.remembered_for;
         self.gone
             .insert(id, visit, until, self.limits.remembered_max);

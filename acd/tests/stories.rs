@@ -371,6 +371,7 @@ fn reconfiguring_keeps_who_waits_and_who_talks() {
         m,
         FromAcd::Offer { contact, agent: a, .. } if contact.0 == 9 && *a == agent(1)
     )));
+    desk.outputs.clear();
     desk.wait(10, 1, 2, Class::Staff);
     desk.check("standing c10 position 1 of 0 signed in");
 }
