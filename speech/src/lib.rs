@@ -20,6 +20,8 @@ pub mod level;
 pub mod lexicon;
 pub mod normalise;
 mod pcm;
+mod phonemes;
+mod resample;
 mod spectrum;
 pub mod studio;
 pub mod voice;
