@@ -1,4 +1,5 @@
 //! server
 
+pub mod phone;
 pub mod rtp;
 pub mod store;
