@@ -240,10 +240,9 @@ fn small_worlds() {
         play(seed.parse().unwrap_or(0), 30);
         return;
     }
-    for seed in 0..3_000 {
-        if seed % 500 == 0 {
-            eprintln!("{seed} {:?}", std::time::SystemTime::now());
-        }
+    let seeds = std::env::var("ACD_SEEDS").ok();
+    let seeds = seeds.and_then(|n| n.parse().ok()).unwrap_or(2_000);
+    for seed in 0..seeds {
         play(seed, 30);
     }
 }

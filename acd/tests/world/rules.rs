@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use acd::{
-    Acd, AgentId, AgentState, Class, ContactId, FromAcd, Notice, OfferId, OfferOutcome, QueueId,
-    Setup, ToAcd, Visit,
+    Acd, AgentId, AgentState, AgentView, Class, ContactId, FromAcd, Notice, OfferId, OfferOutcome,
+    QueueId, Setup, ToAcd, Visit,
 };
 
 use crate::S;
@@ -19,12 +19,21 @@ pub(crate) struct Rulebook {
     offers: HashMap<OfferId, (ContactId, AgentId)>,
     visit_of: HashMap<OfferId, Visit>,
     accepted: HashSet<(ContactId, Visit)>,
-    left: HashSet<(ContactId, Visit)>,
-    waits_heard: HashMap<ContactId, Duration>,
-    care: HashSet<ContactId>,
+    /// By contact: what was heard of it.
+    contacts: Vec<Heard>,
     sign_in: HashMap<AgentId, (Duration, Duration)>,
     talk_heard: HashMap<AgentId, Duration>,
     states: HashMap<AgentId, AgentState>,
+    checks: u64,
+    /// Reused from check to check.
+    crew: Vec<AgentView>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Heard {
+    waits: Duration,
+    left: Option<Visit>,
+    care: bool,
 }
 
 impl Rulebook {
@@ -47,10 +56,9 @@ impl Rulebook {
     pub(crate) fn heard(&mut self, now: Duration, message: &ToAcd) {
         match message {
             ToAcd::Wait { contact, class, .. } => {
-                if *class == Class::CareStopped {
-                    self.care.insert(*contact);
-                }
-                self.waits_heard.insert(*contact, now);
+                let heard = self.contact(*contact);
+                heard.care |= *class == Class::CareStopped;
+                heard.waits = now;
             }
             ToAcd::SignIn { agent, at, until } => {
                 let known = self.sign_in.entry(*agent).or_insert((*at, *until));
@@ -73,10 +81,19 @@ impl Rulebook {
                 }
             }
             ToAcd::Leave { contact, visit } => {
-                self.left.insert((*contact, *visit));
+                let heard = self.contact(*contact);
+                heard.left = heard.left.max(Some(*visit));
             }
             ToAcd::Ringing { .. } | ToAcd::Decline { .. } | ToAcd::Finish { .. } => {}
         }
+    }
+
+    fn contact(&mut self, contact: ContactId) -> &mut Heard {
+        let index = contact.0 as usize;
+        if self.contacts.len() <= index {
+            self.contacts.resize(index + 1, Heard::default());
+        }
+        &mut self.contacts[index]
     }
 
     pub(crate) fn said(&mut self, message: &FromAcd) {
@@ -87,11 +104,8 @@ impl Rulebook {
             ..
         } = message
         {
-            // A stay that is over isn't offered.
-            assert!(
-                !self.left.contains(&(*contact, *visit)),
-                "{contact:?} had left"
-            );
+            let left = self.contact(*contact).left;
+            assert!(left < Some(*visit), "{contact:?} had left");
             self.visit_of.insert(*offer, *visit);
         }
     }
@@ -154,87 +168,110 @@ impl Rulebook {
                 );
             }
         }
-        let agents: BTreeMap<_, _> = acd.agents().map(|view| (view.agent, view)).collect();
-        let mut care = HashSet::new();
-        for &queue in &self.queues {
-            let Some(view) = acd.queue(queue) else {
-                panic!("seed {seed}: {queue:?} is gone");
-            };
-            let crew = agents.values().filter(|a| {
-                a.state != AgentState::SignedOut && self.serves[&a.agent].contains(&queue)
-            });
-            // 4: nobody idles while somebody waits, nor rests for long if all do.
-            if view.waiting > 0 {
-                assert_eq!(view.free, 0, "seed {seed}: {queue:?} idles");
-                let mut rested = Duration::MAX;
-                for agent in crew.clone() {
-                    assert_ne!(agent.state, AgentState::Available, "seed {seed}");
-                    rested = match agent.state {
-                        AgentState::Resting => rested.min(now - agent.since),
-                        _ => Duration::ZERO,
-                    };
-                    if rested.is_zero() {
-                        break;
-                    }
-                }
-                let all_rest = rested > Duration::ZERO && crew.count() > 0;
-                assert!(
-                    !all_rest || rested < 2 * S,
-                    "seed {seed}: everybody in {queue:?} rests for {rested:?}"
-                );
-            }
-            let mut waiting = 0;
-            for contact in acd.waiting(queue) {
-                waiting += 1;
-                // 8: a wait is a lease.
-                let heard = self.waits_heard[&contact.contact];
-                assert!(now - heard <= 10 * S, "seed {seed}: {contact:?} is stale");
-                assert!(
-                    !self.left.contains(&(contact.contact, contact.visit)),
-                    "seed {seed}: {contact:?} came back from the dead"
-                );
-                if contact.class == Class::CareStopped {
-                    care.insert((queue, contact.contact));
-                }
-            }
-            assert_eq!(waiting, view.waiting, "seed {seed}");
+        self.checks += 1;
+        self.crew.clear();
+        self.crew.extend(acd.agents());
+        for index in 0..self.queues.len() {
+            self.check_queue(seed, now, acd, self.queues[index], offered);
         }
-        // 6: nothing overtakes "patient care stopped now".
-        for (contact, agent) in offered {
-            for (queue, waiting) in &care {
-                assert!(
-                    self.care.contains(contact) || !self.serves[agent].contains(queue),
-                    "seed {seed}: {contact:?} overtook {waiting:?}"
-                );
+        self.check_agents(seed, now);
+    }
+
+    fn check_queue(
+        &self,
+        seed: u64,
+        now: Duration,
+        acd: &Acd,
+        queue: QueueId,
+        offered: &[(ContactId, AgentId)],
+    ) {
+        let Some(view) = acd.queue(queue) else {
+            panic!("seed {seed}: {queue:?} is gone");
+        };
+        if view.waiting == 0 {
+            return;
+        }
+        // 4: nobody idles while somebody waits, nor rests for long if all do.
+        assert_eq!(view.free, 0, "seed {seed}: {queue:?} idles");
+        let mut crew = 0;
+        let mut longest_rest = Duration::ZERO;
+        let mut all_rest = true;
+        for agent in &self.crew {
+            if agent.state == AgentState::SignedOut || !self.serves[&agent.agent].contains(&queue) {
+                continue;
+            }
+            crew += 1;
+            assert_ne!(agent.state, AgentState::Available, "seed {seed}");
+            all_rest &= agent.state == AgentState::Resting;
+            longest_rest = longest_rest.max(now - agent.since);
+        }
+        // A conversation may outlast the registration.
+        assert!(crew >= view.signed_in, "seed {seed}");
+        assert!(
+            crew == 0 || !all_rest || longest_rest < 2 * S,
+            "seed {seed}: everybody in {queue:?} rests, one for {longest_rest:?}"
+        );
+        // The long walk, when it matters and every so often.
+        if offered.is_empty() && !self.checks.is_multiple_of(16) {
+            return;
+        }
+        let mut waiting = 0;
+        for contact in acd.waiting(queue) {
+            waiting += 1;
+            let heard = &self.contacts[contact.contact.0 as usize];
+            // 8: a wait is a lease.
+            assert!(
+                now - heard.waits <= 10 * S,
+                "seed {seed}: {contact:?} is stale"
+            );
+            assert!(
+                heard.left < Some(contact.visit),
+                "seed {seed}: {contact:?} came back from the dead"
+            );
+            // 6: nothing overtakes "patient care stopped now".
+            if contact.class == Class::CareStopped {
+                for (other, agent) in offered {
+                    assert!(
+                        self.contacts[other.0 as usize].care
+                            || !self.serves[agent].contains(&queue),
+                        "seed {seed}: {other:?} overtook {contact:?}"
+                    );
+                }
             }
         }
-        // 2 and 8: agents.
-        for (id, agent) in &agents {
+        assert_eq!(waiting, view.waiting, "seed {seed}");
+    }
+
+    /// 2 and 8.
+    fn check_agents(&self, seed: u64, now: Duration) {
+        for agent in &self.crew {
+            let id = agent.agent;
             match agent.state {
                 AgentState::SignedOut => {}
                 AgentState::Available | AgentState::Resting | AgentState::WrapUp => {
                     assert!(
-                        self.is_registered(*id, now),
+                        self.is_registered(id, now),
                         "seed {seed}: {id:?} isn't there"
                     );
                 }
                 AgentState::Offered => {
                     assert!(
-                        self.is_registered(*id, now),
+                        self.is_registered(id, now),
                         "seed {seed}: {id:?} isn't there"
                     );
                     assert!(agent.offer.is_some(), "seed {seed}");
                     assert!(now - agent.since <= 30 * S, "seed {seed}: offered for ever");
                 }
                 AgentState::Talking => {
-                    let heard = self.talk_heard[id];
+                    let heard = self.talk_heard[&id];
                     assert!(now - heard <= 30 * S, "seed {seed}: {id:?} talks unheard");
                 }
             }
         }
         for (_, agent) in self.offers.values() {
-            let state = agents[agent].state;
-            assert_eq!(state, AgentState::Offered, "seed {seed}: {agent:?}");
+            let state = self.crew.iter().find(|a| a.agent == *agent);
+            let state = state.map(|a| a.state);
+            assert_eq!(state, Some(AgentState::Offered), "seed {seed}: {agent:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Stories: what is said to the distributor, and what it says.
 
 mod desk;
+mod order;
 
 use acd::{AgentState, Class, FromAcd, OfferOutcome, Refusal, ToAcd};
 use desk::{Desk, MS, S, agent, queue, setup};
@@ -336,7 +337,7 @@ fn after_four_clinicians_the_overdue_have_a_turn() {
     }
     desk.wait(30, 1, 1, Class::CareStopped);
     desk.sign_in(1);
-    let served = desk.serve_all(1);
+    let served = desk.serve_all();
     assert_eq!(
         served,
         [30, 11, 12, 13, 14, 1, 15, 16, 17, 18, 2, 19, 20, 3]

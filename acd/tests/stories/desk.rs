@@ -38,9 +38,11 @@ pub(crate) struct Desk {
     pub(crate) outputs: Vec<Output>,
     offers: Vec<OfferId>,
     outcomes: Vec<(usize, OfferOutcome)>,
-    /// Since when, and the rest of what its `Wait` says.
+    /// What each contact says while it waits.
     waits: HashMap<u64, ToAcd>,
     last_contact: u64,
+    /// Offers before this one are served.
+    served: usize,
 }
 
 impl Desk {
@@ -53,6 +55,7 @@ impl Desk {
             outcomes: Vec::new(),
             waits: HashMap::new(),
             last_contact: 1_000,
+            served: 0,
         }
     }
 
@@ -197,21 +200,45 @@ impl Desk {
     }
 
     /// Answers and ends every offer at once; gives the contacts in the order served.
-    pub(crate) fn serve_all(&mut self, _agent: u32) -> Vec<u64> {
-        let mut served = Vec::new();
-        let mut next = 0;
-        while let Some(&offer) = self.offers.get(next) {
-            served.extend(self.messages().iter().find_map(|m| match m {
-                FromAcd::Offer {
-                    offer: o, contact, ..
-                } if *o == offer => Some(contact.0),
-                _ => None,
-            }));
-            self.accept(next);
-            self.finish(next);
-            next += 1;
+    pub(crate) fn serve_all(&mut self) -> Vec<u64> {
+        std::iter::from_fn(|| self.serve_next()).collect()
+    }
+
+    /// Answers and ends the next offer not yet served; gives its contact.
+    pub(crate) fn serve_next(&mut self) -> Option<u64> {
+        let number = self.served;
+        let offer = *self.offers.get(number)?;
+        let contact = self.outputs.iter().find_map(|output| match output {
+            Output::To(FromAcd::Offer {
+                offer: o, contact, ..
+            }) if *o == offer => Some(contact.0),
+            _ => None,
+        });
+        self.served += 1;
+        if let Some(contact) = contact {
+            self.waits.remove(&contact);
         }
-        served
+        self.accept(number);
+        self.finish(number);
+        contact
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Says that a contact waits in queue 1, in its first stay.
+    pub(crate) fn wait_since(&mut self, contact: u64, class: Class, since: Duration) {
+        let wait = ToAcd::Wait {
+            contact: ContactId(contact),
+            visit: Visit(1),
+            tenant: TENANT,
+            queue: QueueId(1),
+            class,
+            since,
+        };
+        self.waits.insert(contact, wait.clone());
+        self.say(wait);
     }
 
     pub(crate) fn reconfigure(&mut self, setup: Setup) {
