@@ -1,5 +1,25 @@
-//! server
+//! Careline's program: sockets, threads, files and the terminal around the
+//! pure machines.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`cli`] | the commands |
+//! | [`config`] | what an administrator writes |
+//! | [`serve`] | starting everything |
+//! | [`node`] | the pump between the machines |
+//! | [`prompts`], [`prompter`] | from a flow's words to clips |
+//! | [`rtp`] | media threads |
+//! | [`store`] | what is durable |
+//! | [`secrets`] | keys of this installation |
+//! | [`phone`] | the built-in test phone |
 
+pub mod cli;
+pub mod config;
+pub mod node;
 pub mod phone;
+pub mod prompter;
+pub mod prompts;
 pub mod rtp;
+pub mod secrets;
+pub mod serve;
 pub mod store;

@@ -1,0 +1,157 @@
+//! `careline call`: the built-in test caller, which is also an administrator's
+//! tool: "what does somebody hear who dials this?"
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::config::HelpDesk;
+use crate::phone::{
+    AnswerPolicy, CallOptions, Ears, HungUpBy, Library, Marker, Phone, PhoneConfig,
+    PhoneEventKind, PhoneMedia, Printer, Script, Voice,
+};
+use crate::serve::{Loaded, Options};
+
+/// A caller nobody knows.
+const UNKNOWN: &str = "+15550199999";
+
+/// Arguments of `careline call`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The number to dial, e.g. 1001.
+    number: String,
+    /// Who calls: a key of the directory (okafor), a number, "unknown" or "withheld".
+    #[arg(long = "as", value_name = "PERSON", default_value = "unknown")]
+    person: String,
+    /// What the caller does: keys (1), pauses (w2), "words to wait for", music, hangup.
+    /// See the manual of `careline call`.
+    #[arg(long, default_value = "")]
+    keys: String,
+    /// Where Careline is.
+    #[arg(long, default_value = "127.0.0.1:5060")]
+    server: SocketAddr,
+    /// Also sign in this analyst for the time of the call, and answer. May be repeated.
+    #[arg(long, value_name = "USER")]
+    with_agent: Vec<String>,
+    /// Hang up after so many seconds.
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 60)]
+    seconds: u64,
+}
+
+pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
+    let loaded = Loaded::read(options)?;
+    let script: Script = args.keys.parse().context("--keys")?;
+    let from = number_of(&loaded.helpdesk, &args.person)?;
+    let (_studio, book) = super::speak(&loaded)?;
+    let library = Arc::new(Library::new(book.library().into_iter()));
+    let audio = super::agent::audio(args.server)?;
+
+    let mut agents = Vec::new();
+    for user in &args.with_agent {
+        let config = super::agent::account_phone(
+            &loaded.helpdesk,
+            user,
+            args.server,
+            audio.clone(),
+            AnswerPolicy::Answer {
+                after: Duration::from_secs(2),
+            },
+            Ears::Listening(Arc::clone(&library)),
+        )?;
+        let (phone, mut events) = Phone::start(config).await?;
+        events
+            .until(Duration::from_secs(5), |event| match event.kind {
+                PhoneEventKind::Registered { .. } => Some(Ok(())),
+                PhoneEventKind::RegistrationFailed { code } => Some(Err(code)),
+                _ => None,
+            })
+            .await
+            .with_context(|| format!("nobody at {} answers REGISTER", args.server))?
+            .map_err(|code| anyhow::anyhow!("{user} can't sign in: {code:?}"))?;
+        let task = tokio::spawn(super::agent::show(user.clone(), events));
+        agents.push((phone, task));
+    }
+
+    let mut config = PhoneConfig::new(from, args.server, PhoneMedia::Udp(audio));
+    config.ears = Ears::Listening(library);
+    config.voice = Voice::Marker(Marker::new(0));
+    config.answer = AnswerPolicy::Reject(486);
+    config.bind.set_ip(config.server.ip());
+    config.seed = super::agent::seed()?;
+    let (phone, mut events) = Phone::start(config).await?;
+    let call = phone
+        .call_with(
+            &args.number,
+            CallOptions {
+                script,
+                ..CallOptions::default()
+            },
+        )
+        .await?;
+    let mut printer = Printer::default();
+    let mut code = ExitCode::FAILURE;
+    let limit = tokio::time::sleep(Duration::from_secs(args.seconds));
+    tokio::pin!(limit);
+    let mut hung_up = false;
+    loop {
+        tokio::select! {
+            event = events.next() => {
+                let Some(event) = event else { break };
+                if let Some(line) = printer.line(&event) {
+                    println!("{:<10} {line}", "caller");
+                }
+                if let PhoneEventKind::Ended(report) = &event.kind {
+                    if !matches!(report.hung_up_by, HungUpBy::Refused(_) | HungUpBy::Failed(_)) {
+                        code = ExitCode::SUCCESS;
+                    }
+                    break;
+                }
+            }
+            () = &mut limit, if !hung_up => {
+                hung_up = true;
+                phone.hang_up(call).await?;
+            }
+            _ = tokio::signal::ctrl_c() => {
+                phone.hang_up(call).await?;
+            }
+        }
+    }
+    phone.stop().await;
+    for (phone, task) in agents {
+        phone.stop().await;
+        let _ = task.await;
+    }
+    Ok(code)
+}
+
+/// The calling number of whoever is meant.
+fn number_of(helpdesk: &HelpDesk, person: &str) -> anyhow::Result<String> {
+    if person == "unknown" {
+        return Ok(UNKNOWN.into());
+    }
+    if person == "withheld" {
+        return Ok("anonymous".into());
+    }
+    if let Some((_, number)) = helpdesk.number_of(person) {
+        return Ok(number.to_owned());
+    }
+    let digits = person.strip_prefix('+').unwrap_or(person);
+    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(person.to_owned());
+    }
+    let keys: Vec<&str> = helpdesk
+        .hospitals
+        .iter()
+        .flat_map(|h| {
+            let people = h.people.iter().map(|p| p.key.as_str());
+            people.chain(h.places.iter().map(|p| p.key.as_str()))
+        })
+        .collect();
+    bail!(
+        "nobody is called \"{person}\"; there are: {}, unknown, withheld, or any number",
+        keys.join(", ")
+    )
+}

@@ -1,0 +1,138 @@
+//! The commands.
+
+mod agent;
+mod call;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The telephone front door of a hospital help desk.
+#[derive(Debug, Parser)]
+#[command(name = "careline", version, about, disable_help_subcommand = true)]
+struct Cli {
+    /// Folder with careline.toml, operator.yaml and hospitals/.
+    #[arg(long, global = true, default_value = "demo")]
+    config: PathBuf,
+    /// Where everything is kept; store.dir of careline.toml if absent.
+    #[arg(long, global = true)]
+    data: Option<PathBuf>,
+    /// Where rendered prompts are kept; "speech" in the data directory if absent.
+    #[arg(long, global = true)]
+    speech: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer calls.
+    Serve(serve::Args),
+    /// Place a real call and tell live what was heard, pressed and where it went.
+    Call(call::Args),
+    /// Be an analyst's phone (or several): register, and answer what is offered.
+    Agent(agent::Args),
+    /// Read and check the configuration and its flows.
+    Check,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("careline: can't start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut options = crate::serve::Options {
+        config_dir: cli.config,
+        data_dir: cli.data,
+        bind: None,
+        speech_dir: cli.speech,
+    };
+    let result = match cli.command {
+        Command::Serve(args) => {
+            options.bind = args.bind;
+            runtime.block_on(serve::run(&options, &args))
+        }
+        Command::Call(args) => runtime.block_on(call::run(&options, &args)),
+        Command::Agent(args) => runtime.block_on(agent::run(&options, &args)),
+        Command::Check => check(&options),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("careline: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(options: &crate::serve::Options) -> anyhow::Result<ExitCode> {
+    let loaded = crate::serve::Loaded::read(options)?;
+    let helpdesk = &loaded.helpdesk;
+    println!(
+        "{}: {} hospitals, {} queues, {} analysts, {} flows",
+        helpdesk.operator,
+        helpdesk.hospitals.len(),
+        helpdesk.queues.len(),
+        helpdesk.agents.len(),
+        helpdesk.flows.len(),
+    );
+    let mut failed = 0;
+    for (name, flow) in &helpdesk.flows {
+        let results = ivr_flows::run_tests(flow);
+        let bad = results.iter().filter(|r| !r.passed()).count();
+        failed += bad;
+        println!("flow {name}: {} tests, {bad} failed", results.len());
+        for result in results.iter().filter(|r| !r.passed()) {
+            println!("  {result}");
+        }
+    }
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Starts the voice with a line of progress on a terminal.
+fn speak(
+    loaded: &crate::serve::Loaded,
+) -> Result<
+    (
+        std::sync::Arc<speech::Studio>,
+        crate::prompts::Book,
+    ),
+    crate::prompts::PromptError,
+> {
+    use std::io::{IsTerminal, Write};
+    let terminal = std::io::stderr().is_terminal();
+    let started = std::time::Instant::now();
+    let mut said = false;
+    let spoken = loaded.speak(|done, total| {
+        // From the cache it takes no time and needs no word.
+        if terminal && started.elapsed().as_millis() > 500 {
+            said = true;
+            eprint!("\rrendering prompts: {done} of {total} ");
+            let _ = std::io::stderr().flush();
+        }
+    });
+    if said {
+        eprintln!();
+    }
+    spoken
+}

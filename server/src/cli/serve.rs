@@ -1,0 +1,164 @@
+//! `careline serve`.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use switch::NoteWhat;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::config::HelpDesk;
+use crate::serve::{Loaded, Options, Server};
+
+/// Notes that may wait for the terminal.
+const NOTES_MAX: usize = 1_024;
+/// How long calls in progress may go on after SIGTERM.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// Arguments of `careline serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Address and port for SIP, in place of sip.bind.
+    #[arg(long)]
+    pub(super) bind: Option<SocketAddr>,
+    /// Print a line for every station of every call.
+    #[arg(long)]
+    show_calls: bool,
+    /// Also play the after-hours partner: a phone that signs in as this user and answers.
+    #[arg(long, value_name = "USER")]
+    stand_in: Vec<String>,
+    /// Print what to dial, and with which accounts. For demos: it shows secrets.
+    #[arg(long)]
+    welcome: bool,
+}
+
+pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
+    let loaded = Loaded::read(options)?;
+    let (studio, book) = super::speak(&loaded)?;
+    let (notes, mut shown) = mpsc::channel(NOTES_MAX);
+    let server = Server::start(&loaded, studio, &book, args.show_calls.then_some(notes)).await?;
+    if server.left_open > 0 {
+        println!(
+            "{} calls were cut off by the last stop; they are recorded as system failures",
+            server.left_open
+        );
+    }
+    if args.welcome {
+        print!("{}", welcome(&loaded.helpdesk, server.address));
+    }
+    println!("Careline answers on {} (UDP)", server.address);
+    if !args.stand_in.is_empty() {
+        super::agent::stand_in(&loaded, &book, server.address, &args.stand_in)?;
+    }
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            Some(note) = shown.recv() => {
+                println!("{}", line(&loaded.helpdesk, &note));
+            }
+            _ = terminate.recv() => {
+                drain(&server, &mut terminate, &mut interrupt).await;
+                break;
+            }
+            _ = interrupt.recv() => break,
+        }
+    }
+    server.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// No new calls; those in progress may end by themselves.
+async fn drain(
+    server: &Server,
+    terminate: &mut tokio::signal::unix::Signal,
+    interrupt: &mut tokio::signal::unix::Signal,
+) {
+    server.drain().await;
+    let ended = async {
+        while server.status().await.is_some_and(|status| status.calls > 0) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = tokio::time::sleep(DRAIN_MAX) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// A station of a call, for the terminal. No personal data.
+fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
+    let hospital = helpdesk
+        .hospitals
+        .iter()
+        .find(|hospital| hospital.id == note.tenant.0)
+        .map_or("?", |hospital| hospital.name.as_str());
+    let what = match &note.what {
+        NoteWhat::Arrived => "call".to_owned(),
+        NoteWhat::Answered => "answered".to_owned(),
+        NoteWhat::Queued(queue) => format!("waits in queue {queue}"),
+        NoteWhat::Offered(offer) => format!("a phone rings (offer {})", offer.0),
+        NoteWhat::OfferFailed(why) => format!("not taken: {why:?}"),
+        NoteWhat::Connected(offer) => format!("talks (offer {})", offer.0),
+        NoteWhat::Broken => "agent's side lost; waits again".to_owned(),
+        NoteWhat::Panicked => "ended by a bug: see the log".to_owned(),
+        NoteWhat::Ended(cause) => format!("ended: {cause:?}"),
+    };
+    format!("{:>16}  {hospital}: {what}", note.contact.0)
+}
+
+/// What to dial and as whom to register.
+fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let _ = writeln!(text, "\n{}\n", helpdesk.operator);
+    let _ = writeln!(text, "  Dial           what answers");
+    for hospital in &helpdesk.hospitals {
+        for line in &hospital.lines {
+            let short = line.short.as_deref().unwrap_or(&line.number);
+            let what = match line.flow.as_str() {
+                "clinician" => "clinicians: no menu, straight to a person",
+                "staff" => "staff line: clinician 1, hospital staff 2, patient 3",
+                "patient" => "patient portal: 0 for a person",
+                "location" => "theatre, ICU, ED: no key is ever needed",
+                other => other,
+            };
+            let _ = writeln!(text, "  {short:<6} {:<13} {}: {what}", line.number, hospital.name);
+        }
+    }
+    let _ = writeln!(
+        text,
+        "\n  SIP accounts   register at {address} (UDP), user / secret"
+    );
+    for agent in &helpdesk.agents {
+        let _ = writeln!(
+            text,
+            "  {:<14} {:<16} {} ({}): takes calls from {}",
+            agent.user,
+            agent.secret,
+            agent.name,
+            agent.tier,
+            agent.queues.join(", ")
+        );
+    }
+    for hospital in &helpdesk.hospitals {
+        for phone in &hospital.phones {
+            let _ = writeln!(
+                text,
+                "  {:<14} {:<16} a caller's phone at {}",
+                phone.user, phone.secret, hospital.name
+            );
+        }
+    }
+    let _ = writeln!(
+        text,
+        "\n  Register an analyst (ana) on one phone and a caller (okafor) on another, dial 1001 from\n  \
+         the caller. In the queue: * hears the ticket number again.\n  \
+         No phone at hand? In another terminal: make call\n"
+    );
+    text
+}

@@ -1,0 +1,424 @@
+//! What the help desk is: the operator's and the hospitals' files.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use desk::Role;
+use ivr_flows::Flow;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{ConfigError, read};
+
+/// The flows that come with Careline.
+const SHIPPED: [(&str, &str); 5] = [
+    ("clinician", include_str!("../../../ivr-flows/flows/clinician.yaml")),
+    ("staff", include_str!("../../../ivr-flows/flows/staff.yaml")),
+    ("patient", include_str!("../../../ivr-flows/flows/patient.yaml")),
+    ("location", include_str!("../../../ivr-flows/flows/location.yaml")),
+    ("bench", include_str!("../../../ivr-flows/flows/bench.yaml")),
+];
+
+/// Most hospitals, and most entries of any list in one file.
+const HOSPITALS_MAX: usize = 1_000;
+const ENTRIES_MAX: usize = 200_000;
+
+/// Everything the folder says.
+#[derive(Debug, Clone)]
+pub struct HelpDesk {
+    /// The operator's name.
+    pub operator: String,
+    /// Queues, shared by all hospitals.
+    pub queues: Vec<QueueConfig>,
+    /// Analysts and the partner's line.
+    pub agents: Vec<Agent>,
+    /// Hospitals in the order of their ids.
+    pub hospitals: Vec<Hospital>,
+    /// Flows by name.
+    pub flows: BTreeMap<String, Arc<Flow>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OperatorFile {
+    operator: String,
+    queues: Vec<QueueConfig>,
+    agents: Vec<Agent>,
+}
+
+/// A queue.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueConfig {
+    /// As flows name it.
+    pub name: String,
+    /// Whether clinicians are served here.
+    #[serde(default)]
+    pub clinical: bool,
+    /// How long a phone rings, in seconds.
+    #[serde(default = "default_ring_for_s")]
+    pub ring_for_s: u64,
+    /// After-call work, in seconds.
+    #[serde(default = "default_wrap_up_s")]
+    pub wrap_up_s: u64,
+}
+
+fn default_ring_for_s() -> u64 {
+    20
+}
+
+fn default_wrap_up_s() -> u64 {
+    10
+}
+
+/// An analyst.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Stable number.
+    pub id: u32,
+    /// User name of their phone.
+    pub user: String,
+    /// Its secret.
+    pub secret: String,
+    /// Name.
+    pub name: String,
+    /// Tier, in words.
+    pub tier: String,
+    /// Queues served, the preferred first.
+    pub queues: Vec<String>,
+}
+
+/// A hospital.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hospital {
+    /// Stable number.
+    pub id: u32,
+    /// The file's name without its ending; for expressions in flows.
+    #[serde(skip)]
+    pub key: String,
+    /// As it is spoken.
+    pub name: String,
+    /// For comparing numbers with and without it.
+    #[serde(default)]
+    pub country_code: String,
+    /// Numbers that can be dialled.
+    pub lines: Vec<LineSetup>,
+    /// People known by their numbers.
+    #[serde(default)]
+    pub people: Vec<Person>,
+    /// Places known by their numbers.
+    #[serde(default)]
+    pub places: Vec<Place>,
+    /// Phones that register here and aren't an analyst's.
+    #[serde(default)]
+    pub phones: Vec<Phone>,
+}
+
+/// A number that can be dialled.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineSetup {
+    /// As the trunk sends it, digits only.
+    pub number: String,
+    /// A short form, for phones that register here.
+    pub short: Option<String>,
+    /// The flow that answers.
+    pub flow: String,
+    /// Whether it may use the clinical reserve.
+    #[serde(default)]
+    pub clinical: bool,
+}
+
+/// Somebody known by their number.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// Stable number within the hospital.
+    pub id: u32,
+    /// Short name for `careline call --as`.
+    pub key: String,
+    /// What they are.
+    pub role: Role,
+    /// As it is shown to an analyst.
+    pub name: String,
+    /// As it is spoken.
+    pub spoken: String,
+    /// Calling numbers.
+    pub numbers: Vec<String>,
+}
+
+/// A place known by its number.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Stable number within the hospital, other than any person's.
+    pub id: u32,
+    /// Short name for `careline call --as`.
+    pub key: String,
+    /// As it is shown.
+    pub name: String,
+    /// As it is spoken.
+    pub spoken: String,
+    /// Calling numbers.
+    pub numbers: Vec<String>,
+}
+
+/// A phone that registers and isn't an analyst's.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phone {
+    /// User name.
+    pub user: String,
+    /// Secret.
+    pub secret: String,
+    /// The calling number its calls carry.
+    pub number: Option<String>,
+}
+
+/// What holds a secret or a person shows neither.
+macro_rules! quiet {
+    ($($name:ident: $field:ident),*) => {
+        $(impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).field(stringify!($field), &self.$field).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+quiet!(Agent: id, Person: id, Phone: user);
+
+impl HelpDesk {
+    /// Reads the folder.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its file and what to do.
+    pub fn load(dir: &Path) -> Result<Self, ConfigError> {
+        let operator_file = dir.join("operator.yaml");
+        let operator: OperatorFile = yaml(&operator_file)?;
+        let mut hospitals = Vec::new();
+        let hospitals_dir = dir.join("hospitals");
+        for file in files(&hospitals_dir, "yaml")? {
+            let mut hospital: Hospital = yaml(&file)?;
+            hospital.key = stem(&file);
+            hospitals.push((file, hospital));
+        }
+        if hospitals.is_empty() {
+            return Err(ConfigError::new(
+                &hospitals_dir,
+                "holds no hospital; write one file NAME.yaml for each",
+            ));
+        }
+        if hospitals.len() > HOSPITALS_MAX {
+            return Err(ConfigError::new(
+                &hospitals_dir,
+                format!("holds more than {HOSPITALS_MAX} hospitals"),
+            ));
+        }
+        let mut flows = BTreeMap::new();
+        for (name, text) in SHIPPED {
+            add_flow(&mut flows, Path::new(&format!("{name}.yaml (shipped)")), text)?;
+        }
+        let own = dir.join("flows");
+        if own.is_dir() {
+            for file in files(&own, "yaml")? {
+                let text = read(&file)?;
+                add_flow(&mut flows, &file, &text)?;
+            }
+        }
+        check(&operator_file, &operator, &hospitals, &flows)?;
+        hospitals.sort_by_key(|(_, hospital)| hospital.id);
+        Ok(Self {
+            operator: operator.operator,
+            queues: operator.queues,
+            agents: operator.agents,
+            hospitals: hospitals.into_iter().map(|(_, hospital)| hospital).collect(),
+            flows,
+        })
+    }
+
+    /// The id of a queue: its place in the list, from 1.
+    pub fn queue_id(&self, name: &str) -> Option<u32> {
+        let place = self.queues.iter().position(|queue| queue.name == name)?;
+        u32::try_from(place + 1).ok()
+    }
+
+    /// The calling number of whoever has this key, and their hospital.
+    pub fn number_of(&self, key: &str) -> Option<(&Hospital, &str)> {
+        self.hospitals.iter().find_map(|hospital| {
+            let people = hospital.people.iter().map(|p| (&p.key, &p.numbers));
+            let places = hospital.places.iter().map(|p| (&p.key, &p.numbers));
+            let (_, numbers) = people.chain(places).find(|(k, _)| *k == key)?;
+            Some((hospital, numbers.first()?.as_str()))
+        })
+    }
+}
+
+fn add_flow(
+    flows: &mut BTreeMap<String, Arc<Flow>>,
+    file: &Path,
+    text: &str,
+) -> Result<(), ConfigError> {
+    let flow = Flow::parse(&file.display().to_string(), text).map_err(|errors| ConfigError {
+        file: file.to_owned(),
+        line: None,
+        message: errors
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n  "),
+    })?;
+    flows.insert(flow.name().to_owned(), Arc::new(flow));
+    Ok(())
+}
+
+fn check(
+    operator_file: &Path,
+    operator: &OperatorFile,
+    hospitals: &[(std::path::PathBuf, Hospital)],
+    flows: &BTreeMap<String, Arc<Flow>>,
+) -> Result<(), ConfigError> {
+    let mut queues = HashSet::new();
+    for queue in &operator.queues {
+        if !queues.insert(queue.name.as_str()) {
+            return Err(ConfigError::new(
+                operator_file,
+                format!("queue \"{}\" is there twice; rename one", queue.name),
+            ));
+        }
+    }
+    let mut users = HashSet::new();
+    let mut agents = HashSet::new();
+    for agent in &operator.agents {
+        if !agents.insert(agent.id) {
+            return Err(ConfigError::new(
+                operator_file,
+                format!("agent id {} is there twice; ids are unique", agent.id),
+            ));
+        }
+        if !users.insert(agent.user.clone()) {
+            return Err(ConfigError::new(
+                operator_file,
+                format!("user \"{}\" is there twice; user names are unique", agent.user),
+            ));
+        }
+        for queue in &agent.queues {
+            if !queues.contains(queue.as_str()) {
+                return Err(ConfigError::new(
+                    operator_file,
+                    format!(
+                        "agent \"{}\" serves queue \"{queue}\", which isn't in `queues`",
+                        agent.user
+                    ),
+                ));
+            }
+        }
+    }
+    let mut ids = HashMap::new();
+    let mut numbers: HashMap<&str, &Path> = HashMap::new();
+    for (file, hospital) in hospitals {
+        if let Some(other) = ids.insert(hospital.id, file) {
+            return Err(ConfigError::new(
+                file,
+                format!("id {} is also that of {}", hospital.id, other.display()),
+            ));
+        }
+        let longest = hospital
+            .lines
+            .len()
+            .max(hospital.people.len())
+            .max(hospital.places.len())
+            .max(hospital.phones.len());
+        if longest > ENTRIES_MAX {
+            return Err(ConfigError::new(
+                file,
+                format!("a list has more than {ENTRIES_MAX} entries"),
+            ));
+        }
+        for line in &hospital.lines {
+            if !flows.contains_key(&line.flow) {
+                return Err(ConfigError::new(
+                    file,
+                    format!(
+                        "line {} is answered by flow \"{}\", which doesn't exist; there are: {}",
+                        line.number,
+                        line.flow,
+                        flows.keys().cloned().collect::<Vec<_>>().join(", ")
+                    ),
+                ));
+            }
+            for number in std::iter::once(&line.number).chain(&line.short) {
+                if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err(ConfigError::new(
+                        file,
+                        format!("line \"{number}\": a number is written with digits only"),
+                    ));
+                }
+                if let Some(other) = numbers.insert(number, file) {
+                    return Err(ConfigError::new(
+                        file,
+                        format!(
+                            "number {number} is also in {}; a dialled number has one hospital",
+                            other.display()
+                        ),
+                    ));
+                }
+            }
+        }
+        let mut people = HashSet::new();
+        for id in hospital
+            .people
+            .iter()
+            .map(|p| p.id)
+            .chain(hospital.places.iter().map(|p| p.id))
+        {
+            if !people.insert(id) {
+                return Err(ConfigError::new(
+                    file,
+                    format!("id {id} is there twice among people and places"),
+                ));
+            }
+        }
+        for phone in &hospital.phones {
+            if !users.insert(phone.user.clone()) {
+                return Err(ConfigError::new(
+                    file,
+                    format!("user \"{}\" is there twice; user names are unique", phone.user),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn yaml<T: DeserializeOwned>(file: &Path) -> Result<T, ConfigError> {
+    let text = read(file)?;
+    serde_saphyr::from_str(&text).map_err(|error| ConfigError {
+        file: file.to_owned(),
+        line: error
+            .location()
+            .and_then(|location| usize::try_from(location.line()).ok()),
+        message: error.without_snippet().to_string(),
+    })
+}
+
+fn files(dir: &Path, ending: &str) -> Result<Vec<std::path::PathBuf>, ConfigError> {
+    let unreadable = |error| ConfigError::new(dir, format!("can't be read: {error}"));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|e| e == ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,271 @@
+//! `careline.toml`: how this process runs. One small struct per concern; every
+//! setting has a default.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{ConfigError, read};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Process {
+    /// Where calls come in.
+    pub sip: Sip,
+    /// Audio.
+    pub media: Media,
+    /// What is kept.
+    pub store: Store,
+    /// The voice.
+    pub speech: Speech,
+    /// How much may come in.
+    pub limits: Limits,
+}
+
+/// `[sip]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sip {
+    /// Address and port listened on; `127.0.0.1:5060`.
+    pub bind: SocketAddr,
+    /// The address told to peers outside `local_nets`; the bound one if absent.
+    pub advertise: Option<IpAddr>,
+    /// Networks whose hosts reach `bind` directly, e.g. `10.0.0.0/8`.
+    pub local_nets: Vec<String>,
+    /// Digest realm of the phone accounts; `careline`.
+    pub realm: String,
+    /// Peers whose calls come without a password (trunks), by network.
+    pub trusted: Vec<String>,
+    /// Shortest registration accepted, in seconds; 30.
+    pub registration_min_s: u64,
+    /// Longest registration given, in seconds; 3600.
+    pub registration_max_s: u64,
+    /// What a call hears that isn't admitted: 503 (default), 480 or 486.
+    pub refusal_code: u16,
+    /// Retry-After sent with it, in seconds; none by default, because some
+    /// peers then take the whole trunk out of service.
+    pub retry_after_s: Option<u32>,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 5060)),
+            advertise: None,
+            local_nets: Vec::new(),
+            realm: "careline".into(),
+            trusted: Vec::new(),
+            registration_min_s: 30,
+            registration_max_s: 3600,
+            refusal_code: 503,
+            retry_after_s: None,
+        }
+    }
+}
+
+impl Sip {
+    /// The interface this makes.
+    ///
+    /// # Errors
+    /// When a network isn't one, or a wildcard address is bound without an
+    /// address to advertise.
+    pub fn interface(&self, file: &Path) -> Result<sip::Interface, ConfigError> {
+        if self.bind.ip().is_unspecified() && self.advertise.is_none() {
+            return Err(ConfigError::new(
+                file,
+                "sip.bind is a wildcard, which no peer can call back; set sip.advertise to the \
+                 address that phones and trunks reach this machine by",
+            ));
+        }
+        let mut interface = sip::Interface::local(self.bind);
+        if let Some(ip) = self.advertise {
+            interface.advertise.ip = ip;
+        }
+        interface.local_nets = nets(file, "sip.local_nets", &self.local_nets)?;
+        Ok(interface)
+    }
+
+    /// The trusted networks.
+    ///
+    /// # Errors
+    /// When one isn't a network.
+    pub fn trusted(&self, file: &Path) -> Result<Vec<sip::Net>, ConfigError> {
+        nets(file, "sip.trusted", &self.trusted)
+    }
+}
+
+fn nets(file: &Path, name: &str, texts: &[String]) -> Result<Vec<sip::Net>, ConfigError> {
+    texts
+        .iter()
+        .map(|text| {
+            text.parse().map_err(|_| {
+                ConfigError::new(
+                    file,
+                    format!("{name}: \"{text}\" isn't a network; write e.g. \"10.0.0.0/8\""),
+                )
+            })
+        })
+        .collect()
+}
+
+/// `[media]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    /// Address RTP is bound to; that of `[sip]` if absent.
+    pub bind: Option<IpAddr>,
+    /// UDP ports, two per leg; `16384-32767`.
+    pub ports: String,
+    /// Threads; one carries about 2,000 playing calls; 1.
+    pub threads: u8,
+    /// Seconds without any packet after which a leg's audio counts as lost; 20.
+    pub timeout_s: u64,
+    /// SCHED_FIFO priority of the media threads, where the system permits it; none.
+    pub realtime_priority: Option<u8>,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            bind: None,
+            ports: "16384-32767".into(),
+            threads: 1,
+            timeout_s: 20,
+            realtime_priority: None,
+        }
+    }
+}
+
+impl Media {
+    /// The port range.
+    ///
+    /// # Errors
+    /// When it isn't one.
+    pub fn port_range(&self, file: &Path) -> Result<RangeInclusive<u16>, ConfigError> {
+        let wrong = || {
+            ConfigError::new(
+                file,
+                format!(
+                    "media.ports: \"{}\" isn't a range of ports; write e.g. \"16384-32767\"",
+                    self.ports
+                ),
+            )
+        };
+        let (first, last) = self.ports.split_once('-').ok_or_else(wrong)?;
+        let first: u16 = first.trim().parse().map_err(|_| wrong())?;
+        let last: u16 = last.trim().parse().map_err(|_| wrong())?;
+        if first >= last {
+            return Err(wrong());
+        }
+        Ok(first..=last)
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// Where everything is kept; `data`, beside the configuration. Overridden by `--data`.
+    pub dir: PathBuf,
+    /// The SQLite file in it; `careline.db`.
+    pub file: PathBuf,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            dir: "data".into(),
+            file: "careline.db".into(),
+        }
+    }
+}
+
+/// `[speech]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Speech {
+    /// Folder with the built-in voice; found beside the working directory or the program if absent.
+    pub voices: Option<PathBuf>,
+    /// A program in place of the built-in voice: text on standard input, WAV on standard output.
+    pub command: Option<Vec<String>>,
+    /// Rendering threads, at low priority; 1.
+    pub threads: u8,
+    /// How long a caller waits for a prompt that isn't ready, in milliseconds; 1000.
+    pub deadline_ms: u64,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Self {
+            voices: None,
+            command: None,
+            threads: 1,
+            deadline_ms: 1000,
+        }
+    }
+}
+
+/// `[limits]`: see [`switch::Limits`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// New calls a second that a hospital may sustain.
+    pub calls_per_second: f64,
+    /// How many may come at once after a quiet time.
+    pub burst: f64,
+    /// Calls in progress, per hospital.
+    pub calls_per_tenant_max: u32,
+    /// Calls in progress altogether.
+    pub calls_max: u32,
+    /// Of these, how many only clinical numbers may use.
+    pub clinical_reserve: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limits = switch::Limits::default();
+        Self {
+            calls_per_second: limits.calls_per_second,
+            burst: limits.burst,
+            calls_per_tenant_max: limits.calls_per_tenant_max,
+            calls_max: limits.calls_max,
+            clinical_reserve: limits.clinical_reserve,
+        }
+    }
+}
+
+impl Limits {
+    /// As the switch wants them.
+    pub fn for_switch(&self) -> switch::Limits {
+        switch::Limits {
+            calls_per_second: self.calls_per_second,
+            burst: self.burst,
+            calls_per_tenant_max: self.calls_per_tenant_max,
+            calls_max: self.calls_max,
+            clinical_reserve: self.clinical_reserve,
+        }
+    }
+}
+
+impl Process {
+    /// Reads the file; without one, everything is at its default.
+    ///
+    /// # Errors
+    /// With the line, when it isn't what this program understands.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        if !file.exists() {
+            return Ok(Self::default());
+        }
+        let text = read(file)?;
+        toml::from_str(&text).map_err(|error| ConfigError {
+            file: file.to_owned(),
+            line: error
+                .span()
+                .map(|span| 1 + text.get(..span.start).unwrap_or("").matches('\n').count()),
+            message: error.message().to_owned(),
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! `careline`: see `careline --help`.
+
+fn main() -> std::process::ExitCode {
+    server::cli::main()
+}

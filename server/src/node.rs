@@ -1,0 +1,439 @@
+//! The pump: one task that joins the calls, the distributor and the desk with
+//! the socket, the media threads, the voice and the store.
+//!
+//! It decides nothing. It carries messages from one machine to the other,
+//! gives each the time, and does what they want done. (The world of the crate
+//! `sim` is the same pump, with lossy wires in between.)
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use acd::{Acd, AgentState, Notice, OfferOutcome};
+use desk::{Desk, Noticed};
+use media::engine::{Command as MediaCommand, Event as MediaEvent};
+use switch::{Input, Now, Output, Switch};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::prompter::{Prompter, Ready};
+use crate::rtp::{Media, ThreadHint};
+use crate::store::{Done, Journal};
+
+/// Largest datagram read. SIP over UDP is smaller; what is cut off fails to
+/// parse and is answered as that.
+const DATAGRAM_MAX: usize = 65_535;
+/// Datagrams read in one go before time and the other inputs get their turn.
+const BATCH_MAX: usize = 64;
+/// Datagrams that wait for a full socket. UDP may lose what doesn't fit.
+const UNSENT_MAX: usize = 4_096;
+
+/// The process's clock: monotonic since its start, and the wall.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    epoch: Instant,
+}
+
+impl Clock {
+    /// Starts now.
+    pub fn start() -> Self {
+        Self {
+            epoch: Instant::now(),
+        }
+    }
+
+    /// The instant that monotonic time counts from.
+    pub fn epoch(&self) -> Instant {
+        self.epoch
+    }
+
+    /// Now.
+    pub fn now(&self) -> Now {
+        Now {
+            mono: self.epoch.elapsed(),
+            wall: wall(),
+        }
+    }
+}
+
+/// The wall clock, Unix milliseconds.
+pub fn wall() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The live machines and everything they speak to.
+pub struct Node {
+    /// The process's clock.
+    pub clock: Clock,
+    /// The calls.
+    pub switch: Switch,
+    /// The distributor.
+    pub acd: Acd,
+    /// The desk.
+    pub desk: Desk,
+    /// In whose log an agent's own events are written.
+    pub home_tenant: desk::TenantId,
+    /// The SIP socket.
+    pub socket: Arc<UdpSocket>,
+    /// The media threads.
+    pub media: Media,
+    /// Where RTP is bound.
+    pub media_bind: IpAddr,
+    /// The voice.
+    pub prompter: Prompter,
+    /// Takes commits.
+    pub store: Arc<dyn Journal>,
+    /// What the store has done.
+    pub done: mpsc::UnboundedReceiver<Vec<Done>>,
+    /// What the media threads tell.
+    pub media_events: mpsc::Receiver<MediaEvent>,
+    /// What the voice has finished.
+    pub ready: mpsc::Receiver<Ready>,
+    /// Questions from outside.
+    pub control: mpsc::Receiver<Control>,
+    /// Told of every contact's stations; for the terminal.
+    pub notes: Option<mpsc::Sender<switch::Note>>,
+    /// Counts of the pump itself.
+    pub counters: Counters,
+}
+
+/// What the rest of the process may ask.
+#[derive(Debug)]
+pub enum Control {
+    /// Take no new calls.
+    Drain,
+    /// How are things?
+    Status(oneshot::Sender<Status>),
+}
+
+/// How things are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Calls in progress.
+    pub calls: u32,
+    /// Counts of the switch.
+    pub switch: switch::Counters,
+    /// SIP legs, transactions and index entries kept.
+    pub kept: (usize, usize, usize),
+    /// Load of the desk.
+    pub desk: desk::Load,
+    /// Counts of the voice.
+    pub prompts: crate::prompter::Counters,
+    /// Counts of the pump.
+    pub pump: Counters,
+}
+
+/// What the pump counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams received.
+    pub datagrams: u64,
+    /// Of these, not SIP or not to be answered.
+    pub unreadable: u64,
+    /// Datagrams that a full socket lost.
+    pub unsent: u64,
+    /// Commands that a media thread was too busy for.
+    pub media_busy: u64,
+    /// Media legs that could not be opened.
+    pub media_refused: u64,
+    /// Writes that the store didn't take.
+    pub store_refused: u64,
+}
+
+impl Node {
+    /// Runs until the control channel is closed.
+    ///
+    /// # Errors
+    /// When the socket can't be used any more.
+    pub async fn run(mut self) -> io::Result<()> {
+        let mut buffer = vec![0; DATAGRAM_MAX];
+        let mut inputs: VecDeque<Input> = VecDeque::new();
+        let mut unsent: VecDeque<sip::Transmit> = VecDeque::new();
+        let socket = Arc::clone(&self.socket);
+        loop {
+            let wake = self
+                .next_timeout()
+                .map_or_else(|| Duration::from_secs(1), |at| {
+                    at.saturating_sub(self.clock.now().mono)
+                });
+            tokio::select! {
+                biased;
+                readable = socket.readable() => {
+                    readable?;
+                    self.receive(&mut buffer, &mut inputs);
+                }
+                Some(event) = self.media_events.recv() => {
+                    inputs.push_back(Input::Media(event));
+                    while inputs.len() < BATCH_MAX
+                        && let Ok(event) = self.media_events.try_recv()
+                    {
+                        inputs.push_back(Input::Media(event));
+                    }
+                }
+                Some(batch) = self.done.recv() => {
+                    let now = self.clock.now().mono;
+                    for done in batch {
+                        self.desk.handle(now, match done {
+                            Done::Committed(id) => desk::Input::Committed { id },
+                            Done::Failed(id) => desk::Input::CommitFailed { id },
+                        });
+                    }
+                }
+                Some(done) = self.ready.recv() => {
+                    self.prompter.ready(done, |input| inputs.push_back(input));
+                }
+                control = self.control.recv() => match control {
+                    None => return Ok(()),
+                    Some(Control::Drain) => inputs.push_back(Input::Drain),
+                    Some(Control::Status(reply)) => { let _ = reply.send(self.status()); }
+                },
+                () = tokio::time::sleep(wake) => {}
+                writable = socket.writable(), if !unsent.is_empty() => writable?,
+            }
+            self.due(&mut inputs);
+            self.pump(&mut inputs, &mut unsent);
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            calls: self.switch.calls(),
+            switch: self.switch.counters(),
+            kept: self.switch.kept(),
+            desk: self.desk.load(),
+            prompts: self.prompter.counters(),
+            pump: self.counters,
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Duration> {
+        [
+            self.switch.poll_timeout(),
+            self.acd.poll_timeout(),
+            self.desk.poll_timeout(),
+            self.prompter.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn due(&mut self, inputs: &mut VecDeque<Input>) {
+        let now = self.clock.now();
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now.mono);
+        if is_due(self.switch.poll_timeout()) {
+            self.switch.handle_timeout(now);
+        }
+        if is_due(self.acd.poll_timeout()) {
+            self.acd.handle_timeout(now.mono);
+        }
+        if is_due(self.desk.poll_timeout()) {
+            self.desk.handle_timeout(now.mono);
+        }
+        self.prompter
+            .on_timeout(now.mono, |input| inputs.push_back(input));
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], inputs: &mut VecDeque<Input>) {
+        for _ in 0..BATCH_MAX {
+            let (length, source) = match self.socket.try_recv_from(buffer) {
+                Ok(received) => received,
+                // An ICMP error of an earlier datagram is reported here; whose
+                // it was isn't said, so the transactions' own timers find out.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
+                Err(_) => return,
+            };
+            self.counters.datagrams += 1;
+            let peer = sip::Peer::udp(source);
+            match sip::parse_datagram(buffer.get(..length).unwrap_or_default()) {
+                Ok(message) => inputs.push_back(Input::Sip { peer, message }),
+                Err(sip::WireError::Answer(bytes)) => {
+                    self.counters.unreadable += 1;
+                    let _ = self.socket.try_send_to(&bytes, source);
+                }
+                Err(sip::WireError::Silence) => self.counters.unreadable += 1,
+            }
+        }
+    }
+
+    /// Carries messages until nobody has any.
+    fn pump(&mut self, inputs: &mut VecDeque<Input>, unsent: &mut VecDeque<sip::Transmit>) {
+        let now = self.clock.now();
+        loop {
+            while let Some(output) = self.switch.poll() {
+                self.switch_wants(now, output, inputs, unsent);
+            }
+            while let Some(output) = self.acd.poll() {
+                match output {
+                    acd::Output::To(message) => inputs.push_back(Input::Acd(message)),
+                    acd::Output::Notice(notice) => {
+                        let notice = self.translate(now, notice);
+                        self.desk.handle(now.mono, desk::Input::Notice(notice));
+                    }
+                }
+            }
+            while let Some(output) = self.desk.poll() {
+                match output {
+                    desk::Output::Commit(commit) => {
+                        let id = commit.id;
+                        if self.store.submit(commit).is_err() {
+                            self.counters.store_refused += 1;
+                            self.desk.handle(now.mono, desk::Input::CommitFailed { id });
+                        }
+                    }
+                    desk::Output::Answer(answer) => inputs.push_back(Input::Desk(answer)),
+                }
+            }
+            let Some(input) = inputs.pop_front() else {
+                break;
+            };
+            self.switch.handle(now, input);
+        }
+        while let Some(transmit) = unsent.pop_front() {
+            if !self.send(&transmit) {
+                unsent.push_front(transmit);
+                break;
+            }
+        }
+    }
+
+    fn switch_wants(
+        &mut self,
+        now: Now,
+        output: Output,
+        inputs: &mut VecDeque<Input>,
+        unsent: &mut VecDeque<sip::Transmit>,
+    ) {
+        match output {
+            Output::Transmit(transmit) => {
+                if !unsent.is_empty() || !self.send(&transmit) {
+                    if unsent.len() < UNSENT_MAX {
+                        unsent.push_back(transmit);
+                    } else {
+                        self.counters.unsent += 1;
+                    }
+                }
+            }
+            Output::OpenMedia { key, with, .. } => {
+                let hint = with.map_or(ThreadHint::Any, ThreadHint::With);
+                inputs.push_back(match self.media.open(hint, self.media_bind) {
+                    Ok(opened) => Input::MediaOpened {
+                        key,
+                        leg: opened.leg,
+                        port: opened.port,
+                    },
+                    Err(error) => {
+                        self.counters.media_refused += 1;
+                        tracing::warn!(%error, "no media leg");
+                        Input::MediaRefused { key }
+                    }
+                });
+            }
+            Output::Media(command) => self.media_command(command, inputs),
+            Output::Render { id, tenant, pieces } => {
+                inputs.extend(self.prompter.render(now.mono, id, tenant, pieces));
+            }
+            Output::ToAcd(message) => self.acd.handle(now.mono, message),
+            Output::ToDesk(command) => {
+                self.desk
+                    .handle(now.mono, desk::Input::Command(command));
+            }
+            Output::Note(note) => {
+                tracing::debug!(contact = note.contact.0, tenant = note.tenant.0, what = ?note.what);
+                if let Some(notes) = &self.notes {
+                    // Whoever watches too slowly misses some.
+                    let _ = notes.try_send(note);
+                }
+            }
+        }
+    }
+
+    fn media_command(&mut self, command: MediaCommand, inputs: &mut VecDeque<Input>) {
+        let played = match &command {
+            MediaCommand::Play { leg, play, .. } => Some((*leg, *play)),
+            _ => None,
+        };
+        if self.media.command(command).is_err() {
+            self.counters.media_busy += 1;
+            // A prompt that never starts must end all the same, or its flow
+            // would wait for it.
+            if let Some((leg, play)) = played {
+                inputs.push_back(Input::Media(MediaEvent::PlayEnded {
+                    leg,
+                    play,
+                    outcome: media::engine::PlayOutcome::Stopped,
+                }));
+            }
+        }
+    }
+
+    fn send(&self, transmit: &sip::Transmit) -> bool {
+        match self.socket.try_send_to(&transmit.bytes, transmit.peer.addr) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            // Unreachable, refused, too large: what UDP would lose on the way.
+            Ok(_) | Err(_) => true,
+        }
+    }
+
+    /// The distributor's report in the desk's words.
+    fn translate(&self, now: Now, notice: Notice) -> desk::Notice {
+        let (tenant, what) = match notice {
+            Notice::AgentState { agent, state } => (
+                self.home_tenant,
+                Noticed::AgentState {
+                    agent: desk::AgentId(agent.0),
+                    state: match state {
+                        AgentState::SignedOut => desk::AgentState::SignedOut,
+                        AgentState::Available => desk::AgentState::Available,
+                        AgentState::Offered => desk::AgentState::Offered,
+                        AgentState::Talking => desk::AgentState::Talking,
+                        AgentState::WrapUp => desk::AgentState::WrapUp,
+                        AgentState::Resting => desk::AgentState::Resting,
+                    },
+                },
+            ),
+            Notice::OfferCreated {
+                offer,
+                tenant,
+                contact,
+                agent,
+            } => (
+                desk::TenantId(tenant.0),
+                Noticed::OfferCreated {
+                    offer: desk::OfferId(offer.0),
+                    contact: desk::ContactId(contact.0),
+                    agent: desk::AgentId(agent.0),
+                },
+            ),
+            Notice::OfferEnded {
+                offer,
+                tenant,
+                contact,
+                agent,
+                outcome,
+            } => (
+                desk::TenantId(tenant.0),
+                Noticed::OfferEnded {
+                    offer: desk::OfferId(offer.0),
+                    contact: desk::ContactId(contact.0),
+                    agent: desk::AgentId(agent.0),
+                    outcome: match outcome {
+                        OfferOutcome::Accepted => desk::OfferOutcome::Accepted,
+                        OfferOutcome::Declined => desk::OfferOutcome::Declined,
+                        OfferOutcome::TimedOut => desk::OfferOutcome::TimedOut,
+                        OfferOutcome::Rescinded => desk::OfferOutcome::Rescinded,
+                    },
+                },
+            ),
+        };
+        desk::Notice {
+            tenant,
+            at: now.wall,
+            what,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The book of prompts: everything the flows can say, rendered before the
+//! first call is answered.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use desk::TenantId;
+use ivr_flows::{Expansions, prompts};
+use media::clip::Clip;
+use speech::{
+    Backend, Cache, CacheConfig, CommandVoice, SpeechError, Studio, StudioConfig, TicketClips,
+    Voice, VoiceError,
+};
+
+use crate::config::{HelpDesk, Speech};
+use crate::prompter::TicketPairs;
+
+/// Longest time that rendering may take before the first call: some hundred
+/// sentences at a fifth of a second each, on a slow machine.
+const RENDERING_MAX: Duration = Duration::from_secs(600);
+
+/// Prompts asked for at a time: within what the studio lets one hospital wait for.
+const AT_ONCE: usize = 32;
+
+/// Why there is no voice.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// The built-in voice can't be loaded; says what is missing and how to get it.
+    #[error(transparent)]
+    Voice(#[from] VoiceError),
+    /// A prompt can't be spoken.
+    #[error("\"{text}\" can't be spoken: {error}")]
+    Text {
+        /// The prompt.
+        text: String,
+        /// Why.
+        error: SpeechError,
+    },
+    /// The studio or its cache can't be used.
+    #[error("speech: {0}")]
+    Io(#[from] std::io::Error),
+    /// It took too long.
+    #[error("rendering the prompts took longer than {} s", .0.as_secs())]
+    TooSlow(Duration),
+}
+
+/// Finds the folder of the built-in voice: as configured, else `voices/hibari`
+/// beside the working directory or above the program.
+pub fn voices_dir(configured: Option<&Path>) -> PathBuf {
+    if let Some(dir) = configured {
+        return dir.to_owned();
+    }
+    let beside = PathBuf::from("voices/hibari");
+    if beside.is_dir() {
+        return beside;
+    }
+    std::env::current_exe()
+        .ok()
+        .and_then(|program| {
+            program
+                .ancestors()
+                .map(|dir| dir.join("voices/hibari"))
+                .find(|dir| dir.is_dir())
+        })
+        .unwrap_or(beside)
+}
+
+/// Starts the voice.
+///
+/// # Errors
+/// See [`PromptError`].
+pub fn studio(speech: &Speech, speech_dir: &Path) -> Result<Studio, PromptError> {
+    let backend = match &speech.command {
+        Some(command) => Backend::Command(CommandVoice::from_command_line(command)?),
+        None => {
+            let dir = voices_dir(speech.voices.as_deref());
+            Backend::Hibari(Arc::new(Voice::load(&dir)?))
+        }
+    };
+    let cache = Cache::open(CacheConfig::new(speech_dir))?;
+    let config = StudioConfig {
+        workers: usize::from(speech.threads.max(1)),
+        ..StudioConfig::default()
+    };
+    Ok(Studio::start(config, backend, Some(cache))?)
+}
+
+/// Everything that is rendered before the first call.
+pub struct Book {
+    /// Fixed prompts by hospital and text.
+    pub fixed: HashMap<(TenantId, Arc<str>), Arc<Clip>>,
+    /// The pairs of ticket digits.
+    pub tickets: TicketPairs,
+    /// Texts with names, to be rendered when nobody waits for anything else.
+    pub later: Vec<(TenantId, Vec<String>)>,
+}
+
+impl Book {
+    /// Renders everything fixed; `progress` is told how many are done of how many.
+    ///
+    /// # Errors
+    /// When a prompt can't be spoken: a flow that would fall silent isn't served.
+    pub fn render(
+        studio: &Studio,
+        helpdesk: &HelpDesk,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Self, PromptError> {
+        let deadline = Instant::now() + RENDERING_MAX;
+        let mut fixed = HashMap::new();
+        let mut later = Vec::new();
+        let mut wanted: Vec<(TenantId, Arc<str>)> = Vec::new();
+        for hospital in &helpdesk.hospitals {
+            let tenant = TenantId(hospital.id);
+            let people = hospital.people.iter().map(|p| p.spoken.as_str());
+            let places = hospital.places.iter().map(|p| p.spoken.as_str());
+            let names: Vec<&str> = people.chain(places).collect();
+            let mut flows: Vec<&str> = hospital.lines.iter().map(|l| l.flow.as_str()).collect();
+            flows.sort_unstable();
+            flows.dedup();
+            let mut named = Vec::new();
+            for flow in flows.iter().filter_map(|name| helpdesk.flows.get(*name)) {
+                let texts = |names: &[&str]| -> Vec<String> {
+                    let fill = Expansions {
+                        names,
+                        hospital_name: &hospital.name,
+                        positions: 1..=20,
+                    };
+                    prompts(flow, &fill).collect()
+                };
+                let without = texts(&[]);
+                named.extend(
+                    texts(&names)
+                        .into_iter()
+                        .filter(|text| !without.contains(text)),
+                );
+                wanted.extend(without.into_iter().map(|text| (tenant, text.into())));
+            }
+            later.push((tenant, named));
+        }
+        // Most prompts are the same at every hospital: one clip for all.
+        let mut clips: HashMap<Arc<str>, Arc<Clip>> = HashMap::new();
+        let mut distinct: Vec<(TenantId, Arc<str>)> = wanted.clone();
+        let mut seen = HashSet::new();
+        distinct.retain(|(_, text)| seen.insert(Arc::clone(text)));
+        let total = distinct.len();
+        let mut waiting = distinct.into_iter();
+        let mut under_way = VecDeque::new();
+        loop {
+            while under_way.len() < AT_ONCE
+                && let Some((tenant, text)) = waiting.next()
+            {
+                let answer = studio.request(tenant.0, &text);
+                under_way.push_back((text, answer));
+            }
+            let Some((text, answer)) = under_way.pop_front() else {
+                break;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let pcm = match answer.recv_timeout(left) {
+                Ok(Ok(pcm)) => pcm,
+                Ok(Err(error)) => {
+                    return Err(PromptError::Text {
+                        text: text.to_string(),
+                        error,
+                    });
+                }
+                Err(_) => return Err(PromptError::TooSlow(RENDERING_MAX)),
+            };
+            clips.insert(text, Clip::from_samples(&pcm.samples));
+            progress(clips.len(), total);
+        }
+        for (tenant, text) in wanted {
+            if let Some(clip) = clips.get(&text) {
+                fixed.insert((tenant, text), Arc::clone(clip));
+            }
+        }
+        let recorded = TicketClips::record(studio).map_err(|error| PromptError::Text {
+            text: "ticket digits".into(),
+            error,
+        })?;
+        Ok(Self {
+            fixed,
+            tickets: TicketPairs::new(&recorded),
+            later,
+        })
+    }
+
+    /// Every clip with what it says, for a test phone that recognises prompts.
+    pub fn library(&self) -> Vec<(String, Arc<Clip>)> {
+        let mut seen = HashSet::new();
+        let fixed = self
+            .fixed
+            .iter()
+            .filter(|((_, text), _)| seen.insert(Arc::clone(text)))
+            .map(|((_, text), clip)| (text.to_string(), Arc::clone(clip)));
+        fixed.chain(self.tickets.all()).collect()
+    }
+}

@@ -1,0 +1,91 @@
+//! Keys that this installation keeps to itself.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use desk::TenantId;
+
+/// Bytes from the system's random source.
+///
+/// # Errors
+/// When it can't be read, which no program can go on without.
+pub fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The installation's root key: in a file of the data directory that only its
+/// owner may read, made at the first start, and outside the database, so that
+/// a copy of that alone doesn't let anybody foretell ticket numbers.
+#[derive(Clone)]
+pub struct RootKey([u8; 32]);
+
+impl std::fmt::Debug for RootKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RootKey(..)")
+    }
+}
+
+impl RootKey {
+    /// Reads the key, or makes it.
+    ///
+    /// # Errors
+    /// When the file can't be read or written, or isn't 32 bytes long.
+    pub fn load_or_create(data_dir: &Path) -> io::Result<Self> {
+        let path = data_dir.join("root.key");
+        match fs::read(&path) {
+            Ok(bytes) => <[u8; 32]>::try_from(bytes).map(Self).map_err(|_| {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{} is damaged: not 32 bytes long", path.display()),
+                )
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key = random()?;
+                let draft = data_dir.join("root.key.new");
+                let mut file = fs::OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .mode(0o600)
+                    .open(&draft)?;
+                file.write_all(&key)?;
+                file.sync_all()?;
+                fs::rename(&draft, &path)?;
+                fs::File::open(data_dir)?.sync_all()?;
+                Ok(Self(key))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The key of a hospital's ticket numbers.
+    pub fn ticket_key(&self, tenant: TenantId) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(b"careline ticket numbers v1");
+        hasher.update(&tenant.0.to_le_bytes());
+        *hasher.finalize().as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = std::env::temp_dir().join(format!("careline-key-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let first = RootKey::load_or_create(&dir).unwrap();
+        let again = RootKey::load_or_create(&dir).unwrap();
+        assert_eq!(first.ticket_key(TenantId(1)), again.ticket_key(TenantId(1)));
+        assert_ne!(first.ticket_key(TenantId(1)), first.ticket_key(TenantId(2)));
+        let mode = fs::metadata(dir.join("root.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

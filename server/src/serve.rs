@@ -1,0 +1,461 @@
+//! Starting everything, in the order in which each needs the other.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use acd::{Acd, AgentSetup, QueueSetup};
+use desk::{
+    Desk, Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, TenantId,
+    TenantSetup,
+};
+use switch::{Account, Line, Queue, Setup, SipSettings, Sounds, Switch, Tenant};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::config::{ConfigError, HelpDesk, Process};
+use crate::node::{Clock, Control, Counters, Node, Status, wall};
+use crate::prompter::Prompter;
+use crate::prompts::{self, Book, PromptError};
+use crate::rtp::{Media, MediaConfig, MediaError};
+use crate::secrets::{self, RootKey};
+use crate::store::{Settings, Store, StoreError};
+
+/// What to serve, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder with `careline.toml`, `operator.yaml` and `hospitals/`.
+    pub config_dir: PathBuf,
+    /// In place of `store.dir`.
+    pub data_dir: Option<PathBuf>,
+    /// In place of `sip.bind`.
+    pub bind: Option<SocketAddr>,
+    /// Where rendered prompts are kept; `speech` in the data directory if absent.
+    pub speech_dir: Option<PathBuf>,
+}
+
+/// Why Careline can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The voice.
+    #[error(transparent)]
+    Prompts(#[from] PromptError),
+    /// The store.
+    #[error("store {path}: {error}")]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: StoreError,
+    },
+    /// The media threads.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// A file or socket.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        error: io::Error,
+    },
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.into();
+    move |error| StartError::Io { what, error }
+}
+
+/// The configuration, read and checked.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// How the process runs.
+    pub process: Process,
+    /// `careline.toml`, for messages about it.
+    pub process_file: PathBuf,
+    /// What the help desk is.
+    pub helpdesk: HelpDesk,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Where rendered prompts are kept.
+    pub speech_dir: PathBuf,
+}
+
+impl Loaded {
+    /// Reads and checks the folder.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn read(options: &Options) -> Result<Self, StartError> {
+        let process_file = options.config_dir.join("careline.toml");
+        let mut process = Process::load(&process_file)?;
+        if let Some(bind) = options.bind {
+            process.sip.bind = bind;
+        }
+        let helpdesk = HelpDesk::load(&options.config_dir)?;
+        let data_dir = match &options.data_dir {
+            Some(dir) => dir.clone(),
+            None => options.config_dir.join(&process.store.dir),
+        };
+        std::fs::create_dir_all(&data_dir)
+            .map_err(io_error(format!("data directory {}", data_dir.display())))?;
+        let speech_dir = options
+            .speech_dir
+            .clone()
+            .unwrap_or_else(|| data_dir.join("speech"));
+        Ok(Self {
+            process,
+            process_file,
+            helpdesk,
+            data_dir,
+            speech_dir,
+        })
+    }
+
+    /// Starts the voice and renders every fixed prompt.
+    ///
+    /// # Errors
+    /// See [`PromptError`].
+    pub fn speak(
+        &self,
+        progress: impl FnMut(usize, usize),
+    ) -> Result<(Arc<speech::Studio>, Book), PromptError> {
+        let studio = Arc::new(prompts::studio(&self.process.speech, &self.speech_dir)?);
+        let book = Book::render(&studio, &self.helpdesk, progress)?;
+        for (tenant, names) in &book.later {
+            studio.render_ahead(tenant.0, names);
+        }
+        Ok((studio, book))
+    }
+}
+
+/// A running Careline.
+#[derive(Debug)]
+pub struct Server {
+    /// Where SIP is heard.
+    pub address: SocketAddr,
+    /// Contacts that a crash had left open.
+    pub left_open: usize,
+    media: Media,
+    control: mpsc::Sender<Control>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    /// Starts on the current tokio runtime, which should have this task's
+    /// thread for itself.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        loaded: &Loaded,
+        studio: Arc<speech::Studio>,
+        book: &Book,
+        notes: Option<mpsc::Sender<switch::Note>>,
+    ) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let process = &loaded.process;
+        let file = &loaded.process_file;
+        let socket = bind(process.sip.bind)
+            .map_err(io_error(format!("SIP on {}", process.sip.bind)))?;
+        let address = socket.local_addr().map_err(io_error("SIP socket"))?;
+        let mut interface_settings = process.sip.clone();
+        interface_settings.bind = address;
+        let interface = interface_settings.interface(file)?;
+
+        let root = RootKey::load_or_create(&loaded.data_dir).map_err(io_error("root key"))?;
+        let path = loaded.data_dir.join(&process.store.file);
+        let (done_sender, done) = mpsc::unbounded_channel();
+        let (store, recovered) = Store::open(&path, Settings::default(), wall(), move |batch| {
+            // Unbounded, but never longer than what the desk has in flight.
+            let _ = done_sender.send(batch);
+        })
+        .map_err(|error| StartError::Store { path, error })?;
+
+        let seed: [u8; 32] = secrets::random().map_err(io_error("random source"))?;
+        let number = u64::from_le_bytes(seed[..8].try_into().unwrap_or_default());
+        let media_bind = process.media.bind.unwrap_or(address.ip());
+        let (media, media_events) = Media::start(MediaConfig {
+            threads: process.media.threads.max(1),
+            bind: vec![media_bind],
+            ports: process.media.port_range(file)?,
+            rtp_timeout: Duration::from_secs(process.media.timeout_s),
+            realtime_priority: process.media.realtime_priority,
+            seed: number.rotate_left(17),
+            epoch: clock.epoch(),
+            ..MediaConfig::default()
+        })?;
+
+        let (prompter, ready) = Prompter::new(
+            studio,
+            book.tickets.clone(),
+            book.fixed.clone(),
+            Duration::from_millis(process.speech.deadline_ms),
+        );
+        let mut tenants = Vec::new();
+        for hospital in &loaded.helpdesk.hospitals {
+            let id = TenantId(hospital.id);
+            tenants.push(TenantSetup {
+                id,
+                ticket_key: root.ticket_key(id),
+                directory: directory(hospital).map_err(|fault| ConfigError {
+                    file: format!("hospital {}", hospital.key).into(),
+                    line: None,
+                    message: fault.to_string(),
+                })?,
+                next_ticket: recovered.next_ticket(id),
+            });
+        }
+        let switch_setup = setup(loaded, interface, seed)?;
+        let (control, control_receiver) = mpsc::channel(16);
+        let node = Node {
+            clock,
+            switch: Switch::new(switch_setup),
+            acd: Acd::new(acd_setup(&loaded.helpdesk, number)),
+            desk: Desk::new(desk::Setup {
+                tenants,
+                limits: desk::Limits::default(),
+            }),
+            home_tenant: TenantId(loaded.helpdesk.hospitals.first().map_or(1, |h| h.id)),
+            socket: Arc::new(socket),
+            media: media.clone(),
+            media_bind,
+            prompter,
+            store: Arc::new(store),
+            done,
+            media_events,
+            ready,
+            control: control_receiver,
+            notes,
+            counters: Counters::default(),
+        };
+        Ok(Self {
+            address,
+            left_open: recovered.left_open.len(),
+            media,
+            control,
+            task: tokio::spawn(node.run()),
+        })
+    }
+
+    /// How are things? None when the server has stopped.
+    pub async fn status(&self) -> Option<Status> {
+        let (reply, answer) = oneshot::channel();
+        self.control.send(Control::Status(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// The media threads' figures.
+    pub fn media(&self) -> &Media {
+        &self.media
+    }
+
+    /// Takes no new calls from now on.
+    pub async fn drain(&self) {
+        let _ = self.control.send(Control::Drain).await;
+    }
+
+    /// Stops: what is queued for the store is written, calls in progress are
+    /// cut off.
+    pub async fn stop(self) {
+        drop(self.control);
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the SIP socket failed"),
+            Err(error) => tracing::error!(%error, "the pump failed"),
+        }
+        self.media.stop();
+    }
+}
+
+/// A SIP socket with room for a burst: a call a millisecond for a quarter of a
+/// second, while the pump is busy elsewhere.
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    use nix::sys::socket::{setsockopt, sockopt};
+    let socket = std::net::UdpSocket::bind(address)?;
+    // The system may allow less; a smaller buffer only means earlier loss.
+    let _ = setsockopt(&socket, sockopt::RcvBuf, &(4 * 1024 * 1024));
+    let _ = setsockopt(&socket, sockopt::SndBuf, &(4 * 1024 * 1024));
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
+}
+
+fn directory(hospital: &crate::config::Hospital) -> Result<Directory, desk::DirectoryFault> {
+    let numbers = |texts: &[String]| texts.iter().cloned().map(PhoneNumber).collect();
+    Directory::new(
+        NumberRule {
+            country_code: hospital.country_code.clone(),
+            ..NumberRule::default()
+        },
+        hospital
+            .people
+            .iter()
+            .map(|person| PersonRecord {
+                id: PersonId(person.id),
+                role: person.role,
+                spoken_name: person.spoken.clone(),
+                display_name: person.name.clone(),
+                numbers: numbers(&person.numbers),
+            })
+            .collect(),
+        hospital
+            .places
+            .iter()
+            .map(|place| PlaceRecord {
+                id: PersonId(place.id),
+                name: place.spoken.clone(),
+                numbers: numbers(&place.numbers),
+            })
+            .collect(),
+    )
+}
+
+fn acd_setup(helpdesk: &HelpDesk, seed: u64) -> acd::Setup {
+    let queue_id = |name: &str| helpdesk.queue_id(name).map(acd::QueueId);
+    let queues = helpdesk
+        .queues
+        .iter()
+        .filter_map(|queue| {
+            let mut setup = QueueSetup::new(queue_id(&queue.name)?, None, queue.clinical);
+            setup.ring_for = Duration::from_secs(queue.ring_for_s);
+            Some(setup)
+        })
+        .collect();
+    let wrap_up = |name: &str| {
+        helpdesk
+            .queues
+            .iter()
+            .find(|queue| queue.name == name)
+            .map(|queue| queue.wrap_up_s)
+    };
+    let agents = helpdesk
+        .agents
+        .iter()
+        .map(|agent| {
+            let served: Vec<_> = agent.queues.iter().filter_map(|q| queue_id(q)).collect();
+            let mut setup = AgentSetup::new(acd::AgentId(agent.id), &served);
+            for (rank, membership) in setup.queues.iter_mut().enumerate() {
+                membership.rank = u8::try_from(rank).unwrap_or(u8::MAX);
+            }
+            // An agent's after-call work is that of the queue they are there for.
+            if let Some(seconds) = agent.queues.first().and_then(|q| wrap_up(q)) {
+                setup.wrap_up = Duration::from_secs(seconds);
+            }
+            setup
+        })
+        .collect();
+    acd::Setup::new(seed, queues, agents)
+}
+
+fn setup(
+    loaded: &Loaded,
+    interface: sip::Interface,
+    seed: [u8; 32],
+) -> Result<Setup, ConfigError> {
+    let process = &loaded.process;
+    let helpdesk = &loaded.helpdesk;
+    let realm = &process.sip.realm;
+    let mut accounts = HashMap::new();
+    for agent in &helpdesk.agents {
+        accounts.insert(
+            agent.user.clone(),
+            Account {
+                ha1s: sip::digest::Ha1s::derive(&agent.user, realm, &agent.secret),
+                agent: Some(acd::AgentId(agent.id)),
+                number: None,
+            },
+        );
+    }
+    let mut tenants = HashMap::new();
+    let mut lines = HashMap::new();
+    let mut queues = HashMap::new();
+    for hospital in &helpdesk.hospitals {
+        let tenant = TenantId(hospital.id);
+        tenants.insert(
+            tenant,
+            Tenant {
+                key: hospital.key.as_str().into(),
+                name: hospital.name.as_str().into(),
+            },
+        );
+        for line in &hospital.lines {
+            let Some(flow) = helpdesk.flows.get(&line.flow) else {
+                continue;
+            };
+            for number in std::iter::once(&line.number).chain(&line.short) {
+                lines.insert(
+                    number.clone(),
+                    Line {
+                        tenant,
+                        flow: Arc::clone(flow),
+                        clinical: line.clinical,
+                    },
+                );
+            }
+        }
+        for queue in &helpdesk.queues {
+            if let Some(id) = helpdesk.queue_id(&queue.name) {
+                queues.insert(
+                    (tenant, queue.name.as_str().into()),
+                    Queue {
+                        id: acd::QueueId(id),
+                    },
+                );
+            }
+        }
+        for phone in &hospital.phones {
+            accounts.insert(
+                phone.user.clone(),
+                Account {
+                    ha1s: sip::digest::Ha1s::derive(&phone.user, realm, &phone.secret),
+                    agent: None,
+                    number: phone.number.clone().map(PhoneNumber),
+                },
+            );
+        }
+    }
+    Ok(Setup {
+        shard: 0,
+        interface,
+        realm: realm.clone(),
+        seed,
+        epoch_ms: wall(),
+        tenants,
+        lines,
+        accounts,
+        queues,
+        trusted: process.sip.trusted(&loaded.process_file)?,
+        sounds: Sounds {
+            music: media::music::on_hold(),
+            chime: media::music::chime(),
+        },
+        limits: process.limits.for_switch(),
+        sip: SipSettings {
+            registration_min: Duration::from_secs(process.sip.registration_min_s),
+            registration_max: Duration::from_secs(process.sip.registration_max_s),
+            refusal_code: process.sip.refusal_code,
+            retry_after_s: process.sip.retry_after_s,
+            ..SipSettings::default()
+        },
+    })
+}
+
+/// Is the folder's configuration sound?
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(config_dir: &Path) -> Result<Loaded, StartError> {
+    Loaded::read(&Options {
+        config_dir: config_dir.to_owned(),
+        data_dir: None,
+        bind: None,
+        speech_dir: None,
+    })
+}
