@@ -1,0 +1,55 @@
+//! What a leg sends and receives through.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+use media::codec::Codec;
+use media::engine::LegId;
+
+use super::ring::RingEnd;
+
+/// A leg's way to its far side.
+#[derive(Debug)]
+pub(super) enum LegPort {
+    /// One socket for each port, never shared.
+    Udp {
+        rtp: UdpSocket,
+        rtcp: UdpSocket,
+        /// The RTP port.
+        port: u16,
+        /// Bound to an IPv6 address.
+        v6: bool,
+    },
+    /// Somebody in this process. Its packets bear the address that was negotiated, whatever that is: nobody else can
+    /// put any into the ring.
+    Ring {
+        end: RingEnd,
+        rtp: SocketAddr,
+        rtcp: SocketAddr,
+    },
+}
+
+impl LegPort {
+    pub(super) fn ring(end: RingEnd) -> LegPort {
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        LegPort::Ring {
+            end,
+            rtp: nowhere,
+            rtcp: nowhere,
+        }
+    }
+}
+
+/// A packet of audio that a listened leg's far side sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeardFrame {
+    /// The leg.
+    pub leg: LegId,
+    /// Extended sequence number.
+    pub sequence: u64,
+    /// RTP timestamp.
+    pub timestamp: u32,
+    /// How the payload is encoded.
+    pub codec: Codec,
+    /// The audio, one byte a sample.
+    pub payload: Vec<u8>,
+}

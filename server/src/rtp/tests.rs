@@ -1,0 +1,286 @@
+//! Media threads with real sockets on the loopback interface, and with rings.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::clip::Clip;
+use media::codec::Codec;
+use media::engine::{Channel, Command, Event, LegId, PlayId, PlayOutcome};
+use media::rtp::{Header, Packet};
+use media::sdp::Negotiated;
+use tokio::sync::mpsc;
+
+use super::{Media, MediaConfig, MediaError, RING_PACKET_BYTES, RingPhone, ThreadHint};
+
+const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Each test has ports of its own, since they run at once.
+fn start(first_port: u16) -> (Media, mpsc::Receiver<Event>) {
+    Media::start(MediaConfig {
+        bind: vec![HOST],
+        ports: first_port..=first_port + 19,
+        ..MediaConfig::default()
+    })
+    .unwrap()
+}
+
+fn phone() -> UdpSocket {
+    let socket = UdpSocket::bind((HOST, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+fn connect(media: &Media, leg: LegId, far: SocketAddr) {
+    let negotiated = Negotiated::plain(Codec::Pcmu, far);
+    media
+        .command(Command::Connect {
+            leg,
+            negotiated,
+            natted: false,
+        })
+        .unwrap();
+}
+
+fn clip(frames: usize) -> Arc<Clip> {
+    let sample = |n: usize| (n as i32 * 7_919 % 30_000 - 15_000) as i16;
+    Clip::from_samples(&(0..frames * 160).map(sample).collect::<Vec<_>>())
+}
+
+/// The next event that `wanted` knows.
+fn event<T>(events: &mut mpsc::Receiver<Event>, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let event = events.blocking_recv().expect("the threads run");
+        if let Some(found) = wanted(&event) {
+            return found;
+        }
+    }
+    panic!("no such event");
+}
+
+fn closed(events: &mut mpsc::Receiver<Event>, of: LegId) -> media::engine::LegStats {
+    event(events, |event| match event {
+        Event::Closed { leg, stats } if *leg == of => Some(*stats),
+        _ => None,
+    })
+}
+
+/// The loud frames that come, `count` of them.
+fn frames(socket: &UdpSocket, count: usize) -> Vec<u8> {
+    let mut audio = Vec::new();
+    let mut buffer = [0; 1_500];
+    while audio.len() < count * 160 {
+        let length = socket.recv(&mut buffer).expect("audio comes");
+        let packet = Packet::parse(&buffer[..length]).expect("it is RTP");
+        if packet.payload != [0xff; 160] {
+            audio.extend_from_slice(packet.payload);
+        }
+    }
+    audio
+}
+
+#[test]
+fn a_prompt_arrives_and_its_end_is_told() {
+    let (media, mut events) = start(20_000);
+    let phone = phone();
+    let opened = media.open(ThreadHint::Any, HOST).unwrap();
+    connect(&media, opened.leg, phone.local_addr().unwrap());
+    let clip = clip(25);
+    let play = Command::Play {
+        leg: opened.leg,
+        play: PlayId(3),
+        clips: vec![clip.clone()],
+        barge_in: true,
+    };
+    media.command(play).unwrap();
+    assert_eq!(frames(&phone, 25), clip.bytes(Codec::Pcmu));
+    let outcome = event(&mut events, |event| match event {
+        Event::PlayEnded {
+            play: PlayId(3),
+            outcome,
+            ..
+        } => Some(*outcome),
+        _ => None,
+    });
+    assert_eq!(outcome, PlayOutcome::Finished);
+    media.command(Command::Close { leg: opened.leg }).unwrap();
+    assert!(closed(&mut events, opened.leg).packets_sent >= 25);
+    let figures = media.figures();
+    assert_eq!((figures.legs, figures.ports_free), (0, 10));
+    assert!(figures.slots > 0);
+}
+
+#[test]
+fn two_phones_hear_each_other() {
+    let (media, mut events) = start(20_100);
+    let (one, two) = (phone(), phone());
+    let a = media.open(ThreadHint::Any, HOST).unwrap();
+    let b = media.open(ThreadHint::With(a.leg), HOST).unwrap();
+    connect(&media, a.leg, one.local_addr().unwrap());
+    connect(&media, b.leg, two.local_addr().unwrap());
+    media
+        .command(Command::Bridge { a: a.leg, b: b.leg })
+        .unwrap();
+    // The first frame of silence says that the commands were carried out.
+    one.recv(&mut [0; 1_500]).unwrap();
+    two.recv(&mut [0; 1_500]).unwrap();
+    for (from, opened, to, byte) in [(&one, &a, &two, 1), (&two, &b, &one, 2)] {
+        for sequence in 0..20 {
+            let header = Header {
+                marker: false,
+                payload_type: 0,
+                sequence,
+                timestamp: u32::from(sequence) * 160,
+                ssrc: 5,
+            };
+            let bytes = [&header.bytes()[..], &[byte; 160]].concat();
+            from.send_to(&bytes, (HOST, opened.port)).unwrap();
+        }
+        assert_eq!(frames(to, 20), [byte; 20 * 160]);
+    }
+    for leg in [a.leg, b.leg] {
+        media.command(Command::Close { leg }).unwrap();
+        let stats = closed(&mut events, leg);
+        assert_eq!((stats.packets_received, stats.packets_lost), (20, 0));
+    }
+}
+
+/// Reads a ring as a socket is read.
+fn ring_frame(phone: &RingPhone) -> Vec<u8> {
+    let mut buffer = [0; RING_PACKET_BYTES];
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some((Channel::Rtp, length)) = phone.receive(&mut buffer) {
+            return Packet::parse(&buffer[..length]).unwrap().payload.to_vec();
+        }
+        let mut ready = [nix::poll::PollFd::new(
+            std::os::fd::AsFd::as_fd(phone),
+            nix::poll::PollFlags::POLLIN,
+        )];
+        nix::poll::poll(&mut ready, 1_000u16).unwrap();
+    }
+    panic!("nothing came");
+}
+
+#[test]
+fn a_ring_carries_audio_and_keys() {
+    let (media, mut events) = start(20_200);
+    let (leg, phone) = media.open_ring(ThreadHint::Any).unwrap();
+    let (sender, mut heard) = mpsc::channel(64);
+    connect(&media, leg, "192.0.2.7:4000".parse().unwrap());
+    media.listen(leg, sender).unwrap();
+    let clip = clip(10);
+    media
+        .command(Command::Loop {
+            leg,
+            clip: clip.clone(),
+            offset_ms: 0,
+        })
+        .unwrap();
+    let audio: Vec<u8> = std::iter::repeat_with(|| ring_frame(&phone))
+        .filter(|frame| frame != &[0xff; 160])
+        .take(10)
+        .flatten()
+        .collect();
+    assert_eq!(audio, clip.bytes(Codec::Pcmu));
+
+    let header = Header {
+        marker: false,
+        payload_type: 0,
+        sequence: 1,
+        timestamp: 0,
+        ssrc: 5,
+    };
+    phone.send(Channel::Rtp, &[&header.bytes()[..], &[9; 160]].concat());
+    let key = Header {
+        marker: true,
+        payload_type: 101,
+        sequence: 2,
+        timestamp: 160,
+        ..header
+    };
+    phone.send(
+        Channel::Rtp,
+        &[&key.bytes()[..], &[7, 0x8a, 3, 32]].concat(),
+    );
+    let digit = event(&mut events, |event| match event {
+        Event::Digit { digit, .. } => Some(digit.char()),
+        _ => None,
+    });
+    assert_eq!(digit, '7');
+    assert_eq!(heard.blocking_recv().unwrap().payload, [9; 160]);
+}
+
+#[test]
+fn what_can_t_be_had_is_an_error() {
+    let (media, _events) = Media::start(MediaConfig {
+        bind: vec![HOST],
+        ports: 20_300..=20_303,
+        legs_max: 3,
+        commands_max: 8,
+        threads: 2,
+        ..MediaConfig::default()
+    })
+    .unwrap();
+    let first = media.open(ThreadHint::Any, HOST).unwrap();
+    let second = media.open(ThreadHint::Any, HOST).unwrap();
+    assert_ne!(first.leg.thread(), second.leg.thread());
+    assert!(matches!(
+        media.open(ThreadHint::Any, HOST),
+        Err(MediaError::PortsExhausted)
+    ));
+    assert!(matches!(
+        media.open(ThreadHint::Any, [1, 1, 1, 1].into()),
+        Err(MediaError::Address(_))
+    ));
+    let hint = ThreadHint::With(first.leg);
+    let _rings = [
+        media.open_ring(hint).unwrap(),
+        media.open_ring(hint).unwrap(),
+    ];
+    assert!(matches!(
+        media.open_ring(hint),
+        Err(MediaError::LegsExhausted)
+    ));
+    let nobody = LegId::new(9, 0, 1);
+    assert!(matches!(
+        media.command(Command::Stop { leg: nobody }),
+        Err(MediaError::Thread)
+    ));
+    media.stop();
+    // Without a thread the mailbox fills; a close is taken all the same.
+    let stop = || media.command(Command::Stop { leg: first.leg });
+    assert!((0..9).any(|_| matches!(stop(), Err(MediaError::Busy))));
+    media.command(Command::Close { leg: first.leg }).unwrap();
+}
+
+#[test]
+fn events_wait_for_a_slow_reader() {
+    let (media, mut events) = Media::start(MediaConfig {
+        events_max: 1,
+        ..MediaConfig::default()
+    })
+    .unwrap();
+    let (leg, _phone) = media.open_ring(ThreadHint::Any).unwrap();
+    connect(&media, leg, "192.0.2.7:4000".parse().unwrap());
+    for play in 0..50 {
+        let clips = Vec::new();
+        media
+            .command(Command::Play {
+                leg,
+                play: PlayId(play),
+                clips,
+                barge_in: false,
+            })
+            .unwrap();
+    }
+    media.command(Command::Close { leg }).unwrap();
+    let mut ended = 0;
+    event(&mut events, |_| {
+        ended += 1;
+        (ended == 51).then_some(())
+    });
+}
