@@ -1,6 +1,12 @@
 //! A checked flow: nodes by index, none dangling.
 
-use crate::CheckError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::expression::Condition;
+use crate::script::Script;
+use crate::text::Text;
+use crate::{CheckError, Class, Role, build};
 
 /// How fast a flow speaks and how long it waits for keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -9,6 +15,24 @@ pub enum Pace {
     Standard,
     /// Slow and short: three options, long waits, `0` always a person.
     Patient,
+}
+
+impl Pace {
+    /// How long after a question the first key is waited for.
+    pub(crate) const fn first_key(self) -> Duration {
+        match self {
+            Pace::Standard => Duration::from_secs(5),
+            Pace::Patient => Duration::from_secs(9),
+        }
+    }
+
+    /// How long the next key of a number is waited for.
+    pub(crate) const fn next_key(self) -> Duration {
+        match self {
+            Pace::Standard => Duration::from_secs(3),
+            Pace::Patient => Duration::from_secs(6),
+        }
+    }
 }
 
 /// What a flow is for.
@@ -27,6 +51,9 @@ pub struct Flow {
     pub(crate) name: String,
     pub(crate) pace: Pace,
     pub(crate) purpose: Purpose,
+    pub(crate) start: NodeIndex,
+    pub(crate) nodes: Box<[Node]>,
+    pub(crate) tests: Vec<Script>,
 }
 
 impl Flow {
@@ -35,12 +62,7 @@ impl Flow {
     /// # Errors
     /// Everything the checker found, in the order of the file; at most 50.
     pub fn parse(file: &str, source: &str) -> Result<Flow, Vec<CheckError>> {
-        let _ = (file, source);
-        Ok(Flow {
-            name: String::new(),
-            pace: Pace::Standard,
-            purpose: Purpose::Callers,
-        })
+        build::build(file, source)
     }
 
     /// The name given in the document.
@@ -60,6 +82,246 @@ impl Flow {
 
     /// The names of the queues it may put a caller in, each once.
     pub fn queues(&self) -> impl Iterator<Item = &str> {
-        [].into_iter()
+        let mut names: Vec<&str> = self
+            .nodes
+            .iter()
+            .filter_map(|node| match &node.kind {
+                Kind::Queue(queue) => Some(&*queue.queue),
+                _ => None,
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter()
+    }
+
+    /// The names of its nodes, in the order of the document.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| &*node.name)
+    }
+
+    pub(crate) fn node(&self, at: NodeIndex) -> &Node {
+        &self.nodes[usize::from(at.0)]
+    }
+}
+
+/// A node of one flow. Made by `build` alone, so that it always leads somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodeIndex(pub(crate) u16);
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) name: Arc<str>,
+    pub(crate) line: u32,
+    pub(crate) kind: Kind,
+}
+
+/// What a node does, and where it leads.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Play(Play),
+    Menu(Menu),
+    Collect(Collect),
+    Identify(Identify),
+    Branch(Branch),
+    Ticket(Ticket),
+    Queue(Box<Queue>),
+    HangUp(HangUp),
+}
+
+#[derive(Debug)]
+pub(crate) struct Play {
+    pub(crate) text: Text,
+    /// Whether a key cuts it short. Unless said otherwise: when a question follows.
+    pub(crate) barge_in: bool,
+    pub(crate) next: NodeIndex,
+}
+
+/// What menus and collecting have in common: a question, asked again a few times.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) text: Text,
+    /// Said before the question when the answer was no good.
+    pub(crate) sorry: Text,
+    /// How often it is asked in all, 1 to 5.
+    pub(crate) tries: u8,
+    pub(crate) first_key: Duration,
+    pub(crate) next_key: Duration,
+    /// After the last try without an answer.
+    pub(crate) timeout: NodeIndex,
+    /// After the last try with a wrong one.
+    pub(crate) invalid: NodeIndex,
+}
+
+#[derive(Debug)]
+pub(crate) struct Menu {
+    pub(crate) ask: Ask,
+    pub(crate) options: Box<[Choice]>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) key: char,
+    pub(crate) next: NodeIndex,
+    /// What the caller says about themselves by choosing it.
+    pub(crate) role: Option<Role>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Collect {
+    pub(crate) ask: Ask,
+    pub(crate) min: u8,
+    pub(crate) max: u8,
+    pub(crate) next: NodeIndex,
+}
+
+#[derive(Debug)]
+pub(crate) struct Identify {
+    /// One exit for each of [`Role::ALL`], in that order.
+    pub(crate) exits: [NodeIndex; Role::ALL.len()],
+}
+
+impl Identify {
+    pub(crate) fn exit(&self, role: Role) -> NodeIndex {
+        self.exits[role as usize]
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) cases: Box<[(Condition, NodeIndex)]>,
+    pub(crate) otherwise: NodeIndex,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    /// How long its number is waited for before the call goes on without it.
+    pub(crate) wait: Duration,
+    pub(crate) next: NodeIndex,
+    pub(crate) on_store_down: NodeIndex,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) queue: Arc<str>,
+    /// `None`: by the caller's role.
+    pub(crate) class: Option<Class>,
+    pub(crate) music: bool,
+    /// Said while the first phone already rings.
+    pub(crate) greeting: Option<Text>,
+    /// Said once there is a ticket.
+    pub(crate) ticket: Option<Text>,
+    /// Said when the caller asks for the ticket's number.
+    pub(crate) repeat: Text,
+    pub(crate) repeat_ticket: Option<char>,
+    /// `None`: the caller isn't told where they stand.
+    pub(crate) standing: Option<Standing>,
+    /// Said when the connection to an analyst broke and the wait begins again.
+    pub(crate) lost: Text,
+    pub(crate) exit_keys: Box<[(char, NodeIndex)]>,
+    /// `None`: stay and wait for somebody to sign in.
+    pub(crate) no_agents: Option<NodeIndex>,
+    /// When the queue takes nobody; `None`: a goodbye.
+    pub(crate) refused: Option<NodeIndex>,
+    pub(crate) patience: Option<(Duration, NodeIndex)>,
+    /// After the conversation; `None`: the call ends.
+    pub(crate) after: Option<NodeIndex>,
+}
+
+/// How a waiting caller is told where they stand.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) position: Text,
+    pub(crate) next_in_line: Text,
+    /// When the position is unknown, beyond 20 or has become worse.
+    pub(crate) comfort: Text,
+    pub(crate) every: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct HangUp {
+    pub(crate) text: Text,
+}
+
+/// An edge of the graph: where it leads, and whether the caller must do
+/// something for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exit {
+    pub(crate) to: NodeIndex,
+    /// The caller chose it by a key; all others happen by themselves.
+    pub(crate) by_key: bool,
+}
+
+impl Kind {
+    /// Every way out, in the order of the document's keys.
+    pub(crate) fn exits(&self) -> Vec<Exit> {
+        let free = |to| Exit { to, by_key: false };
+        let key = |to| Exit { to, by_key: true };
+        match self {
+            Kind::Play(play) => vec![free(play.next)],
+            Kind::Menu(menu) => menu
+                .options
+                .iter()
+                .map(|choice| key(choice.next))
+                .chain([free(menu.ask.timeout), free(menu.ask.invalid)])
+                .collect(),
+            Kind::Collect(collect) => vec![
+                key(collect.next),
+                free(collect.ask.timeout),
+                free(collect.ask.invalid),
+            ],
+            Kind::Identify(identify) => identify.exits.into_iter().map(free).collect(),
+            Kind::Branch(branch) => branch
+                .cases
+                .iter()
+                .map(|(_, to)| free(*to))
+                .chain([free(branch.otherwise)])
+                .collect(),
+            Kind::Ticket(ticket) => vec![free(ticket.next), free(ticket.on_store_down)],
+            Kind::Queue(queue) => queue
+                .exit_keys
+                .iter()
+                .map(|(_, to)| key(*to))
+                .chain(
+                    [
+                        queue.no_agents,
+                        queue.refused,
+                        queue.patience.map(|(_, to)| to),
+                        queue.after,
+                    ]
+                    .into_iter()
+                    .flatten()
+                    .map(free),
+                )
+                .collect(),
+            Kind::HangUp(_) => Vec::new(),
+        }
+    }
+
+    /// Every text it can say.
+    pub(crate) fn texts(&self) -> Vec<&Text> {
+        match self {
+            Kind::Play(play) => vec![&play.text],
+            Kind::Menu(Menu { ask, .. }) | Kind::Collect(Collect { ask, .. }) => {
+                vec![&ask.text, &ask.sorry]
+            }
+            Kind::Identify(_) | Kind::Branch(_) | Kind::Ticket(_) => Vec::new(),
+            Kind::Queue(queue) => {
+                let standing = queue.standing.as_ref();
+                [
+                    queue.greeting.as_ref(),
+                    queue.ticket.as_ref(),
+                    Some(&queue.repeat),
+                    standing.map(|s| &s.position),
+                    standing.map(|s| &s.next_in_line),
+                    standing.map(|s| &s.comfort),
+                    Some(&queue.lost),
+                ]
+                .into_iter()
+                .flatten()
+                .collect()
+            }
+            Kind::HangUp(hang_up) => vec![&hang_up.text],
+        }
     }
 }

@@ -17,26 +17,36 @@
 //! | `document` | YAML to a tree that knows its lines; limits |
 //! | `text` | sentences and their placeholders |
 //! | `expression` | CEL, bounded, type-checked, three-valued for the checker |
-//! | `build` | tree to nodes; everything a single node can get wrong |
+//! | `keys` | one map's keys, each taken once, the rest refused |
+//! | `kinds` | one node: everything a single node can get wrong |
+//! | `script` | a flow's own tests as they are written |
+//! | `build` | the whole document |
+//! | `flow` | the checked flow |
 //! | `reach` | what only the whole graph shows: dead nodes, loops, names spoken too early |
 //! | `session` | one caller's walk |
-//! | `trial` | a flow's own tests, on virtual time |
+//! | `trial` | the flow's own tests, run on virtual time |
 //! | `prompts` | everything that can be rendered ahead |
 
+mod build;
+mod document;
 mod error;
+mod expression;
+mod flow;
+mod keys;
+mod kinds;
 mod prompts;
+mod reach;
+mod script;
 mod session;
 mod step;
+mod text;
+mod trial;
 
 pub use error::CheckError;
+pub use flow::{Flow, Pace, Purpose};
 pub use prompts::{Expansions, prompts};
 pub use session::Session;
 pub use step::{
     CallerFacts, Class, Facts, HangUpCause, Input, Piece, PlayId, Role, Step, TicketAsk,
 };
-
-mod flow;
-pub use flow::{Flow, Pace, Purpose};
-
-mod trial;
 pub use trial::{TestResult, run_tests, unvisited};

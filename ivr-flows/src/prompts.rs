@@ -1,8 +1,10 @@
 //! Everything a flow can say, for rendering ahead.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use crate::Flow;
+use crate::session::LAST_WORDS;
 
 /// What fills the placeholders of a flow's texts, as far as it is finite.
 #[derive(Debug, Clone)]
@@ -18,8 +20,19 @@ pub struct Expansions<'a> {
 
 /// Every text a session of this flow can hand out as
 /// [`Piece::Text`](crate::Piece::Text), character for character, each once;
-/// fixed texts first, those with a caller's name last.
+/// fixed texts first, those with a caller's name last, node by node as the
+/// document has them.
 pub fn prompts<'a>(flow: &'a Flow, fill: &'a Expansions<'a>) -> impl Iterator<Item = String> + 'a {
-    let _ = (flow, fill);
-    std::iter::empty()
+    let mut seen = BTreeSet::new();
+    std::iter::once(LAST_WORDS.to_owned())
+        .chain([false, true].into_iter().flat_map(move |named| {
+            flow.nodes.iter().flat_map(move |node| {
+                let mut texts = Vec::new();
+                for text in node.kind.texts() {
+                    text.expand(fill, named, &mut |words| texts.push(words));
+                }
+                texts
+            })
+        }))
+        .filter(move |words| seen.insert(words.clone()))
 }

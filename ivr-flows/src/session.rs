@@ -1,9 +1,27 @@
 //! One caller's walk through a flow.
 
+mod asking;
+mod waiting;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Facts, Flow, Input, Role, Step};
+use crate::expression::Known;
+use crate::flow::{Flow, Kind, NodeIndex};
+use crate::text::{Fill, Text};
+use crate::{CallerFacts, Facts, HangUpCause, Input, Piece, PlayId, Role, Step, TicketAsk};
+
+use asking::{Asking, Keyed};
+use waiting::Waiting;
+
+/// How long the directory may take; then the caller is unknown.
+const IDENTIFY_WAIT: Duration = Duration::from_millis(500);
+/// How long a prompt may last before it counts as ended: its end was lost.
+const PLAY_GUARD: Duration = Duration::from_secs(120);
+/// Said before a call that can't go on is ended.
+pub(crate) const LAST_WORDS: &str =
+    "We are sorry. Your call can't be taken at the moment. Please call again in a few minutes.";
 
 /// One caller's walk through a flow.
 ///
@@ -16,62 +34,474 @@ use crate::{Facts, Flow, Input, Role, Step};
 ///
 /// The session never leaves the caller in silence: it always plays, or waits
 /// for an answer or a key with a deadline, or has put the caller in a queue or
-/// a conversation, or has ended the call.
+/// a conversation, or has ended the call. Only in a conversation, after the
+/// end, and in a queue that announces nothing does `poll_timeout` give `None`.
 #[derive(Debug)]
 pub struct Session {
     flow: Arc<Flow>,
     facts: Facts,
+    caller: CallerFacts,
+    /// What the caller said they are.
+    stated: Option<Role>,
+    ticket: Option<Arc<str>>,
+    /// Collected last.
+    digits: Keyed,
+    /// Tries without a usable answer at the question asked last.
+    attempts: u8,
+    /// Keys pressed before anybody asked.
+    ahead: Keyed,
+    plays: u32,
+    state: State,
+    steps: VecDeque<Step>,
+    /// The nodes walked through, when somebody wants to know.
+    trace: Option<Vec<NodeIndex>>,
+}
+
+/// A prompt being played, and until when it may last.
+#[derive(Debug, Clone, Copy)]
+struct OnAir {
+    play: PlayId,
+    until: Duration,
+}
+
+#[derive(Debug)]
+enum State {
+    New,
+    Identifying {
+        at: NodeIndex,
+        until: Duration,
+    },
+    Ticketing {
+        at: NodeIndex,
+        until: Duration,
+    },
+    Playing {
+        at: NodeIndex,
+        on_air: OnAir,
+    },
+    Asking(Asking),
+    Waiting(Box<Waiting>),
+    Talking {
+        at: NodeIndex,
+    },
+    /// Saying goodbye.
+    Leaving {
+        at: NodeIndex,
+        on_air: OnAir,
+        cause: HangUpCause,
+    },
+    Ended {
+        at: NodeIndex,
+    },
 }
 
 impl Session {
     /// A session that has not begun.
     pub fn new(flow: Arc<Flow>, facts: Facts) -> Session {
-        Session { flow, facts }
+        Session {
+            flow,
+            facts,
+            caller: CallerFacts {
+                role: Role::Unknown,
+                known: false,
+                spoken_name: None,
+            },
+            stated: None,
+            ticket: None,
+            digits: Keyed::default(),
+            attempts: 0,
+            ahead: Keyed::default(),
+            plays: 0,
+            state: State::New,
+            steps: VecDeque::new(),
+            trace: None,
+        }
     }
 
     /// The call was answered: begin.
     pub fn start(&mut self, now: Duration) {
-        let _ = now;
+        if matches!(self.state, State::New) {
+            self.walk(now, self.flow.start);
+        }
     }
 
     /// Something happened.
     pub fn handle(&mut self, now: Duration, input: Input) {
-        let _ = (now, input);
+        match input {
+            Input::PlayEnded { play } => self.play_over(now, play, true),
+            Input::ClipUnavailable { play } => self.play_over(now, play, false),
+            Input::Digit(key) => {
+                if matches!(key, '0'..='9' | '*' | '#') {
+                    self.key(now, key);
+                }
+            }
+            Input::Identified(caller) => self.identified(now, caller),
+            Input::IdentifyFailed => self.unidentified(now),
+            Input::Ticket(number) => self.ticket_is(now, number),
+            Input::TicketFailed => self.no_ticket(now),
+            Input::QueuePosition {
+                position,
+                signed_in,
+            } => self.stands(now, position, signed_in),
+            Input::QueueRefused => self.refused(now),
+            Input::QueueAnswered => self.answered(),
+            Input::ConversationEnded => self.conversation_over(now),
+            Input::ConversationBroken => {
+                if let State::Talking { at } = self.state {
+                    self.wait_in_queue(now, at, true);
+                }
+            }
+            Input::CallerHungUp => {
+                let at = self.at();
+                self.steps.clear();
+                self.state = State::Ended { at };
+            }
+        }
     }
 
     /// The time of [`poll_timeout`](Session::poll_timeout) has come. Harmless when called early.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let _ = now;
+        if self.poll_timeout().is_none_or(|due| now < due) {
+            return;
+        }
+        match &self.state {
+            State::Identifying { .. } => self.unidentified(now),
+            State::Ticketing { .. } => self.no_ticket(now),
+            State::Playing { on_air, .. } | State::Leaving { on_air, .. } => {
+                let play = on_air.play;
+                self.push(Step::StopPlay { play });
+                self.play_over(now, play, true);
+            }
+            State::Asking(_) => self.ask_timeout(now),
+            State::Waiting(_) => self.wait_timeout(now),
+            State::New | State::Talking { .. } | State::Ended { .. } => {}
+        }
     }
 
     /// When to call [`handle_timeout`](Session::handle_timeout), if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        None
+        match &self.state {
+            State::Identifying { until, .. } | State::Ticketing { until, .. } => Some(*until),
+            State::Playing { on_air, .. } | State::Leaving { on_air, .. } => Some(on_air.until),
+            State::Asking(asking) => Some(asking.due()),
+            State::Waiting(waiting) => waiting.due(),
+            State::New | State::Talking { .. } | State::Ended { .. } => None,
+        }
     }
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Step> {
-        None
+        self.steps.pop_front()
     }
 
     /// Who the caller is: what they said by a key, else what their number says.
     pub fn role(&self) -> Role {
-        Role::Unknown
+        self.stated.unwrap_or(self.caller.role)
     }
 
     /// The ticket number, once there is one.
     pub fn ticket(&self) -> Option<&str> {
-        None
+        self.ticket.as_deref()
     }
 
     /// The name of the node the caller is at.
     pub fn node(&self) -> &str {
-        let _ = &self.facts;
-        self.flow.name()
+        &self.flow.node(self.at()).name
     }
 
     /// Whether the session has ended: no steps follow.
     pub fn ended(&self) -> bool {
-        true
+        matches!(self.state, State::Ended { .. }) && self.steps.is_empty()
+    }
+
+    /// Whether keys are being asked for.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self.state, State::Asking(_))
+    }
+
+    /// Keeps a trace from now on.
+    pub(crate) fn keep_trace(&mut self) {
+        self.trace.get_or_insert_default();
+    }
+
+    /// The nodes walked through since [`keep_trace`](Session::keep_trace).
+    pub(crate) fn trace(&self) -> &[NodeIndex] {
+        self.trace.as_deref().unwrap_or_default()
+    }
+
+    fn at(&self) -> NodeIndex {
+        match &self.state {
+            State::New => self.flow.start,
+            State::Identifying { at, .. }
+            | State::Ticketing { at, .. }
+            | State::Playing { at, .. }
+            | State::Talking { at }
+            | State::Leaving { at, .. }
+            | State::Ended { at } => *at,
+            State::Asking(asking) => asking.at,
+            State::Waiting(waiting) => waiting.at,
+        }
+    }
+
+    fn push(&mut self, step: Step) {
+        self.steps.push_back(step);
+    }
+
+    /// Goes to a node, and on through those that need no waiting.
+    fn walk(&mut self, now: Duration, mut at: NodeIndex) {
+        let flow = Arc::clone(&self.flow);
+        // Exits that need no key form no circle (`reach`), and each key typed
+        // ahead is used once: this bound is never met.
+        for _ in 0..=flow.nodes.len() * (1 + Keyed::MAX) {
+            if let Some(trace) = &mut self.trace {
+                trace.push(at);
+            }
+            match &flow.node(at).kind {
+                Kind::Play(play) => {
+                    let prompt = self.spoken(&play.text);
+                    let skipped = play.barge_in && !self.ahead.is_empty();
+                    if skipped || prompt.is_empty() {
+                        at = play.next;
+                        continue;
+                    }
+                    let on_air = self.play(now, prompt, play.barge_in);
+                    self.state = State::Playing { at, on_air };
+                }
+                Kind::Menu(menu) => match self.menu(now, at, menu) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => return,
+                },
+                Kind::Collect(collect) => match self.collect(now, at, collect) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => return,
+                },
+                Kind::Identify(_) => {
+                    self.push(Step::Identify);
+                    self.state = State::Identifying {
+                        at,
+                        until: now + IDENTIFY_WAIT,
+                    };
+                }
+                Kind::Branch(branch) => {
+                    let facts = self.known();
+                    at = branch
+                        .cases
+                        .iter()
+                        .find(|(condition, _)| condition.holds(&facts) == Some(true))
+                        .map_or(branch.otherwise, |(_, to)| *to);
+                    continue;
+                }
+                Kind::Ticket(ticket) => {
+                    // One contact, one ticket: a way back through here opens no second.
+                    if self.ticket.is_some() {
+                        at = ticket.next;
+                        continue;
+                    }
+                    self.push(Step::OpenTicket {
+                        ask: TicketAsk::Open,
+                        role: self.role(),
+                    });
+                    self.state = State::Ticketing {
+                        at,
+                        until: now + ticket.wait,
+                    };
+                }
+                Kind::Queue(_) => self.wait_in_queue(now, at, false),
+                Kind::HangUp(hang_up) => {
+                    let prompt = self.spoken(&hang_up.text);
+                    self.leave(now, at, prompt, HangUpCause::Finished);
+                }
+            }
+            return;
+        }
+        self.last_words(now, at, HangUpCause::Broken);
+    }
+
+    /// Ends the call with what can be said at any time.
+    fn last_words(&mut self, now: Duration, at: NodeIndex, cause: HangUpCause) {
+        self.leave(now, at, vec![Piece::Text(Arc::from(LAST_WORDS))], cause);
+    }
+
+    fn leave(&mut self, now: Duration, at: NodeIndex, prompt: Vec<Piece>, cause: HangUpCause) {
+        let on_air = self.play(now, prompt, false);
+        self.state = State::Leaving { at, on_air, cause };
+    }
+
+    fn end(&mut self, at: NodeIndex, cause: HangUpCause) {
+        self.push(Step::HangUp { cause });
+        self.state = State::Ended { at };
+    }
+
+    fn play(&mut self, now: Duration, prompt: Vec<Piece>, barge_in: bool) -> OnAir {
+        let on_air = self.on_air(now);
+        self.push(Step::Play {
+            play: on_air.play,
+            prompt,
+            barge_in,
+        });
+        on_air
+    }
+
+    fn on_air(&mut self, now: Duration) -> OnAir {
+        self.plays = self.plays.wrapping_add(1);
+        OnAir {
+            play: PlayId(self.plays),
+            until: now + PLAY_GUARD,
+        }
+    }
+
+    /// A text with what is known filled in.
+    fn spoken(&self, text: &Text) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        text.speak(&self.fill(None), &mut pieces);
+        pieces
+    }
+
+    fn fill(&self, position: Option<u32>) -> Fill<'_> {
+        Fill {
+            // The checker has seen to it that nobody else is named; this holds
+            // even against a directory that names a patient.
+            caller_name: self
+                .caller
+                .spoken_name
+                .as_deref()
+                .filter(|_| self.caller.role.may_be_named()),
+            hospital_name: &self.facts.hospital_name,
+            ticket: self.ticket.as_ref(),
+            position,
+        }
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known {
+            role: Some(self.caller.role.word()),
+            stated: Some(self.stated.map_or("", Role::word)),
+            known: Some(self.caller.known),
+            dnis: Some(&self.facts.dnis),
+            ani_withheld: Some(self.facts.ani_withheld),
+            hospital: Some(&self.facts.hospital),
+            digits: Some(self.digits.as_str()),
+            attempts: Some(i64::from(self.attempts)),
+            has_ticket: Some(self.ticket.is_some()),
+        }
+    }
+
+    fn play_over(&mut self, now: Duration, play: PlayId, heard: bool) {
+        match &self.state {
+            State::Playing { at, on_air } if on_air.play == play => {
+                if let Kind::Play(node) = &self.flow.node(*at).kind {
+                    let next = node.next;
+                    self.walk(now, next);
+                }
+            }
+            State::Leaving { at, on_air, cause } if on_air.play == play => {
+                let (at, cause) = (*at, *cause);
+                self.end(at, cause);
+            }
+            State::Asking(asking) if asking.speaks(play) => self.asked(now, heard),
+            State::Waiting(waiting) if waiting.speaks(play) => self.announced(now),
+            _ => {}
+        }
+    }
+
+    fn key(&mut self, now: Duration, key: char) {
+        match &self.state {
+            State::Identifying { .. } | State::Ticketing { .. } => self.ahead.push(key),
+            State::Playing { at, on_air } => {
+                let play = on_air.play;
+                let next = match &self.flow.node(*at).kind {
+                    Kind::Play(node) if node.barge_in => Some(node.next),
+                    _ => None,
+                };
+                self.ahead.push(key);
+                if let Some(next) = next {
+                    self.push(Step::StopPlay { play });
+                    self.walk(now, next);
+                }
+            }
+            State::Asking(_) => self.answer_key(now, key),
+            State::Waiting(_) => self.wait_key(now, key),
+            State::New | State::Talking { .. } | State::Leaving { .. } | State::Ended { .. } => {}
+        }
+    }
+
+    fn identified(&mut self, now: Duration, caller: CallerFacts) {
+        // An answer after the deadline changes nothing: the caller already
+        // went the way of somebody unknown.
+        if let State::Identifying { at, .. } = self.state
+            && let Kind::Identify(identify) = &self.flow.node(at).kind
+        {
+            let next = identify.exit(caller.role);
+            self.caller = caller;
+            self.walk(now, next);
+        }
+    }
+
+    fn unidentified(&mut self, now: Duration) {
+        self.identified(
+            now,
+            CallerFacts {
+                role: Role::Unknown,
+                known: false,
+                spoken_name: None,
+            },
+        );
+    }
+
+    fn ticket_is(&mut self, now: Duration, number: Arc<str>) {
+        let readable =
+            (1..=20).contains(&number.len()) && number.bytes().all(|digit| digit.is_ascii_digit());
+        if !readable {
+            return self.no_ticket(now);
+        }
+        if self.ticket.is_none() {
+            self.ticket = Some(number);
+        }
+        match &self.state {
+            State::Ticketing { at, .. } => {
+                if let Kind::Ticket(ticket) = &self.flow.node(*at).kind {
+                    let next = ticket.next;
+                    self.walk(now, next);
+                }
+            }
+            State::Waiting(_) => self.announce(now),
+            _ => {}
+        }
+    }
+
+    fn no_ticket(&mut self, now: Duration) {
+        if let State::Ticketing { at, .. } = self.state
+            && let Kind::Ticket(ticket) = &self.flow.node(at).kind
+        {
+            let next = ticket.on_store_down;
+            self.walk(now, next);
+        }
+    }
+
+    fn answered(&mut self) {
+        if let State::Waiting(waiting) = &self.state {
+            let at = waiting.at;
+            if let Some(play) = waiting.playing() {
+                self.push(Step::StopPlay { play });
+            }
+            self.state = State::Talking { at };
+        }
+    }
+
+    fn conversation_over(&mut self, now: Duration) {
+        if let State::Talking { at } = self.state
+            && let Kind::Queue(queue) = &self.flow.node(at).kind
+        {
+            match queue.after {
+                Some(next) => self.walk(now, next),
+                None => self.end(at, HangUpCause::ConversationOver),
+            }
+        }
     }
 }

@@ -1,6 +1,22 @@
 //! A flow's own tests, run on virtual time.
 
-use crate::Flow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::script::{Act, Ending, Script, Store};
+use crate::{Facts, Flow, Input, Piece, PlayId, Session, Step};
+
+/// The ticket number every test gets.
+const TICKET: &str = "4719203855";
+/// The hospital's name in every test.
+const HOSPITAL_NAME: &str = "the hospital";
+/// Longest virtual time one act, or the rest of a call after the last, may take.
+const ACT_MAX: Duration = Duration::from_secs(600);
+/// Most events in one test, against a flow that would never settle.
+const EVENTS_MAX: u32 = 20_000;
+/// How long a spoken word lasts.
+const WORD: Duration = Duration::from_millis(400);
 
 /// What came of one of the flow's own tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +33,365 @@ pub struct TestResult {
     pub visited: Vec<String>,
 }
 
-/// Runs the tests written in the flow's document.
-pub fn run_tests(flow: &Flow) -> Vec<TestResult> {
-    let _ = flow;
-    Vec::new()
+/// Runs the tests written in the flow's document. Each takes well under a
+/// millisecond; nothing sleeps.
+pub fn run_tests(flow: &Arc<Flow>) -> Vec<TestResult> {
+    flow.tests
+        .iter()
+        .map(|script| Trial::run(flow, script))
+        .collect()
 }
 
-/// The nodes no test walked through.
+/// The nodes no test walked through, in the order of the document.
 pub fn unvisited<'a>(flow: &'a Flow, results: &[TestResult]) -> Vec<&'a str> {
-    let _ = (flow, results);
-    Vec::new()
+    flow.nodes()
+        .filter(|name| {
+            !results
+                .iter()
+                .any(|result| result.visited.iter().any(|visited| visited == name))
+        })
+        .collect()
+}
+
+/// One test being run: a caller, a desk and a store around a session.
+struct Trial<'s> {
+    script: &'s Script,
+    session: Session,
+    now: Duration,
+    events_left: u32,
+    /// What will happen, by time and order of arising.
+    ahead: BTreeMap<(Duration, u32), Input>,
+    count: u32,
+    on_air: Option<PlayId>,
+    heard: Vec<String>,
+    queue: Option<Arc<str>>,
+    talking: bool,
+    signed_in: bool,
+    position: u32,
+    /// The flow hung up, or the caller did.
+    over: Option<Ending>,
+}
+
+/// What made the trial move on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    Event,
+    Timer,
+    /// Nothing is left to happen before the limit.
+    Not,
+}
+
+impl<'s> Trial<'s> {
+    fn run(flow: &Arc<Flow>, script: &'s Script) -> TestResult {
+        let mut session = Session::new(
+            Arc::clone(flow),
+            Facts {
+                dnis: Arc::from(script.dialled.as_str()),
+                ani_withheld: script.withheld,
+                hospital: Arc::from(script.hospital.as_str()),
+                hospital_name: Arc::from(HOSPITAL_NAME),
+            },
+        );
+        session.keep_trace();
+        session.start(Duration::ZERO);
+        let mut trial = Trial {
+            script,
+            session,
+            now: Duration::ZERO,
+            events_left: EVENTS_MAX,
+            ahead: BTreeMap::new(),
+            count: 0,
+            on_air: None,
+            heard: Vec::new(),
+            queue: None,
+            talking: false,
+            signed_in: script.signed_in,
+            position: script.position,
+            over: None,
+        };
+        trial.carry_out();
+        let failure = trial.play_script().err();
+        let visited: Vec<String> = trial
+            .session
+            .trace()
+            .iter()
+            .map(|at| flow.node(*at).name.to_string())
+            .collect();
+        let failure = failure.or_else(|| {
+            script
+                .passes
+                .iter()
+                .find(|at| !trial.session.trace().contains(at))
+                .map(|at| {
+                    format!(
+                        "the call doesn't pass `{}`; it went {}",
+                        flow.node(*at).name,
+                        visited.join(" → ")
+                    )
+                })
+        });
+        TestResult {
+            name: script.name.clone(),
+            line: script.line,
+            failure,
+            heard: trial.heard,
+            visited,
+        }
+    }
+
+    fn play_script(&mut self) -> Result<(), String> {
+        for act in &self.script.does {
+            self.act(act)?;
+        }
+        self.settle();
+        self.judge()
+    }
+
+    fn judge(&self) -> Result<(), String> {
+        let all = self.heard.join("\n");
+        let mut from = 0;
+        for expected in &self.script.hears {
+            match all[from..].find(expected.as_str()) {
+                Some(at) => from += at + expected.len(),
+                None => {
+                    return Err(format!(
+                        "\"{expected}\" isn't heard (in this order); heard was:\n{all}"
+                    ));
+                }
+            }
+        }
+        if let Some(never) = self
+            .script
+            .never_hears
+            .iter()
+            .find(|never| all.contains(never.as_str()))
+        {
+            return Err(format!("\"{never}\" is heard; heard was:\n{all}"));
+        }
+        let ended = self.ending();
+        if ended.as_ref() == Some(&self.script.ends) {
+            Ok(())
+        } else {
+            Err(format!(
+                "the call ends with {ended:?}, not with {:?}; heard was:\n{all}",
+                self.script.ends
+            ))
+        }
+    }
+
+    fn ending(&self) -> Option<Ending> {
+        match (&self.over, &self.queue) {
+            (Some(over), _) => Some(over.clone()),
+            (None, Some(queue)) if self.talking => Some(Ending::Conversation(queue.to_string())),
+            (None, Some(queue)) => Some(Ending::Queue(queue.to_string())),
+            (None, None) => None,
+        }
+    }
+
+    fn act(&mut self, act: &Act) -> Result<(), String> {
+        match act {
+            Act::Wait(None) => {
+                let limit = self.now + ACT_MAX;
+                while self.over.is_none() && self.advance(limit) == Moved::Event {}
+            }
+            Act::Wait(Some(time)) => self.pass(*time),
+            Act::Press { keys, at_once } => {
+                if !at_once {
+                    self.until("is asked for a key", |trial| {
+                        trial.session.asks() || (trial.waits() && trial.ahead_is_calm())
+                    })?;
+                    self.pass(Duration::from_millis(300));
+                }
+                for key in keys.chars() {
+                    self.input(Input::Digit(key));
+                    self.pass(Duration::from_millis(150));
+                }
+            }
+            Act::Answer => {
+                self.until("is in a queue", Trial::waits)?;
+                self.pass(Duration::from_secs(1));
+                if !self.waits() {
+                    return Err("the caller left the queue before anybody could answer".to_owned());
+                }
+                self.input(Input::QueueAnswered);
+                self.talking = true;
+            }
+            Act::AnalystHangsUp | Act::LineBreaks => {
+                if !self.talking {
+                    return Err("there is no conversation to end".to_owned());
+                }
+                self.talking = false;
+                self.queue = None;
+                self.input(match act {
+                    Act::LineBreaks => Input::ConversationBroken,
+                    _ => Input::ConversationEnded,
+                });
+            }
+            Act::SignedIn(signed_in) => {
+                self.signed_in = *signed_in;
+                self.tell_position();
+            }
+            Act::Position(position) => {
+                self.until("is in a queue", Trial::waits)?;
+                self.pass(Duration::from_millis(100));
+                self.position = *position;
+                self.tell_position();
+            }
+            Act::HangUp => {
+                self.input(Input::CallerHungUp);
+                self.over = Some(Ending::CallerHangsUp);
+            }
+        }
+        Ok(())
+    }
+
+    fn waits(&self) -> bool {
+        self.queue.is_some() && !self.talking && self.over.is_none()
+    }
+
+    /// Nothing is on its way but the end of what is being played.
+    fn ahead_is_calm(&self) -> bool {
+        self.ahead
+            .values()
+            .all(|input| matches!(input, Input::PlayEnded { .. }))
+    }
+
+    fn tell_position(&mut self) {
+        self.input(Input::QueuePosition {
+            position: self.position,
+            signed_in: self.signed_in,
+        });
+    }
+
+    /// Lets the call go on until it rests: ended, in conversation, or in a
+    /// queue with everything said that is due.
+    fn settle(&mut self) {
+        let limit = self.now + ACT_MAX;
+        while self.over.is_none()
+            && !self.talking
+            && !(self.waits() && self.ahead.is_empty() && self.on_air.is_none())
+            && self.advance(limit) != Moved::Not
+        {}
+    }
+
+    fn until(&mut self, what: &str, reached: impl Fn(&Trial<'s>) -> bool) -> Result<(), String> {
+        let limit = self.now + ACT_MAX;
+        while !reached(self) {
+            if self.over.is_some() || self.advance(limit) == Moved::Not {
+                return Err(format!(
+                    "the caller never {what}; heard was:\n{}",
+                    self.heard.join("\n")
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let limit = self.now + time;
+        while self.advance(limit) != Moved::Not {}
+        self.now = limit;
+    }
+
+    /// Lets the next thing happen, if it does by `limit`.
+    fn advance(&mut self, limit: Duration) -> Moved {
+        let event = self.ahead.first_key_value().map(|((at, _), _)| *at);
+        let timer = self.session.poll_timeout();
+        let next = event
+            .into_iter()
+            .chain(timer)
+            .min()
+            .filter(|next| *next <= limit);
+        let (Some(next), true) = (next, self.events_left > 0) else {
+            return Moved::Not;
+        };
+        self.events_left -= 1;
+        self.now = self.now.max(next);
+        if event == Some(next)
+            && let Some((_, input)) = self.ahead.pop_first()
+        {
+            self.input(input);
+            Moved::Event
+        } else {
+            self.session.handle_timeout(self.now);
+            self.carry_out();
+            Moved::Timer
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        if let Input::PlayEnded { play } = &input
+            && self.on_air == Some(*play)
+        {
+            self.on_air = None;
+        }
+        self.session.handle(self.now, input);
+        self.carry_out();
+    }
+
+    fn later(&mut self, delay: Duration, input: Input) {
+        self.count += 1;
+        self.ahead.insert((self.now + delay, self.count), input);
+    }
+
+    fn carry_out(&mut self) {
+        let soon = Duration::from_millis(30);
+        while let Some(step) = self.session.poll() {
+            match step {
+                Step::Play { play, prompt, .. } | Step::Announce { play, prompt } => {
+                    let words = spoken(&prompt);
+                    let count = u32::try_from(words.split(' ').count()).unwrap_or(u32::MAX);
+                    self.later(WORD.saturating_mul(count), Input::PlayEnded { play });
+                    self.heard.push(words);
+                    self.on_air = Some(play);
+                }
+                Step::StopPlay { play } => {
+                    self.ahead
+                        .retain(|_, input| !matches!(input, Input::PlayEnded { play: other } if *other == play));
+                    self.on_air = None;
+                }
+                Step::Identify => {
+                    if self.script.directory {
+                        self.later(soon, Input::Identified(self.script.caller.clone()));
+                    }
+                }
+                Step::OpenTicket { .. } => match self.script.store {
+                    Store::Up => self.later(soon, Input::Ticket(Arc::from(TICKET))),
+                    Store::Late => {
+                        self.later(Duration::from_secs(4), Input::Ticket(Arc::from(TICKET)));
+                    }
+                    Store::Down => self.later(soon, Input::TicketFailed),
+                    Store::Silent => {}
+                },
+                Step::SetRole(_) => {}
+                Step::EnterQueue { queue, .. } => {
+                    self.queue = Some(queue);
+                    self.later(
+                        soon,
+                        Input::QueuePosition {
+                            position: self.position,
+                            signed_in: self.signed_in,
+                        },
+                    );
+                }
+                Step::LeaveQueue => self.queue = None,
+                Step::HangUp { .. } => self.over = Some(Ending::HangUp),
+            }
+        }
+    }
+}
+
+/// A prompt as the tests write it: ticket digits in pairs.
+fn spoken(prompt: &[Piece]) -> String {
+    let mut words = Vec::new();
+    for piece in prompt {
+        match piece {
+            Piece::Text(text) => words.push(text.to_string()),
+            Piece::TicketPairs(digits) => {
+                let digits: Vec<char> = digits.chars().collect();
+                words.extend(digits.chunks(2).map(|pair| pair.iter().collect::<String>()));
+            }
+        }
+    }
+    words.join(" ")
 }

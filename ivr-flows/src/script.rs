@@ -1,0 +1,308 @@
+//! A flow's own tests as they are written: what the caller does, what must be
+//! heard, where the call must end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::document::{Place, Tree, Value};
+use crate::flow::NodeIndex;
+use crate::keys::{Findings, Keys, duration, shortened};
+use crate::{CallerFacts, Role};
+
+/// Most things done, and most things heard, in one test.
+const LINES_MAX: usize = 60;
+
+/// One test.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    pub(crate) name: String,
+    pub(crate) line: u32,
+    pub(crate) caller: CallerFacts,
+    pub(crate) withheld: bool,
+    pub(crate) dialled: String,
+    pub(crate) hospital: String,
+    /// Whether the directory answers at all.
+    pub(crate) directory: bool,
+    pub(crate) store: Store,
+    pub(crate) signed_in: bool,
+    pub(crate) position: u32,
+    pub(crate) does: Vec<Act>,
+    pub(crate) hears: Vec<String>,
+    pub(crate) never_hears: Vec<String>,
+    pub(crate) passes: Vec<NodeIndex>,
+    pub(crate) ends: Ending,
+}
+
+/// How the ticket store behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Store {
+    Up,
+    /// Says at once that it can't.
+    Down,
+    /// Says nothing.
+    Silent,
+    /// Answers after four seconds, when the call has gone on.
+    Late,
+}
+
+/// One thing done by the caller, or by the desk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Does nothing until the flow itself does something, or for a while.
+    Wait(Option<Duration>),
+    /// Presses keys; not `at_once`: when asked.
+    Press { keys: String, at_once: bool },
+    /// An analyst answers.
+    Answer,
+    /// The analyst hangs up.
+    AnalystHangsUp,
+    /// The analyst's side breaks down.
+    LineBreaks,
+    /// The last analyst signs out, or one signs in.
+    SignedIn(bool),
+    /// The place in the queue changes.
+    Position(u32),
+    /// The caller hangs up.
+    HangUp,
+}
+
+/// Where the call must end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Waiting in this queue.
+    Queue(String),
+    /// Talking to an analyst of this queue.
+    Conversation(String),
+    /// Hung up by the flow.
+    HangUp,
+    /// Hung up by the caller.
+    CallerHangsUp,
+}
+
+impl Ending {
+    /// The queue that is named.
+    pub(crate) fn queue(&self) -> Option<&str> {
+        match self {
+            Ending::Queue(queue) | Ending::Conversation(queue) => Some(queue),
+            Ending::HangUp | Ending::CallerHangsUp => None,
+        }
+    }
+}
+
+impl Script {
+    /// Reads one test; `None` after an error.
+    pub(crate) fn read(
+        tree: &Tree,
+        nodes: &BTreeMap<&str, NodeIndex>,
+        findings: &mut Findings,
+    ) -> Option<Script> {
+        let mut keys = Keys::of(tree, None, "a test", findings);
+        let name = keys.word("name", findings);
+        if !keys.has("name") {
+            keys.error(findings, keys.at(), "the test has no `name`", None);
+        }
+        let (caller, withheld) = caller(&mut keys, findings);
+        let dialled = keys
+            .word("dialled", findings)
+            .map_or("1000", |(word, _)| word);
+        let hospital = keys
+            .word("hospital", findings)
+            .map_or("test", |(word, _)| word);
+        let directory = keys.choice("directory", &[("up", true), ("down", false)], findings);
+        let store = keys.choice(
+            "store",
+            &[
+                ("up", Store::Up),
+                ("down", Store::Down),
+                ("silent", Store::Silent),
+                ("late", Store::Late),
+            ],
+            findings,
+        );
+        let signed_in = keys.choice("agents", &[("signed in", true), ("none", false)], findings);
+        let position = keys.number("position", 1..=10_000, findings);
+        let does = lines(&mut keys, "does", act, findings);
+        let hears = lines(&mut keys, "hears", sentence, findings);
+        let never_hears = lines(&mut keys, "never_hears", sentence, findings);
+        let passes = lines(
+            &mut keys,
+            "passes",
+            |word| nodes.get(word).copied(),
+            findings,
+        );
+        let ends = keys.word("ends", findings);
+        if !keys.has("ends") {
+            keys.error(
+                findings,
+                keys.at(),
+                "the test doesn't say where the call `ends`",
+                Some("For example: ends: queue clinical"),
+            );
+        }
+        keys.finish("a test", findings);
+        let (ends, at) = ends?;
+        let Some(ends) = ending(ends) else {
+            findings.add(
+                at,
+                None,
+                format!("a call can't end in \"{}\"", shortened(ends)),
+                Some(
+                    "It ends in: queue NAME, conversation NAME, hang up, caller hangs up."
+                        .to_owned(),
+                ),
+            );
+            return None;
+        };
+        Some(Script {
+            name: name?.0.to_owned(),
+            line: tree.at.line,
+            caller,
+            withheld,
+            dialled: dialled.to_owned(),
+            hospital: hospital.to_owned(),
+            directory: directory.unwrap_or(true),
+            store: store.unwrap_or(Store::Up),
+            signed_in: signed_in.unwrap_or(true),
+            position: position.unwrap_or(1),
+            does,
+            hears,
+            never_hears,
+            passes,
+            ends,
+        })
+    }
+}
+
+fn caller(keys: &mut Keys<'_>, findings: &mut Findings) -> (CallerFacts, bool) {
+    let mut facts = CallerFacts {
+        role: Role::Unknown,
+        known: false,
+        spoken_name: None,
+    };
+    let Some(entry) = keys.take("caller") else {
+        return (facts, false);
+    };
+    let mut keys = Keys::of(&entry.value, None, "`caller`", findings);
+    if let Some(role) = keys.choice("role", &Role::ALL.map(|role| (role.word(), role)), findings) {
+        facts.role = role;
+    }
+    facts.known = keys
+        .truth("known", findings)
+        .unwrap_or(facts.role != Role::Unknown);
+    facts.spoken_name = keys.word("name", findings).map(|(name, _)| Arc::from(name));
+    let withheld = keys.truth("withheld", findings).unwrap_or(false);
+    keys.finish("a caller", findings);
+    (facts, withheld)
+}
+
+/// A list of short texts, each understood by `read`.
+fn lines<T>(
+    keys: &mut Keys<'_>,
+    key: &'static str,
+    read: impl Fn(&str) -> Option<T>,
+    findings: &mut Findings,
+) -> Vec<T> {
+    let Some(entry) = keys.take(key) else {
+        return Vec::new();
+    };
+    let one;
+    let items = match &entry.value.value {
+        Value::List(items) if items.len() <= LINES_MAX => items,
+        Value::Text(_) => {
+            one = vec![entry.value.clone()];
+            &one
+        }
+        _ => {
+            keys.error(
+                findings,
+                entry.at,
+                format!("`{key}` must be a list of at most {LINES_MAX} texts"),
+                None,
+            );
+            return Vec::new();
+        }
+    };
+    let mut understood = Vec::new();
+    for item in items {
+        let line = match &item.value {
+            Value::Text(text) => text.as_str(),
+            _ => "",
+        };
+        match read(line) {
+            Some(value) => understood.push(value),
+            None => {
+                let at = if item.at == Place::default() {
+                    entry.at
+                } else {
+                    item.at
+                };
+                let help = match key {
+                    "does" => {
+                        "There are: wait, wait 10s, press 1, press 1 at once, answer, analyst hangs up, line breaks, analysts leave, analysts return, position 2, hang up."
+                    }
+                    "passes" => "It names nodes of this flow.",
+                    _ => "It is a piece of what is spoken; ticket digits in pairs, 47 19.",
+                };
+                keys.error(
+                    findings,
+                    at,
+                    format!("`{key}` can't hold \"{}\"", shortened(line)),
+                    Some(help),
+                );
+            }
+        }
+    }
+    understood
+}
+
+fn sentence(line: &str) -> Option<String> {
+    let folded = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!folded.is_empty() && folded.len() <= 1000).then_some(folded)
+}
+
+fn act(line: &str) -> Option<Act> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words[..] {
+        ["wait"] => Some(Act::Wait(None)),
+        ["wait", time] => duration(time)
+            .filter(|time| *time <= Duration::from_secs(4 * 3600))
+            .map(|time| Act::Wait(Some(time))),
+        ["press", keys] => Some((keys, false)).and_then(press),
+        ["press", keys, "at", "once"] => Some((keys, true)).and_then(press),
+        ["answer"] => Some(Act::Answer),
+        ["analyst", "hangs", "up"] => Some(Act::AnalystHangsUp),
+        ["line", "breaks"] => Some(Act::LineBreaks),
+        ["analysts", "leave"] => Some(Act::SignedIn(false)),
+        ["analysts", "return"] => Some(Act::SignedIn(true)),
+        ["position", place] => place
+            .parse()
+            .ok()
+            .filter(|place| (1..=10_000).contains(place))
+            .map(Act::Position),
+        ["hang", "up"] => Some(Act::HangUp),
+        _ => None,
+    }
+}
+
+fn press((keys, at_once): (&str, bool)) -> Option<Act> {
+    let fine = (1..=24).contains(&keys.len())
+        && keys
+            .bytes()
+            .all(|key| key.is_ascii_digit() || key == b'*' || key == b'#');
+    fine.then(|| Act::Press {
+        keys: keys.to_owned(),
+        at_once,
+    })
+}
+
+fn ending(line: &str) -> Option<Ending> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words[..] {
+        ["queue", queue] => Some(Ending::Queue(queue.to_owned())),
+        ["conversation", queue] => Some(Ending::Conversation(queue.to_owned())),
+        ["hang", "up"] => Some(Ending::HangUp),
+        ["caller", "hangs", "up"] => Some(Ending::CallerHangsUp),
+        _ => None,
+    }
+}
