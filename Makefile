@@ -1,0 +1,52 @@
+# The only entrances. `make run` and, in another terminal, `make call`.
+
+CONFIG ?= demo
+BIND ?= 127.0.0.1:5060
+NUMBER ?= 1002
+AS ?= unknown
+KEYS ?= "patient, press 3"! 1 music/20
+AGENT ?= ana
+
+CARGO = cargo
+# Release for people, the optimised dev profile for tests: one build each.
+CARELINE = $(CARGO) run --quiet --release -p server --bin careline --
+
+.PHONY: run call test check bench needs voices clean
+
+needs:
+	@tools/needs.sh run
+
+voices: needs
+	@tools/fetch-voice.sh voices/hibari
+
+## Build, load the demo, serve, and say what to dial.
+run: voices
+	$(CARGO) build --release -p server --bin careline
+	@$(CARELINE) serve --config $(CONFIG) --bind $(BIND) --welcome --show-calls --stand-in nightline
+
+## Place a call and see what the caller hears. NUMBER, AS, KEYS and AGENT can be set.
+call: voices
+	@$(CARELINE) call $(NUMBER) --config $(CONFIG) --server $(BIND) --as $(AS) --keys '$(KEYS)' --with-agent $(AGENT) --for 40
+
+## Everything: unit tests, the simulated world, real calls.
+test: voices
+	@tools/needs.sh test
+	$(CARGO) test --workspace
+
+## Formatting, lints, licences and advisories, unused dependencies.
+check:
+	@tools/needs.sh check
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	cargo deny --locked check
+	cargo machete
+	@tools/purity.sh
+
+## Figures: server CPU per unit of work. Prints; fails nothing.
+bench: voices
+	@tools/needs.sh test
+	$(CARGO) build --release -p server --bins --examples
+	@tools/bench.sh
+
+clean:
+	$(CARGO) clean
