@@ -1,0 +1,101 @@
+//! Who calls and who works, by chance.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::caller::{CallPlan, Cue, Leave, Press};
+use crate::dice::Dice;
+use crate::hospital::{BELL, Door, Hospital, LINDQVIST, MORALES, OKAFOR, STRANGER, THEATRE, WARD};
+use crate::phone::{Habit, PhonePlan};
+
+/// The usual length of a talk in the random world.
+const TALK: Duration = Duration::from_secs(30);
+
+/// How many analysts `contacts` callers get, and over which time they call.
+pub(crate) fn scale(contacts: u32, dice: &mut Dice) -> (usize, Duration) {
+    let analysts = if contacts <= 60 {
+        3 + dice.below(6) as usize
+    } else {
+        (contacts as usize / 100).clamp(8, 48)
+    };
+    // Each takes somebody about every 40 seconds; sometimes half, sometimes twice as busy.
+    let load = [50, 90, 110, 200][dice.below(4) as usize];
+    let seconds = u64::from(contacts) * 40 * 100 / (analysts as u64 * load);
+    (analysts, Duration::from_secs(seconds.max(20)))
+}
+
+pub(crate) fn phone(dice: &mut Dice, people: u8, span: Duration) -> PhonePlan {
+    let late = dice.chance(200_000);
+    PhonePlan {
+        signs_in: Some(if late {
+            dice.between(Duration::ZERO, span / 2)
+        } else {
+            dice.millis(0, 3_000)
+        }),
+        lease: Duration::from_secs(*dice.pick(&[30, 60, 120])),
+        signs_out: (people > 0 && dice.chance(200_000))
+            .then(|| (dice.millis(5_000, 120_000), dice.millis(1_000, 60_000))),
+        next: VecDeque::new(),
+        habit: Habit::Chance { people, talk: TALK },
+    }
+}
+
+pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
+    let at = dice.between(Duration::ZERO, span);
+    let hospital = *dice.pick(&Hospital::ALL);
+    let door = dice.weighted(&[
+        (3, Door::Staff),
+        (3, Door::Patient),
+        (2, Door::Clinician),
+        (1, Door::Location),
+    ]);
+    let from = *dice.pick(&[
+        Some(OKAFOR),
+        Some(LINDQVIST),
+        Some(MORALES),
+        Some(BELL),
+        Some(WARD),
+        Some(THEATRE),
+        Some(STRANGER),
+        None,
+    ]);
+    let mut plan = CallPlan::new(at, hospital.number(door), from);
+    if dice.chance(5_000) {
+        // Not a number of ours.
+        plan.dials = "15550109999".to_owned();
+    }
+    if dice.chance(700_000) {
+        let mut when = Duration::ZERO;
+        for _ in 0..=dice.below(3) {
+            when += dice.millis(200, 15_000);
+            plan.presses.push(Press {
+                cue: Cue::Answer(when),
+                key: *dice.pick(&['1', '2', '3', '1', '2', '3', '0', '9', '#', '*']),
+            });
+        }
+    }
+    // Everybody loses patience at some time, and nobody talks for ever.
+    plan.leaves
+        .push(Leave::AfterDialling(dice.millis(20_000, 240_000)));
+    plan.leaves
+        .push(Leave::AfterTalking(dice.between(TALK / 8, TALK * 3)));
+    let hasty = [50_000, 150_000, 300_000, 500_000][usize::from(people.min(3))];
+    if dice.chance(hasty) {
+        plan.leaves.push(match dice.below(7) {
+            0 => Leave::AfterDialling(dice.millis(0, 40)),
+            1 => Leave::AfterDialling(dice.millis(0, 1_500)),
+            2 => Leave::AfterAnswer(dice.millis(0, 30)),
+            3 => Leave::AfterAnswer(dice.millis(0, 20_000)),
+            4 => Leave::AfterRinging(dice.millis(0, 400)),
+            5 => Leave::AfterRinging(dice.millis(0, 15_000)),
+            _ => Leave::AfterTalking(dice.millis(0, 600)),
+        });
+    }
+    if people >= 2 {
+        plan.never_acks = dice.chance(10_000);
+        if dice.chance(20_000) {
+            plan.vanishes = Some(dice.millis(0, 60_000));
+        }
+    }
+    plan
+}

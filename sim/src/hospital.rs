@@ -1,0 +1,371 @@
+//! The help desk of the simulated world: one operator, two hospitals whose
+//! people, numbers and queue names are deliberately alike.
+//!
+//! Everybody in here is invented.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use acd::{AgentSetup, Membership, QueueSetup};
+use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, Role};
+use ivr_flows::Flow;
+use media::clip::Clip;
+use switch::{Account, Limits, Line, Queue, Setup, SipSettings, Sounds, Tenant};
+
+/// One of the two hospitals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hospital {
+    /// Saint Anne Medical Center.
+    StAnne,
+    /// Mercy General Hospital.
+    Mercy,
+}
+
+/// What a number of a hospital is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Door {
+    /// Clinicians.
+    Clinician,
+    /// Everybody who works there.
+    Staff,
+    /// Patients.
+    Patient,
+    /// Theatre, ICU, ED.
+    Location,
+}
+
+impl Hospital {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::StAnne, Self::Mercy];
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(self) -> u32 {
+        match self {
+            Self::StAnne => 1,
+            Self::Mercy => 2,
+        }
+    }
+
+    /// As it is spoken.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StAnne => "Saint Anne Medical Center",
+            Self::Mercy => "Mercy General Hospital",
+        }
+    }
+
+    /// The number dialled for this door.
+    #[must_use]
+    pub const fn number(self, door: Door) -> &'static str {
+        match (self, door) {
+            (Self::StAnne, Door::Clinician) => "15550101001",
+            (Self::StAnne, Door::Staff) => "15550101002",
+            (Self::StAnne, Door::Patient) => "15550101003",
+            (Self::StAnne, Door::Location) => "15550101004",
+            (Self::Mercy, Door::Clinician) => "15550102001",
+            (Self::Mercy, Door::Staff) => "15550102002",
+            (Self::Mercy, Door::Patient) => "15550102003",
+            (Self::Mercy, Door::Location) => "15550102004",
+        }
+    }
+
+    /// Names that are spoken at this hospital and not at the other.
+    pub(crate) const fn own_words(self) -> &'static [&'static str] {
+        match self {
+            Self::StAnne => &["Saint Anne", "Doctor Okafor", "Doctor Lindqvist", "Iris", "Ken"],
+            Self::Mercy => &["Mercy General", "Ada", "Doctor Morales"],
+        }
+    }
+
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::StAnne => Self::Mercy,
+            Self::Mercy => Self::StAnne,
+        }
+    }
+
+    pub(crate) fn of_id(id: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|hospital| hospital.id() == id)
+    }
+}
+
+impl Door {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Clinician, Self::Staff, Self::Patient, Self::Location];
+}
+
+/// Doctor Okafor's mobile at Saint Anne; Ada's of the staff at Mercy.
+pub const OKAFOR: &str = "+15550177001";
+/// Doctor Lindqvist at Saint Anne; unknown at Mercy.
+pub const LINDQVIST: &str = "+15550177002";
+/// Iris of the staff at Saint Anne; Doctor Morales at Mercy.
+pub const MORALES: &str = "+15550177003";
+/// Rosa Bell, a patient of both.
+pub const BELL: &str = "+15550177005";
+/// A ward's telephone: two people of Saint Anne share it.
+pub const WARD: &str = "+15550177006";
+/// Theatre 2 of both.
+pub const THEATRE: &str = "+15550178001";
+/// Nobody knows this one.
+pub const STRANGER: &str = "+15550199042";
+
+/// An analyst.
+#[derive(Debug, Clone)]
+pub(crate) struct Analyst {
+    pub(crate) user: String,
+    pub(crate) secret: String,
+    /// Queue and rank.
+    pub(crate) queues: Vec<(u32, u8)>,
+}
+
+/// Queues: number, name, whose (0: the operator's), clinical.
+const QUEUES: [(u32, &str, u32, bool); 5] = [
+    (1, "clinical", 0, true),
+    (2, "service", 1, false),
+    (3, "service", 2, false),
+    (4, "patients", 1, false),
+    (5, "patients", 2, false),
+];
+
+pub(crate) const QUEUE_IDS: [acd::QueueId; 5] = [
+    acd::QueueId(1),
+    acd::QueueId(2),
+    acd::QueueId(3),
+    acd::QueueId(4),
+    acd::QueueId(5),
+];
+
+pub(crate) const REALM: &str = "careline.example";
+pub(crate) const SWITCH: &str = "203.0.113.5:5060";
+
+/// Who works there: `n` analysts, the tiers mixed.
+pub(crate) fn analysts(n: usize) -> Vec<Analyst> {
+    let kinds: [&[(u32, u8)]; 6] = [
+        &[(1, 0), (2, 1), (3, 1)],
+        &[(2, 0), (4, 0)],
+        &[(2, 0), (3, 0), (4, 0), (5, 0)],
+        &[(1, 0), (2, 1)],
+        &[(3, 0), (5, 0)],
+        &[(4, 0), (5, 0)],
+    ];
+    (0..n)
+        .map(|i| Analyst {
+            user: format!("analyst{}", i + 1),
+            secret: format!("secret-{}", i + 1),
+            queues: kinds[i % kinds.len()].to_vec(),
+        })
+        .collect()
+}
+
+/// Does this queue take this hospital's callers?
+pub(crate) fn queue_serves(queue: u32, hospital: Hospital) -> bool {
+    QUEUES
+        .iter()
+        .any(|&(id, _, whose, _)| id == queue && (whose == 0 || whose == hospital.id()))
+}
+
+fn flows() -> &'static [Arc<Flow>; 4] {
+    static FLOWS: OnceLock<[Arc<Flow>; 4]> = OnceLock::new();
+    FLOWS.get_or_init(|| {
+        [
+            ("clinician.yaml", include_str!("../../ivr-flows/flows/clinician.yaml")),
+            ("staff.yaml", include_str!("../../ivr-flows/flows/staff.yaml")),
+            ("patient.yaml", include_str!("../../ivr-flows/flows/patient.yaml")),
+            ("location.yaml", include_str!("../../ivr-flows/flows/location.yaml")),
+        ]
+        .map(|(file, text)| match Flow::parse(file, text) {
+            Ok(flow) => {
+                for queue in flow.queues() {
+                    assert!(
+                        QUEUES.iter().any(|q| q.1 == queue),
+                        "{file} names a queue that this world lacks: {queue}"
+                    );
+                }
+                Arc::new(flow)
+            }
+            Err(errors) => panic!("{file}: {}", errors[0]),
+        })
+    })
+}
+
+/// What the distributor is told. `life` differs at every start.
+pub(crate) fn acd_setup(analysts: &[Analyst], life: u64) -> acd::Setup {
+    let queues = QUEUES
+        .iter()
+        .map(|&(id, _, whose, clinical)| {
+            let tenant = (whose != 0).then_some(acd::TenantId(whose));
+            let mut queue = QueueSetup::new(acd::QueueId(id), tenant, clinical);
+            if clinical {
+                queue.ring_for = Duration::from_secs(15);
+            }
+            queue
+        })
+        .collect();
+    let agents = analysts
+        .iter()
+        .enumerate()
+        .map(|(n, analyst)| AgentSetup {
+            id: acd::AgentId(n as u32 + 1),
+            queues: analyst
+                .queues
+                .iter()
+                .map(|&(queue, rank)| Membership {
+                    queue: acd::QueueId(queue),
+                    rank,
+                })
+                .collect(),
+            wrap_up: Duration::from_secs(5),
+        })
+        .collect();
+    acd::Setup::new(life, queues, agents)
+}
+
+/// What the desk is told; `next_ticket` by hospital.
+pub(crate) fn desk_setup(next_ticket: impl Fn(desk::TenantId) -> desk::TicketId) -> desk::Setup {
+    let tenants = Hospital::ALL
+        .into_iter()
+        .map(|hospital| {
+            let id = desk::TenantId(hospital.id());
+            desk::TenantSetup {
+                id,
+                ticket_key: [hospital.id() as u8; 32],
+                directory: directory(hospital).clone(),
+                next_ticket: next_ticket(id),
+            }
+        })
+        .collect();
+    desk::Setup {
+        tenants,
+        limits: desk::Limits::default(),
+    }
+}
+
+fn directory(hospital: Hospital) -> &'static Directory {
+    static DIRECTORIES: OnceLock<[Directory; 2]> = OnceLock::new();
+    &DIRECTORIES.get_or_init(|| Hospital::ALL.map(make_directory))[hospital.id() as usize - 1]
+}
+
+fn make_directory(hospital: Hospital) -> Directory {
+    let person = |id, role, spoken: &str, number: &str| PersonRecord {
+        id: PersonId(id),
+        role,
+        spoken_name: spoken.to_owned(),
+        display_name: spoken.to_owned(),
+        numbers: vec![PhoneNumber(number.to_owned())],
+    };
+    let people = match hospital {
+        Hospital::StAnne => vec![
+            person(1, Role::Clinician, "Doctor Okafor", OKAFOR),
+            person(2, Role::Clinician, "Doctor Lindqvist", LINDQVIST),
+            person(3, Role::Staff, "Iris", MORALES),
+            person(4, Role::Staff, "Ken", "+15550177004"),
+            person(5, Role::Patient, "Rosa Bell", BELL),
+            person(6, Role::Staff, "Noor", WARD),
+            person(7, Role::Staff, "Jo", WARD),
+        ],
+        Hospital::Mercy => vec![
+            person(1, Role::Staff, "Ada", OKAFOR),
+            person(2, Role::Clinician, "Doctor Morales", MORALES),
+            person(5, Role::Patient, "Rosa Bell", BELL),
+        ],
+    };
+    let places = vec![PlaceRecord {
+        id: PersonId(101),
+        name: "Theatre two".to_owned(),
+        numbers: vec![PhoneNumber(THEATRE.to_owned())],
+    }];
+    Directory::new(NumberRule::default(), people, places).expect("the directory is well-formed")
+}
+
+/// What the switch is told.
+pub(crate) fn switch_setup(
+    analysts: &[Analyst],
+    seed: [u8; 32],
+    epoch_ms: i64,
+    music: Arc<Clip>,
+    chime: Arc<Clip>,
+) -> Setup {
+    let bind: SocketAddr = SWITCH.parse().expect("our own address");
+    let mut lines = HashMap::new();
+    for hospital in Hospital::ALL {
+        for (door, flow) in Door::ALL.into_iter().zip(flows()) {
+            lines.insert(
+                hospital.number(door).to_owned(),
+                Line {
+                    tenant: desk::TenantId(hospital.id()),
+                    flow: flow.clone(),
+                    clinical: matches!(door, Door::Clinician | Door::Location),
+                },
+            );
+        }
+    }
+    let accounts = analysts
+        .iter()
+        .enumerate()
+        .map(|(n, analyst)| {
+            let account = Account {
+                ha1s: sip::digest::Ha1s::derive(&analyst.user, REALM, &analyst.secret),
+                agent: Some(acd::AgentId(n as u32 + 1)),
+                number: None,
+            };
+            (analyst.user.clone(), account)
+        })
+        .collect();
+    let mut queues = HashMap::new();
+    for (id, name, whose, _) in QUEUES {
+        for hospital in Hospital::ALL {
+            if whose == 0 || whose == hospital.id() {
+                queues.insert(
+                    (desk::TenantId(hospital.id()), Arc::from(name)),
+                    Queue {
+                        id: acd::QueueId(id),
+                    },
+                );
+            }
+        }
+    }
+    Setup {
+        shard: 0,
+        interface: sip::Interface::local(bind),
+        realm: REALM.to_owned(),
+        seed,
+        epoch_ms,
+        tenants: Hospital::ALL
+            .into_iter()
+            .map(|hospital| {
+                let key = match hospital {
+                    Hospital::StAnne => "st-anne",
+                    Hospital::Mercy => "mercy",
+                };
+                (
+                    desk::TenantId(hospital.id()),
+                    Tenant {
+                        key: Arc::from(key),
+                        name: Arc::from(hospital.name()),
+                    },
+                )
+            })
+            .collect(),
+        lines,
+        accounts,
+        queues,
+        trusted: vec!["192.0.2.0/24".parse().expect("a network")],
+        sounds: Sounds { music, chime },
+        limits: Limits::default(),
+        sip: SipSettings::default(),
+    }
+}
+
+/// The hospital and door of a number dialled.
+pub(crate) fn dialled(number: &str) -> Option<(Hospital, Door)> {
+    Hospital::ALL.into_iter().find_map(|hospital| {
+        Door::ALL
+            .into_iter()
+            .find(|&door| hospital.number(door) == number)
+            .map(|door| (hospital, door))
+    })
+}

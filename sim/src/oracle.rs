@@ -1,0 +1,489 @@
+//! What must always hold, checked as the world runs: the invariants of the
+//! product by their numbers. Everything here is kept up to date event by
+//! event; nothing is searched.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use acd::{Acd, AgentId, AgentState, Class, Notice, OfferId, OfferOutcome, ToAcd};
+use desk::ContactId;
+use media::engine::LegId as MediaLegId;
+use sip::Peer;
+use switch::{Note, NoteWhat, View};
+
+use crate::hospital::{self, Analyst, QUEUE_IDS};
+use crate::sip_text::Sight;
+use crate::world::{Due, World};
+
+/// An answered caller who isn't asked for a key never hears nothing for longer.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// A menu waits for a key no longer than this.
+const MENU_MAX: Duration = Duration::from_secs(13);
+/// A queue with somebody free and somebody waiting doesn't idle for longer.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    pub(crate) switch_peer: Peer,
+    /// The caller whose INVITE is being handed to the switch.
+    pub(crate) inviting: Option<u32>,
+    pub(crate) same_wake: u32,
+    callers: Vec<Known>,
+    by_contact: HashMap<ContactId, u32>,
+    leases: Vec<Option<Duration>>,
+    rings: BTreeMap<(usize, String), Ring>,
+    live_offers: HashMap<AgentId, OfferId>,
+    states: HashMap<AgentId, AgentState>,
+    talks: HashMap<acd::ContactId, AgentId>,
+    waiting: HashMap<acd::ContactId, (acd::QueueId, Class, Duration)>,
+    queues_of: Vec<Vec<(u32, u8)>>,
+    idle_since: [Option<Duration>; QUEUE_IDS.len()],
+}
+
+/// What is known of a caller.
+#[derive(Debug, Default, Clone)]
+struct Known {
+    contact: Option<ContactId>,
+    /// The switch has heard that they hung up.
+    hung_up: bool,
+    /// The node they were connected to crashed.
+    orphan: bool,
+    ended: bool,
+}
+
+/// A phone that is being called.
+#[derive(Debug)]
+struct Ring {
+    caller: Option<u32>,
+    provisional_at: Option<Duration>,
+    over: bool,
+}
+
+impl Oracle {
+    pub(crate) fn new(analysts: &[Analyst]) -> Self {
+        Self {
+            switch_peer: Peer::udp(hospital::SWITCH.parse().expect("our own address")),
+            inviting: None,
+            same_wake: 0,
+            callers: Vec::new(),
+            by_contact: HashMap::new(),
+            leases: vec![None; analysts.len()],
+            rings: BTreeMap::new(),
+            live_offers: HashMap::new(),
+            states: HashMap::new(),
+            talks: HashMap::new(),
+            waiting: HashMap::new(),
+            queues_of: analysts.iter().map(|a| a.queues.clone()).collect(),
+            idle_since: [None; QUEUE_IDS.len()],
+        }
+    }
+
+    pub(crate) fn caller(&mut self) {
+        self.callers.push(Known::default());
+    }
+
+    pub(crate) fn contact_of(&self, caller: u32) -> Option<ContactId> {
+        self.callers[caller as usize].contact
+    }
+
+    pub(crate) fn orphan(&mut self, caller: usize) {
+        self.callers[caller].orphan = true;
+    }
+
+    pub(crate) fn crash(&mut self) {
+        self.leases.fill(None);
+        self.rings.clear();
+        self.live_offers.clear();
+        self.states.clear();
+        self.talks.clear();
+        self.waiting.clear();
+        self.idle_since = [None; QUEUE_IDS.len()];
+    }
+
+    /// The switch hears that a caller hung up. False when it knew.
+    pub(crate) fn hangs_up(&mut self, caller: u32) -> bool {
+        let known = &mut self.callers[caller as usize];
+        !std::mem::replace(&mut known.hung_up, true)
+    }
+
+    pub(crate) fn note(&mut self, now: Duration, note: &Note) -> Result<(), String> {
+        let _ = now;
+        match note.what {
+            NoteWhat::Arrived => {
+                if let Some(caller) = self.inviting {
+                    self.callers[caller as usize].contact = Some(note.contact);
+                    self.callers[caller as usize].ended = false;
+                    if self.by_contact.insert(note.contact, caller).is_some() {
+                        return Err(format!("contact {} begins twice", note.contact.0));
+                    }
+                }
+            }
+            NoteWhat::Ended(_) => {
+                if let Some(&caller) = self.by_contact.get(&note.contact) {
+                    let known = &mut self.callers[caller as usize];
+                    if known.contact == Some(note.contact)
+                        && std::mem::replace(&mut known.ended, true)
+                    {
+                        return Err(format!("1: contact {} ends twice", note.contact.0));
+                    }
+                }
+            }
+            _ => {
+                if let Some(&caller) = self.by_contact.get(&note.contact)
+                    && self.callers[caller as usize].ended
+                    && self.callers[caller as usize].contact == Some(note.contact)
+                    && !matches!(note.what, NoteWhat::OfferFailed(_))
+                {
+                    return Err(format!(
+                        "1: contact {} after its end: {:?}",
+                        note.contact.0, note.what
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // --- phones -----------------------------------------------------------
+
+    /// An INVITE leaves for a phone. True when it isn't a repetition.
+    pub(crate) fn invites(
+        &mut self,
+        now: Duration,
+        phone: usize,
+        caller: Option<u32>,
+        sight: Sight<'_>,
+    ) -> Result<bool, String> {
+        let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
+        if self.rings.contains_key(&key) {
+            return Ok(false);
+        }
+        // A second for what was decided just before the end of the lease.
+        match self.leases[phone] {
+            Some(until) if now <= until + Duration::from_secs(1) => {}
+            lease => {
+                return Err(format!(
+                    "8, 14: phone {} is called though its lease is {lease:?}",
+                    phone + 1
+                ));
+            }
+        }
+        if let Some(caller) = caller {
+            let twice = self
+                .rings
+                .values()
+                .any(|ring| ring.caller == Some(caller) && !ring.over);
+            if twice {
+                return Err(format!("2: two phones are called at once for caller {caller}"));
+            }
+        }
+        self.rings.insert(
+            key,
+            Ring {
+                caller,
+                provisional_at: None,
+                over: false,
+            },
+        );
+        Ok(true)
+    }
+
+    /// Another request leaves for a phone.
+    pub(crate) fn request_to_phone(&mut self, phone: usize, sight: Sight<'_>) {
+        if matches!(sight.method(), "CANCEL" | "BYE") {
+            self.ring_over(phone, sight);
+        }
+    }
+
+    /// A response leaves for a phone: a registration is granted, or a BYE known.
+    pub(crate) fn response_to_phone(&mut self, now: Duration, phone: usize, sight: Sight<'_>) {
+        if sight.code() != Some(200) || sight.cseq_method() != "REGISTER" {
+            return;
+        }
+        let granted = sight
+            .lines("Contact")
+            .filter_map(|line| {
+                let after = &line[line.to_ascii_lowercase().find("expires=")? + 8..];
+                after.split([';', ' ', ',']).next()?.parse::<u64>().ok()
+            })
+            .max();
+        self.leases[phone] = granted.map(|seconds| now + Duration::from_secs(seconds));
+    }
+
+    /// Something of a phone reaches the switch.
+    pub(crate) fn from_phone(&mut self, now: Duration, phone: usize, sight: Sight<'_>) {
+        match sight.code() {
+            Some(code) if sight.cseq_method() == "INVITE" => {
+                let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
+                if let Some(ring) = self.rings.get_mut(&key) {
+                    ring.provisional_at.get_or_insert(now);
+                    if code >= 300 {
+                        self.rings.remove(&key);
+                    }
+                }
+            }
+            None if sight.method() == "BYE" => self.ring_over(phone, sight),
+            _ => {}
+        }
+    }
+
+    fn ring_over(&mut self, phone: usize, sight: Sight<'_>) {
+        let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
+        if let Some(ring) = self.rings.get_mut(&key) {
+            ring.over = true;
+        }
+    }
+
+    // --- the distributor ---------------------------------------------------
+
+    pub(crate) fn to_acd(&mut self, message: &ToAcd) {
+        match *message {
+            ToAcd::Wait {
+                contact,
+                queue,
+                class,
+                since,
+                ..
+            } => {
+                self.waiting.insert(contact, (queue, class, since));
+            }
+            ToAcd::Leave { contact, .. } => {
+                self.waiting.remove(&contact);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn notice(&mut self, now: Duration, notice: Notice, acd: &Acd) -> Result<(), String> {
+        match notice {
+            Notice::AgentState { agent, state } => {
+                self.states.insert(agent, state);
+                if state != AgentState::Talking {
+                    self.talks.retain(|_, with| *with != agent);
+                }
+                Ok(())
+            }
+            Notice::OfferCreated {
+                offer,
+                contact,
+                agent,
+                ..
+            } => {
+                if let Some(other) = self.live_offers.insert(agent, offer) {
+                    return Err(format!(
+                        "2: agent {} has offers {} and {}",
+                        agent.0, other.0, offer.0
+                    ));
+                }
+                self.fair(now, contact, agent, acd)
+            }
+            Notice::OfferEnded {
+                offer,
+                contact,
+                agent,
+                outcome,
+                ..
+            } => {
+                if self.live_offers.get(&agent) == Some(&offer) {
+                    self.live_offers.remove(&agent);
+                }
+                if outcome == OfferOutcome::Accepted
+                    && let Some(other) = self.talks.insert(contact, agent)
+                    && other != agent
+                {
+                    return Err(format!(
+                        "2: contact {} talks with agents {} and {}",
+                        contact.0, other.0, agent.0
+                    ));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// 6: nobody who isn't overdue is served before a clinician who waits.
+    fn fair(
+        &self,
+        now: Duration,
+        contact: acd::ContactId,
+        agent: AgentId,
+        acd: &Acd,
+    ) -> Result<(), String> {
+        let Some(&(queue, class, since)) = self.waiting.get(&contact) else {
+            return Ok(());
+        };
+        if queue == QUEUE_IDS[0] || class <= Class::Clinician {
+            return Ok(());
+        }
+        let age = now.saturating_sub(since);
+        let overdue = match class {
+            Class::Patient => Duration::from_secs(300),
+            _ => Duration::from_secs(180),
+        };
+        if age >= overdue {
+            return Ok(());
+        }
+        let queues = &self.queues_of[agent.0 as usize - 1];
+        let Some(&(_, rank)) = queues.iter().find(|(id, _)| *id == queue.0) else {
+            return Err(format!("agent {} doesn't serve queue {}", agent.0, queue.0));
+        };
+        for &(other, other_rank) in queues {
+            if other_rank > rank {
+                continue;
+            }
+            let first = acd.waiting(acd::QueueId(other)).next();
+            if let Some(first) = first
+                && (first.class <= Class::Clinician || other == QUEUE_IDS[0].0)
+            {
+                return Err(format!(
+                    "6: agent {} is offered {class:?} {} while clinician {} waits in queue {other}",
+                    agent.0, contact.0, first.contact.0
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// 4: nobody waits while somebody is free.
+    pub(crate) fn no_idling(&mut self, now: Duration, acd: &Acd) -> Result<(), String> {
+        for (queue, idle_since) in QUEUE_IDS.into_iter().zip(&mut self.idle_since) {
+            let idle = acd
+                .queue(queue)
+                .is_some_and(|view| view.waiting > 0 && view.free > 0);
+            if !idle {
+                *idle_since = None;
+                continue;
+            }
+            let since = *idle_since.get_or_insert(now);
+            if now.saturating_sub(since) > IDLE_MAX {
+                return Err(format!(
+                    "4: queue {} idles since {since:?}: {:?}",
+                    queue.0,
+                    acd.queue(queue)
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    /// A caller's leg hears nothing from now on: is that so for too long?
+    pub(crate) fn watch_silence(&mut self, caller: u32, leg: MediaLegId, since: Duration) {
+        let at = self.now.max(since) + SILENCE_MAX;
+        self.enter_check(at, Due::CheckSilence(caller, leg, since));
+    }
+
+    /// 1: never in silence.
+    pub(crate) fn check_silence(&mut self, caller: u32, leg: MediaLegId, since: Duration) {
+        let who = &self.callers()[caller as usize];
+        let known = &self.oracle().callers[caller as usize];
+        if !who.is_up() || known.orphan || known.hung_up || who.plan.never_acks {
+            return;
+        }
+        let Some(answered_at) = who.answered_at else { return };
+        let Some(found) = self.audio().leg(leg) else {
+            // Closed: they are being hung up on.
+            return;
+        };
+        if found.silent_since != Some(since) {
+            return;
+        }
+        let view = known.contact.and_then(|contact| self.contact_view(contact));
+        let silent_for = self.now.saturating_sub(since.max(answered_at));
+        let most = match view {
+            None | Some(View::Ended) => return,
+            Some(View::Flow { listening: true }) => MENU_MAX,
+            Some(_) => SILENCE_MAX,
+        };
+        if silent_for < most {
+            let at = since.max(answered_at) + most;
+            return self.enter_check(at, Due::CheckSilence(caller, leg, since));
+        }
+        self.fail(format!(
+            "1: caller {caller} hears nothing since {since:?} ({silent_for:?}), being in {view:?}"
+        ));
+    }
+
+    /// 3: whoever hung up rings nobody a second later.
+    pub(crate) fn check_rings(&mut self, caller: u32, hung_up_at: Duration) {
+        let late = self.oracle().rings.iter().find(|(_, ring)| {
+            ring.caller == Some(caller)
+                && !ring.over
+                && ring.provisional_at.is_some_and(|at| at <= hung_up_at)
+        });
+        if let Some(((phone, _), _)) = late {
+            let what = format!(
+                "3: phone {} still rings for caller {caller}, who hung up at {hung_up_at:?}",
+                phone + 1
+            );
+            self.fail(what);
+        }
+    }
+
+    /// Nothing is left of anybody.
+    pub(crate) fn check_drained(&mut self) {
+        if let Some(what) = self.left_over() {
+            self.fail(format!("left over at the end: {what}"));
+        }
+    }
+
+    fn left_over(&self) -> Option<String> {
+        let node = self.node()?;
+        if node.switch.calls() > 0 {
+            return Some(format!("{} calls", node.switch.calls()));
+        }
+        let contacts: Vec<_> = node.switch.contacts().collect();
+        if !contacts.is_empty() {
+            return Some(format!("contacts {contacts:?}"));
+        }
+        if node.switch.kept() != (0, 0, 0) {
+            return Some(format!(
+                "SIP legs, transactions, index entries {:?}",
+                node.switch.kept()
+            ));
+        }
+        if self.audio().open_legs() > 0 {
+            return Some(format!("{} media legs", self.audio().open_legs()));
+        }
+        for queue in QUEUE_IDS {
+            if let Some(view) = node.acd.queue(queue)
+                && view.waiting > 0
+            {
+                return Some(format!("queue {view:?}"));
+            }
+        }
+        for agent in node.acd.agents() {
+            if agent.offer.is_some() || agent.state == AgentState::Talking {
+                return Some(format!("agent {agent:?}"));
+            }
+        }
+        if self.store().writing() > 0 {
+            return Some(format!("{} writes", self.store().writing()));
+        }
+        let load = node.desk.load();
+        if load.commits_in_flight > 0 || load.events_waiting > 0 {
+            return Some(format!("desk {load:?}"));
+        }
+        if load.events_lost == 0 && self.store().gaps == 0 {
+            for (tenant, log) in self.store().logs() {
+                for (contact, facts) in &log.contacts {
+                    if !facts.position.is_ended() {
+                        return Some(format!(
+                            "contact {} of tenant {} in the log: {facts:?}",
+                            contact.0, tenant.0
+                        ));
+                    }
+                    if facts.started_at.is_none() {
+                        return Some(format!("contact {} never started: {facts:?}", contact.0));
+                    }
+                    let visits = &facts.visits;
+                    if visits.ended() != visits.queued {
+                        return Some(format!("5: contact {}: {visits:?}", contact.0));
+                    }
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,533 @@
+//! An analyst's phone: a real SIP endpoint that registers, rings, answers,
+//! refuses, hangs up or disappears, by its plan.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use media::sdp::{self, Capabilities, LocalMedia};
+use sip::{Credentials, Endpoint, EndpointConfig, Event, Interface, LegId, OutRequest, Peer, RequestId, Uri};
+
+use crate::dice::Dice;
+
+/// How a phone reacts to one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaction {
+    /// Picked up.
+    Answer {
+        /// After ringing so long.
+        after: Duration,
+        /// And hung up so long after that; `None`: never by this side.
+        hang_up_after: Option<Duration>,
+    },
+    /// Rings out.
+    Ignore,
+    /// Refused.
+    Refuse {
+        /// After ringing so long.
+        after: Duration,
+        /// 486, 603, 480, …
+        code: u16,
+    },
+    /// Rings, then disappears without a word for so long.
+    Vanish {
+        /// After ringing so long.
+        after: Duration,
+        /// Back after so long.
+        back_after: Duration,
+    },
+    /// Picked up, then disappears without a word in the middle of the talk.
+    VanishTalking {
+        /// After ringing so long.
+        after: Duration,
+        /// Into the talk.
+        into: Duration,
+        /// Back after so long.
+        back_after: Duration,
+    },
+    /// Not even a provisional response.
+    PlayDead,
+}
+
+/// When a phone registers and signs out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhonePlan {
+    /// When it signs in for the first time; `None`: never.
+    pub signs_in: Option<Duration>,
+    /// For how long it registers each time; renewed at half of it.
+    pub lease: Duration,
+    /// When it signs out by itself (and in again so long after), repeated.
+    pub signs_out: Option<(Duration, Duration)>,
+    /// What it does with its next calls, in their order; then `habit`.
+    pub next: VecDeque<Reaction>,
+    /// What it does otherwise.
+    pub habit: Habit,
+}
+
+/// What a phone does with calls that nobody scripted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// Always the same.
+    Always(Reaction),
+    /// By chance: 0 reliable to 3 dreadful.
+    Chance {
+        /// See [`crate::Weather::people`].
+        people: u8,
+        /// Usual length of a talk.
+        talk: Duration,
+    },
+}
+
+impl PhonePlan {
+    /// Signed in from the start, answering after two seconds.
+    #[must_use]
+    pub fn reliable() -> Self {
+        Self {
+            signs_in: Some(Duration::ZERO),
+            lease: Duration::from_secs(120),
+            signs_out: None,
+            next: VecDeque::new(),
+            habit: Habit::Always(Reaction::Answer {
+                after: Duration::from_secs(2),
+                hang_up_after: None,
+            }),
+        }
+    }
+
+    /// Never there.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self {
+            signs_in: None,
+            ..Self::reliable()
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PhoneTimer {
+    SignIn,
+    SignOut,
+    Renew,
+    React(LegId, Step),
+    Back,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Ring,
+    PickUp,
+    HangUp,
+    Refuse(u16),
+    Vanish(Duration),
+}
+
+#[derive(Debug)]
+struct Call {
+    leg: LegId,
+    offer: Vec<u8>,
+    /// The port of our media, from the INVITE.
+    port: Option<u16>,
+    answered: bool,
+    hang_up_after: Option<Duration>,
+    vanish_into: Option<(Duration, Duration)>,
+}
+
+/// What a phone did, for stories and oracles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rung {
+    /// When the INVITE came.
+    pub at: Duration,
+    /// The ticket number it carried.
+    pub ticket: Option<String>,
+    /// The display name and user of its From.
+    pub from: String,
+    /// When it was picked up.
+    pub answered_at: Option<Duration>,
+    /// When it was over.
+    pub ended_at: Option<Duration>,
+}
+
+pub(crate) struct Phone {
+    pub(crate) index: usize,
+    pub(crate) peer: Peer,
+    pub(crate) endpoint: Endpoint,
+    plan: PhonePlan,
+    dice: Dice,
+    user: String,
+    secret: String,
+    realm: String,
+    switch: Peer,
+    registering: Option<RequestId>,
+    register_cseq: u32,
+    wants_in: bool,
+    pub(crate) vanished_until: Option<Duration>,
+    calls: Vec<Call>,
+    pub(crate) log: Vec<Rung>,
+    logs: Vec<(LegId, usize)>,
+    pub(crate) timers: Vec<(Duration, PhoneTimer)>,
+    /// Since the last look: picked up (media port), gone.
+    pub(crate) gone_ports: Vec<u16>,
+}
+
+impl std::fmt::Debug for Phone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Phone").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// The address of a phone.
+pub(crate) fn address(index: usize) -> SocketAddr {
+    let ip = Ipv4Addr::new(198, 51, (100 + index / 200) as u8, (index % 200 + 1) as u8);
+    SocketAddr::new(IpAddr::V4(ip), 5060)
+}
+
+/// Which phone has this address.
+pub(crate) fn index_of(addr: SocketAddr) -> Option<usize> {
+    match addr.ip() {
+        IpAddr::V4(ip) => match ip.octets() {
+            [198, 51, net, host] if net >= 100 && host >= 1 => {
+                Some(usize::from(net - 100) * 200 + usize::from(host) - 1)
+            }
+            _ => None,
+        },
+        IpAddr::V6(_) => None,
+    }
+}
+
+impl Phone {
+    pub(crate) fn new(
+        index: usize,
+        user: &str,
+        secret: &str,
+        realm: &str,
+        switch: Peer,
+        plan: PhonePlan,
+        mut dice: Dice,
+    ) -> Self {
+        let addr = address(index);
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&dice.next().to_le_bytes());
+        let config = EndpointConfig::new(Interface::local(addr), 0, seed);
+        let timers = plan
+            .signs_in
+            .map(|at| (at, PhoneTimer::SignIn))
+            .into_iter()
+            .collect();
+        Self {
+            index,
+            peer: Peer::udp(addr),
+            endpoint: Endpoint::new(config),
+            plan,
+            dice,
+            user: user.to_owned(),
+            secret: secret.to_owned(),
+            realm: realm.to_owned(),
+            switch,
+            registering: None,
+            register_cseq: 0,
+            wants_in: false,
+            vanished_until: None,
+            calls: Vec::new(),
+            log: Vec::new(),
+            logs: Vec::new(),
+            timers,
+            gone_ports: Vec::new(),
+        }
+    }
+
+    /// Nothing reaches it, nothing leaves it.
+    pub(crate) fn is_vanished(&self, now: Duration) -> bool {
+        self.vanished_until.is_some_and(|until| now < until)
+    }
+
+    /// Nobody signs in any more, and whoever is signed in signs out: the world ends.
+    pub(crate) fn closes(&mut self, now: Duration) {
+        self.plan.signs_out = None;
+        self.plan.signs_in = None;
+        if self.wants_in {
+            self.sign_out(now);
+        }
+    }
+
+    /// The far side is gone: whatever call there is ends then.
+    pub(crate) fn loses_audio(&mut self, at: Duration) {
+        for call in &self.calls {
+            self.timers
+                .push((at, PhoneTimer::React(call.leg, Step::HangUp)));
+        }
+    }
+
+    /// Changes what it does with its next call.
+    pub(crate) fn script(&mut self, reaction: Reaction) {
+        self.plan.next.push_back(reaction);
+    }
+
+    pub(crate) fn timer(&mut self, now: Duration, timer: PhoneTimer) {
+        match timer {
+            PhoneTimer::SignIn => {
+                if self.plan.signs_in.is_some() {
+                    self.wants_in = true;
+                    self.register(now, self.plan.lease);
+                    if let Some((after, _)) = self.plan.signs_out {
+                        self.timers.push((now + after, PhoneTimer::SignOut));
+                    }
+                }
+            }
+            PhoneTimer::SignOut => {
+                if self.wants_in && self.plan.signs_out.is_some() {
+                    self.sign_out(now);
+                    if let Some((_, after)) = self.plan.signs_out {
+                        self.timers.push((now + after, PhoneTimer::SignIn));
+                    }
+                }
+            }
+            PhoneTimer::Renew => {
+                if self.wants_in {
+                    self.register(now, self.plan.lease);
+                }
+            }
+            PhoneTimer::Back => {
+                if self.vanished_until.is_some_and(|until| until <= now) {
+                    self.vanished_until = None;
+                    // The phone was off: its calls are forgotten, it registers anew.
+                    if self.wants_in {
+                        self.register(now, self.plan.lease);
+                    }
+                }
+            }
+            PhoneTimer::React(leg, step) => self.step(now, leg, step),
+        }
+    }
+
+    fn sign_out(&mut self, now: Duration) {
+        self.wants_in = false;
+        self.register(now, Duration::ZERO);
+    }
+
+    fn register(&mut self, now: Duration, lease: Duration) {
+        let uri = |text: String| Uri::parse(&text).expect("our own URI");
+        let aor = uri(format!("sip:{}@{}", self.user, self.realm));
+        self.register_cseq += 2;
+        let request = OutRequest {
+            method: sip::Method::Register,
+            target: uri(format!("sip:{}", self.realm)),
+            next_hop: self.switch,
+            from: aor.clone(),
+            to: aor,
+            call_id: Some(format!("r{}@phone", self.index)),
+            cseq: Some(self.register_cseq),
+            headers: vec![
+                (
+                    "Contact".to_owned(),
+                    format!("<sip:{}@{}>", self.user, self.peer.addr),
+                ),
+                ("Expires".to_owned(), lease.as_secs().to_string()),
+            ],
+            body: None,
+            credentials: Some(Credentials::new(self.user.clone(), self.secret.clone())),
+        };
+        self.registering = Some(self.endpoint.request(now, request));
+    }
+
+    fn step(&mut self, now: Duration, leg: LegId, step: Step) {
+        let Some(at) = self.calls.iter().position(|call| call.leg == leg) else {
+            return;
+        };
+        match step {
+            Step::Ring => self.endpoint.ring(now, leg, 180, &[], None),
+            Step::PickUp => {
+                let call = &mut self.calls[at];
+                let local = LocalMedia::new(
+                    self.peer.addr.ip(),
+                    40_000 + (leg.0 % 10_000) as u16 * 2,
+                    leg.0 & 0xffff,
+                );
+                match sdp::answer(&call.offer, &local, &Capabilities::default()) {
+                    Ok((_, text)) => {
+                        call.answered = true;
+                        self.endpoint.answer(now, leg, &text, &[]);
+                        if let Some(after) = call.hang_up_after {
+                            self.timers
+                                .push((now + after, PhoneTimer::React(leg, Step::HangUp)));
+                        }
+                        if let Some((into, back)) = call.vanish_into {
+                            self.timers
+                                .push((now + into, PhoneTimer::React(leg, Step::Vanish(back))));
+                        }
+                        if let Some(&(_, n)) = self.logs.iter().find(|(l, _)| *l == leg) {
+                            self.log[n].answered_at = Some(now);
+                        }
+                    }
+                    Err(_) => self.endpoint.reject(now, leg, 488, None, &[]),
+                }
+            }
+            Step::HangUp => self.endpoint.hangup(now, leg, None),
+            Step::Refuse(code) => self.endpoint.reject(now, leg, code, None, &[]),
+            Step::Vanish(back_after) => {
+                let until = now + back_after;
+                self.vanished_until = Some(until);
+                self.timers.push((until, PhoneTimer::Back));
+                self.gone_ports.extend(self.calls.iter().filter_map(|c| c.port));
+                let legs: Vec<LegId> = self.calls.iter().map(|c| c.leg).collect();
+                for leg in legs {
+                    self.end_call(now, leg);
+                }
+                // Whatever it still had in hand is gone with it.
+                let mut seed = [0; 32];
+                seed[..8].copy_from_slice(&self.dice.next().to_le_bytes());
+                let config = EndpointConfig::new(Interface::local(self.peer.addr), 0, seed);
+                self.endpoint = Endpoint::new(config);
+            }
+        }
+    }
+
+    fn end_call(&mut self, now: Duration, leg: LegId) {
+        self.calls.retain(|call| call.leg != leg);
+        if let Some(at) = self.logs.iter().position(|(l, _)| *l == leg) {
+            let (_, n) = self.logs.swap_remove(at);
+            self.log[n].ended_at = Some(now);
+        }
+    }
+
+    /// Takes what its endpoint has to say.
+    pub(crate) fn events(&mut self, now: Duration) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Incoming { leg, request, .. } => {
+                    let reaction = self.react();
+                    let text = request.sdp().map(<[u8]>::to_vec).unwrap_or_default();
+                    let port = std::str::from_utf8(&text).ok().and_then(|text| {
+                        let at = text.find("m=audio ")?;
+                        text[at + 8..].split(' ').next()?.parse().ok()
+                    });
+                    let ticket = request.header("X-Careline-Ticket").map(str::to_owned);
+                    let from = request.header("From").unwrap_or("").to_owned();
+                    self.logs.push((leg, self.log.len()));
+                    self.log.push(Rung {
+                        at: now,
+                        ticket,
+                        from,
+                        answered_at: None,
+                        ended_at: None,
+                    });
+                    let mut call = Call {
+                        leg,
+                        offer: text,
+                        port,
+                        answered: false,
+                        hang_up_after: None,
+                        vanish_into: None,
+                    };
+                    if reaction != Reaction::PlayDead {
+                        let ring = now + self.dice.millis(0, 150);
+                        self.timers.push((ring, PhoneTimer::React(leg, Step::Ring)));
+                    }
+                    let mut then = |after, step| {
+                        self.timers.push((now + after, PhoneTimer::React(leg, step)));
+                    };
+                    match reaction {
+                        Reaction::Answer {
+                            after,
+                            hang_up_after,
+                        } => {
+                            call.hang_up_after = hang_up_after;
+                            then(after, Step::PickUp);
+                        }
+                        Reaction::Refuse { after, code } => then(after, Step::Refuse(code)),
+                        Reaction::Vanish { after, back_after } => {
+                            then(after, Step::Vanish(back_after));
+                        }
+                        Reaction::VanishTalking {
+                            after,
+                            into,
+                            back_after,
+                        } => {
+                            call.vanish_into = Some((into, back_after));
+                            then(after, Step::PickUp);
+                        }
+                        Reaction::PlayDead | Reaction::Ignore => {}
+                    }
+                    self.calls.push(call);
+                }
+                Event::Cancelled { leg, .. } | Event::Ended { leg, .. } | Event::Refused { leg, .. } => {
+                    self.end_call(now, leg);
+                }
+                Event::Response { id, response } if self.registering == Some(id) => {
+                    self.registering = None;
+                    if self.wants_in {
+                        let next = if response.code() == 200 {
+                            self.plan.lease / 2
+                        } else {
+                            Duration::from_secs(5)
+                        };
+                        self.timers.push((now + next, PhoneTimer::Renew));
+                    }
+                }
+                Event::RequestTimeout { id } if self.registering == Some(id) => {
+                    self.registering = None;
+                    if self.wants_in {
+                        self.timers.push((now + Duration::from_secs(1), PhoneTimer::Renew));
+                    }
+                }
+                Event::Reinvite { leg, .. } => self.endpoint.reject_reinvite(now, leg, 488),
+                _ => {}
+            }
+        }
+    }
+
+    fn react(&mut self) -> Reaction {
+        if let Some(reaction) = self.plan.next.pop_front() {
+            return reaction;
+        }
+        match self.plan.habit {
+            Habit::Always(reaction) => reaction,
+            Habit::Chance { people, talk } => self.by_chance(people, talk),
+        }
+    }
+
+    fn by_chance(&mut self, people: u8, talk: Duration) -> Reaction {
+        let dice = &mut self.dice;
+        let talk_for = dice.between(talk / 8, talk * 2);
+        let answer = Reaction::Answer {
+            after: dice.millis(300, 9_000),
+            hang_up_after: dice.chance(500_000).then_some(talk_for),
+        };
+        let trouble = [0, 60_000, 200_000, 500_000][usize::from(people.min(3))];
+        if !dice.chance(trouble) {
+            return answer;
+        }
+        let after = dice.millis(0, 12_000);
+        match dice.below(8) {
+            0 => Reaction::Ignore,
+            1 => Reaction::Refuse {
+                after,
+                code: *dice.pick(&[486, 603, 480, 404, 500]),
+            },
+            2 => Reaction::Vanish {
+                after,
+                back_after: dice.millis(5_000, 90_000),
+            },
+            3 => Reaction::VanishTalking {
+                after,
+                into: dice.millis(0, 30_000),
+                back_after: dice.millis(5_000, 90_000),
+            },
+            4 => Reaction::PlayDead,
+            // Hung up at once, crossing everything that follows an answer.
+            5 => Reaction::Answer {
+                after,
+                hang_up_after: Some(dice.millis(0, 400)),
+            },
+            // Answered at the very moment ringing ends.
+            6 => Reaction::Answer {
+                after: dice.millis(14_900, 20_100),
+                hang_up_after: Some(talk_for),
+            },
+            _ => Reaction::Answer {
+                after: Duration::ZERO,
+                hang_up_after: Some(talk_for),
+            },
+        }
+    }
+}

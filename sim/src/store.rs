@@ -1,0 +1,187 @@
+//! The store, as the desk sees it: writes are committed after a while, fail,
+//! or are lost in a crash; what is committed is never lost.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use desk::{Commit, CommitId, ContactId, EndCause, Event, Facts, Stamped, TenantId, TicketId, TicketNumber};
+
+use crate::dice::Dice;
+use crate::weather::StoreWeather;
+
+/// What is on disk, and what is on its way there.
+#[derive(Debug)]
+pub(crate) struct Store {
+    weather: StoreWeather,
+    dice: Dice,
+    writing: HashMap<CommitId, Commit>,
+    busy_until: Duration,
+    tenants: BTreeMap<TenantId, Log>,
+    pub(crate) commits: u64,
+    pub(crate) failed: u64,
+    pub(crate) events: u64,
+    pub(crate) gaps: u64,
+}
+
+/// One tenant's part.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// The sequence number given last.
+    pub(crate) sequence: u64,
+    pub(crate) contacts: BTreeMap<ContactId, Facts>,
+    tickets: HashMap<TicketNumber, ContactId>,
+    next_ticket: u64,
+    gaps: u64,
+}
+
+impl Store {
+    pub(crate) fn new(weather: StoreWeather, dice: Dice) -> Self {
+        Self {
+            weather,
+            dice,
+            writing: HashMap::new(),
+            busy_until: Duration::ZERO,
+            tenants: BTreeMap::new(),
+            commits: 0,
+            failed: 0,
+            events: 0,
+            gaps: 0,
+        }
+    }
+
+    /// Takes a write; gives when it is over and whether it will succeed.
+    pub(crate) fn write(&mut self, now: Duration, commit: Commit) -> (Duration, CommitId, bool) {
+        let weather = &self.weather;
+        let mut at = now + self.dice.between(Duration::ZERO, weather.commit_max);
+        if self.dice.chance(weather.slow) {
+            at += self.dice.millis(500, 6_000);
+        }
+        let mut ok = !self.dice.chance(weather.fails);
+        for &(from, to) in &weather.down {
+            if at >= from && now < to {
+                at = at.max(to);
+                ok = self.dice.chance(500_000);
+            }
+        }
+        // One writer: what was given first is over first.
+        self.busy_until = self.busy_until.max(at);
+        let id = commit.id;
+        self.writing.insert(id, commit);
+        (self.busy_until, id, ok)
+    }
+
+    /// The write is over. What it says is durable from now on, if it succeeded.
+    pub(crate) fn written(&mut self, id: CommitId, ok: bool) -> Result<(), String> {
+        let Some(commit) = self.writing.remove(&id) else {
+            return Ok(());
+        };
+        if !ok {
+            self.failed += 1;
+            return Ok(());
+        }
+        self.commits += 1;
+        self.events += commit.events.len() as u64;
+        let log = self.tenants.entry(commit.tenant).or_default();
+        let before = log.gaps;
+        for stamped in &commit.events {
+            log.append(stamped)?;
+        }
+        self.gaps += log.gaps - before;
+        Ok(())
+    }
+
+    /// What wasn't committed never happened. What was open ends as our failure.
+    pub(crate) fn crash(&mut self, wall: i64) -> Result<(), String> {
+        self.writing.clear();
+        for log in self.tenants.values_mut() {
+            let open: Vec<ContactId> = log
+                .contacts
+                .iter()
+                .filter(|(_, facts)| !facts.position.is_ended())
+                .map(|(&contact, _)| contact)
+                .collect();
+            for contact in open {
+                log.append(&Stamped {
+                    at: wall,
+                    event: Event::ContactEnded {
+                        contact,
+                        cause: EndCause::SystemFailure,
+                    },
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn next_ticket(&self, tenant: TenantId) -> TicketId {
+        TicketId(self.tenants.get(&tenant).map_or(0, |log| log.next_ticket) + 1)
+    }
+
+    /// For whom a ticket is durable.
+    pub(crate) fn ticket(&self, tenant: TenantId, number: TicketNumber) -> Option<ContactId> {
+        self.tenants.get(&tenant)?.tickets.get(&number).copied()
+    }
+
+    pub(crate) fn writing(&self) -> usize {
+        self.writing.len()
+    }
+
+    pub(crate) fn logs(&self) -> impl Iterator<Item = (TenantId, &Log)> {
+        self.tenants.iter().map(|(&tenant, log)| (tenant, log))
+    }
+}
+
+impl Log {
+    fn append(&mut self, stamped: &Stamped) -> Result<(), String> {
+        self.sequence += 1;
+        if let Event::JournalGap { count, .. } = stamped.event {
+            self.gaps += count;
+        }
+        if let Event::TicketOpened {
+            ticket,
+            number,
+            contact,
+        } = stamped.event
+        {
+            if let Some(other) = self.tickets.insert(number, contact) {
+                return Err(format!(
+                    "ticket {} is given to contact {} and to {}",
+                    ticket.0, other.0, contact.0
+                ));
+            }
+            self.next_ticket = self.next_ticket.max(ticket.0);
+        }
+        let Some(contact) = stamped.event.contact() else {
+            return Ok(());
+        };
+        let facts = self.contacts.entry(contact).or_default();
+        let is_journey = matches!(
+            stamped.event,
+            Event::ContactStarted { .. }
+                | Event::ContactIdentified { .. }
+                | Event::ContactRoleSet { .. }
+                | Event::ContactQueued { .. }
+                | Event::ContactOffered { .. }
+                | Event::ContactConnected { .. }
+                | Event::ContactAbandoned { .. }
+                | Event::ContactFlowOut { .. }
+                | Event::ContactEnded { .. }
+        );
+        if is_journey && facts.position.is_ended() {
+            return Err(format!("after its end, contact {}: {:?}", contact.0, stamped.event));
+        }
+        if facts.started_at.is_some() && matches!(stamped.event, Event::ContactStarted { .. }) {
+            return Err(format!("contact {} starts twice", contact.0));
+        }
+        facts.apply(stamped);
+        let visits = &facts.visits;
+        let open = u32::from(facts.position.visit().is_some());
+        if self.gaps == 0 && visits.ended() + open != visits.queued {
+            return Err(format!(
+                "contact {}: {visits:?} with {open} open, after {:?}",
+                contact.0, stamped.event
+            ));
+        }
+        Ok(())
+    }
+}

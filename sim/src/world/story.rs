@@ -1,0 +1,129 @@
+//! Looking into a world, for stories and for the oracle.
+
+use std::time::Duration;
+
+use desk::ContactId;
+use switch::View;
+
+use super::{Due, World};
+use crate::audio::Audio;
+use crate::caller::{Caller, CallerEnd};
+use crate::dice::Dice;
+use crate::node::Node;
+use crate::oracle::Oracle;
+use crate::phone::{PhonePlan, Reaction, Rung};
+use crate::store::Store;
+use crate::weather::Weather;
+
+impl World {
+    /// A world for a story: these phones, this weather, and everything that
+    /// callers hear is kept.
+    #[must_use]
+    pub fn story(weather: Weather, phones: Vec<PhonePlan>) -> Self {
+        let mut world = Self::with(1, Dice::new(1), weather, phones);
+        world.heard = Some(Vec::new());
+        world
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// What a caller was told, and when. Ticket numbers appear as digits.
+    #[must_use]
+    pub fn heard(&self, caller: usize) -> &[(Duration, String)] {
+        self.heard
+            .as_ref()
+            .and_then(|heard| heard.get(caller))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// When a caller was answered.
+    #[must_use]
+    pub fn answered_at(&self, caller: usize) -> Option<Duration> {
+        self.callers[caller].answered_at
+    }
+
+    /// When a caller began to talk to somebody.
+    #[must_use]
+    pub fn talking_at(&self, caller: usize) -> Option<Duration> {
+        self.callers[caller].talking_at
+    }
+
+    /// How and when the call ended, as the caller saw it.
+    #[must_use]
+    pub fn end_of(&self, caller: usize) -> Option<(Duration, CallerEnd)> {
+        self.callers[caller].end
+    }
+
+    /// Which calls a phone got, the first phone being 1.
+    #[must_use]
+    pub fn rung(&self, phone: usize) -> &[Rung] {
+        &self.phones[phone - 1].log
+    }
+
+    /// What a phone does with its next call, the first phone being 1.
+    pub fn script(&mut self, phone: usize, reaction: Reaction) {
+        self.phones[phone - 1].script(reaction);
+    }
+
+    /// Is this ticket on disk, for this caller's contact?
+    #[must_use]
+    pub fn ticket_is_durable(&self, caller: usize, digits: &str) -> bool {
+        let hospital = crate::hospital::dialled(&self.callers[caller].plan.dials);
+        let number = desk::TicketNumber::parse(digits).ok();
+        match (hospital, number) {
+            (Some((hospital, _)), Some(number)) => {
+                let tenant = desk::TenantId(hospital.id());
+                let contact = self.store.ticket(tenant, number);
+                contact.is_some() && contact == self.oracle.contact_of(caller as u32)
+            }
+            _ => false,
+        }
+    }
+
+    /// What the log says of a caller's contact.
+    #[must_use]
+    pub fn facts(&self, caller: usize) -> Option<desk::Facts> {
+        let contact = self.oracle.contact_of(caller as u32)?;
+        self.store
+            .logs()
+            .find_map(|(_, log)| log.contacts.get(&contact).copied())
+    }
+
+    /// Where the switch has a caller.
+    #[must_use]
+    pub fn view(&self, caller: usize) -> Option<View> {
+        self.contact_view(self.oracle.contact_of(caller as u32)?)
+    }
+
+    pub(crate) fn contact_view(&self, contact: ContactId) -> Option<View> {
+        self.node.as_ref()?.switch.contact(contact)
+    }
+
+    pub(crate) fn callers(&self) -> &[Caller] {
+        &self.callers
+    }
+
+    pub(crate) fn oracle(&self) -> &Oracle {
+        &self.oracle
+    }
+
+    pub(crate) fn audio(&self) -> &Audio {
+        &self.audio
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
+
+    pub(crate) fn enter_check(&mut self, at: Duration, due: Due) {
+        self.agenda.enter(at, due);
+    }
+}
