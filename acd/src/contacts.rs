@@ -177,7 +177,7 @@ impl Acd {
     pub(crate) fn remember_gone(&mut self, id: ContactId, visit: Visit) {
         // The end of an earlier stay may become known after that of a later one.
         let visit = self.gone.get(id).map_or(visit, |last| last.max(visit));
-        let until = self.now + self.limits.remembered_for;
+        let until = self.now.saturating_add(self.limits.remembered_for);
         self.gone
             .insert(id, visit, until, self.limits.remembered_max);
     }
@@ -210,7 +210,7 @@ impl Acd {
         let signed_in = queue.crew.signed_in;
         let listening = self
             .born
-            .is_none_or(|born| self.now < born + self.rules.listen_first);
+            .is_none_or(|born| self.now < born.saturating_add(self.rules.listen_first));
         if signed_in == 0 && listening {
             return;
         }

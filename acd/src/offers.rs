@@ -109,10 +109,11 @@ impl Acd {
             return;
         };
         waiting.turn = Turn::Offered(id);
-        let until = self.now + queue.setup.ring_for;
+        let until = self.now.saturating_add(queue.setup.ring_for);
         let repeat_at = self.now + REPEAT_EVERY;
         self.timers.set(repeat_at, Timer::Repeat(id));
-        self.timers.set(until + ANSWER_GRACE, Timer::RingEnd(id));
+        self.timers
+            .set(until.saturating_add(ANSWER_GRACE), Timer::RingEnd(id));
         let offer = Offer {
             tenant: contact.tenant,
             contact: place.contact,
@@ -338,7 +339,7 @@ impl Acd {
     }
 
     pub(crate) fn remember_ended(&mut self, id: OfferId, how: Ended) {
-        let until = self.now + self.limits.remembered_for;
+        let until = self.now.saturating_add(self.limits.remembered_for);
         self.ended
             .insert(id, how, until, self.limits.remembered_max);
     }

@@ -9,6 +9,8 @@ use crate::{Acd, AgentId, OfferOutcome};
 
 impl Acd {
     pub(crate) fn sign_in(&mut self, id: AgentId, at: Duration, until: Duration) {
+        // A sender whose clock runs ahead doesn't silence later ones for long.
+        let at = at.min(self.now);
         let Some(&index) = self.agent_index.get(&id) else {
             return;
         };
@@ -40,6 +42,7 @@ impl Acd {
     }
 
     pub(crate) fn sign_out(&mut self, id: AgentId, at: Duration) {
+        let at = at.min(self.now);
         let Some(&index) = self.agent_index.get(&id) else {
             return;
         };

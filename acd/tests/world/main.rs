@@ -83,6 +83,7 @@ impl World {
             let at = Duration::from_millis(rng.below(60_000));
             world.wire.at(at, Event::Reconfigure);
         }
+        world.calls.strict = weather.is_fair() && restarts == 0 && !world.deaths;
         world.wire.at(Duration::ZERO, Event::Arrival);
         for id in 0..agents {
             let at = Duration::from_millis(rng.below(5_000));

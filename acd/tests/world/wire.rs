@@ -43,6 +43,10 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
+    pub(crate) fn is_fair(self) -> bool {
+        self.lost_percent == 0
+    }
+
     pub(crate) const FAIR: Self = Self {
         lost_percent: 0,
         doubled_percent: 0,
