@@ -19,7 +19,10 @@ pub mod message;
 pub mod registrar;
 pub mod wire;
 
+mod dialog;
+mod echo;
 mod ids;
+mod timers;
 mod transaction;
 
 pub use digest::Credentials;

@@ -1,13 +1,18 @@
 //! The registrar (RFC 3261 section 10.3): which contacts an address of record
 //! has right now.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use crate::digest::Accounts;
+use crate::digest::{Accounts, AuthLimits, Authenticator, Verdict};
 use crate::endpoint::Reply;
 use crate::interface::Peer;
 use crate::message::Request;
-use crate::wire::Uri;
+use crate::wire::{Host, NameAddr, Scheme, Uri};
+
+/// Most Path values kept of a REGISTER.
+const PATHS_MAX: usize = 8;
 
 /// How a [`Registrar`] is made.
 #[derive(Debug, Clone)]
@@ -106,14 +111,36 @@ pub enum Change {
 
 /// The bindings of a realm, and the authentication in front of them.
 #[derive(Debug)]
-pub struct Registrar {}
+pub struct Registrar {
+    config: RegistrarConfig,
+    authenticator: Authenticator,
+    /// By address of record; the best contact first.
+    bindings: BTreeMap<String, Vec<Binding>>,
+    count: usize,
+    /// When to look at an address of record. An entry is only a hint: a
+    /// refreshed binding has a later one too.
+    expiries: BinaryHeap<Reverse<(Duration, String)>>,
+}
 
-#[allow(unused_variables)]
+/// A Contact of a REGISTER, checked.
+struct Wanted {
+    uri: Uri,
+    expires: Duration,
+    q: u16,
+    instance: Option<String>,
+}
+
 impl Registrar {
     /// An empty registrar. `key` keys the nonces.
     #[must_use]
     pub fn new(config: RegistrarConfig, key: [u8; 32]) -> Self {
-        Self {}
+        Self {
+            authenticator: Authenticator::new(key, AuthLimits::default()),
+            config,
+            bindings: BTreeMap::new(),
+            count: 0,
+            expiries: BinaryHeap::new(),
+        }
     }
 
     /// Answers a REGISTER.
@@ -124,25 +151,291 @@ impl Registrar {
         request: &Request,
         accounts: &dyn Accounts,
     ) -> (Reply, Vec<Change>) {
-        (Reply::new(500), Vec::new())
+        let mut changes = self.handle_timeout(now);
+        let realm = &self.config.realm;
+        let username = match self.authenticator.check(now, request, realm, accounts) {
+            Verdict::Accepted { username } => username,
+            Verdict::Challenge(reply) => return (reply, changes),
+        };
+        let Some(aor) = request.to().and_then(|to| aor(&to.uri)) else {
+            return (Reply::new(404), changes);
+        };
+        if !accounts.may_register(&username, realm, &aor) {
+            return (Reply::new(403), changes);
+        }
+        let reply = match self.update(now, peer, request, &aor, &mut changes) {
+            Ok(()) => self.listing(now, request, &aor),
+            Err(reply) => reply,
+        };
+        (reply, changes)
     }
 
-    /// The live contacts of an address of record, best first.
+    /// RFC 3261 section 10.3, steps 6 and 7: all of it or nothing.
+    fn update(
+        &mut self,
+        now: Duration,
+        peer: Peer,
+        request: &Request,
+        aor: &str,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Reply> {
+        if request.contacts().any(|contact| contact.trim() == "*") {
+            let alone = request.contacts().count() == 1;
+            if !alone || request.header("Expires").and_then(seconds) != Some(Duration::ZERO) {
+                return Err(Reply::new(400));
+            }
+            for binding in self.bindings.get(aor).into_iter().flatten() {
+                in_order(binding, request)?;
+            }
+            for binding in self.bindings.remove(aor).into_iter().flatten() {
+                self.count -= 1;
+                changes.push(signed_out(aor, binding, Gone::Removed, 0));
+            }
+            return Ok(());
+        }
+        let mut wanted = Vec::new();
+        for contact in request.contacts() {
+            if wanted.len() == self.config.contacts_max {
+                return Err(Reply::new(403));
+            }
+            wanted.push(self.wanted(request, contact)?);
+        }
+        let present = self.bindings.get(aor).map_or(&[][..], Vec::as_slice);
+        for binding in present {
+            if wanted
+                .iter()
+                .any(|wanted| wanted.uri.same_as(&binding.contact))
+            {
+                in_order(binding, request)?;
+            }
+        }
+        let added = wanted.iter().filter(|w| !w.expires.is_zero()).count();
+        if self.count + added > self.config.bindings_max {
+            return Err(Reply::new(503));
+        }
+        for wanted in wanted {
+            self.apply(now, peer, request, aor, wanted, changes);
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, request: &Request, contact: &str) -> Result<Wanted, Reply> {
+        let address = NameAddr::parse(contact).map_err(|_| Reply::new(400))?;
+        if !matches!(address.uri.scheme(), Scheme::Sip | Scheme::Sips) {
+            return Err(Reply::new(400));
+        }
+        let expires = address.params.get("expires");
+        let expires = match expires.or_else(|| request.header("Expires")) {
+            // A malformed value counts as none (section 10.2.1.1).
+            Some(text) => seconds(text).unwrap_or(self.config.expires_default),
+            None => self.config.expires_default,
+        };
+        if !expires.is_zero() && expires < self.config.expires_min {
+            let min = self.config.expires_min.as_secs();
+            return Err(Reply::new(423).with("Min-Expires", min.to_string()));
+        }
+        Ok(Wanted {
+            expires: expires.min(self.config.expires_max),
+            q: address
+                .params
+                .get("q")
+                .and_then(thousandths)
+                .unwrap_or(1000),
+            instance: address
+                .params
+                .unquoted("+sip.instance")
+                .map(std::borrow::Cow::into_owned),
+            uri: address.uri,
+        })
+    }
+
+    fn apply(
+        &mut self,
+        now: Duration,
+        peer: Peer,
+        request: &Request,
+        aor: &str,
+        wanted: Wanted,
+        changes: &mut Vec<Change>,
+    ) {
+        let list = self.bindings.entry(aor.to_owned()).or_default();
+        let same = list.iter().position(|b| b.contact.same_as(&wanted.uri));
+        let previous = same.map(|at| list.remove(at));
+        self.count -= usize::from(previous.is_some());
+        if wanted.expires.is_zero() {
+            let left = list.len();
+            if left == 0 {
+                self.bindings.remove(aor);
+            }
+            if let Some(previous) = previous {
+                changes.push(signed_out(aor, previous, Gone::Removed, left));
+            }
+            return;
+        }
+        let path: Vec<String> = request
+            .header_values("Path")
+            .take(PATHS_MAX)
+            .map(str::to_owned)
+            .collect();
+        let direct = wanted.uri.host().and_then(Host::ip) == Some(peer.addr.ip().to_canonical())
+            && wanted.uri.port().unwrap_or(peer.transport.default_port()) == peer.addr.port();
+        let binding = Binding {
+            contact: wanted.uri,
+            peer,
+            natted: path.is_empty() && !direct,
+            path,
+            q: wanted.q,
+            instance: wanted.instance,
+            expires_at: now + wanted.expires,
+            call_id: request.call_id().into(),
+            cseq: request.cseq(),
+        };
+        // The same phone with another contact has moved (RFC 5626 section 6);
+        // beyond the bound the contact that ends first makes room, so that a
+        // phone whose address changes often never locks itself out.
+        let mut gone = Vec::new();
+        if binding.instance.is_some() {
+            while let Some(at) = list.iter().position(|b| b.instance == binding.instance) {
+                gone.push(list.remove(at));
+            }
+        }
+        while list.len() >= self.config.contacts_max {
+            let first = (0..list.len()).min_by_key(|at| list[*at].expires_at);
+            gone.push(list.remove(first.unwrap_or(0)));
+        }
+        self.expiries
+            .push(Reverse((binding.expires_at, aor.to_owned())));
+        let at = list.partition_point(|b| b.q > binding.q);
+        list.insert(at, binding.clone());
+        self.count = self.count + 1 - gone.len();
+        let left = list.len();
+        let aor_owned = aor.to_owned();
+        changes.push(if previous.is_some() {
+            Change::Refreshed {
+                aor: aor_owned,
+                binding,
+            }
+        } else {
+            Change::SignedIn {
+                aor: aor_owned,
+                binding,
+            }
+        });
+        for gone in gone {
+            changes.push(signed_out(aor, gone, Gone::Replaced, left));
+        }
+    }
+
+    /// The 200 with every contact there is (section 10.3, step 8).
+    fn listing(&self, now: Duration, request: &Request, aor: &str) -> Reply {
+        let mut reply = Reply::new(200);
+        for binding in self.lookup(aor) {
+            let left = binding.expires_at.saturating_sub(now).as_secs();
+            let mut value = format!("<{}>;expires={left}", binding.contact);
+            if binding.q < 1000 {
+                value.push_str(&format!(";q=0.{:03}", binding.q));
+            }
+            reply = reply.with("Contact", value);
+        }
+        // RFC 3327 section 5.3.
+        if request.lists("Supported", "path") {
+            for path in request.header_values("Path").take(PATHS_MAX) {
+                reply = reply.with("Path", path);
+            }
+        }
+        reply
+    }
+
+    /// The live contacts of an address of record, best first. Those whose time
+    /// is over stay until [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn lookup(&self, aor: &str) -> &[Binding] {
-        &[]
+        self.bindings.get(aor).map_or(&[], Vec::as_slice)
     }
 
-    /// When a contact expires next.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        None
+        self.expiries.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Drops what has expired.
     pub fn handle_timeout(&mut self, now: Duration) -> Vec<Change> {
-        Vec::new()
+        let mut changes = Vec::new();
+        while let Some(Reverse((at, _))) = self.expiries.peek() {
+            if *at > now {
+                break;
+            }
+            let Some(Reverse((_, aor))) = self.expiries.pop() else {
+                break;
+            };
+            let Some(list) = self.bindings.get_mut(&aor) else {
+                continue;
+            };
+            while let Some(at) = list.iter().position(|b| b.expires_at <= now) {
+                let expired = list.remove(at);
+                self.count -= 1;
+                changes.push(signed_out(&aor, expired, Gone::Expired, list.len()));
+            }
+            if list.is_empty() {
+                self.bindings.remove(&aor);
+            }
+        }
+        changes
     }
+
+    /// How many bindings there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True when nobody is registered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// Section 10.3, step 7: inside one Call-ID the CSeq must rise.
+fn in_order(binding: &Binding, request: &Request) -> Result<(), Reply> {
+    if *binding.call_id == *request.call_id() && request.cseq() <= binding.cseq {
+        Err(Reply::new(500))
+    } else {
+        Ok(())
+    }
+}
+
+fn signed_out(aor: &str, binding: Binding, why: Gone, left: usize) -> Change {
+    Change::SignedOut {
+        aor: aor.to_owned(),
+        contact: binding.contact,
+        why,
+        left,
+    }
+}
+
+/// Delta seconds. Numbers too big for us are as good as the biggest.
+fn seconds(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| Duration::from_secs(text.parse::<u32>().unwrap_or(u32::MAX).into()))
+}
+
+/// A qvalue (`0.7`, `1`, `1.000`) in thousandths.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if fraction.len() > 3 || !digits(fraction) {
+        return None;
+    }
+    let whole = match whole {
+        "0" | "" => 0,
+        "1" => 1000,
+        _ => return None,
+    };
+    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
+    Some((whole + fraction).min(1000))
 }
 
 /// The address of record a To header (or any SIP URI) names: `sip:user@host`,

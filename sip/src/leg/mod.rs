@@ -1,9 +1,18 @@
 //! Call sessions ("legs"): one INVITE-made session with one remote party, from
 //! the first INVITE to its final event.
 
+mod answer;
+mod bye;
+mod hangup;
+mod invite;
+mod reinvite;
+mod state;
+
 use crate::digest::Credentials;
 use crate::interface::Peer;
 use crate::wire::Uri;
+
+pub(crate) use state::Leg;
 
 /// A call leg. Never reused within the life of an endpoint; the shard stands in
 /// the top byte.

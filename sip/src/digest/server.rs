@@ -1,0 +1,434 @@
+//! Checking credentials.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::Ha1s;
+use super::compute::{Algorithm, Covered, hex, response};
+use crate::endpoint::Reply;
+use crate::message::Request;
+use crate::wire::{AuthParams, Scheme, Uri, method_name, quote};
+
+/// Who may sign in. Looked up for every request with credentials.
+pub trait Accounts {
+    /// The stored hashes of a user in a realm.
+    fn ha1s(&self, username: &str, realm: &str) -> Option<Ha1s>;
+
+    /// Whether this (authenticated) user may register this address of record,
+    /// `sip:user@host`. By default its user part must be the user name.
+    fn may_register(&self, username: &str, realm: &str, aor: &str) -> bool {
+        let _ = realm;
+        aor.strip_prefix("sip:")
+            .and_then(|rest| rest.rsplit_once('@'))
+            .is_some_and(|(user, _)| user == username)
+    }
+}
+
+/// Bounds of an [`Authenticator`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthLimits {
+    /// How long a nonce is good; 300 s. After that the answer is `stale=true`.
+    pub nonce_age_max: Duration,
+    /// For how many used nonces the counts are remembered; 10,000. When there
+    /// are more, the oldest become stale.
+    pub nonces_max: usize,
+}
+
+impl Default for AuthLimits {
+    fn default() -> Self {
+        Self {
+            nonce_age_max: Duration::from_secs(300),
+            nonces_max: 10_000,
+        }
+    }
+}
+
+/// What came of a request's credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// They are right.
+    Accepted {
+        /// The user.
+        username: String,
+    },
+    /// None, wrong, or stale ones: answer with this 401.
+    Challenge(Reply),
+}
+
+/// Checks digest credentials of requests (as a user agent server: 401,
+/// `Authorization`).
+///
+/// A nonce holds its time and number under a keyed hash, so handing one out
+/// keeps nothing; only nonces that were used with right credentials take a
+/// place in a bounded table, against replays.
+pub struct Authenticator {
+    key: [u8; 32],
+    limits: AuthLimits,
+    serial: u64,
+    used: BTreeMap<u64, Used>,
+    /// Nonces up to this number are stale: their counts were forgotten.
+    floor: u64,
+}
+
+/// The counts seen with one nonce: the highest, and which of the 63 below it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Used {
+    highest: u32,
+    seen: u64,
+}
+
+impl Used {
+    /// False when `count` was used before (or too long ago to know).
+    fn take(&mut self, count: u32) -> bool {
+        if count > self.highest {
+            let step = count - self.highest;
+            self.seen = self.seen.checked_shl(step).unwrap_or(0) | 1;
+            self.highest = count;
+            return true;
+        }
+        let bit = match self.highest - count {
+            back @ 0..=63 => 1_u64 << back,
+            _ => return false,
+        };
+        let fresh = self.seen & bit == 0;
+        self.seen |= bit;
+        fresh
+    }
+}
+
+struct Nonce {
+    issued: Duration,
+    serial: u64,
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("used", &self.used.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// An authenticator whose nonces are keyed with `key`.
+    #[must_use]
+    pub fn new(key: [u8; 32], limits: AuthLimits) -> Self {
+        Self {
+            key,
+            limits,
+            serial: 0,
+            used: BTreeMap::new(),
+            floor: 0,
+        }
+    }
+
+    /// Checks a request's credentials for `realm`. Unknown users cost and get
+    /// the same as wrong passwords.
+    pub fn check(
+        &mut self,
+        now: Duration,
+        request: &Request,
+        realm: &str,
+        accounts: &dyn Accounts,
+    ) -> Verdict {
+        let ours = request
+            .header_values("Authorization")
+            .take(4)
+            .filter_map(AuthParams::parse)
+            .find(|params| params.is_digest() && params.get("realm").as_deref() == Some(realm));
+        let stale =
+            match ours.and_then(|params| self.evaluate(now, request, realm, &params, accounts)) {
+                Some(Ok(username)) => return Verdict::Accepted { username },
+                Some(Err(Stale)) => true,
+                None => false,
+            };
+        Verdict::Challenge(self.challenge(now, realm, stale))
+    }
+
+    /// `None` when the credentials are wrong or incomplete, `Some(Err)` when
+    /// only the nonce is to blame.
+    fn evaluate(
+        &mut self,
+        now: Duration,
+        request: &Request,
+        realm: &str,
+        params: &AuthParams<'_>,
+        accounts: &dyn Accounts,
+    ) -> Option<Result<String, Stale>> {
+        let username = params.get("username")?;
+        let (nonce, uri) = (params.get("nonce")?, params.get("uri")?);
+        let (nc, cnonce) = (params.get("nc")?, params.get("cnonce")?);
+        let claimed = params.get("response")?;
+        let algorithm = Algorithm::parse(params.get("algorithm").as_deref())?;
+        // We offer qop=auth only, and who is offered it must use it
+        // (RFC 7616 section 3.4): without a count there is no replay check.
+        if !params.get("qop")?.eq_ignore_ascii_case("auth") || nc.len() != 8 {
+            return None;
+        }
+        let count = u32::from_str_radix(&nc, 16).ok()?;
+        // Unknown users are checked against hashes nobody can know.
+        let ha1s = accounts
+            .ha1s(&username, realm)
+            .unwrap_or_else(|| self.nobody(&username));
+        let covered = Covered {
+            method: method_name(request.method()),
+            uri: &uri,
+            nonce: &nonce,
+            qop_auth: Some((&nc, &cnonce)),
+        };
+        let expected = response(algorithm, &ha1s, &covered);
+        let right = same(expected.as_bytes(), claimed.to_ascii_lowercase().as_bytes());
+        if !right || !names_target(&uri, request.uri()) {
+            return None;
+        }
+        let fresh = self
+            .open(&nonce, realm)
+            .is_some_and(|nonce| self.use_up(now, &nonce, count));
+        Some(if fresh {
+            Ok(username.into_owned())
+        } else {
+            Err(Stale)
+        })
+    }
+
+    /// Counts a use of a nonce of ours. False when it is too old, forgotten, or
+    /// was used with this count before.
+    fn use_up(&mut self, now: Duration, nonce: &Nonce, count: u32) -> bool {
+        let age = now.checked_sub(nonce.issued);
+        if age.is_none_or(|age| age > self.limits.nonce_age_max) || nonce.serial <= self.floor {
+            return false;
+        }
+        let fresh = self.used.entry(nonce.serial).or_default().take(count);
+        while self.used.len() > self.limits.nonces_max {
+            if let Some((forgotten, _)) = self.used.pop_first() {
+                self.floor = forgotten;
+            }
+        }
+        fresh
+    }
+
+    fn challenge(&mut self, now: Duration, realm: &str, stale: bool) -> Reply {
+        self.serial += 1;
+        let nonce = self.seal(now, self.serial, realm);
+        let stale = if stale { ", stale=true" } else { "" };
+        let value = |algorithm: Algorithm| {
+            format!(
+                "Digest realm={}, nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
+                quote(realm),
+                algorithm.token()
+            )
+        };
+        // The strongest first (RFC 8760 section 2.4).
+        Reply::new(401)
+            .with("WWW-Authenticate", value(Algorithm::Sha256))
+            .with("WWW-Authenticate", value(Algorithm::Md5))
+    }
+
+    /// Milliseconds and number, readable, with a keyed hash over both and the
+    /// realm.
+    fn seal(&self, now: Duration, serial: u64, realm: &str) -> String {
+        let ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let mut nonce = format!("{ms:016x}{serial:016x}");
+        let seal = self.hash(&[&nonce, realm]);
+        nonce.push_str(&hex(&seal.as_bytes()[..12]));
+        nonce
+    }
+
+    fn open(&self, nonce: &str, realm: &str) -> Option<Nonce> {
+        let (readable, seal) = (nonce.get(..32)?, nonce.get(32..)?);
+        let expected = hex(&self.hash(&[readable, realm]).as_bytes()[..12]);
+        if !same(expected.as_bytes(), seal.as_bytes()) {
+            return None;
+        }
+        Some(Nonce {
+            issued: Duration::from_millis(u64::from_str_radix(&readable[..16], 16).ok()?),
+            serial: u64::from_str_radix(&readable[16..], 16).ok()?,
+        })
+    }
+
+    fn nobody(&self, username: &str) -> Ha1s {
+        let sha256 = *self.hash(&["nobody", username]).as_bytes();
+        let mut md5 = [0; 16];
+        md5.copy_from_slice(&sha256[..16]);
+        Ha1s { md5, sha256 }
+    }
+
+    fn hash(&self, parts: &[&str]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        for part in parts {
+            hasher.update(part.as_bytes());
+            hasher.update(&[0]);
+        }
+        hasher.finalize()
+    }
+}
+
+struct Stale;
+
+/// Compares without telling by its time where the difference is.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+}
+
+/// RFC 7616 section 3.4.6: the digest's URI must name what the request is for.
+/// Phones differ in what they repeat of the parameters, so user and host decide.
+fn names_target(digest_uri: &str, target: &Uri) -> bool {
+    if digest_uri == target.as_str() {
+        return true;
+    }
+    let Ok(uri) = Uri::parse(digest_uri) else {
+        return false;
+    };
+    uri.scheme() != Scheme::Other
+        && uri.user() == target.user()
+        && uri.host_str().eq_ignore_ascii_case(target.host_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Credentials, authorize};
+    use super::*;
+    use crate::interface::Peer;
+    use crate::message::Message;
+
+    struct One;
+
+    impl Accounts for One {
+        fn ha1s(&self, username: &str, realm: &str) -> Option<Ha1s> {
+            (username == "agent7").then(|| Ha1s::derive("agent7", realm, "secret"))
+        }
+    }
+
+    const REALM: &str = "careline.example";
+
+    fn register(authorization: Option<&str>) -> Request {
+        let authorization =
+            authorization.map_or(String::new(), |v| format!("Authorization: {v}\r\n"));
+        let text = format!(
+            "REGISTER sip:careline.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx\r\n\
+             From: <sip:agent7@careline.example>;tag=1\r\nTo: <sip:agent7@careline.example>\r\n\
+             Call-ID: x\r\nCSeq: 1 REGISTER\r\n{authorization}\r\n"
+        );
+        let peer = Peer::udp("192.0.2.9:5060".parse().unwrap());
+        match crate::wire::parse_datagram(text.as_bytes(), peer) {
+            Ok(Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn challenges(verdict: &Verdict) -> Vec<String> {
+        match verdict {
+            Verdict::Challenge(reply) => {
+                assert_eq!(reply.code, 401);
+                reply.headers.iter().map(|(_, v)| v.clone()).collect()
+            }
+            Verdict::Accepted { .. } => panic!("accepted"),
+        }
+    }
+
+    fn credentials(challenge: &str, user: &str, password: &str, nc: u32) -> String {
+        let challenge = AuthParams::parse(challenge).unwrap();
+        let credentials = Credentials::new(user, password);
+        authorize(
+            &challenge,
+            &credentials,
+            "REGISTER",
+            "sip:careline.example",
+            "c0",
+            nc,
+        )
+        .unwrap()
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn right_credentials_are_accepted_once_per_count() {
+        for algorithm in 0..2 {
+            let mut auth = Authenticator::new([3; 32], AuthLimits::default());
+            let offered = challenges(&auth.check(at(1), &register(None), REALM, &One));
+            assert!(offered[0].contains("SHA-256") && offered[1].contains("MD5"));
+            let mut check = |nc: u32, seconds: u64, outcome: &str| {
+                let value = credentials(&offered[algorithm], "agent7", "secret", nc);
+                let verdict = auth.check(at(seconds), &register(Some(&value)), REALM, &One);
+                let got = match &verdict {
+                    Verdict::Accepted { username } => username.clone(),
+                    Verdict::Challenge(_) if challenges(&verdict)[0].contains("stale=true") => {
+                        "stale".to_owned()
+                    }
+                    Verdict::Challenge(_) => "wrong".to_owned(),
+                };
+                assert_eq!(got, outcome, "nc {nc} at {seconds}");
+            };
+            check(1, 2, "agent7");
+            check(1, 2, "stale");
+            check(3, 3, "agent7");
+            // 2 was overtaken, yet never used.
+            check(2, 3, "agent7");
+            check(2, 3, "stale");
+            check(0xff, 4, "agent7");
+            check(0x10, 4, "stale");
+            check(0x100, 301, "agent7");
+            check(0x101, 302, "stale");
+        }
+    }
+
+    #[test]
+    fn wrong_credentials_look_alike() {
+        let mut auth = Authenticator::new([3; 32], AuthLimits::default());
+        let offered = challenges(&auth.check(at(1), &register(None), REALM, &One));
+        let mut wrong = |value: &str| {
+            let verdict = auth.check(at(2), &register(Some(value)), REALM, &One);
+            let text = challenges(&verdict)[0].clone();
+            assert!(!text.contains("stale"), "{value}");
+            text.len()
+        };
+        let bad_password = wrong(&credentials(&offered[0], "agent7", "guess", 1));
+        let unknown = wrong(&credentials(&offered[0], "nobody", "secret", 1));
+        assert_eq!(bad_password, unknown);
+        let good = credentials(&offered[0], "agent7", "secret", 1);
+        wrong(&good.replace("qop=auth", "qop=auth-int"));
+        wrong(&good.replace("nc=00000001", "nc=1"));
+        wrong(&good.replace(
+            "uri=\"sip:careline.example\"",
+            "uri=\"sip:elsewhere.example\"",
+        ));
+        wrong(&good.replace("careline.example\", nonce", "other.example\", nonce"));
+        wrong("Digest");
+        wrong("NoOneKnowsThisScheme opaque-data=here");
+        wrong("Digest ,,,=,=\"");
+    }
+
+    #[test]
+    fn a_nonce_of_another_key_is_stale() {
+        let mut other = Authenticator::new([9; 32], AuthLimits::default());
+        let offered = challenges(&other.check(at(1), &register(None), REALM, &One));
+        let value = credentials(&offered[0], "agent7", "secret", 1);
+        let mut auth = Authenticator::new([3; 32], AuthLimits::default());
+        let verdict = auth.check(at(1), &register(Some(&value)), REALM, &One);
+        assert!(challenges(&verdict)[0].contains("stale=true"));
+    }
+
+    #[test]
+    fn forgotten_nonces_are_stale_not_replayable() {
+        let limits = AuthLimits {
+            nonces_max: 2,
+            ..AuthLimits::default()
+        };
+        let mut auth = Authenticator::new([3; 32], limits);
+        let mut values = Vec::new();
+        for _ in 0..3 {
+            let offered = challenges(&auth.check(at(1), &register(None), REALM, &One));
+            values.push(credentials(&offered[0], "agent7", "secret", 1));
+        }
+        for value in &values {
+            let verdict = auth.check(at(2), &register(Some(value)), REALM, &One);
+            assert!(matches!(verdict, Verdict::Accepted { .. }));
+        }
+        let verdict = auth.check(at(2), &register(Some(&values[0])), REALM, &One);
+        assert!(challenges(&verdict)[0].contains("stale=true"));
+    }
+}

@@ -1,0 +1,379 @@
+//! Client transactions: composing requests, sending them, their responses and
+//! timers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rsip::Method;
+
+use super::{Endpoint, RequestId};
+use crate::dialog::Dialog;
+use crate::ids::Key;
+use crate::interface::Peer;
+use crate::leg::LegId;
+use crate::message::Response;
+use crate::timers::Owner;
+use crate::transaction::{Client, Datagram, Due, InviteClient, Received};
+use crate::wire::{Writer, method_name};
+
+#[derive(Debug)]
+enum Machine {
+    Invite(InviteClient),
+    Plain(Client),
+}
+
+/// Whose request a client transaction carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The INVITE that makes a leg.
+    Invite(LegId),
+    /// A re-INVITE of ours.
+    Reinvite(LegId),
+    /// A leg's BYE.
+    Bye(LegId),
+    /// Nobody waits for the answer: CANCEL, the BYE of a fork.
+    Nobody,
+    /// A request outside dialogs.
+    Request(RequestId),
+}
+
+/// What the ACK of a refusal and a CANCEL repeat of their INVITE (sections
+/// 17.1.1.3 and 9.1).
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) uri: Box<str>,
+    /// Via, Route, Max-Forwards, From, Call-ID: whole lines.
+    pub(crate) lines: Box<[u8]>,
+    pub(crate) to: Box<str>,
+    pub(crate) cseq: u32,
+    /// See [`Dialog::from_response`].
+    pub(crate) pinned: bool,
+}
+
+impl Head {
+    fn follow_up(&self, method: Method, to: &str) -> Writer {
+        let name = method_name(method);
+        let mut writer = Writer::request(name, &self.uri);
+        writer.lines(&self.lines);
+        writer.header("To", to);
+        writer.header("CSeq", &format!("{} {name}", self.cseq));
+        writer
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct ClientEntry {
+    machine: Machine,
+    pub(crate) purpose: Purpose,
+    peer: Peer,
+    /// INVITEs only.
+    head: Option<Box<Head>>,
+}
+
+impl ClientEntry {
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        match &self.machine {
+            Machine::Invite(machine) => machine.deadline(),
+            Machine::Plain(machine) => machine.deadline(),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_calling(),
+            Machine::Plain(machine) => machine.is_open(),
+        }
+    }
+}
+
+/// A request being composed.
+pub(crate) struct Compose<'a> {
+    pub(crate) method: Method,
+    pub(crate) uri: &'a str,
+    pub(crate) peer: Peer,
+    pub(crate) route: &'a [Box<str>],
+    pub(crate) max_forwards: u8,
+    pub(crate) from: &'a str,
+    pub(crate) to: &'a str,
+    pub(crate) call_id: &'a str,
+    pub(crate) cseq: u32,
+}
+
+/// A composed request, its body still to be written.
+pub(crate) struct Composed {
+    pub(crate) writer: Writer,
+    pub(crate) branch: String,
+}
+
+impl Endpoint {
+    /// Writes a request up to its CSeq, with a branch of its own.
+    pub(crate) fn compose(&mut self, parts: &Compose<'_>) -> Composed {
+        let branch = self.tokens.branch();
+        let mut writer = Writer::request(method_name(parts.method), parts.uri);
+        self.write_head(parts, &branch, &mut writer);
+        writer.header("To", parts.to);
+        writer.header(
+            "CSeq",
+            &format!("{} {}", parts.cseq, method_name(parts.method)),
+        );
+        if let Some(agent) = &self.config.user_agent {
+            writer.header("User-Agent", agent);
+        }
+        Composed { writer, branch }
+    }
+
+    fn write_head(&self, parts: &Compose<'_>, branch: &str, writer: &mut Writer) {
+        let peer = parts.peer;
+        writer.header_with("Via", |out| {
+            out.extend_from_slice(b"SIP/2.0/");
+            out.extend_from_slice(peer.transport.via_token().as_bytes());
+            out.push(b' ');
+            self.config.interface.write_host_port(peer.addr.ip(), out);
+            out.extend_from_slice(b";rport;branch=");
+            out.extend_from_slice(branch.as_bytes());
+        });
+        for route in parts.route {
+            writer.header("Route", route);
+        }
+        writer.number("Max-Forwards", u64::from(parts.max_forwards));
+        writer.header("From", parts.from);
+        writer.header("Call-ID", parts.call_id);
+    }
+
+    /// What is kept of an INVITE for its ACK and CANCEL.
+    pub(crate) fn head_of(&self, parts: &Compose<'_>, branch: &str, pinned: bool) -> Box<Head> {
+        let mut lines = Writer::fragment();
+        self.write_head(parts, branch, &mut lines);
+        Box::new(Head {
+            uri: parts.uri.into(),
+            lines: lines.into_lines().into(),
+            to: parts.to.into(),
+            cseq: parts.cseq,
+            pinned,
+        })
+    }
+
+    /// Our Contact towards a peer.
+    pub(crate) fn write_contact(&self, user: &str, peer: Peer, writer: &mut Writer) {
+        writer.header_with("Contact", |out| {
+            out.extend_from_slice(b"<sip:");
+            out.extend_from_slice(user.as_bytes());
+            out.push(b'@');
+            self.config.interface.write_host_port(peer.addr.ip(), out);
+            if peer.transport.is_reliable() {
+                out.extend_from_slice(b";transport=tcp");
+            }
+            out.push(b'>');
+        });
+    }
+
+    /// Composes a request inside a dialog (section 12.2.1.1). Returns where it
+    /// goes and, for an INVITE, what is to be kept.
+    pub(crate) fn compose_inside(
+        &mut self,
+        dialog: &Dialog,
+        method: Method,
+        cseq: u32,
+    ) -> (Composed, Peer, Option<Box<Head>>) {
+        let (uri, route) = dialog.routed();
+        let parts = Compose {
+            method,
+            uri: &uri,
+            peer: dialog.hop(),
+            route: &route,
+            max_forwards: 70,
+            from: &dialog.local,
+            to: &dialog.remote,
+            call_id: &dialog.call_id,
+            cseq,
+        };
+        let composed = self.compose(&parts);
+        let head =
+            (method == Method::Invite).then(|| self.head_of(&parts, &composed.branch, false));
+        (composed, parts.peer, head)
+    }
+
+    /// Sends a request and opens its transaction.
+    pub(crate) fn start_client(
+        &mut self,
+        now: Duration,
+        method: Method,
+        branch: &str,
+        peer: Peer,
+        bytes: Vec<u8>,
+        purpose: Purpose,
+        head: Option<Box<Head>>,
+    ) -> Key {
+        let bytes: Datagram = Arc::from(bytes);
+        let timing = &self.config.timing;
+        let reliable = peer.transport.is_reliable();
+        let machine = if method == Method::Invite {
+            Machine::Invite(InviteClient::new(now, bytes.clone(), reliable, timing))
+        } else {
+            Machine::Plain(Client::new(now, bytes.clone(), reliable, timing))
+        };
+        let key = self.tokens.client_key(branch, method);
+        let entry = ClientEntry {
+            machine,
+            purpose,
+            peer,
+            head,
+        };
+        self.clients.insert(key, entry);
+        self.arm_client(key);
+        self.send(peer, bytes);
+        key
+    }
+
+    fn arm_client(&mut self, key: Key) {
+        if let Some(at) = self.clients.get(&key).and_then(ClientEntry::deadline) {
+            self.timers.set(at, Owner::Client(key));
+        }
+    }
+
+    pub(crate) fn receive_response(&mut self, now: Duration, peer: Peer, response: Response) {
+        // Section 8.1.3.3: more than one Via means it was misrouted.
+        if response.via_count() != 1 {
+            return;
+        }
+        let Some(branch) = response.via().and_then(|via| via.branch()) else {
+            return;
+        };
+        let key = self.tokens.client_key(branch, response.method());
+        let Some(entry) = self.clients.get_mut(&key) else {
+            return;
+        };
+        let timing = &self.config.timing;
+        let received = match &mut entry.machine {
+            Machine::Invite(machine) => machine.on_response(now, response.code(), timing),
+            Machine::Plain(machine) => machine.on_response(now, response.code(), timing),
+        };
+        let (purpose, hop) = (entry.purpose, entry.peer);
+        let pinned = entry.head.as_ref().is_some_and(|head| head.pinned);
+        match received {
+            Received::Drop => return,
+            Received::Repeat(ack) => {
+                self.send(hop, ack);
+                return;
+            }
+            Received::AckAndPassUp => {
+                let head = entry.head.as_ref();
+                let ack = head.map(|h| h.follow_up(Method::Ack, response.fields.to_text()));
+                if let Some(ack) = ack {
+                    let ack: Datagram = Arc::from(ack.finish("", &[]));
+                    if let Machine::Invite(machine) = &mut entry.machine {
+                        machine.acked(ack.clone());
+                    }
+                    self.send(hop, ack);
+                }
+            }
+            Received::PassUp => {}
+        }
+        self.arm_client(key);
+        let source = if pinned { hop } else { peer };
+        match purpose {
+            Purpose::Invite(leg) => {
+                self.invite_response(now, key, leg, source, pinned, response);
+            }
+            Purpose::Reinvite(leg) => self.reinvite_response(now, leg, &response),
+            Purpose::Bye(leg) => self.bye_response(now, leg, &response),
+            Purpose::Request(id) => self.request_response(now, id, response),
+            Purpose::Nobody => {}
+        }
+    }
+
+    /// Sends the CANCEL of an INVITE (section 9.1): same hop, same branch.
+    pub(crate) fn send_cancel(&mut self, now: Duration, invite: Key, reason: Option<&str>) {
+        let Some(entry) = self.clients.get(&invite) else {
+            return;
+        };
+        let Some(head) = &entry.head else {
+            return;
+        };
+        let peer = entry.peer;
+        let mut writer = head.follow_up(Method::Cancel, &head.to);
+        if let Some(reason) = reason {
+            writer.header("Reason", reason);
+        }
+        let lines = String::from_utf8_lossy(&head.lines);
+        let branch = lines
+            .lines()
+            .next()
+            .and_then(|via| via.rsplit_once("branch="))
+            .map(|(_, branch)| branch.to_owned())
+            .unwrap_or_default();
+        let bytes = writer.finish("", &[]);
+        self.start_client(
+            now,
+            Method::Cancel,
+            &branch,
+            peer,
+            bytes,
+            Purpose::Nobody,
+            None,
+        );
+    }
+
+    /// True while a CANCEL may not be sent yet.
+    pub(crate) fn awaits_provisional(&self, invite: Key) -> bool {
+        let machine = self.clients.get(&invite).map(|entry| &entry.machine);
+        matches!(machine, Some(Machine::Invite(machine)) if machine.is_calling())
+    }
+
+    pub(crate) fn client_due(&mut self, now: Duration, key: Key) {
+        let Some(entry) = self.clients.get_mut(&key) else {
+            return;
+        };
+        let due = match &mut entry.machine {
+            Machine::Invite(machine) => machine.on_deadline(now),
+            Machine::Plain(machine) => machine.on_deadline(now, &self.config.timing),
+        };
+        let (peer, purpose) = (entry.peer, entry.purpose);
+        match due {
+            Due::Nothing | Due::Trying => {}
+            Due::Repeat(bytes) => self.send(peer, bytes),
+            Due::TimedOut => {
+                self.clients.remove(&key);
+                self.client_failed(now, purpose, crate::leg::EndCause::TransactionTimeout);
+                return;
+            }
+            Due::Over => {
+                let cseq = entry.head.as_ref().map(|head| head.cseq);
+                self.clients.remove(&key);
+                if let (Purpose::Invite(leg) | Purpose::Reinvite(leg), Some(cseq)) = (purpose, cseq)
+                {
+                    self.forget_ack(leg, cseq);
+                }
+                return;
+            }
+        }
+        self.arm_client(key);
+    }
+
+    /// The transport found `peer` unreachable (for UDP: an ICMP error).
+    /// Everything sent there and not answered yet fails.
+    pub fn transport_error(&mut self, now: Duration, peer: Peer) {
+        let mut failed: Vec<Key> = self
+            .clients
+            .iter()
+            .filter(|(_, entry)| entry.peer == peer && entry.is_open())
+            .map(|(key, _)| *key)
+            .collect();
+        failed.sort_unstable();
+        for key in failed {
+            if let Some(entry) = self.clients.remove(&key) {
+                self.client_failed(now, entry.purpose, crate::leg::EndCause::TransportError);
+            }
+        }
+    }
+
+    fn client_failed(&mut self, now: Duration, purpose: Purpose, cause: crate::leg::EndCause) {
+        match purpose {
+            Purpose::Invite(leg) => self.invite_failed(leg, cause),
+            Purpose::Reinvite(leg) => self.reinvite_failed(now, leg, cause),
+            Purpose::Bye(leg) => self.remove_leg(leg),
+            Purpose::Request(id) => self.request_failed(id),
+            Purpose::Nobody => {}
+        }
+    }
+}

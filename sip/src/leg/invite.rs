@@ -1,0 +1,349 @@
+//! Calls we make: the INVITE, its responses, the ACK.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rsip::Method;
+
+use crate::dialog::Dialog;
+use crate::digest;
+use crate::endpoint::{Compose, Endpoint, Event, Purpose};
+use crate::ids::Key;
+use crate::interface::Peer;
+use crate::leg::state::{Calling, Cancelling, Closing, Leg, Modify, Phase, SentAck, Up};
+use crate::leg::{EndCause, Identity, Invite, LegId};
+use crate::message::Response;
+use crate::transaction::{Datagram, timeout};
+use crate::wire::{ALLOW, escape_user, quote};
+
+const SDP: &str = "application/sdp";
+
+impl Endpoint {
+    /// Makes a call.
+    pub fn invite(&mut self, now: Duration, invite: Invite) -> LegId {
+        let leg = self.mint_leg();
+        let calling = Calling {
+            tx: 0,
+            call_id: self.tokens.token().into(),
+            tag: self.tokens.token().into(),
+            cseq: 1,
+            attempts: 0,
+            give_up_at: now + self.config.limits.ringing_max,
+            invite,
+        };
+        self.send_invite(now, leg, calling, None);
+        leg
+    }
+
+    fn send_invite(
+        &mut self,
+        now: Duration,
+        leg: LegId,
+        mut calling: Calling,
+        authorization: Option<(&'static str, String)>,
+    ) {
+        let invite = &calling.invite;
+        let from = self.from_value(&invite.from, invite.next_hop, &calling.tag);
+        let to = format!("<{}>", invite.to.as_ref().unwrap_or(&invite.target));
+        let route: Vec<Box<str>> = invite.route.iter().map(|r| r.as_str().into()).collect();
+        let parts = Compose {
+            method: Method::Invite,
+            uri: invite.target.as_str(),
+            peer: invite.next_hop,
+            route: &route,
+            max_forwards: invite.max_forwards.unwrap_or(70),
+            from: &from,
+            to: &to,
+            call_id: &calling.call_id,
+            cseq: calling.cseq,
+        };
+        let mut composed = self.compose(&parts);
+        let head = self.head_of(&parts, &composed.branch, invite.pinned);
+        let writer = &mut composed.writer;
+        self.write_contact(&calling.tag, invite.next_hop, writer);
+        writer.header("Allow", ALLOW);
+        if let Some((name, value)) = &authorization {
+            writer.header(name, value);
+        }
+        for (name, value) in &invite.headers {
+            writer.header(name, value);
+        }
+        let sdp = invite.sdp.as_deref().unwrap_or(&[]);
+        let bytes = composed.writer.finish(SDP, sdp);
+        let (peer, purpose) = (invite.next_hop, Purpose::Invite(leg));
+        calling.tx = self.start_client(
+            now,
+            Method::Invite,
+            &composed.branch,
+            peer,
+            bytes,
+            purpose,
+            Some(head),
+        );
+        self.insert_leg(leg, Leg::Calling(Box::new(calling)));
+    }
+
+    fn from_value(&self, from: &Identity, peer: Peer, tag: &str) -> String {
+        let mut value = match &from.display {
+            Some(display) => format!("{} <sip:", quote(display)),
+            None => String::from("<sip:"),
+        };
+        if !from.user.is_empty() {
+            escape_user(&from.user, &mut value);
+            value.push('@');
+        }
+        match &from.host {
+            Some(host) => value.push_str(host),
+            None => {
+                let mut host = Vec::new();
+                self.config
+                    .interface
+                    .write_host_port(peer.addr.ip(), &mut host);
+                value.push_str(&String::from_utf8_lossy(&host));
+            }
+        }
+        value.push_str(">;tag=");
+        value.push_str(tag);
+        value
+    }
+
+    /// A response to an INVITE of ours (never to a re-INVITE).
+    pub(crate) fn invite_response(
+        &mut self,
+        now: Duration,
+        tx: Key,
+        leg: LegId,
+        source: Peer,
+        pinned: bool,
+        response: Response,
+    ) {
+        match (self.legs.get_mut(&leg.0), response.code()) {
+            (Some(Leg::Calling(_)), 100) => {}
+            (Some(Leg::Calling(_)), code @ 101..=199) => {
+                let sdp = response.sdp().map(<[u8]>::to_vec);
+                self.events.push_back(Event::Ringing { leg, code, sdp });
+            }
+            (Some(Leg::Calling(_)), 200..=299) => {
+                self.answered(leg, source, pinned, response);
+            }
+            (Some(Leg::Calling(_)), _) => self.refused(now, leg, response),
+            (Some(Leg::Cancelling(Cancelling::Held { reason, .. })), 100..=199) => {
+                let reason = reason.take();
+                self.cancel_now(now, leg, tx, reason.as_deref());
+            }
+            (Some(Leg::Cancelling(_)), 100..=199) => {}
+            // The 200 crossed our CANCEL.
+            (Some(Leg::Cancelling(_)), 200..=299) => {
+                self.legs.remove(&leg.0);
+                self.drop_answer(now, Some(leg), source, pinned, &response);
+            }
+            (Some(Leg::Cancelling(_)), _) => self.remove_leg(leg),
+            (_, 200..=299) => self.another_ok(now, leg, source, pinned, &response),
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, leg: LegId, source: Peer, pinned: bool, response: Response) {
+        let Some(Leg::Calling(calling)) = self.legs.remove(&leg.0) else {
+            return;
+        };
+        let Some(dialog) = Dialog::from_response(&response, source, pinned) else {
+            // Without a Contact nothing can be sent in this dialog, not even a
+            // BYE; the peer gives up without its ACK.
+            self.ended(leg, EndCause::ProtocolError);
+            return;
+        };
+        let dialog_key =
+            self.tokens
+                .dialog_key(&dialog.call_id, &dialog.local_tag, &dialog.remote_tag);
+        self.dialogs.insert(dialog_key, leg);
+        let offered = calling.invite.sdp.is_some();
+        let (cseq, sdp) = (calling.cseq, response.sdp().map(<[u8]>::to_vec));
+        let up = Up {
+            dialog,
+            dialog_key,
+            phase: if offered {
+                Phase::Talking
+            } else {
+                Phase::OwesAck { cseq }
+            },
+            ok: None,
+            acks: Vec::new(),
+            modify: Modify::Idle,
+            credentials: calling.invite.credentials,
+        };
+        self.insert_leg(leg, Leg::Up(Box::new(up)));
+        if offered {
+            self.send_ack(leg, cseq, &[]);
+        }
+        self.events.push_back(Event::Answered {
+            leg,
+            sdp,
+            response: Box::new(response),
+        });
+    }
+
+    /// Sends the ACK with our answer when an INVITE without SDP was answered
+    /// with an offer. A peer that never gets it ends the call.
+    pub fn acknowledge(&mut self, _now: Duration, leg: LegId, sdp: &[u8]) {
+        let Some(up) = self.up_mut(leg) else {
+            return;
+        };
+        if let Phase::OwesAck { cseq } = up.phase {
+            up.phase = Phase::Talking;
+            self.send_ack(leg, cseq, sdp);
+        }
+    }
+
+    /// Sends and remembers the ACK for a 2xx (section 13.2.2.4).
+    pub(crate) fn send_ack(&mut self, leg: LegId, cseq: u32, sdp: &[u8]) {
+        // Taken out and put back: composing needs the endpoint.
+        let Some(Leg::Up(mut up)) = self.legs.remove(&leg.0) else {
+            return;
+        };
+        let ack = self.write_ack(&up.dialog, cseq, sdp);
+        self.send(ack.peer, ack.bytes.clone());
+        up.acks.push(ack);
+        self.legs.insert(leg.0, Leg::Up(up));
+    }
+
+    fn write_ack(&mut self, dialog: &Dialog, cseq: u32, sdp: &[u8]) -> SentAck {
+        let (composed, peer, _) = self.compose_inside(dialog, Method::Ack, cseq);
+        let bytes: Datagram = Arc::from(composed.writer.finish(SDP, sdp));
+        SentAck { cseq, bytes, peer }
+    }
+
+    /// A further 2xx to an INVITE that was answered before: a repeat gets our
+    /// ACK again, the 2xx of another fork ACK and BYE (section 13.2.2.4).
+    fn another_ok(
+        &mut self,
+        now: Duration,
+        leg: LegId,
+        source: Peer,
+        pinned: bool,
+        response: &Response,
+    ) {
+        let (dialog, acks, owes) = match self.legs.get(&leg.0) {
+            Some(Leg::Up(up)) => {
+                let owes = matches!(up.phase, Phase::OwesAck { .. });
+                (Some(&up.dialog), up.acks.as_slice(), owes)
+            }
+            Some(Leg::Closing(closing)) => (Some(&closing.dialog), closing.acks.as_slice(), false),
+            _ => (None, &[][..], false),
+        };
+        let same = dialog.is_some_and(|d| Some(&*d.remote_tag) == response.to_tag());
+        if same {
+            let ack = acks.iter().find(|ack| ack.cseq == response.cseq());
+            let ack = ack.map(|ack| (ack.peer, ack.bytes.clone()));
+            if let Some((peer, bytes)) = ack {
+                self.send(peer, bytes);
+            }
+        } else if !owes || dialog.is_some() {
+            self.drop_answer(now, None, source, pinned, response);
+        }
+    }
+
+    /// Ends a call that was answered although nobody wants it (any more).
+    fn drop_answer(
+        &mut self,
+        now: Duration,
+        leg: Option<LegId>,
+        source: Peer,
+        pinned: bool,
+        response: &Response,
+    ) {
+        let Some(mut dialog) = Dialog::from_response(response, source, pinned) else {
+            return;
+        };
+        let ack = self.write_ack(&dialog, response.cseq(), &[]);
+        self.send(ack.peer, ack.bytes.clone());
+        match leg {
+            Some(leg) => {
+                let closing = Closing {
+                    dialog,
+                    dialog_key: None,
+                    acks: vec![ack],
+                    credentials: None,
+                    reason: None,
+                };
+                self.send_closing_bye(now, leg, closing, None);
+            }
+            None => {
+                let cseq = dialog.next_cseq();
+                let (composed, peer, _) = self.compose_inside(&dialog, Method::Bye, cseq);
+                let bytes = composed.writer.finish("", &[]);
+                let (branch, purpose) = (composed.branch, Purpose::Nobody);
+                self.start_client(now, Method::Bye, &branch, peer, bytes, purpose, None);
+            }
+        }
+    }
+
+    fn refused(&mut self, now: Duration, leg: LegId, response: Response) {
+        let Some(Leg::Calling(mut calling)) = self.legs.remove(&leg.0) else {
+            return;
+        };
+        let retry = (calling.attempts == 0 || calling.attempts == 1 && digest::is_stale(&response))
+            .then(|| {
+                let credentials = calling.invite.credentials.as_ref()?;
+                let uri = calling.invite.target.as_str();
+                let cnonce = self.tokens.token();
+                digest::answer(&response, credentials, "INVITE", uri, &cnonce)
+            })
+            .flatten();
+        match retry {
+            Some(authorization) => {
+                calling.attempts += 1;
+                // Section 22.2: the same Call-ID and tag, the next CSeq.
+                calling.cseq += 1;
+                self.send_invite(now, leg, *calling, Some(authorization));
+            }
+            None => self.events.push_back(Event::Refused {
+                leg,
+                code: response.code(),
+                response: Box::new(response),
+            }),
+        }
+    }
+
+    /// The INVITE got no response at all.
+    pub(crate) fn invite_failed(&mut self, leg: LegId, cause: EndCause) {
+        match self.legs.get(&leg.0) {
+            Some(Leg::Calling(_)) => {
+                self.remove_leg(leg);
+                self.ended(leg, cause);
+            }
+            Some(Leg::Cancelling(_)) => self.remove_leg(leg),
+            _ => {}
+        }
+    }
+
+    /// Stops calling: CANCEL now or after the first provisional response
+    /// (section 9.1). The final event is the caller's to send.
+    pub(crate) fn give_up_calling(&mut self, now: Duration, leg: LegId, reason: Option<&str>) {
+        let Some(Leg::Calling(calling)) = self.legs.get(&leg.0) else {
+            return;
+        };
+        let tx = calling.tx;
+        if self.awaits_provisional(tx) {
+            let reason = reason.map(Box::from);
+            let held = Cancelling::Held { reason };
+            self.insert_leg(leg, Leg::Cancelling(held));
+        } else {
+            self.cancel_now(now, leg, tx, reason);
+        }
+    }
+
+    fn cancel_now(&mut self, now: Duration, leg: LegId, tx: Key, reason: Option<&str>) {
+        self.send_cancel(now, tx, reason);
+        let give_up_at = now + timeout(&self.config.timing);
+        let sent = Cancelling::Sent { tx, give_up_at };
+        self.insert_leg(leg, Leg::Cancelling(sent));
+    }
+
+    /// Timer M: nobody repeats that 2xx any more.
+    pub(crate) fn forget_ack(&mut self, leg: LegId, cseq: u32) {
+        if let Some(Leg::Up(up)) = self.legs.get_mut(&leg.0) {
+            up.acks.retain(|ack| ack.cseq != cseq);
+        }
+    }
+}
