@@ -19,11 +19,11 @@
 
 mod open;
 mod reader;
-//ROWS
-//T
-//TT
-//V
-//W
+mod rows;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod writer;
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ use desk::{
 
 pub use open::{Settings, Store};
 pub use reader::Reader;
-//PV
+pub use verify::{Fault, Verified};
 
 /// Takes writes.
 pub trait Journal: Send + Sync {
@@ -115,13 +115,19 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
+    /// Another process has it open.
+    #[error("the database is in use by another process")]
+    InUse,
+    /// The lock file beside it can't be made.
+    #[error("lock file: {0}")]
+    Lock(std::io::Error),
     /// A row can't be read.
     #[error("{0} can't be read")]
     Unreadable(&'static str),
     /// An event can't be read.
-    #[error("event {seq}: {source}")]
+    #[error("event {seq}")]
     Event {
-        /// Which.
+        /// Its sequence number.
         seq: u64,
         /// Why.
         source: desk::DecodeError,

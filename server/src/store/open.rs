@@ -1,10 +1,18 @@
 //! The database: settings, migrations, what a crash left open.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use desk::Commit;
+use desk::{Commit, CommitId, ContactId, EndCause, Event, Stamped, TenantId, TicketId};
+use rusqlite::{Connection, params};
 
-use super::{Done, Journal, Recovered, Refused, StoreError};
+use super::writer::Writer;
+use super::{Done, Journal, Recovered, RecoveredTenant, Refused, StoreError};
 
 /// How the store works.
 #[derive(Debug, Clone)]
@@ -13,6 +21,12 @@ pub struct Settings {
     pub queue_max: usize,
     /// Writes in one transaction. Default 256.
     pub group_max: usize,
+    /// The database's largest size in bytes: beyond it commits fail, before
+    /// the disk is full for everybody else. Default: no limit.
+    pub size_max_bytes: Option<u64>,
+    /// How long a write waits for another process that holds the database
+    /// (a backup, somebody's SQL prompt) before it fails. Default 1 s.
+    pub busy_wait: Duration,
 }
 
 impl Default for Settings {
@@ -20,13 +34,29 @@ impl Default for Settings {
         Self {
             queue_max: 4_096,
             group_max: 256,
+            size_max_bytes: None,
+            busy_wait: Duration::from_secs(1),
         }
     }
 }
 
+/// The migrations, in order; the first is version 1.
+const MIGRATIONS: [&str; 1] = [include_str!(
+    "../../migrations/0001_log_contacts_tickets.sql"
+)];
+
+const PAGE_BYTES: u32 = 4_096;
+
+/// Contacts ended by one transaction after a crash.
+const LEFT_OPEN_GROUP: usize = 1_000;
+
 /// The SQLite store. Dropping it writes what is queued and ends the writer.
 #[derive(Debug)]
-pub struct Store {}
+pub struct Store {
+    /// `None` only while being dropped.
+    queue: Option<SyncSender<Commit>>,
+    writer: Option<JoinHandle<()>>,
+}
 
 impl Store {
     /// Opens or creates the database, brings it to this version, ends the
@@ -38,20 +68,183 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The file can't be opened, is damaged, or belongs to a newer Careline.
+    /// The file can't be opened, is damaged, in use by another process, or
+    /// belongs to a newer Careline.
     pub fn open(
         path: &Path,
         settings: Settings,
         at: i64,
         done: impl FnMut(Vec<Done>) + Send + 'static,
     ) -> Result<(Self, Recovered), StoreError> {
-        let _ = (path, settings, at, done);
-        Err(StoreError::Unreadable("provisional"))
+        let lock = lock(path)?;
+        let mut connection = Connection::open(path)?;
+        configure(&connection, &settings)?;
+        migrate(&mut connection, at)?;
+        let mut recovered = Recovered {
+            start: connection.query_row(
+                "UPDATE start SET count = count + 1 RETURNING count",
+                [],
+                |row| row.get(0),
+            )?,
+            tenants: BTreeMap::new(),
+            left_open: left_open(&connection)?,
+        };
+        let mut writer = Writer::new(connection);
+        for contacts in recovered.left_open.chunks(LEFT_OPEN_GROUP) {
+            writer.write(&endings(contacts, at))?;
+        }
+        recovered.tenants = writer.tenants()?;
+        let (queue, waiting) = sync_channel(settings.queue_max.max(1));
+        let writer = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || {
+                writer.run(&waiting, settings.group_max.max(1), done);
+                drop(lock);
+            })
+            .map_err(StoreError::Thread)?;
+        let store = Self {
+            queue: Some(queue),
+            writer: Some(writer),
+        };
+        Ok((store, recovered))
     }
 }
 
 impl Journal for Store {
-    fn submit(&self, _commit: Commit) -> Result<(), Refused> {
-        Err(Refused::Closed)
+    fn submit(&self, commit: Commit) -> Result<(), Refused> {
+        let queue = self.queue.as_ref().ok_or(Refused::Closed)?;
+        queue.try_send(commit).map_err(|error| match error {
+            TrySendError::Full(_) => Refused::QueueFull,
+            TrySendError::Disconnected(_) => Refused::Closed,
+        })
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the store's writer had panicked");
+        }
+    }
+}
+
+/// Two writers would give one sequence number twice: the lock lasts as long
+/// as the writer, and ends with the process however that ends.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = OsString::from(path);
+    name.push(".lock");
+    let file = File::create(PathBuf::from(name)).map_err(StoreError::Lock)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(TryLockError::Error(error)) => Err(StoreError::Lock(error)),
+    }
+}
+
+fn configure(connection: &Connection, settings: &Settings) -> Result<(), StoreError> {
+    connection.busy_timeout(settings.busy_wait)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A commit is answered when it would survive a power cut, not just a crash.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Copying the write-ahead log back costs two flushes: rarer than the default.
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    if let Some(bytes) = settings.size_max_bytes {
+        let pages = i64::try_from(bytes / u64::from(PAGE_BYTES)).unwrap_or(i64::MAX);
+        connection.pragma_update(None, "max_page_count", pages)?;
+    }
+    Ok(())
+}
+
+pub(super) fn version(connection: &Connection) -> Result<u32, StoreError> {
+    let known: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'migration')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !known {
+        return Ok(0);
+    }
+    let version = connection.query_row(
+        "SELECT COALESCE(MAX(version), 0) FROM migration",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(version)
+}
+
+/// The version this program reads and writes.
+pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+fn migrate(connection: &mut Connection, at: i64) -> Result<(), StoreError> {
+    let found = version(connection)?;
+    if found > VERSION {
+        return Err(StoreError::Newer {
+            found,
+            known: VERSION,
+        });
+    }
+    for (version, sql) in (1_u32..).zip(MIGRATIONS).skip(found as usize) {
+        let transaction = connection.transaction()?;
+        if version == 1 {
+            transaction.execute_batch(
+                "CREATE TABLE migration (version INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT",
+            )?;
+        }
+        transaction.execute_batch(sql)?;
+        transaction.execute(
+            "INSERT INTO migration (version, at) VALUES (?, ?)",
+            params![version, at],
+        )?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn left_open(connection: &Connection) -> Result<Vec<(TenantId, ContactId)>, StoreError> {
+    let mut statement = connection
+        .prepare("SELECT tenant, contact FROM contact WHERE position <> 'ended' ORDER BY 1, 2")?;
+    let rows = statement.query_map([], |row| {
+        let contact = row.get::<_, i64>(1)?.cast_unsigned();
+        Ok((TenantId(row.get(0)?), ContactId(contact)))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// One commit per contact; their ids are nobody's, for nobody waits.
+fn endings(contacts: &[(TenantId, ContactId)], at: i64) -> Vec<Commit> {
+    let ending = |&(tenant, contact): &(TenantId, ContactId)| Commit {
+        id: CommitId(0),
+        tenant,
+        events: vec![Stamped {
+            at,
+            event: Event::ContactEnded {
+                contact,
+                cause: EndCause::SystemFailure,
+            },
+        }],
+        personal: Vec::new(),
+    };
+    contacts.iter().map(ending).collect()
+}
+
+impl Writer {
+    fn tenants(&self) -> Result<BTreeMap<TenantId, RecoveredTenant>, StoreError> {
+        let mut statement = self
+            .connection()
+            .prepare("SELECT tenant, last_seq, next_ticket FROM tenant")?;
+        let rows = statement.query_map([], |row| {
+            let recovered = RecoveredTenant {
+                last_seq: row.get::<_, i64>(1)?.cast_unsigned(),
+                next_ticket: TicketId(row.get::<_, i64>(2)?.cast_unsigned()),
+            };
+            Ok((TenantId(row.get(0)?), recovered))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }

@@ -1,0 +1,209 @@
+//! Is the database what its log says? Reads everything: for tests, and for an
+//! administrator after a bad day.
+
+use std::collections::BTreeMap;
+
+use desk::{ContactId, Event, Facts, TenantId, TicketId};
+
+use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS};
+use super::{ContactRow, Reader, StoreError, TicketRow};
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verified {
+    /// Events in all logs.
+    pub events: u64,
+    /// Contacts in all logs.
+    pub contacts: u64,
+    /// Tickets in all logs.
+    pub tickets: u64,
+    /// What is wrong, the first hundred. Empty: all is well.
+    pub faults: Vec<Fault>,
+}
+
+/// What can be wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The file itself is damaged.
+    File(String),
+    /// A tenant's sequence numbers have a hole before this one.
+    Hole(TenantId, u64),
+    /// A tenant's counter row isn't at its log's end, or gives a ticket id twice.
+    Counter(TenantId),
+    /// A contact's row isn't the fold of its events.
+    Contact(TenantId, ContactId),
+    /// A ticket's row isn't what its event says.
+    Ticket(TenantId, TicketId),
+    /// A contact has more than one ticket.
+    SecondTicket(TenantId, ContactId),
+}
+
+const FAULTS_MAX: usize = 100;
+
+#[derive(Default)]
+struct Expected {
+    counters: BTreeMap<TenantId, (u64, u64)>,
+    contacts: BTreeMap<(TenantId, ContactId), ContactRow>,
+    tickets: BTreeMap<(TenantId, TicketId), TicketRow>,
+}
+
+impl Verified {
+    fn fault(&mut self, fault: Fault) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault);
+        }
+    }
+}
+
+impl Reader {
+    /// Reads the whole database and compares: numbers without holes, each
+    /// projection equal to the fold of its events.
+    ///
+    /// # Errors
+    ///
+    /// Something can't even be read.
+    pub fn verify(&self) -> Result<Verified, StoreError> {
+        let moment = self.connection.unchecked_transaction()?;
+        let mut verified = Verified::default();
+        let file: String = moment.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+        if file != "ok" {
+            verified.fault(Fault::File(file));
+        }
+        let expected = self.fold(&mut verified)?;
+        self.compare_counters(&expected, &mut verified)?;
+        self.compare_contacts(expected.contacts, &mut verified)?;
+        self.compare_tickets(expected.tickets, &mut verified)?;
+        Ok(verified)
+    }
+
+    fn fold(&self, verified: &mut Verified) -> Result<Expected, StoreError> {
+        let mut expected = Expected::default();
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT {EVENT_COLUMNS}, tenant, contact FROM event ORDER BY tenant, seq"
+        ))?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let logged = rows::logged(row)?;
+            let (seq, event) = (logged.seq, logged.stamped.event);
+            let tenant = TenantId(row.get(4)?);
+            let column = row.get::<_, Option<i64>>(5)?;
+            let column = column.map(|contact| ContactId(contact.cast_unsigned()));
+            verified.events += 1;
+            let (last_seq, next_ticket) = expected.counters.entry(tenant).or_insert((0, 1));
+            if seq != *last_seq + 1 {
+                verified.fault(Fault::Hole(tenant, seq));
+            }
+            *last_seq = seq;
+            if let Event::TicketOpened {
+                ticket,
+                number,
+                contact,
+            } = event
+            {
+                *next_ticket = (*next_ticket).max(ticket.0 + 1);
+                let opened = TicketRow {
+                    ticket,
+                    number,
+                    contact,
+                    opened_at: logged.stamped.at,
+                };
+                if expected.tickets.insert((tenant, ticket), opened).is_some() {
+                    verified.fault(Fault::Ticket(tenant, ticket));
+                }
+                if expected
+                    .contacts
+                    .get(&(tenant, contact))
+                    .is_some_and(|row| row.facts.ticket.is_some())
+                {
+                    verified.fault(Fault::SecondTicket(tenant, contact));
+                }
+            }
+            if column != event.contact() {
+                verified.fault(Fault::Contact(tenant, column.unwrap_or(ContactId(0))));
+            }
+            if let Some(contact) = event.contact() {
+                let of = expected
+                    .contacts
+                    .entry((tenant, contact))
+                    .or_insert(ContactRow {
+                        facts: Facts::default(),
+                        first_seq: seq,
+                        last_seq: seq,
+                    });
+                of.facts.apply(&logged.stamped);
+                of.last_seq = seq;
+            }
+        }
+        verified.contacts = expected.contacts.len() as u64;
+        verified.tickets = expected.tickets.len() as u64;
+        Ok(expected)
+    }
+
+    fn compare_counters(
+        &self,
+        expected: &Expected,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let mut counters = expected.counters.clone();
+        let mut statement = self
+            .connection
+            .prepare("SELECT tenant, last_seq, next_ticket FROM tenant ORDER BY tenant")?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let tenant = TenantId(row.get(0)?);
+            let last_seq = row.get::<_, i64>(1)?.cast_unsigned();
+            let next_ticket = row.get::<_, i64>(2)?.cast_unsigned();
+            if counters.remove(&tenant).unwrap_or((0, 1)) != (last_seq, next_ticket) {
+                verified.fault(Fault::Counter(tenant));
+            }
+        }
+        for tenant in counters.into_keys() {
+            verified.fault(Fault::Counter(tenant));
+        }
+        Ok(())
+    }
+
+    fn compare_contacts(
+        &self,
+        mut expected: BTreeMap<(TenantId, ContactId), ContactRow>,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT tenant, contact, {CONTACT_COLUMNS} FROM contact"
+        ))?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let tenant = TenantId(row.get(0)?);
+            let contact = ContactId(row.get::<_, i64>(1)?.cast_unsigned());
+            if expected.remove(&(tenant, contact)) != Some(rows::contact(row, 2)?) {
+                verified.fault(Fault::Contact(tenant, contact));
+            }
+        }
+        for (tenant, contact) in expected.into_keys() {
+            verified.fault(Fault::Contact(tenant, contact));
+        }
+        Ok(())
+    }
+
+    fn compare_tickets(
+        &self,
+        mut expected: BTreeMap<(TenantId, TicketId), TicketRow>,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let mut statement = self
+            .connection
+            .prepare(&format!("SELECT {TICKET_COLUMNS}, tenant FROM ticket"))?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let ticket = rows::ticket(row)?;
+            let tenant = TenantId(row.get(4)?);
+            if expected.remove(&(tenant, ticket.ticket)) != Some(ticket) {
+                verified.fault(Fault::Ticket(tenant, ticket.ticket));
+            }
+        }
+        for (tenant, ticket) in expected.into_keys() {
+            verified.fault(Fault::Ticket(tenant, ticket));
+        }
+        Ok(())
+    }
+}
