@@ -9,6 +9,7 @@ pub mod codec;
 pub mod dtmf;
 pub mod engine;
 pub mod g711;
+mod loudness;
 pub mod music;
 mod receive;
 pub mod rtcp;

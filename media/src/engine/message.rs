@@ -60,7 +60,7 @@ pub enum Channel {
 /// What an engine is told to do.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Opens a leg. It sends and accepts nothing until [`Command::Connect`].
+    /// Opens a leg. It sends and accepts nothing until [`Command::Connect`]; what it is told to play waits for that.
     Open {
         /// Its name, not in use.
         leg: LegId,

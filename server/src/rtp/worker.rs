@@ -119,6 +119,7 @@ impl Worker {
         let mut reader = Reader::new();
         let mut due_ns = clock_ns();
         let mut slot = 0u64;
+        let mut cpu_due = 0u64;
         while !self.mailbox.stopped() {
             if self.engine.legs() == 0 && self.waiting.is_empty() {
                 self.idle();
@@ -146,8 +147,9 @@ impl Worker {
 
             self.read(&mut reader);
             self.tell();
-            if slot.is_multiple_of(CPU_EVERY) {
+            if slot >= cpu_due {
                 self.io.tally.cpu_us = cpu_us();
+                cpu_due = slot + CPU_EVERY;
             }
             self.counters.publish(&self.io.tally);
         }
