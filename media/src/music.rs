@@ -26,73 +26,84 @@ struct Bar {
 /// Sixteen bars in C, two phrases of eight. 0 in the melody is a rest.
 const SCORE: [Bar; 16] = [
     Bar {
-        pad: [53, 60, 64, 69],
+        pad: [65, 72, 76, 81],
         melody: [65, 69, 72, 76, 72, 69, 72, 0],
     },
     Bar {
-        pad: [52, 59, 62, 67],
+        pad: [64, 71, 74, 79],
         melody: [64, 67, 71, 74, 71, 67, 71, 0],
     },
     Bar {
-        pad: [50, 57, 60, 65],
+        pad: [62, 69, 72, 77],
         melody: [62, 65, 69, 72, 76, 72, 69, 0],
     },
     Bar {
-        pad: [48, 55, 59, 64],
+        pad: [60, 67, 71, 76],
         melody: [64, 67, 71, 72, 71, 67, 64, 0],
     },
     Bar {
-        pad: [53, 57, 60, 64],
+        pad: [65, 69, 72, 76],
         melody: [65, 69, 72, 76, 79, 76, 72, 0],
     },
     Bar {
-        pad: [55, 59, 62, 64],
+        pad: [67, 71, 74, 76],
         melody: [67, 71, 74, 76, 74, 71, 67, 0],
     },
     Bar {
-        pad: [57, 60, 64, 67],
+        pad: [69, 72, 76, 79],
         melody: [69, 72, 76, 79, 76, 72, 76, 0],
     },
     Bar {
-        pad: [55, 60, 62, 67],
+        pad: [67, 72, 74, 79],
         melody: [67, 72, 74, 79, 74, 72, 0, 0],
     },
     Bar {
-        pad: [53, 60, 64, 69],
+        pad: [65, 72, 76, 81],
         melody: [69, 72, 76, 77, 76, 72, 69, 0],
     },
     Bar {
-        pad: [52, 59, 62, 67],
+        pad: [64, 71, 74, 79],
         melody: [67, 71, 74, 79, 74, 71, 67, 0],
     },
     Bar {
-        pad: [57, 60, 64, 67],
+        pad: [69, 72, 76, 79],
         melody: [64, 69, 72, 76, 72, 69, 64, 0],
     },
     Bar {
-        pad: [50, 57, 60, 65],
+        pad: [62, 69, 72, 77],
         melody: [65, 69, 72, 77, 76, 72, 69, 0],
     },
     Bar {
-        pad: [55, 59, 62, 65],
+        pad: [67, 71, 74, 77],
         melody: [62, 67, 71, 74, 77, 74, 71, 0],
     },
     Bar {
-        pad: [48, 55, 59, 64],
+        pad: [60, 67, 71, 76],
         melody: [64, 67, 72, 76, 72, 71, 67, 0],
     },
     Bar {
-        pad: [50, 57, 60, 65],
+        pad: [62, 69, 72, 77],
         melody: [69, 72, 77, 76, 72, 69, 65, 0],
     },
     Bar {
-        pad: [55, 60, 62, 65],
+        pad: [67, 72, 74, 77],
         melody: [67, 71, 74, 72, 71, 0, 0, 0],
     },
 ];
 
 /// Music on hold: a loop of 53 s that joins without a seam, at −24 LUFS. Soft chords under a slow broken chord.
 pub fn on_hold() -> Arc<Clip> {
+    let swell = Envelope::Swell {
+        rise: 9_000,
+        hold: BAR - 6_000,
+        fall: 13_000,
+    }
+    .course();
+    let pluck = Envelope::Pluck {
+        rise: 90,
+        fall: 5_200.0,
+    }
+    .course();
     let mut mix = vec![0.0; SCORE.len() * BAR];
     for (number, bar) in SCORE.iter().enumerate() {
         let start = number * BAR;
@@ -102,12 +113,8 @@ pub fn on_hold() -> Arc<Clip> {
                 let note = Note {
                     hertz: hertz(key) * detune,
                     partials: &[1.0, 0.28, 0.12, 0.04],
-                    level: if voice == 0 { 0.20 } else { 0.15 },
-                    envelope: Envelope::Swell {
-                        rise: 9_000,
-                        hold: BAR - 6_000,
-                        fall: 13_000,
-                    },
+                    level: if voice == 0 { 0.11 } else { 0.075 },
+                    envelope: &swell,
                 };
                 note.add(start, &mut mix);
             }
@@ -123,10 +130,7 @@ pub fn on_hold() -> Arc<Clip> {
                 hertz: hertz(key),
                 partials: &[1.0, 0.32, 0.10, 0.05],
                 level: 0.30 * stress,
-                envelope: Envelope::Pluck {
-                    rise: 90,
-                    fall: 5_200.0,
-                },
+                envelope: &pluck,
             };
             note.add(start + place * BEAT / 2, &mut mix);
         }
@@ -138,6 +142,13 @@ pub fn on_hold() -> Arc<Clip> {
 /// Ring-back as heard in the USA: 440 and 480 Hz, 2 s on and 4 s off. To be looped.
 pub fn ring_back() -> Arc<Clip> {
     let rate = SAMPLE_RATE_HZ as usize;
+    // Without a click.
+    let envelope = Envelope::Swell {
+        rise: 40,
+        hold: 2 * rate - 80,
+        fall: 40,
+    }
+    .course();
     let mut mix = vec![0.0; 6 * rate];
     for hertz in [440.0, 480.0] {
         let tone = Note {
@@ -145,12 +156,7 @@ pub fn ring_back() -> Arc<Clip> {
             partials: &[1.0],
             // −19 dBm0 each (ANSI T1.401); a full-scale tone has 3.14 dBm0, so −22.14 below it.
             level: 10f64.powf(-22.14 / 20.0),
-            // Without a click.
-            envelope: Envelope::Swell {
-                rise: 40,
-                hold: 2 * rate - 80,
-                fall: 40,
-            },
+            envelope: &envelope,
         };
         tone.add(0, &mut mix);
     }
@@ -159,16 +165,18 @@ pub fn ring_back() -> Arc<Clip> {
 
 /// Two soft notes, under a second: "one moment, please".
 pub fn chime() -> Arc<Clip> {
+    let pluck = Envelope::Pluck {
+        rise: 120,
+        fall: 1_100.0,
+    }
+    .course();
     let mut mix = vec![0.0; 7_200];
     for (start, key) in [(0, 76), (1_600, 72)] {
         let note = Note {
             hertz: hertz(key),
             partials: &[1.0, 0.25, 0.08],
             level: 0.16,
-            envelope: Envelope::Pluck {
-                rise: 120,
-                fall: 1_100.0,
-            },
+            envelope: &pluck,
         };
         note.add(start, &mut mix);
     }
@@ -197,6 +205,11 @@ impl Envelope {
         }
     }
 
+    /// Its course, sample by sample.
+    fn course(self) -> Vec<f64> {
+        (0..self.length()).map(|sample| self.at(sample)).collect()
+    }
+
     fn at(self, sample: usize) -> f64 {
         let half_cosine =
             |part: usize, whole: usize| 0.5 - 0.5 * (0.5 * TAU * part as f64 / whole as f64).cos();
@@ -220,12 +233,13 @@ impl Envelope {
     }
 }
 
+/// A note; its envelope is [`Envelope::course`], which many notes share.
 struct Note<'a> {
     hertz: f64,
     /// Levels of the harmonics.
     partials: &'a [f64],
     level: f64,
-    envelope: Envelope,
+    envelope: &'a [f64],
 }
 
 impl Note<'_> {
@@ -239,9 +253,9 @@ impl Note<'_> {
             .filter(|(hertz, _)| *hertz < PARTIAL_HZ_MAX)
             .map(|(hertz, level)| Oscillator::new(hertz, level))
             .collect();
-        for sample in 0..self.envelope.length() {
+        for (sample, level) in self.envelope.iter().enumerate() {
             let sum: f64 = oscillators.iter_mut().map(Oscillator::next).sum();
-            mix[(start + sample) % length] += sum * self.envelope.at(sample);
+            mix[(start + sample) % length] += sum * level;
         }
     }
 }

@@ -106,7 +106,7 @@ impl Receive {
         let Some(stream) = self.stream.as_mut() else {
             return;
         };
-        let arrival = (now.as_micros() * u128::from(SAMPLE_RATE_HZ) / 1_000_000) as u32;
+        let arrival = samples(now);
         let transit = arrival.wrapping_sub(timestamp);
         if let Some(before) = stream.transit.replace(transit) {
             // A jump of more than a second is a sender's new talk spurt or clock, no jitter.
@@ -164,6 +164,14 @@ impl Stream {
     fn expected(&self) -> u64 {
         self.highest - self.base + 1
     }
+}
+
+/// A time in samples, modulo 2^32.
+pub(crate) fn samples(time: Duration) -> u32 {
+    const NANOS: u32 = 1_000_000_000 / SAMPLE_RATE_HZ;
+    (time.as_secs() as u32)
+        .wrapping_mul(SAMPLE_RATE_HZ)
+        .wrapping_add(time.subsec_nanos() / NANOS)
 }
 
 pub(crate) fn samples_to_us(samples: u32) -> u32 {

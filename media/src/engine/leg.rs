@@ -581,12 +581,13 @@ impl Leg {
             self.out.cut();
         }
         let payload = accepted.packet.payload;
-        let mut buffer = [0; PAYLOAD_BYTES_MAX];
+        let mut buffer;
         let (payload_type, payload, span, steady) = match accepted.kind {
             Relayable::Audio(codec) => {
                 let payload = match codec.transcoding(link.negotiated.codec) {
                     None => payload,
                     Some(table) => {
+                        buffer = [0; PAYLOAD_BYTES_MAX];
                         let Some(transcoded) = buffer.get_mut(..payload.len()) else {
                             return;
                         };
@@ -696,12 +697,22 @@ fn transmit(
         return;
     }
     out.octets = out.octets.wrapping_add(payload.len() as u32);
-    let mut packet = [0; PACKET_BYTES_MAX];
+    // Almost all packets carry 20 ms or less; clearing the room for the longest would cost more than all else.
+    let mut usual = [0; HEADER_BYTES + FRAME_SAMPLES];
+    let mut longest;
     let length = HEADER_BYTES + payload.len();
-    if let Some(packet) = packet.get_mut(..length) {
-        let (head, body) = packet.split_at_mut(HEADER_BYTES);
-        head.copy_from_slice(&header.bytes());
-        body.copy_from_slice(payload);
-        sink.send(leg, Channel::Rtp, to, packet);
-    }
+    let packet = match usual.get_mut(..length) {
+        Some(packet) => packet,
+        None => {
+            longest = [0; PACKET_BYTES_MAX];
+            match longest.get_mut(..length) {
+                Some(packet) => packet,
+                None => return,
+            }
+        }
+    };
+    let (head, body) = packet.split_at_mut(HEADER_BYTES);
+    head.copy_from_slice(&header.bytes());
+    body.copy_from_slice(payload);
+    sink.send(leg, Channel::Rtp, to, packet);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::codec::{FRAME_SAMPLES, SAMPLE_RATE_HZ};
 use crate::dtmf::EventPacket;
+use crate::receive::samples;
 use crate::rtp::{HEADER_BYTES, Header, Packet};
 
 /// Longest payload sent or relayed: 120 ms of G.711.
@@ -203,8 +204,4 @@ impl Out {
 
 fn later(a: u32, b: u32) -> u32 {
     if (a.wrapping_sub(b) as i32) < 0 { b } else { a }
-}
-
-fn samples(time: Duration) -> u32 {
-    (time.as_micros() * u128::from(SAMPLE_RATE_HZ) / 1_000_000) as u32
 }
