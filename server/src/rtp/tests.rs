@@ -1,6 +1,6 @@
 //! Media threads with real sockets on the loopback interface, and with rings.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -283,4 +283,49 @@ fn events_wait_for_a_slow_reader() {
         ended += 1;
         (ended == 51).then_some(())
     });
+}
+
+#[test]
+fn a_leg_on_ipv6_is_learnt() {
+    let host = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    // Some build machines have no IPv6 at all.
+    let Ok(phone) = UdpSocket::bind((host, 0)) else {
+        return;
+    };
+    phone.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (media, mut events) = Media::start(MediaConfig {
+        bind: vec![HOST, host],
+        ports: 20_400..=20_419,
+        ..MediaConfig::default()
+    })
+    .unwrap();
+    let opened = media.open(ThreadHint::Any, host).unwrap();
+    let wrong = UdpSocket::bind((host, 0)).unwrap();
+    let negotiated = Negotiated::plain(Codec::Pcma, wrong.local_addr().unwrap());
+    let leg = opened.leg;
+    let connect = Command::Connect {
+        leg,
+        negotiated,
+        natted: true,
+    };
+    media.command(connect).unwrap();
+    wrong.set_read_timeout(Some(PATIENCE)).unwrap();
+    wrong.recv(&mut [0; 1_500]).unwrap();
+    for sequence in 0..3 {
+        let header = Header {
+            marker: false,
+            payload_type: 8,
+            sequence,
+            timestamp: 0,
+            ssrc: 5,
+        };
+        let bytes = [&header.bytes()[..], &[1; 160]].concat();
+        phone.send_to(&bytes, (host, opened.port)).unwrap();
+    }
+    let learned = event(&mut events, |event| match event {
+        Event::Learned { remote, .. } => Some(*remote),
+        _ => None,
+    });
+    assert_eq!(learned, phone.local_addr().unwrap());
+    phone.recv(&mut [0; 1_500]).unwrap();
 }
