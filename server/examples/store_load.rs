@@ -29,7 +29,7 @@ fn main() {
     let path = folder.join("careline.db");
     let (send, done) = channel();
     let (store, _) = Store::open(&path, Settings::default(), 0, move |group| {
-        let _ = send.send(group);
+        let _ = send.send((Instant::now(), group));
     })
     .expect("a database");
 
@@ -38,11 +38,11 @@ fn main() {
     let (mut in_flight, mut groups, mut failed, mut id) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut sent_at = Vec::with_capacity(calls as usize * commits_per_call);
     let mut waits = Vec::with_capacity(sent_at.capacity());
-    let mut take = |group: Vec<Done>, sent_at: &[Instant]| {
+    let mut take = |(at, group): (Instant, Vec<Done>), sent_at: &[Instant]| {
         groups += 1;
         for one in &group {
             match one {
-                Done::Committed(id) => waits.push(sent_at[id.0 as usize].elapsed()),
+                Done::Committed(id) => waits.push(at - sent_at[id.0 as usize]),
                 Done::Failed(_) => failed += 1,
             }
         }

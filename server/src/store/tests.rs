@@ -1,5 +1,6 @@
 //! Tests of the store, on real files.
 
+mod desk_and_store;
 mod killed;
 mod load;
 
