@@ -8,7 +8,7 @@ use std::time::Duration;
 use media::clip::Clip;
 use media::codec::Codec;
 
-use super::audio::PhoneAudio;
+use super::audio::{PhoneAudio, RingHub};
 use super::hearing::Library;
 use super::marker::Marker;
 
@@ -97,8 +97,8 @@ impl fmt::Debug for Registration {
 pub enum PhoneMedia {
     /// As RTP over UDP, through media threads that many phones may share.
     Udp(PhoneAudio),
-    /// Through rings in the process's own memory.
-    Ring(PhoneAudio),
+    /// In the process's own memory.
+    Ring(RingHub),
 }
 
 /// What a phone does with calls that come in.

@@ -24,11 +24,13 @@ pub mod script;
 mod task;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use media::clip::Clip;
 use tokio::sync::{mpsc, oneshot};
 
-pub use audio::PhoneAudio;
+pub use audio::{PhoneAudio, RingHub};
 pub use config::{AnswerPolicy, Ears, PhoneConfig, PhoneMedia, Registration, Voice};
 pub use event::{CallId, PhoneEvent, PhoneEventKind};
 pub use hearing::{Hearing, HearingEvent, Library, Sound};
@@ -77,6 +79,8 @@ pub struct CallOptions {
     pub headers: Vec<(String, String)>,
     /// What the phone does by itself once the call is answered.
     pub script: Script,
+    /// Sentences the script speaks, rendered beforehand: see [`Script::sentences`].
+    pub sentences: Vec<(String, Arc<Clip>)>,
     /// From user part in place of the phone's own number (a trunk's phone calls as many people).
     pub from: Option<String>,
 }

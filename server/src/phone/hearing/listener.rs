@@ -162,6 +162,8 @@ struct Listener {
     /// Place and time of the frame last heard, and time of the last that sounded.
     last_position: i64,
     last_at: Duration,
+    /// The latest time given.
+    now: Duration,
     sounded_at: Option<Duration>,
     /// Sounding frames nothing explains, and the first of them.
     unexplained: u32,
@@ -196,6 +198,7 @@ impl Listener {
             tones: VecDeque::with_capacity(TONE_WINDOW),
             last_position: 0,
             last_at: Duration::ZERO,
+            now: Duration::ZERO,
             sounded_at: None,
             unexplained: 0,
             unexplained_from: 0,
@@ -411,6 +414,7 @@ impl Listener {
 
     /// Silence, unless it belongs to something.
     fn notice_silence(&mut self, now: Duration) {
+        self.now = now;
         let since = *self.sounded_at.get_or_insert(now);
         match self.current {
             Current::Nothing | Current::Voice { .. } | Current::Tone { .. }
@@ -449,7 +453,7 @@ impl Listener {
             }
             Current::Tone { marker, from, last } => (Sound::Tone(marker), from, self.time_of(last)),
             Current::Voice { from, last } => (Sound::Voice, from, until(self.time_of(last))),
-            Current::Silence { from } => (Sound::Silence, from, until(self.last_at.max(self.sounded_at.unwrap_or_default()))),
+            Current::Silence { from } => (Sound::Silence, from, until(self.now)),
         };
         let to = to.max(from);
         self.events.push_back(HearingEvent::Ended { sound, from, to });

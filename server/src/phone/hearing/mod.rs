@@ -8,6 +8,8 @@ mod library;
 mod listener;
 mod similar;
 mod spectrum;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -32,6 +32,7 @@ use super::marker::Marker;
 
 pub use parse::{ScriptError, keys};
 pub use runner::{Action, Runner};
+pub(super) use runner::{GAP_MS, TONE_MS};
 
 /// How long a step waits for something to be heard, if it doesn't say.
 pub const PATIENCE: Duration = Duration::from_secs(60);

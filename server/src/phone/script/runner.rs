@@ -9,9 +9,9 @@ use super::super::hearing::{HearingEvent, Sound};
 use super::{Cue, Script, Step, plain};
 
 /// How long a key is held, and the pause after it.
-pub const TONE_MS: u32 = 100;
+pub(in super::super) const TONE_MS: u32 = 100;
 /// The pause after each key.
-pub const GAP_MS: u32 = 100;
+pub(in super::super) const GAP_MS: u32 = 100;
 /// How long after the answer keys are pressed that nothing is waited for.
 const FIRST_KEY_AFTER: Duration = Duration::from_millis(500);
 /// How much of what was said before is kept to find words in.
@@ -50,6 +50,8 @@ enum State {
     Pause { until: Duration },
     /// The step at `next` waits to hear something.
     Listening { until: Duration },
+    /// A sentence is being spoken; [`Runner::spoken`] ends it.
+    Speaking,
     /// All steps are done, and that has been told.
     Ended,
 }
@@ -85,11 +87,18 @@ impl Runner {
         }
     }
 
+    /// The sentence of the last [`Action::Say`] has been spoken, or can't be.
+    pub fn spoken(&mut self) {
+        if matches!(self.state, State::Speaking) {
+            self.state = State::Ready;
+        }
+    }
+
     /// The next thing to do at `now`; call until it says none, after every change and at [`Runner::timeout`].
     pub fn poll(&mut self, now: Duration) -> Option<Action> {
         loop {
             match self.state {
-                State::Ended => return None,
+                State::Ended | State::Speaking => return None,
                 State::Pause { until } if now < until => return None,
                 State::Pause { .. } => self.state = State::Ready,
                 State::Listening { until } => {
@@ -129,6 +138,7 @@ impl Runner {
                         }
                         Step::Say(text) => {
                             let action = Action::Say(Arc::clone(text));
+                            self.state = State::Speaking;
                             self.next += 1;
                             return Some(action);
                         }
@@ -147,7 +157,7 @@ impl Runner {
         match self.state {
             State::Pause { until } | State::Listening { until } => Some(until),
             State::Ready => Some(Duration::ZERO),
-            State::Ended => None,
+            State::Ended | State::Speaking => None,
         }
     }
 }
@@ -241,6 +251,10 @@ mod tests {
                 }
             }
             while let Some(action) = runner.poll(ms(now)) {
+                if matches!(action, Action::Say(_)) {
+                    assert_eq!(runner.poll(ms(now)), None);
+                    runner.spoken();
+                }
                 done.push(match action {
                     Action::Press(digits) => format!("{now}:{}", digits.iter().map(|d| d.char()).collect::<String>()),
                     Action::Say(text) => format!("{now}:say {text}"),
