@@ -132,6 +132,9 @@ impl Surroundings<'_> {
     pub(crate) fn node(&self, entry: &Entry, findings: &mut Findings) -> Option<Read> {
         let mut keys =
             Keys::of(&entry.value, Some(&entry.key), "a node", findings).placed(entry.at);
+        if !matches!(entry.value.value, Value::Map(_)) {
+            return None;
+        }
         let kinds = keys.which(KINDS);
         let [kind] = kinds[..] else {
             if kinds.is_empty() {

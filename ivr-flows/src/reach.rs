@@ -196,6 +196,9 @@ fn loops(flow: &Flow, findings: &mut Findings) {
 fn free_exits(flow: &Flow, node: usize) -> Vec<Exit> {
     let mut exits = flow.nodes[node].kind.exits();
     exits.retain(|exit| !exit.by_key);
+    // Several exits may lead to the same node; one way there is looked at.
+    exits.sort_unstable_by_key(|exit| exit.to);
+    exits.dedup();
     exits
 }
 

@@ -1,5 +1,6 @@
 //! The words a session and its driver exchange.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// Who somebody is, as far as routing is concerned.
@@ -85,7 +86,7 @@ pub struct Facts {
 }
 
 /// What the directory says of the caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CallerFacts {
     /// Who they are by their number.
     pub role: Role,
@@ -94,6 +95,17 @@ pub struct CallerFacts {
     /// How they are addressed ("Dr Okafor"). The session speaks it only to
     /// roles that [may be named](Role::may_be_named), whatever is given here.
     pub spoken_name: Option<Arc<str>>,
+}
+
+/// Without the name: what is printed ends up in logs.
+impl fmt::Debug for CallerFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallerFacts")
+            .field("role", &self.role)
+            .field("known", &self.known)
+            .field("named", &self.spoken_name.is_some())
+            .finish()
+    }
 }
 
 /// One prompt being played. Counts up within a session, never reused.

@@ -1,5 +1,6 @@
 //! Questions answered by keys: menus and collected numbers.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{OnAir, Session, State};
@@ -7,10 +8,17 @@ use crate::flow::{Ask, Collect, Kind, Menu, NodeIndex};
 use crate::{PlayId, Step};
 
 /// Keys pressed, at most [`Keyed::MAX`] of them; what comes beyond is dropped.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Keyed {
     keys: [u8; Keyed::MAX],
     len: u8,
+}
+
+/// Without the keys: what is printed ends up in logs.
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keyed({} keys)", self.len)
+    }
 }
 
 impl Keyed {

@@ -1,0 +1,105 @@
+//! The published JSON Schema knows the keys that the checker knows, no more and no fewer.
+
+use std::collections::BTreeSet;
+
+use ivr_flows::Flow;
+use serde_json::Value;
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../flow.schema.json")).expect("the schema is JSON")
+}
+
+/// The checker's own list, taken from its help about an unknown key.
+fn known_to_checker(source: &str) -> BTreeSet<String> {
+    let errors = Flow::parse("t", source).expect_err("zzzzzzzzzzzz is no key");
+    let help = errors
+        .iter()
+        .find(|error| error.message.contains("`zzzzzzzzzzzz`"))
+        .and_then(|error| error.help.clone())
+        .unwrap_or_else(|| panic!("no help for {source}: {errors:?}"));
+    help.strip_prefix("Known here: ")
+        .expect("a list of keys")
+        .trim_end_matches('.')
+        .split(", ")
+        .map(str::to_owned)
+        .collect()
+}
+
+fn properties(definition: &Value) -> BTreeSet<String> {
+    definition["properties"]
+        .as_object()
+        .expect("properties")
+        .keys()
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn every_kind_of_node() {
+    let schema = schema();
+    let kinds = schema["$defs"]["node"]["oneOf"].as_array().expect("kinds");
+    assert_eq!(kinds.len(), 8);
+    for kind in kinds {
+        let name = kind["$ref"]
+            .as_str()
+            .expect("a reference")
+            .trim_start_matches("#/$defs/");
+        let value = match name {
+            "identify" => "caller",
+            "ticket" => "open",
+            "branch" => "[{when: 'true', next: a}]",
+            "queue" => "desk",
+            _ => "Hello.",
+        };
+        let source = format!(
+            "flow: t\nstart: a\nnodes:\n  a: {{{name}: {value}, options: {{1: a}}, digits: 4, zzzzzzzzzzzz: 1}}"
+        );
+        assert_eq!(
+            properties(&schema["$defs"][name]),
+            known_to_checker(&source),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_document_and_its_tests() {
+    let schema = schema();
+    assert_eq!(
+        properties(&schema),
+        known_to_checker("flow: t\nstart: a\nnodes:\n  a: {hang_up: Bye.}\nzzzzzzzzzzzz: 1")
+    );
+    let test = |extra: &str| {
+        format!(
+            "flow: t\nstart: a\nnodes:\n  a: {{hang_up: Bye.}}\ntests:\n  - {{name: n, ends: hang up, {extra}}}"
+        )
+    };
+    assert_eq!(
+        properties(&schema["$defs"]["test"]),
+        known_to_checker(&test("zzzzzzzzzzzz: 1"))
+    );
+    assert_eq!(
+        properties(&schema["$defs"]["test"]["properties"]["caller"]),
+        known_to_checker(&test("caller: {zzzzzzzzzzzz: 1}"))
+    );
+}
+
+/// Every `$ref` leads somewhere.
+#[test]
+fn no_reference_dangles() {
+    fn walk(value: &Value, schema: &Value) {
+        match value {
+            Value::Object(map) => {
+                if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
+                    let name = reference.trim_start_matches("#/$defs/");
+                    assert!(schema["$defs"].get(name).is_some(), "{reference}");
+                }
+                map.values().for_each(|value| walk(value, schema));
+            }
+            Value::Array(items) => items.iter().for_each(|value| walk(value, schema)),
+            _ => {}
+        }
+    }
+    let schema = schema();
+    walk(&schema, &schema);
+}

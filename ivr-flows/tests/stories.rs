@@ -1,0 +1,527 @@
+//! A session, event by event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ivr_flows::{CallerFacts, Facts, Flow, Input, Piece, PlayId, Role, Session, Step};
+
+const HEAD: &str = "flow: story\nstart: a\nnodes:\n";
+
+/// Walks a flow through a script of events, a word each, and gives what the
+/// session asked for, a word each, a line for each event.
+///
+/// Events: `start`, `+5s` (time passes, timers run), `ended`, `noclip`, a key,
+/// `clinician`/`patient`/... (identified, named Dr Okafor), `ticket`,
+/// `noticket`, `pos3`, `unstaffed`, `refused`, `answered`, `over`, `broken`, `gone`.
+fn walk(nodes: &str, events: &str) -> String {
+    let source = format!("{HEAD}{nodes}");
+    let flow = Flow::parse("story.yaml", &source).unwrap_or_else(|errors| {
+        panic!(
+            "{}",
+            errors
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        )
+    });
+    let mut session = Session::new(
+        Arc::new(flow),
+        Facts {
+            dnis: "1000".into(),
+            ani_withheld: false,
+            hospital: "st-marys".into(),
+            hospital_name: "Saint Mary's".into(),
+        },
+    );
+    let mut now = Duration::ZERO;
+    let mut last_play = PlayId(0);
+    let mut lines = Vec::new();
+    for event in events.split_whitespace() {
+        let mut said = Vec::new();
+        if let Some(seconds) = event.strip_prefix('+') {
+            let until = now
+                + Duration::from_millis(
+                    (seconds.trim_end_matches('s').parse::<f64>().unwrap() * 1000.0) as u64,
+                );
+            while let Some(due) = session.poll_timeout().filter(|due| *due <= until) {
+                now = now.max(due);
+                session.handle_timeout(now);
+                drain(&mut session, &mut last_play, &mut said);
+            }
+            now = until;
+        } else {
+            let input = match event {
+                "start" => None,
+                "ended" => Some(Input::PlayEnded { play: last_play }),
+                "noclip" => Some(Input::ClipUnavailable { play: last_play }),
+                "ticket" => Some(Input::Ticket("4719203855".into())),
+                "noticket" => Some(Input::TicketFailed),
+                "badticket" => Some(Input::Ticket("12x".into())),
+                "unstaffed" => Some(Input::QueuePosition {
+                    position: 1,
+                    signed_in: false,
+                }),
+                "refused" => Some(Input::QueueRefused),
+                "answered" => Some(Input::QueueAnswered),
+                "over" => Some(Input::ConversationEnded),
+                "broken" => Some(Input::ConversationBroken),
+                "gone" => Some(Input::CallerHungUp),
+                _ => Some(if let Some(role) = Role::from_word(event) {
+                    Input::Identified(CallerFacts {
+                        role,
+                        known: role != Role::Unknown,
+                        spoken_name: Some("Dr Okafor".into()),
+                    })
+                } else if let Some(position) = event.strip_prefix("pos") {
+                    Input::QueuePosition {
+                        position: position.parse().unwrap(),
+                        signed_in: true,
+                    }
+                } else {
+                    Input::Digit(event.chars().next().unwrap())
+                }),
+            };
+            match input {
+                None => session.start(now),
+                Some(input) => session.handle(now, input),
+            }
+            drain(&mut session, &mut last_play, &mut said);
+        }
+        lines.push(format!("{event}: {}", said.join(", ")));
+    }
+    lines.join("\n")
+}
+
+fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) {
+    while let Some(step) = session.poll() {
+        let words = |prompt: &[Piece]| {
+            prompt
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => text.to_string(),
+                    Piece::TicketPairs(digits) => format!("#{digits}"),
+                })
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        said.push(match step {
+            Step::Play {
+                play,
+                prompt,
+                barge_in,
+            } => {
+                *last_play = play;
+                format!(
+                    "play{} \"{}\"",
+                    if barge_in { "" } else { "!" },
+                    words(&prompt)
+                )
+            }
+            Step::Announce { play, prompt } => {
+                *last_play = play;
+                format!("announce \"{}\"", words(&prompt))
+            }
+            Step::StopPlay { play } => {
+                assert_eq!(play, *last_play, "only what plays is stopped");
+                "stop".to_owned()
+            }
+            Step::Identify => "identify".to_owned(),
+            Step::OpenTicket { role, .. } => format!("ticket for {}", role.word()),
+            Step::SetRole(role) => format!("role {}", role.word()),
+            Step::EnterQueue {
+                queue,
+                class,
+                music,
+            } => {
+                format!(
+                    "queue {queue} {class:?}{}",
+                    if music { "" } else { " mute" }
+                )
+            }
+            Step::LeaveQueue => "leave".to_owned(),
+            Step::HangUp { cause } => format!("hang up {cause:?}"),
+        });
+    }
+}
+
+fn check(nodes: &str, events: &str, expected: &str) {
+    let expected: Vec<&str> = expected
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let walked = walk(nodes, events);
+    let walked: Vec<&str> = walked.lines().map(str::trim).collect();
+    assert_eq!(walked, expected, "\n{}\n", walked.join("\n"));
+}
+
+const MENU: &str = "
+  a: {menu: Press 1., options: {1: {next: one, role: staff}, 2: two}, timeout: desk, invalid: bye, tries: 2, wait: 5s}
+  one: {hang_up: One.}
+  two: {hang_up: Two.}
+  desk: {queue: service, no_agents: stay}
+  bye: {hang_up: Goodbye.}
+";
+
+#[test]
+fn a_menu() {
+    check(
+        MENU,
+        "start ended 1 ended",
+        "
+        start: play \"Press 1.\"
+        ended:
+        1: role staff, play! \"One.\"
+        ended: hang up Finished",
+    );
+    check(
+        MENU,
+        "start 2",
+        "
+        start: play \"Press 1.\"
+        2: stop, play! \"Two.\"",
+    );
+    check(
+        MENU,
+        "start ended +5s ended +4.9s +0.1s",
+        "
+        start: play \"Press 1.\"
+        ended:
+        +5s: play \"Press 1.\"
+        ended:
+        +4.9s:
+        +0.1s: queue service Patient",
+    );
+    check(
+        MENU,
+        "start 9 8",
+        "
+        start: play \"Press 1.\"
+        9: stop, play \"Sorry, that key has no choice behind it. Press 1.\"
+        8: stop, play! \"Goodbye.\"",
+    );
+    // A question nobody could hear isn't asked for ever.
+    check(
+        MENU,
+        "start noclip noclip",
+        "
+        start: play \"Press 1.\"
+        noclip: play \"Press 1.\"
+        noclip: queue service Patient",
+    );
+    // The end of a prompt is lost.
+    check(
+        MENU,
+        "start +119s +1s +5s",
+        "
+        start: play \"Press 1.\"
+        +119s:
+        +1s: stop
+        +5s: play \"Press 1.\"",
+    );
+    check(
+        MENU,
+        "start gone ended 1 +600s",
+        "
+        start: play \"Press 1.\"
+        gone:
+        ended:
+        1:
+        +600s:",
+    );
+}
+
+const AHEAD: &str = "
+  a: {identify: caller, next: hello}
+  hello: {play: Hello., next: menu}
+  menu: {menu: Press 1., options: {1: number}, timeout: bye, invalid: bye, tries: 1}
+  number: {collect: Your number?, digits: 3-5, next: read, timeout: bye, invalid: bye, tries: 2}
+  read: {branch: [{when: digits == '123', next: right}], else: wrong}
+  right: {hang_up: Right.}
+  wrong: {hang_up: Wrong.}
+  bye: {hang_up: Goodbye.}
+";
+
+#[test]
+fn keys_typed_ahead() {
+    check(
+        AHEAD,
+        "start 1 1 2 3 # unknown",
+        "
+        start: identify
+        1:
+        1:
+        2:
+        3:
+        #:
+        unknown: play! \"Right.\"",
+    );
+    check(
+        AHEAD,
+        "start unknown 1 ended 1 2 +3s ended 1 2 3 +3s",
+        "
+        start: identify
+        unknown: play \"Hello.\"
+        1: stop, play \"Your number?\"
+        ended:
+        1:
+        2:
+        +3s: play \"Sorry, that number isn't complete. Your number?\"
+        ended:
+        1:
+        2:
+        3:
+        +3s: play! \"Right.\"",
+    );
+    // A key that means nothing takes what was typed after it along.
+    check(
+        AHEAD,
+        "start 7 1 1 unknown",
+        "
+        start: identify
+        7:
+        1:
+        1:
+        unknown: play! \"Goodbye.\"",
+    );
+}
+
+#[test]
+fn a_number() {
+    let number = "
+  a: {collect: Your number?, digits: 3-5, next: read, timeout: quiet, invalid: bye, tries: 2}
+  read: {branch: [{when: digits == '12345', next: right}], else: wrong}
+  right: {hang_up: Right.}
+  wrong: {hang_up: Wrong.}
+  quiet: {hang_up: Quiet.}
+  bye: {hang_up: Goodbye.}
+";
+    check(
+        number,
+        "start 1 2 3 4 5",
+        "
+        start: play \"Your number?\"
+        1: stop
+        2:
+        3:
+        4:
+        5: play! \"Right.\"",
+    );
+    check(
+        number,
+        "start 9 9 * 1 2 3 #",
+        "
+        start: play \"Your number?\"
+        9: stop
+        9:
+        *:
+        1:
+        2:
+        3:
+        #: play! \"Wrong.\"",
+    );
+    check(
+        number,
+        "start # # ",
+        "
+        start: play \"Your number?\"
+        #: stop, play \"Sorry, that number isn't complete. Your number?\"
+        #: stop, play! \"Goodbye.\"",
+    );
+    check(
+        number,
+        "start ended +5s ended +5s",
+        "
+        start: play \"Your number?\"
+        ended:
+        +5s: play \"Your number?\"
+        ended:
+        +5s: play! \"Quiet.\"",
+    );
+}
+
+const TICKET: &str = "
+  a: {identify: caller, clinician: named, next: plain}
+  named: {ticket: open, on_ticket: say, on_store_down: desk}
+  open: {ticket: open, next: desk}
+  say: {play: 'Hello {caller.name}. It is {ticket.number}. Thank you.', next: desk}
+  desk: {queue: clinical, greeting: One moment., ticket_text: 'It is {ticket.number}.', no_agents: bye, exit_keys: {0: bye}, max_wait: 10m, on_max_wait: bye}
+  plain: {play: 'Hello. This is {hospital.name}.', next: open}
+  bye: {hang_up: Goodbye.}
+";
+
+#[test]
+fn who_calls_and_the_ticket() {
+    check(
+        TICKET,
+        "start clinician ticket ended ended pos1",
+        "
+        start: identify
+        clinician: ticket for clinician
+        ticket: play! \"Hello Dr Okafor. It is #4719203855 Thank you.\"
+        ended: queue clinical Clinician, announce \"One moment. It is #4719203855\"
+        ended:
+        pos1: announce \"You are next in line.\"",
+    );
+    check(
+        TICKET,
+        "start +0.5s clinician ended +2s ended ticket pos2 ended",
+        "
+        start: identify
+        +0.5s: play! \"Hello. This is Saint Mary's.\"
+        clinician:
+        ended: ticket for unknown
+        +2s: queue clinical Patient, announce \"One moment.\"
+        ended:
+        ticket: announce \"It is #4719203855\"
+        pos2:
+        ended: announce \"You are number 2 in the queue.\"",
+    );
+    check(
+        TICKET,
+        "start clinician badticket",
+        "
+        start: identify
+        clinician: ticket for clinician
+        badticket: queue clinical Clinician, announce \"One moment.\"",
+    );
+    check(
+        TICKET,
+        "start clinician noticket",
+        "
+        start: identify
+        clinician: ticket for clinician
+        noticket: queue clinical Clinician, announce \"One moment.\"",
+    );
+}
+
+const DESK: &str = "
+  a: {ticket: open, next: desk}
+  desk: {queue: service, class: staff, greeting: Hold on., no_agents: second, exit_keys: {0: bye}, announce_every: 60s, max_wait: 10m, on_max_wait: bye}
+  second: {queue: tier2, no_agents: stay}
+  bye: {hang_up: Goodbye.}
+";
+
+#[test]
+fn waiting() {
+    // The place is spoken once, then when it gets better (not within 20 s), then every minute.
+    check(
+        DESK,
+        "start ticket ended pos5 ended pos4 +16s +4s ended pos6 +59s +1s ended pos1 +20s",
+        "
+        start: ticket for unknown
+        ticket: queue service Staff, announce \"Hold on.\"
+        ended:
+        pos5: announce \"You are number 5 in the queue.\"
+        ended:
+        pos4:
+        +16s:
+        +4s: announce \"You are number 4 in the queue.\"
+        ended:
+        pos6:
+        +59s:
+        +1s: announce \"Thank you for waiting. You are still in the queue.\"
+        ended:
+        pos1:
+        +20s: announce \"You are next in line.\"",
+    );
+    check(
+        DESK,
+        "start ticket pos30 ended ended *",
+        "
+        start: ticket for unknown
+        ticket: queue service Staff, announce \"Hold on.\"
+        pos30:
+        ended: announce \"Thank you for waiting. You are still in the queue.\"
+        ended:
+        *: announce \"Your ticket number is #4719203855\"",
+    );
+    check(
+        DESK,
+        "start ticket 0 ended",
+        "
+        start: ticket for unknown
+        ticket: queue service Staff, announce \"Hold on.\"
+        0: stop, leave, play! \"Goodbye.\"
+        ended: hang up Finished",
+    );
+    // Nobody at all when entering: at once. A shift that ends: after ten seconds.
+    check(
+        DESK,
+        "start ticket unstaffed",
+        "
+        start: ticket for unknown
+        ticket: queue service Staff, announce \"Hold on.\"
+        unstaffed: stop, leave, queue tier2 Patient",
+    );
+    check(
+        DESK,
+        "start ticket ended pos1 ended unstaffed +9s pos1 +2s unstaffed unstaffed +10s",
+        "
+        start: ticket for unknown
+        ticket: queue service Staff, announce \"Hold on.\"
+        ended:
+        pos1: announce \"You are next in line.\"
+        ended:
+        unstaffed:
+        +9s:
+        pos1:
+        +2s:
+        unstaffed:
+        unstaffed:
+        +10s: leave, queue tier2 Patient",
+    );
+    check(DESK, "start ticket refused refused ended", "
+        start: ticket for unknown
+        ticket: queue service Staff, announce \"Hold on.\"
+        refused: stop, leave, queue tier2 Patient
+        refused: leave, play! \"We are sorry. Your call can't be taken at the moment. Please call again in a few minutes.\"
+        ended: hang up Finished");
+    // Even when the queue never says a word.
+    check(
+        DESK,
+        "start ticket ended +60s",
+        "
+        start: ticket for unknown
+        ticket: queue service Staff, announce \"Hold on.\"
+        ended:
+        +60s: announce \"Thank you for waiting. You are still in the queue.\"",
+    );
+}
+
+#[test]
+fn conversations() {
+    check(
+        DESK,
+        "start ticket answered 0 pos1 ended +3600s over",
+        "
+        start: ticket for unknown
+        ticket: queue service Staff, announce \"Hold on.\"
+        answered: stop
+        0:
+        pos1:
+        ended:
+        +3600s:
+        over: hang up ConversationOver",
+    );
+    check(DESK, "start ticket answered broken ended pos1 answered over answered 0", "
+        start: ticket for unknown
+        ticket: queue service Staff, announce \"Hold on.\"
+        answered: stop
+        broken: queue service Staff, announce \"The connection to your analyst was lost. Please stay on the line. You will be put through again.\"
+        ended:
+        pos1: announce \"You are next in line.\"
+        answered: stop
+        over: hang up ConversationOver
+        answered:
+        0:");
+}
+
+#[test]
+fn a_session_is_for_any_thread() {
+    fn sendable<T: Send>() {}
+    fn shareable<T: Send + Sync>() {}
+    sendable::<Session>();
+    shareable::<Flow>();
+}
