@@ -39,7 +39,16 @@ impl Dialog {
     /// The callee's side, from the INVITE (section 12.1.1). `None` without a
     /// usable Contact.
     pub(crate) fn from_request(request: &Request, source: Peer, local_tag: &str) -> Option<Self> {
-        let target = contact(request.contacts())?;
+        let via = request.via()?;
+        let target = match contact(request.contacts()) {
+            Some(target) => target,
+            // RFC 2543 elements may leave Contact out; From is meant then.
+            None if via.branch().is_none() && request.contacts().next().is_none() => request
+                .from()
+                .map(|from| from.uri)
+                .filter(|uri| uri.host().is_some())?,
+            None => return None,
+        };
         let mut local = String::from(request.fields.to_text());
         if request.to_tag().is_none() {
             local.push_str(";tag=");
@@ -47,7 +56,6 @@ impl Dialog {
         }
         // One Via whose address isn't where the datagram came from: the
         // sender itself is behind NAT, and so is its Contact.
-        let via = request.via()?;
         let natted = request.via_count() == 1
             && via
                 .host

@@ -59,6 +59,7 @@ macro_rules! accessors {
     () => {
         /// All headers in order; comma lists of Via, Contact, Route,
         /// Record-Route and Path stand as entries of their own.
+        /// Content-Length isn't among them: the body's length is its value.
         #[must_use]
         pub fn headers(&self) -> &Headers {
             &self.fields.headers

@@ -111,6 +111,7 @@ impl Endpoint {
             ok: Some(ok),
             acks: Vec::new(),
             modify: Modify::Idle,
+            again: None,
             credentials: None,
         };
         self.insert_leg(leg, Leg::Up(Box::new(up)));

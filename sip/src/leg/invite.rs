@@ -170,6 +170,7 @@ impl Endpoint {
             ok: None,
             acks: Vec::new(),
             modify: Modify::Idle,
+            again: None,
             credentials: calling.invite.credentials,
         };
         self.insert_leg(leg, Leg::Up(Box::new(up)));

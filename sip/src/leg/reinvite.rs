@@ -10,7 +10,7 @@ use crate::endpoint::{Endpoint, Event, Purpose, Serving};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::answer::{acceptable, write_extra};
-use crate::leg::state::{Leg, Modify, Phase};
+use crate::leg::state::{Again, Leg, Modify, Phase};
 use crate::leg::{EndCause, LegId};
 use crate::message::{Request, Response};
 use crate::wire::{ALLOW, NameAddr};
@@ -43,7 +43,7 @@ impl Endpoint {
                 });
             }
             Modify::Ours { .. } => return self.refuse(&request, peer, 491, |_| {}),
-            Modify::Idle | Modify::Again { .. } => {}
+            Modify::Idle => {}
         }
         if up.ok.is_some() || !matches!(up.phase, Phase::Talking) {
             return self.refuse(&request, peer, 491, |_| {});
@@ -147,6 +147,7 @@ impl Endpoint {
         }
         let ready = matches!(up.phase, Phase::Talking)
             && up.ok.is_none()
+            && up.again.is_none()
             && matches!(up.modify, Modify::Idle);
         if ready {
             self.send_reinvite(now, leg, sdp.to_vec(), 1);
@@ -176,14 +177,19 @@ impl Endpoint {
         let Some(up) = self.up_mut(leg) else {
             return;
         };
-        match std::mem::replace(&mut up.modify, Modify::Idle) {
-            Modify::Again { sdp, attempts, .. } if up.ok.is_none() => {
-                self.send_reinvite(now, leg, sdp, attempts + 1);
-            }
-            Modify::Again { .. } => self
-                .events
-                .push_back(Event::ReinviteRefused { leg, code: 491 }),
-            modify => up.modify = modify,
+        let Some(mut again) = up.again.take() else {
+            return;
+        };
+        again.attempts += 1;
+        if again.attempts > ATTEMPTS_MAX {
+            self.events
+                .push_back(Event::ReinviteRefused { leg, code: 491 });
+        } else if up.ok.is_some() || !matches!(up.modify, Modify::Idle) {
+            // The peer's own change isn't through yet.
+            again.at = now + Duration::from_secs(1);
+            up.again = Some(again);
+        } else {
+            self.send_reinvite(now, leg, again.sdp, again.attempts);
         }
     }
 
@@ -222,11 +228,11 @@ impl Endpoint {
                 } else {
                     slot * 10
                 };
-                up.modify = Modify::Again {
+                up.again = Some(Again {
                     at: now + Duration::from_millis(wait),
                     sdp,
                     attempts,
-                };
+                });
                 self.arm_leg(leg);
             }
             // Section 12.2.1.2: the peer knows nothing of this dialog.

@@ -67,6 +67,7 @@ pub(crate) struct Up {
     pub(crate) ok: Option<Unacked>,
     pub(crate) acks: Vec<SentAck>,
     pub(crate) modify: Modify,
+    pub(crate) again: Option<Again>,
     pub(crate) credentials: Option<Credentials>,
 }
 
@@ -120,12 +121,15 @@ pub(crate) enum Modify {
     },
     /// We asked.
     Ours { sdp: Vec<u8>, attempts: u8 },
-    /// Both asked at once; we ask again at that moment (section 14.1).
-    Again {
-        at: Duration,
-        sdp: Vec<u8>,
-        attempts: u8,
-    },
+}
+
+/// Both sides asked at once; we ask again at that moment (section 14.1),
+/// whatever the peer asks meanwhile.
+#[derive(Debug)]
+pub(crate) struct Again {
+    pub(crate) at: Duration,
+    pub(crate) sdp: Vec<u8>,
+    pub(crate) attempts: u8,
 }
 
 /// BYE is out; the final event too.
@@ -148,10 +152,7 @@ impl Leg {
             Self::Cancelling(Cancelling::Sent { give_up_at, .. }) => Some(*give_up_at),
             Self::Up(up) => {
                 let repeat = up.ok.as_ref().map(|ok| ok.repeat_at.min(ok.give_up_at));
-                let again = match &up.modify {
-                    Modify::Again { at, .. } => Some(*at),
-                    _ => None,
-                };
+                let again = up.again.as_ref().map(|again| again.at);
                 match (repeat, again) {
                     (Some(a), Some(b)) => Some(a.min(b)),
                     (a, b) => a.or(b),
@@ -242,9 +243,7 @@ impl Endpoint {
                 self.remove_leg(id);
             }
             Some(Leg::Up(up)) => {
-                if let Modify::Again { at, .. } = &up.modify
-                    && *at <= now
-                {
+                if up.again.as_ref().is_some_and(|again| again.at <= now) {
                     self.reinvite_again(now, id);
                 } else {
                     self.repeat_ok(now, id);

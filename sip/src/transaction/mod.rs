@@ -89,8 +89,6 @@ pub(crate) fn timeout(timing: &Timing) -> Duration {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) const T1: Duration = Duration::from_millis(500);
-
     pub(crate) fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
     }

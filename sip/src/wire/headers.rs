@@ -25,6 +25,14 @@ macro_rules! header_names {
             }
         }
 
+        /// Gives a header made without a value its value.
+        pub(crate) fn set_value(header: &mut Header, text: String) {
+            match header {
+                $(Header::$variant(header) => header.replace(text),)*
+                Header::Other(_, value) => *value = text,
+            }
+        }
+
         /// A header's name and value.
         pub(crate) fn name_value(header: &Header) -> (&str, &str) {
             match header {

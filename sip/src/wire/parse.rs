@@ -1,6 +1,5 @@
 //! Bytes to messages, or to the answer malformed ones deserve.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 use std::net::IpAddr;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 
 use rsip::{Header, Headers, Method};
 
-use super::headers::{header, is_split_at_commas};
+use super::headers::{header, is_split_at_commas, set_value};
 use super::name_addr::NameAddr;
 use super::params::{Pieces, is_token};
 use super::split::{Fault, Parts, VALUES_MAX, split, text};
@@ -150,7 +149,7 @@ fn fields(parts: &Parts<'_>) -> Result<(Fields, String), Fault> {
     let mut max_forwards = false;
     let mut top_via = false;
     for (name, value) in &parts.headers {
-        let built = header(name, String::new());
+        let mut built = header(name, String::new());
         match built {
             Header::Via(_) => {
                 for piece in Pieces::new(value, b',') {
@@ -201,10 +200,22 @@ fn fields(parts: &Parts<'_>) -> Result<(Fields, String), Fault> {
                     return Err(Fault::bad("Two Content-Lengths"));
                 }
                 length = Some(parsed);
+                // The body says it from here on.
+                continue;
             }
             _ => {}
         }
-        push(&mut headers, built, name, value)?;
+        if is_split_at_commas(&built) && value.contains(',') {
+            for piece in Pieces::new(value, b',') {
+                headers.push(header(name, piece.trim().to_owned()));
+                if headers.len() > VALUES_MAX {
+                    return Err(Fault::bad("Too Many Headers"));
+                }
+            }
+        } else {
+            set_value(&mut built, value.clone().into_owned());
+            headers.push(built);
+        }
     }
     if !top_via {
         return Err(Fault::bad("Missing Via"));
@@ -230,25 +241,6 @@ fn fields(parts: &Parts<'_>) -> Result<(Fields, String), Fault> {
         to_tag,
     };
     Ok((fields, cseq_method))
-}
-
-fn push(
-    headers: &mut Vec<Header>,
-    built: Header,
-    name: &str,
-    value: &Cow<'_, str>,
-) -> Result<(), Fault> {
-    if is_split_at_commas(&built) && value.contains(',') {
-        for piece in Pieces::new(value, b',') {
-            headers.push(header(name, piece.trim().to_owned()));
-            if headers.len() > VALUES_MAX {
-                return Err(Fault::bad("Too Many Headers"));
-            }
-        }
-    } else {
-        headers.push(header(name, value.clone().into_owned()));
-    }
-    Ok(())
 }
 
 /// `Some(tag)` when `value` is a name-addr or addr-spec.

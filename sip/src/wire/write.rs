@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use rsip::{Header, Headers};
+use rsip::Headers;
 
 use super::headers::name_value;
 
@@ -100,10 +100,8 @@ impl Writer {
 /// Writes a message that was read, with its headers in order.
 pub(crate) fn whole(mut writer: Writer, headers: &Headers, body: &[u8]) -> Vec<u8> {
     for header in headers.iter() {
-        if !matches!(header, Header::ContentLength(_)) {
-            let (name, value) = name_value(header);
-            writer.header(name, value);
-        }
+        let (name, value) = name_value(header);
+        writer.header(name, value);
     }
     writer.number("Content-Length", body.len() as u64);
     let mut out = writer.into_lines();

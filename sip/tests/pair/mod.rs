@@ -1,0 +1,316 @@
+//! Two endpoints and a virtual wire between them.
+
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sip::digest::{Accounts, Ha1s};
+use sip::registrar::{Registrar, RegistrarConfig};
+use sip::{
+    Credentials, Endpoint, EndpointConfig, Event, Identity, Interface, Invite, LegId, Message,
+    Method, OutRequest, Peer, Uri, parse_datagram,
+};
+
+pub const CALLER: usize = 0;
+pub const CALLEE: usize = 1;
+
+pub fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+pub fn addr(side: usize) -> SocketAddr {
+    ["192.0.2.10:5060", "198.51.100.20:5060"][side]
+        .parse()
+        .unwrap()
+}
+
+pub fn peer(side: usize) -> Peer {
+    Peer::udp(addr(side))
+}
+
+pub struct OneUser;
+
+impl Accounts for OneUser {
+    fn ha1s(&self, username: &str, realm: &str) -> Option<Ha1s> {
+        (username == "agent7").then(|| Ha1s::derive(username, realm, "secret"))
+    }
+}
+
+/// What a side does by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// Rings at once, answers after a second.
+    Answers,
+    /// Rings and waits for ever.
+    Rings,
+    /// Says busy.
+    Busy,
+    /// Says nothing at all.
+    Silent,
+}
+
+/// What is done at a moment of the story.
+#[derive(Clone, Copy)]
+pub enum Act {
+    Call,
+    CallWithoutOffer,
+    HangUp(usize),
+    Reinvite(usize),
+    Register,
+    Options,
+}
+
+/// What becomes of a datagram: one copy per delay.
+pub type Fate = Box<dyn FnMut(usize, &str) -> Vec<Duration>>;
+
+pub struct Pair {
+    pub now: Duration,
+    pub ends: [Endpoint; 2],
+    pub registrar: Registrar,
+    pub habit: Habit,
+    /// Everything that was put on the wire: sender and first line.
+    pub sent: Vec<(usize, String)>,
+    /// What either side was told.
+    pub told: [Vec<String>; 2],
+    pub legs: [Vec<LegId>; 2],
+    wire: BTreeMap<(Duration, usize), (usize, Vec<u8>)>,
+    acts: BTreeMap<(Duration, usize), Pending>,
+    fate: Fate,
+    order: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Pending {
+    Act(Act),
+    Answer(LegId),
+}
+
+pub const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nt=0 0\r\n";
+pub const ANSWER: &[u8] = b"v=0\r\no=- 2 1 IN IP4 198.51.100.20\r\ns=-\r\nt=0 0\r\n";
+
+impl Pair {
+    pub fn new(habit: Habit, fate: Fate) -> Self {
+        let end = |side: usize| {
+            let seed = [u8::try_from(side).unwrap() + 1; 32];
+            let mut config = EndpointConfig::new(Interface::local(addr(side)), 0, seed);
+            config.user_agent = Some("Careline".into());
+            Endpoint::new(config)
+        };
+        Self {
+            now: Duration::ZERO,
+            ends: [end(CALLER), end(CALLEE)],
+            registrar: Registrar::new(RegistrarConfig::new("careline.example"), [5; 32]),
+            habit,
+            sent: Vec::new(),
+            told: [Vec::new(), Vec::new()],
+            legs: [Vec::new(), Vec::new()],
+            wire: BTreeMap::new(),
+            acts: BTreeMap::new(),
+            fate,
+            order: 0,
+        }
+    }
+
+    pub fn perfect() -> Fate {
+        Box::new(|_, _| vec![ms(10)])
+    }
+
+    pub fn at(&mut self, moment: Duration, act: Act) {
+        self.order += 1;
+        self.acts.insert((moment, self.order), Pending::Act(act));
+    }
+
+    /// Plays until nothing is left to happen, or `end`.
+    pub fn run(&mut self, end: Duration) {
+        loop {
+            self.drain();
+            let next = [
+                self.wire.keys().next().map(|k| k.0),
+                self.acts.keys().next().map(|k| k.0),
+                self.ends[0].poll_timeout(),
+                self.ends[1].poll_timeout(),
+                self.registrar.poll_timeout(),
+            ]
+            .into_iter()
+            .flatten()
+            .min();
+            let Some(next) = next.filter(|at| *at <= end) else {
+                return;
+            };
+            self.now = self.now.max(next);
+            while let Some(entry) = self.wire.first_entry() {
+                if entry.key().0 > self.now {
+                    break;
+                }
+                let (to, bytes) = entry.remove();
+                let from = peer(1 - to);
+                match parse_datagram(&bytes, from) {
+                    Ok(message) => self.ends[to].receive(self.now, from, message),
+                    Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&bytes)),
+                }
+                self.drain();
+            }
+            while let Some(entry) = self.acts.first_entry() {
+                if entry.key().0 > self.now {
+                    break;
+                }
+                let pending = entry.remove();
+                self.perform(pending);
+                self.drain();
+            }
+            for side in [CALLER, CALLEE] {
+                self.ends[side].handle_timeout(self.now);
+            }
+            self.registrar.handle_timeout(self.now);
+        }
+    }
+
+    fn perform(&mut self, pending: Pending) {
+        let now = self.now;
+        match pending {
+            Pending::Answer(leg) => self.ends[CALLEE].answer(now, leg, ANSWER, &[]),
+            Pending::Act(Act::Call) => self.call(Some(OFFER.to_vec())),
+            Pending::Act(Act::CallWithoutOffer) => self.call(None),
+            Pending::Act(Act::HangUp(side)) => {
+                for leg in self.legs[side].clone() {
+                    self.ends[side].hangup(now, leg, Some("Q.850;cause=16"));
+                }
+            }
+            Pending::Act(Act::Reinvite(side)) => {
+                let leg = self.legs[side][0];
+                self.ends[side].reinvite(now, leg, OFFER);
+            }
+            Pending::Act(Act::Register) => {
+                let mut request = out_request(Method::Register);
+                request.credentials = Some(Credentials::new("agent7", "secret"));
+                self.ends[CALLER].request(now, request);
+            }
+            Pending::Act(Act::Options) => {
+                self.ends[CALLER].request(now, out_request(Method::Options));
+            }
+        }
+    }
+
+    fn call(&mut self, sdp: Option<Vec<u8>>) {
+        let target = Uri::sip("5550100", "198.51.100.20", None).unwrap();
+        let from = Identity {
+            display: Some("Dr \"O\"".into()),
+            user: "5550199".into(),
+            host: None,
+        };
+        let invite = Invite::new(target, peer(CALLEE), from, sdp);
+        let leg = self.ends[CALLER].invite(self.now, invite);
+        self.legs[CALLER].push(leg);
+    }
+
+    pub fn drain(&mut self) {
+        for side in [CALLER, CALLEE] {
+            loop {
+                while let Some(transmit) = self.ends[side].poll_transmit() {
+                    assert_eq!(transmit.peer, peer(1 - side));
+                    let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
+                    let line = text.lines().next().unwrap().to_owned();
+                    let delays = (self.fate)(self.sent.len(), &line);
+                    self.sent.push((side, line));
+                    for delay in delays {
+                        self.order += 1;
+                        self.wire.insert(
+                            (self.now + delay, self.order),
+                            (1 - side, transmit.bytes.to_vec()),
+                        );
+                    }
+                }
+                let Some(event) = self.ends[side].poll_event() else {
+                    break;
+                };
+                self.hear(side, event);
+            }
+        }
+    }
+
+    fn hear(&mut self, side: usize, event: Event) {
+        let now = self.now;
+        let end = &mut self.ends[side];
+        let told = match event {
+            Event::Incoming { leg, request, .. } => {
+                self.legs[side].push(leg);
+                match self.habit {
+                    Habit::Answers => {
+                        end.ring(now, leg, 180, &[], None);
+                        self.order += 1;
+                        self.acts
+                            .insert((now + ms(1000), self.order), Pending::Answer(leg));
+                    }
+                    Habit::Rings => end.ring(now, leg, 180, &[], None),
+                    Habit::Busy => end.reject(now, leg, 486, None, &[("X-Why", "talking")]),
+                    Habit::Silent => {}
+                }
+                format!("incoming {}", request.uri())
+            }
+            Event::Ringing { code, .. } => format!("ringing {code}"),
+            Event::Answered { leg, sdp, .. } => {
+                let sdp = sdp.unwrap();
+                assert_eq!(sdp, ANSWER);
+                // Ignored when the offer was ours.
+                end.acknowledge(now, leg, OFFER);
+                "answered".into()
+            }
+            Event::Confirmed { sdp, .. } => format!("confirmed {}", sdp.is_some()),
+            Event::Refused { code, .. } => format!("refused {code}"),
+            Event::Cancelled { reason, .. } => format!("cancelled {reason:?}"),
+            Event::Reinvite { leg, sdp } => {
+                assert_eq!(sdp.as_deref(), Some(OFFER));
+                end.answer_reinvite(now, leg, ANSWER);
+                "reinvite".into()
+            }
+            Event::ReinviteAnswered { sdp, .. } => {
+                assert_eq!(sdp.as_deref(), Some(ANSWER));
+                "reinvite answered".into()
+            }
+            Event::ReinviteRefused { code, .. } => format!("reinvite refused {code}"),
+            Event::Info { .. } => "info".into(),
+            Event::Ended { cause, .. } => format!("ended {cause:?}"),
+            Event::Register { id, peer, request } => {
+                let (reply, changes) = self.registrar.handle(now, peer, &request, &OneUser);
+                let told = format!("register {} {}", reply.code, changes.len());
+                end.respond(now, id, reply);
+                told
+            }
+            Event::Other { .. } => "other".into(),
+            Event::Response { response, .. } => format!("response {}", response.code()),
+            Event::RequestTimeout { .. } => "timeout".into(),
+        };
+        self.told[side].push(told);
+    }
+
+    /// Nothing may be left once everything has timed out.
+    pub fn assert_empty(&self) {
+        for side in [CALLER, CALLEE] {
+            assert_eq!(self.ends[side].legs(), 0, "legs of side {side}");
+            assert_eq!(self.ends[side].transactions(), 0, "transactions of {side}");
+        }
+    }
+}
+
+pub fn out_request(method: Method) -> OutRequest {
+    OutRequest {
+        method,
+        target: Uri::parse("sip:careline.example").unwrap(),
+        next_hop: peer(CALLEE),
+        from: Uri::parse("sip:agent7@careline.example").unwrap(),
+        to: Uri::parse("sip:agent7@careline.example").unwrap(),
+        call_id: None,
+        cseq: None,
+        headers: vec![("Expires".into(), "60".into())],
+        body: None,
+        credentials: None,
+    }
+}
+
+/// Reads text (lines end in `\n` here) as a datagram of `side`.
+pub fn read(text: &str, side: usize) -> Message {
+    let bytes = text.replace('\n', "\r\n");
+    parse_datagram(bytes.as_bytes(), peer(side)).unwrap()
+}
