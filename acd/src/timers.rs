@@ -95,3 +95,25 @@ impl Lease {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_has_one_valid_entry_however_it_moves() {
+        let secs = Duration::from_secs;
+        let timer = Timer::Registration(AgentId(1));
+        let mut timers = Timers::default();
+        let mut lease = Lease::new(secs(60), timer, &mut timers);
+        // Shorter, then longer again: the entry for 60 s is out of date.
+        lease.renew(secs(10), timer, &mut timers);
+        lease.renew(secs(100), timer, &mut timers);
+        let mut fired = Vec::new();
+        while let Some((at, _)) = timers.pop_due(secs(200)) {
+            fired.push((at, lease.is_over(at, at, timer, &mut timers)));
+        }
+        let expected = [(secs(10), false), (secs(60), false), (secs(100), true)];
+        assert_eq!(fired, expected);
+    }
+}

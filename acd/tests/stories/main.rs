@@ -404,3 +404,64 @@ fn limits_hold() {
          standing c2 position 1 of 1 signed in; standing c3 position 1 of 0 signed in",
     );
 }
+
+#[test]
+fn what_is_told_late_of_a_conversation_does_not_bring_it_back() {
+    let mut desk = Desk::new(setup(&[(1, &[1])], &[queue(1)]));
+    desk.sign_in(1);
+    // Both were made by an earlier life; the end overtook the lease.
+    desk.finish(1000);
+    desk.talking(1000, 7, 1, 1);
+    desk.check_state(1, AgentState::Available);
+    // The contact waits anew, so its earlier conversation is over.
+    desk.wait(8, 2, 1, Class::Staff);
+    desk.talking(1001, 8, 1, 1);
+    desk.check_state(1, AgentState::Offered);
+    desk.accept(0);
+    desk.check_messages("finished 1000; offer 0 c8 a1; confirm 0 c8");
+}
+
+#[test]
+fn an_agent_of_two_announced_conversations_talks_until_both_are_over() {
+    let mut desk = Desk::new(setup(&[(1, &[1])], &[queue(1)]));
+    desk.sign_in(1);
+    desk.talking(1000, 7, 1, 1);
+    desk.talking(1001, 8, 1, 1);
+    desk.finish(1000);
+    desk.check_state(1, AgentState::Talking);
+    desk.finish(1001);
+    desk.check_state(1, AgentState::WrapUp);
+}
+
+#[test]
+fn who_comes_while_everybody_rests_is_offered_at_once() {
+    let mut desk = Desk::new(setup(&[(1, &[1])], &[queue(1)]));
+    desk.sign_in(1);
+    desk.wait(7, 1, 1, Class::Staff);
+    desk.decline(0, Refusal::NoAnswer);
+    desk.leave(7, 1);
+    desk.pass(5 * S);
+    desk.outputs.clear();
+    desk.wait(8, 1, 1, Class::Staff);
+    desk.check_offers(&[(1, 8, 1)]);
+}
+
+#[test]
+fn a_turn_of_the_overdue_goes_to_the_longest_overdue_and_waits_for_care_stopped() {
+    let mut setup = setup(&[(1, &[1, 2])], &[queue(1), queue(2)]);
+    setup.agents[0].wrap_up = Duration::ZERO;
+    let mut desk = Desk::new(setup);
+    desk.wait(1, 1, 2, Class::Patient);
+    desk.pass(S);
+    desk.wait(2, 1, 1, Class::Patient);
+    desk.pass_all_waiting(400 * S);
+    for contact in 11..=16 {
+        desk.wait(contact, 1, 1, Class::Clinician);
+    }
+    desk.sign_in(1);
+    let mut served: Vec<_> = (0..3).filter_map(|_| desk.serve_next()).collect();
+    // The fourth clinician is being offered; the next turn is due.
+    desk.wait(30, 1, 1, Class::CareStopped);
+    served.extend(desk.serve_all());
+    assert_eq!(served, [11, 12, 13, 14, 30, 1, 15, 16, 2]);
+}
