@@ -14,13 +14,13 @@
 //! checksum; a damaged file is removed and the prompt rendered again. Nothing
 //! here is worth an fsync.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use crate::recency::Recency;
 use crate::{PIPELINE_VERSION, Pcm8k};
 
 const MAGIC: &[u8; 4] = b"CLP1";
@@ -93,58 +93,8 @@ impl CacheKey {
 pub struct Cache {
     folder: PathBuf,
     bytes_max: u64,
-    index: Mutex<Index>,
-}
-
-/// What lies in the folder, by age of last use.
-#[derive(Debug, Default)]
-struct Index {
-    entries: HashMap<CacheKey, Entry>,
-    by_use: BTreeMap<u64, CacheKey>,
-    bytes: u64,
-    clock: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    bytes: u64,
-    used: u64,
-}
-
-impl Index {
-    fn insert(&mut self, key: CacheKey, bytes: u64) {
-        self.remove(&key);
-        self.clock += 1;
-        self.entries.insert(
-            key,
-            Entry {
-                bytes,
-                used: self.clock,
-            },
-        );
-        self.by_use.insert(self.clock, key);
-        self.bytes += bytes;
-    }
-
-    fn touch(&mut self, key: &CacheKey) {
-        self.clock += 1;
-        if let Some(entry) = self.entries.get_mut(key) {
-            self.by_use.remove(&entry.used);
-            entry.used = self.clock;
-            self.by_use.insert(self.clock, *key);
-        }
-    }
-
-    fn remove(&mut self, key: &CacheKey) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.by_use.remove(&entry.used);
-            self.bytes -= entry.bytes;
-        }
-    }
-
-    fn oldest(&self) -> Option<CacheKey> {
-        self.by_use.first_key_value().map(|(_, key)| *key)
-    }
+    /// What lies in the folder, by last use; weights are bytes.
+    index: Mutex<Recency<CacheKey, ()>>,
 }
 
 impl Cache {
@@ -176,9 +126,9 @@ impl Cache {
             }
         }
         found.sort_by_key(|(used, _, _)| *used);
-        let mut index = Index::default();
+        let mut index = Recency::default();
         for (_, key, bytes) in found {
-            index.insert(key, bytes);
+            index.insert(key, (), bytes);
         }
         let cache = Self {
             folder: config.folder,
@@ -191,13 +141,13 @@ impl Cache {
 
     /// The prompt, unless absent or damaged.
     pub fn get(&self, key: &CacheKey) -> Option<Arc<Pcm8k>> {
-        if !self.lock().entries.contains_key(key) {
+        if !self.lock().contains(key) {
             return None;
         }
         let path = self.path(key);
         match read(&path) {
             Ok(pcm) => {
-                self.lock().touch(key);
+                self.lock().get(key);
                 // The order of use survives a restart.
                 if let Ok(file) = fs::File::options().append(true).open(&path) {
                     let _ = file.set_modified(SystemTime::now());
@@ -232,19 +182,17 @@ impl Cache {
             tracing::warn!(file = %path.display(), %error, "prompt can't be kept in the cache");
             return;
         }
-        index.insert(*key, bytes.len() as u64);
+        index.insert(*key, (), bytes.len() as u64);
         self.evict(&mut index);
     }
 
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
-        self.lock().bytes
+        self.lock().weight()
     }
 
-    fn evict(&self, index: &mut Index) {
-        while index.bytes > self.bytes_max {
-            let Some(key) = index.oldest() else { return };
-            index.remove(&key);
+    fn evict(&self, index: &mut Recency<CacheKey, ()>) {
+        while let Some(key) = index.evict(self.bytes_max) {
             let _ = fs::remove_file(self.path(&key));
         }
     }
@@ -253,7 +201,7 @@ impl Cache {
         self.folder.join(key.file_name())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Index> {
+    fn lock(&self) -> MutexGuard<'_, Recency<CacheKey, ()>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -53,6 +53,23 @@ pub enum SpeechError {
     Closed,
 }
 
+impl SpeechError {
+    /// What kind of failure, without any of the text: fit for a log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "unreadable",
+            Self::Empty => "empty",
+            Self::TooLong { .. } => "too-long",
+            Self::UnknownWord { .. } => "unknown-word",
+            Self::NotATicket(_) => "not-a-ticket",
+            Self::Backend(_) => "backend",
+            Self::Timeout { .. } => "timeout",
+            Self::Busy => "busy",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// Why the built-in voice couldn't be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum VoiceError {

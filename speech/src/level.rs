@@ -1,8 +1,8 @@
 //! Telephone level and bandwidth.
 //!
 //! [`telephone`] does five things, in this order: a high-pass against rumble,
-//! resampling from 24 to 8 kHz (flat to 3.5 kHz, nothing above 4), trimming
-//! of the silence at both ends, gain to −21 LUFS, and a limiter at −3 dBTP.
+//! resampling from 24 to 8 kHz (flat to 3.5 kHz, nothing above 4), gain to
+//! −21 LUFS, a limiter at −3 dBTP, and trimming of the silence at both ends.
 //! Every prompt comes out equally loud whatever the voice did, and none can
 //! clip in G.711.
 //!
@@ -35,20 +35,29 @@ const SILENCE_DBFS: f32 = -50.0;
 /// Brings speech to the telephone: 24 → 8 kHz, −21 LUFS, −3 dBTP, trimmed to
 /// 60 ms of silence before and 120 ms after. Silence stays silence.
 pub fn telephone(speech: &Pcm) -> Pcm8k {
-    let mut samples = narrow(speech);
-    set_loudness(&mut samples);
-    let mut samples = trim(&samples);
-    limit(&mut samples);
-    // The limiter takes a little away; give it back once.
-    set_loudness_within(&mut samples, 3.0);
+    let mut samples = trim(&levelled(speech));
+    // Of a short word, silence was a good part: measure again without.
+    set_loudness(&mut samples, 3.0);
     limit(&mut samples);
     Pcm8k {
         samples: to_i16(&samples),
     }
 }
 
+/// As [`telephone`], but nothing cut off: sample `n` is sample `3 n` of
+/// `speech`.
+pub(crate) fn levelled(speech: &Pcm) -> Vec<f32> {
+    let mut samples = narrow(speech);
+    set_loudness(&mut samples, 60.0);
+    limit(&mut samples);
+    // The limiter takes a little away; give it back once.
+    set_loudness(&mut samples, 3.0);
+    limit(&mut samples);
+    samples
+}
+
 /// 8 kHz, band-limited, unlevelled, ±1.
-pub(crate) fn narrow(speech: &Pcm) -> Vec<f32> {
+fn narrow(speech: &Pcm) -> Vec<f32> {
     let mut wide: Vec<f32> = speech
         .samples
         .iter()
@@ -66,12 +75,8 @@ pub(crate) fn to_i16(samples: &[f32]) -> Vec<i16> {
         .collect()
 }
 
-/// Gain to [`TARGET_LUFS`]; silence is left alone.
-pub(crate) fn set_loudness(samples: &mut [f32]) {
-    set_loudness_within(samples, 60.0);
-}
-
-fn set_loudness_within(samples: &mut [f32], change_db_max: f64) {
+/// Gain to [`TARGET_LUFS`], within limits; silence is left alone.
+fn set_loudness(samples: &mut [f32], change_db_max: f64) {
     let Some(loudness) = loudness_lufs(samples, Pcm8k::RATE_HZ) else {
         return;
     };

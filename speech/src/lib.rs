@@ -21,9 +21,11 @@ pub mod lexicon;
 pub mod normalise;
 mod pcm;
 mod phonemes;
+mod recency;
 mod resample;
 mod spectrum;
 pub mod studio;
+mod turns;
 pub mod voice;
 
 pub use cache::{Cache, CacheConfig, CacheKey};
@@ -33,7 +35,7 @@ pub use error::{SpeechError, VoiceError};
 pub use lexicon::{Lexicon, LexiconError};
 pub use normalise::{Language, normalise};
 pub use pcm::{Pcm, Pcm8k};
-pub use studio::{Backend, Counters, Studio, StudioConfig};
+pub use studio::{Answer, Backend, Counters, Speaker, Studio, StudioConfig};
 pub use voice::Voice;
 
 /// Changes whenever the same text would sound different: part of every cache

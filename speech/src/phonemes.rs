@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use misaki_rs::fallback::FallbackError;
+use misaki_rs::lexicon::PhonemeEntry;
 use misaki_rs::{Fallback, G2P};
 use rten::{Model, NodeId, RunOptions, ThreadPool, Value};
 use rten_tensor::prelude::*;
@@ -31,6 +32,11 @@ impl Phonemiser {
     pub(crate) fn new(unknown: UnknownWords, symbols: HashMap<char, i32>) -> Self {
         let mut g2p = G2P::with_fallback(misaki_rs::Language::EnglishUS, Some(Box::new(unknown)));
         g2p.unk = UNREAD.to_owned();
+        for (word, sound) in [BEFORE_VOWEL, BEFORE_CONSONANT] {
+            g2p.lexicon
+                .golds
+                .insert(word.to_owned(), PhonemeEntry::Simple(sound.to_owned()));
+        }
         Self { g2p, symbols }
     }
 
@@ -38,9 +44,10 @@ impl Phonemiser {
     /// word may carry its pronunciation: `[Okafor](/ˈOkəfɔɹ/)`.
     pub(crate) fn read(&self, sentence: &str) -> Result<String, SpeechError> {
         let marked = mark_letters(sentence);
+        let (plain, pronunciations) = take_marks(&marked);
         let (phonemes, tokens) = self
             .g2p
-            .g2p(&marked)
+            .g2p(&plain)
             .map_err(|error| SpeechError::Backend(error.to_string()))?;
         for token in &tokens {
             let read = token.phonemes.as_deref().unwrap_or(UNREAD);
@@ -57,6 +64,7 @@ impl Phonemiser {
                 word: sentence.to_owned(),
             });
         }
+        let phonemes = put_pronunciations(phonemes, &pronunciations)?;
         // Flap and glottal stop as the voice was taught them.
         let phonemes: String = phonemes
             .chars()
@@ -85,6 +93,68 @@ impl Phonemiser {
             .chain(std::iter::once(0))
             .collect()
     }
+}
+
+/// Words that stand for one with a pronunciation of its own, and what the
+/// dictionary is told they sound like. `misaki-rs` has a notation for
+/// pronunciations, but loses them again for letters and possessives. Two,
+/// because "the" and "a" sound different before a vowel.
+const BEFORE_VOWEL: (&str, &str) = ("zqvow", "ə\u{E000}");
+const BEFORE_CONSONANT: (&str, &str) = ("zqcon", "k\u{E000}");
+const MARKER: char = '\u{E000}';
+
+/// Takes the pronunciations out of the text, in order, and leaves a stand-in
+/// word for each.
+fn take_marks(marked: &str) -> (String, Vec<&str>) {
+    let mut plain = String::with_capacity(marked.len());
+    let mut pronunciations = Vec::new();
+    let mut rest = marked;
+    while let Some((before, after)) = rest.split_once('[') {
+        let Some((said, after)) = after
+            .split_once("](/")
+            .and_then(|(_, said)| said.split_once("/)"))
+        else {
+            break;
+        };
+        plain.push_str(before);
+        let vowel = said
+            .chars()
+            .find(|c| !matches!(c, 'ˈ' | 'ˌ'))
+            .is_some_and(is_vowel);
+        plain.push_str(if vowel {
+            BEFORE_VOWEL.0
+        } else {
+            BEFORE_CONSONANT.0
+        });
+        pronunciations.push(said);
+        rest = after;
+    }
+    plain.push_str(rest);
+    (plain, pronunciations)
+}
+
+fn is_vowel(phoneme: char) -> bool {
+    "AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻ".contains(phoneme)
+}
+
+/// Puts the pronunciations where their stand-ins were read.
+fn put_pronunciations(phonemes: &str, pronunciations: &[&str]) -> Result<String, SpeechError> {
+    if phonemes.matches(MARKER).count() != pronunciations.len() {
+        return Err(SpeechError::Backend("a pronunciation got lost".to_owned()));
+    }
+    let mut out = String::with_capacity(phonemes.len() + 16);
+    for (n, part) in phonemes.split(MARKER).enumerate() {
+        match pronunciations.get(n) {
+            Some(said) => {
+                // Without the sound that stood for it.
+                let kept = part.char_indices().last().map_or(0, |(at, _)| at);
+                out.push_str(&part[..kept]);
+                out.push_str(said);
+            }
+            None => out.push_str(part),
+        }
+    }
+    Ok(out)
 }
 
 /// Splits phonemes that are too long for the network: after punctuation when
@@ -274,6 +344,18 @@ impl UnknownWords {
         read.chars().any(char::is_alphabetic).then_some(read)
     }
 
+    /// The letter itself if the network knows it, else without its accents.
+    fn folded(&self, c: char) -> char {
+        if self.characters.contains_key(&c) {
+            return c;
+        }
+        let small = c.to_lowercase().next().unwrap_or(c);
+        FOLDED
+            .iter()
+            .find(|(_, accented)| accented.contains(small))
+            .map_or(c, |(plain, _)| *plain)
+    }
+
     fn read_compound(&self, text: &str) -> Option<String> {
         let mut out = String::new();
         for part in text.split(['-', '_', '/']).filter(|part| !part.is_empty()) {
@@ -282,7 +364,11 @@ impl UnknownWords {
                     Some(stem) => (stem, true),
                     None => (part, false),
                 };
-            let stem: String = stem.chars().filter(|c| !matches!(c, '\'' | '’')).collect();
+            let stem: String = stem
+                .chars()
+                .map(|c| self.folded(c))
+                .filter(|c| !matches!(c, '\'' | '’'))
+                .collect();
             let mut read = self.read(&stem)?;
             if possessive {
                 read.push_str(possessive_after(&read));
@@ -295,6 +381,35 @@ impl UnknownWords {
         (!out.is_empty()).then_some(out)
     }
 }
+
+/// Letters with accents that the network doesn't know, by their plain letter.
+const FOLDED: [(char, &str); 25] = [
+    ('a', "ǟǡǻȁȃȧḁạảấầẩẫậắằẳẵặ"),
+    ('b', "ḃḅḇƀ"),
+    ('c', "ĉċḉ"),
+    ('d', "ḋḍḏḑḓ"),
+    ('e', "ȅȇȩḕḗḙḛḝẹẻẽếềểễệ"),
+    ('f', "ḟ"),
+    ('g', "ǧǵḡ"),
+    ('h', "ĥȟḣḥḧḩḫẖħ"),
+    ('i', "ĩįȉȋḭḯỉị"),
+    ('j', "ĵǰ"),
+    ('k', "ǩḱḳḵ"),
+    ('l', "ĺḷḹḻḽ"),
+    ('m', "ḿṁṃ"),
+    ('n', "ǹṅṇṉṋ"),
+    ('o', "ǫǭȍȏȫȭȯȱṍṏṑṓọỏốồổỗộớờởỡợ"),
+    ('p', "ṕṗ"),
+    ('r', "ŕŗȑȓṙṝṟ"),
+    ('s', "ŝṡṣṥṧṩſ"),
+    ('t', "ṫṭṯṱẗŧ"),
+    ('u', "ũűǖǘǜȕȗṳṵṷṹṻụủứừửữự"),
+    ('v', "ṽṿ"),
+    ('w', "ẁẃẅẇẉẘ"),
+    ('x', "ẋẍ"),
+    ('y', "ŷȳẏẙỳỵỷỹ"),
+    ('z', "ẑẓẕ"),
+];
 
 /// The sound of 's after `phonemes`.
 pub(crate) fn possessive_after(phonemes: &str) -> &'static str {
@@ -339,6 +454,16 @@ mod tests {
         check("the E R, please", "the [E](/ˌi/) [R](/ˈɑɹ/), please");
         check("Plan B is on.", "Plan [B](/bˈi/) is on.");
         check("Vitamin A.", "Vitamin [A](/ˈA/).");
+    }
+
+    #[test]
+    fn pronunciations_keep_their_places() {
+        let (plain, said) = take_marks("Call [Okafor's](/Okˈɑfɔɹz/), [Lee](/lˈi/).");
+        assert_eq!(plain, "Call zqvow, zqcon.");
+        assert_eq!(said, ["Okˈɑfɔɹz", "lˈi"]);
+        let phonemes = put_pronunciations("kˈɔl ə\u{E000}, k\u{E000}.", &said);
+        assert_eq!(phonemes.as_deref(), Ok("kˈɔl Okˈɑfɔɹz, lˈi."));
+        assert!(put_pronunciations("kˈɔl", &said).is_err());
     }
 
     #[test]

@@ -5,15 +5,16 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::thread;
 
 use rten::{Model, ModelOptions, NodeId, Value};
-use rten_tensor::Tensor;
+use rten_tensor::{AsView, Tensor};
 use sha2::{Digest, Sha256};
 
 use crate::phonemes::{self, Phonemiser, UnknownWords};
-use crate::spectrum::{BINS, Noise, Spectrum, Vocoder};
+use crate::spectrum::{BINS, HOP, Noise, Spectrum, Vocoder};
 use crate::{Language, Pcm, SpeechError, VoiceError, normalise};
 
 /// A file of the voice and its SHA-256.
@@ -43,6 +44,10 @@ const SYMBOLS: Pin = Pin {
 /// always gives the same samples on the same machine.
 const NOISE_SEED: u64 = 0x0043_6172_656c_696e;
 
+/// Inside the network: the step at which each symbol ends. It tells exactly
+/// where the pauses lie; the file is pinned, so the name is there.
+const ENDS: &str = "/CumSum_output_0";
+
 /// Full scale of the network's output: loud speech stays below ±1.
 const FULL_SCALE: f32 = 32_767.0;
 
@@ -51,7 +56,7 @@ const FULL_SCALE: f32 = 32_767.0;
 pub struct Voice {
     acoustic: Model,
     inputs: Inputs,
-    outputs: [NodeId; 6],
+    outputs: [NodeId; 7],
     phonemiser: Phonemiser,
     vocoder: Vocoder,
 }
@@ -96,6 +101,7 @@ impl Voice {
                     node("lr")?,
                     node("phi")?,
                     node("f0")?,
+                    node(ENDS)?,
                 ],
                 acoustic,
                 phonemiser,
@@ -126,15 +132,33 @@ impl Voice {
     /// # Errors
     /// Words without a pronunciation.
     pub fn say_marked(&self, marked: &str) -> Result<Pcm, SpeechError> {
+        self.say_with_pauses(marked).map(|(pcm, _)| pcm)
+    }
+
+    /// As [`Voice::say_marked`], with the places of the pauses at commas, in
+    /// samples.
+    pub(crate) fn say_with_pauses(
+        &self,
+        marked: &str,
+    ) -> Result<(Pcm, Vec<Range<usize>>), SpeechError> {
         let mut noise = Noise::new(NOISE_SEED);
         let mut samples = Vec::new();
+        let mut pauses = Vec::new();
         for sentence in sentences(marked) {
             let phonemes = self.phonemiser.read(sentence)?;
             for part in phonemes::split(&phonemes) {
-                self.speak(&self.phonemiser.ids(part), &mut noise, &mut samples)?;
+                let start = samples.len();
+                let ends = self.speak(&self.phonemiser.ids(part), &mut noise, &mut samples)?;
+                // Symbol 0 is the silence at the start, so the phoneme at
+                // `at` is symbol `at + 1` and starts where symbol `at` ends.
+                for (at, _) in part.chars().enumerate().filter(|(_, c)| *c == ',') {
+                    if let (Some(from), Some(to)) = (ends.get(at), ends.get(at + 2)) {
+                        pauses.push(start + from..start + to);
+                    }
+                }
             }
         }
-        Ok(Pcm { samples })
+        Ok((Pcm { samples }, pauses))
     }
 
     /// The phonemes of a text, sentence by sentence: to see why a word sounds
@@ -148,12 +172,14 @@ impl Voice {
             .collect()
     }
 
+    /// Speaks one sentence; returns the sample at which each symbol ends.
     fn speak(
         &self,
         ids: &[i32],
         noise: &mut Noise,
         samples: &mut Vec<i16>,
-    ) -> Result<(), SpeechError> {
+    ) -> Result<Vec<usize>, SpeechError> {
+        let failed = |what: &str| SpeechError::Backend(what.to_owned());
         let ids: Tensor<i32> = Tensor::from_data(&[1, ids.len()], ids.to_vec());
         let speed: Tensor<f32> = Tensor::from_data(&[1], vec![1.0_f32]);
         let outputs = self
@@ -168,27 +194,28 @@ impl Voice {
             )
             .map_err(|error| SpeechError::Backend(error.to_string()))?;
         let mut parts = Vec::with_capacity(6);
+        let mut ends = Vec::new();
         for output in outputs {
-            let Value::FloatTensor(tensor) = output else {
-                return Err(SpeechError::Backend(
-                    "the network answered something else than numbers".to_owned(),
-                ));
-            };
-            parts.push(tensor.into_data());
+            match output {
+                Value::FloatTensor(tensor) => parts.push(tensor.into_data()),
+                Value::Int32Tensor(tensor) => {
+                    ends = tensor
+                        .iter()
+                        .map(|end| usize::try_from(*end).unwrap_or(0))
+                        .collect();
+                }
+                _ => return Err(failed("the network answered something else than numbers")),
+            }
         }
         let [lh, theta, ln, lr, phi, f0] = parts.as_slice() else {
-            return Err(SpeechError::Backend(
-                "the network answered too little".to_owned(),
-            ));
+            return Err(failed("the network answered too little"));
         };
         let frames = f0.len();
         if [lh, theta, ln, lr, phi]
             .iter()
             .any(|part| part.len() != frames * BINS)
         {
-            return Err(SpeechError::Backend(
-                "the network's answer has the wrong shape".to_owned(),
-            ));
+            return Err(failed("the network's answer has the wrong shape"));
         }
         let spectrum = Spectrum {
             frames,
@@ -204,7 +231,10 @@ impl Voice {
             wave.iter()
                 .map(|s| (s.clamp(-1.0, 1.0) * FULL_SCALE) as i16),
         );
-        Ok(())
+        // The network counts durations in steps of several frames.
+        let steps = ends.last().copied().unwrap_or(0).max(1);
+        let step = frames / steps * HOP;
+        Ok(ends.into_iter().map(|end| end * step).collect())
     }
 }
 
