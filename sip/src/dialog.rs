@@ -49,7 +49,7 @@ impl Dialog {
                 .filter(|uri| uri.host().is_some())?,
             None => return None,
         };
-        let mut local = String::from(request.fields.to_text());
+        let mut local = String::from(request.fields.recipient_text());
         if request.to_tag().is_none() {
             local.push_str(";tag=");
             local.push_str(local_tag);
@@ -65,7 +65,7 @@ impl Dialog {
             call_id: request.call_id().into(),
             local: local.into(),
             local_tag: local_tag.into(),
-            remote: request.fields.from_text().into(),
+            remote: request.fields.sender_text().into(),
             remote_tag: request.from_tag().unwrap_or("").into(),
             local_cseq: 0,
             remote_cseq: Some(request.cseq()),
@@ -93,9 +93,9 @@ impl Dialog {
         route.reverse();
         Some(Self {
             call_id: response.call_id().into(),
-            local: response.fields.from_text().into(),
+            local: response.fields.sender_text().into(),
             local_tag: response.from_tag().unwrap_or("").into(),
-            remote: response.fields.to_text().into(),
+            remote: response.fields.recipient_text().into(),
             remote_tag: response.to_tag().unwrap_or("").into(),
             local_cseq: response.cseq(),
             remote_cseq: None,

@@ -52,7 +52,7 @@ impl Echo {
         Self {
             lines: lines.into_lines().into(),
             record_route: record_route.into_lines().into(),
-            to: request.fields.to_text().into(),
+            to: request.fields.recipient_text().into(),
             to_has_tag: request.to_tag().is_some(),
             peer,
         }

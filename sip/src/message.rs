@@ -102,13 +102,13 @@ macro_rules! accessors {
         /// From.
         #[must_use]
         pub fn from(&self) -> Option<NameAddr<'_>> {
-            NameAddr::parse(self.fields.from_text()).ok()
+            NameAddr::parse(self.fields.sender_text()).ok()
         }
 
         /// To.
         #[must_use]
         pub fn to(&self) -> Option<NameAddr<'_>> {
-            NameAddr::parse(self.fields.to_text()).ok()
+            NameAddr::parse(self.fields.recipient_text()).ok()
         }
 
         /// From's tag. Requests of RFC 2543 elements have none.
@@ -247,7 +247,7 @@ impl Fields {
         })
     }
 
-    pub(crate) fn from_text(&self) -> &str {
+    pub(crate) fn sender_text(&self) -> &str {
         let from = self.headers.iter().find_map(|h| match h {
             Header::From(from) => Some(from.value()),
             _ => None,
@@ -255,7 +255,7 @@ impl Fields {
         from.unwrap_or("")
     }
 
-    pub(crate) fn to_text(&self) -> &str {
+    pub(crate) fn recipient_text(&self) -> &str {
         let to = self.headers.iter().find_map(|h| match h {
             Header::To(to) => Some(to.value()),
             _ => None,

@@ -1,5 +1,7 @@
 //! What real peers send, fault by fault, and hostile input.
 
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 use sip::wire::{AuthParams, NameAddr, Scheme};
 use sip::{Message, Peer, Request, Response, WireError, parse_datagram};
@@ -262,7 +264,12 @@ fn answers_go_where_the_via_says() {
     );
 }
 
-fn torture() -> Vec<Vec<u8>> {
+fn torture() -> &'static [Vec<u8>] {
+    static MESSAGES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    MESSAGES.get_or_init(read_torture)
+}
+
+fn read_torture() -> Vec<Vec<u8>> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/torture");
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -344,7 +351,7 @@ fn apply(bytes: &mut Vec<u8>, spoil: &Spoil) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
 
     #[test]
     fn spoilt_messages_never_panic_and_read_back(

@@ -99,6 +99,17 @@ pub(crate) struct Compose<'a> {
     pub(crate) cseq: u32,
 }
 
+/// A request to be sent in a transaction of its own.
+pub(crate) struct Start<'a> {
+    pub(crate) method: Method,
+    pub(crate) branch: &'a str,
+    pub(crate) peer: Peer,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) purpose: Purpose,
+    /// INVITEs only.
+    pub(crate) head: Option<Box<Head>>,
+}
+
 /// A composed request, its body still to be written.
 pub(crate) struct Composed {
     pub(crate) writer: Writer,
@@ -194,16 +205,15 @@ impl Endpoint {
     }
 
     /// Sends a request and opens its transaction.
-    pub(crate) fn start_client(
-        &mut self,
-        now: Duration,
-        method: Method,
-        branch: &str,
-        peer: Peer,
-        bytes: Vec<u8>,
-        purpose: Purpose,
-        head: Option<Box<Head>>,
-    ) -> Key {
+    pub(crate) fn start_client(&mut self, now: Duration, start: Start<'_>) -> Key {
+        let Start {
+            method,
+            branch,
+            peer,
+            bytes,
+            purpose,
+            head,
+        } = start;
         let bytes: Datagram = Arc::from(bytes);
         let timing = &self.config.timing;
         let reliable = peer.transport.is_reliable();
@@ -258,7 +268,7 @@ impl Endpoint {
             }
             Received::AckAndPassUp => {
                 let head = entry.head.as_ref();
-                let ack = head.map(|h| h.follow_up(Method::Ack, response.fields.to_text()));
+                let ack = head.map(|h| h.follow_up(Method::Ack, response.fields.recipient_text()));
                 if let Some(ack) = ack {
                     let ack: Datagram = Arc::from(ack.finish("", &[]));
                     if let Machine::Invite(machine) = &mut entry.machine {
@@ -305,12 +315,14 @@ impl Endpoint {
         let bytes = writer.finish("", &[]);
         self.start_client(
             now,
-            Method::Cancel,
-            &branch,
-            peer,
-            bytes,
-            Purpose::Nobody,
-            None,
+            Start {
+                method: Method::Cancel,
+                branch: &branch,
+                peer,
+                bytes,
+                purpose: Purpose::Nobody,
+                head: None,
+            },
         );
     }
 

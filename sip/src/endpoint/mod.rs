@@ -25,7 +25,7 @@ use crate::wire::Uri;
 pub use config::{EndpointConfig, Limits, Timing};
 pub use event::Event;
 
-pub(crate) use client::{ClientEntry, Compose, Purpose};
+pub(crate) use client::{ClientEntry, Compose, Purpose, Start};
 pub(crate) use serve::{Machine, ServerEntry, Serving};
 
 /// One request: handed up and awaiting [`Endpoint::respond`], or sent with

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use rsip::Method;
 
-use super::client::Compose;
-use super::{Endpoint, Event, OutRequest, Purpose, RequestId};
+use super::{Compose, Endpoint, Event, OutRequest, Purpose, RequestId, Start};
 use crate::digest;
 use crate::message::Response;
 use crate::wire::method_name;
@@ -82,7 +81,17 @@ impl Endpoint {
         let (method, peer) = (request.method, request.next_hop);
         self.requests.insert(id.0, Box::new(outstanding));
         let purpose = Purpose::Request(id);
-        self.start_client(now, method, &composed.branch, peer, bytes, purpose, None);
+        self.start_client(
+            now,
+            Start {
+                method,
+                branch: &composed.branch,
+                peer,
+                bytes,
+                purpose,
+                head: None,
+            },
+        );
     }
 
     pub(crate) fn request_response(&mut self, now: Duration, id: RequestId, response: Response) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rsip::Method;
 
 use crate::digest;
-use crate::endpoint::{Endpoint, Purpose, Serving};
+use crate::endpoint::{Endpoint, Purpose, Serving, Start};
 use crate::leg::state::{Closing, Leg, Modify, Phase};
 use crate::leg::{EndCause, LegId};
 use crate::message::Response;
@@ -90,7 +90,17 @@ impl Endpoint {
         let bytes = composed.writer.finish("", &[]);
         self.insert_leg(leg, Leg::Closing(Box::new(closing)));
         let (branch, purpose) = (composed.branch, Purpose::Bye(leg));
-        self.start_client(now, Method::Bye, &branch, peer, bytes, purpose, None);
+        self.start_client(
+            now,
+            Start {
+                method: Method::Bye,
+                branch: &branch,
+                peer,
+                bytes,
+                purpose,
+                head: None,
+            },
+        );
     }
 
     /// The answer to our BYE. Whatever it says, the call is over

@@ -7,7 +7,7 @@ use rsip::Method;
 
 use crate::dialog::Dialog;
 use crate::digest;
-use crate::endpoint::{Compose, Endpoint, Event, Purpose};
+use crate::endpoint::{Compose, Endpoint, Event, Purpose, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::state::{Calling, Cancelling, Closing, Leg, Modify, Phase, SentAck, Up};
@@ -43,7 +43,7 @@ impl Endpoint {
         authorization: Option<(&'static str, String)>,
     ) {
         let invite = &calling.invite;
-        let from = self.from_value(&invite.from, invite.next_hop, &calling.tag);
+        let from = self.write_from(&invite.from, invite.next_hop, &calling.tag);
         let to = format!("<{}>", invite.to.as_ref().unwrap_or(&invite.target));
         let route: Vec<Box<str>> = invite.route.iter().map(|r| r.as_str().into()).collect();
         let parts = Compose {
@@ -73,17 +73,19 @@ impl Endpoint {
         let (peer, purpose) = (invite.next_hop, Purpose::Invite(leg));
         calling.tx = self.start_client(
             now,
-            Method::Invite,
-            &composed.branch,
-            peer,
-            bytes,
-            purpose,
-            Some(head),
+            Start {
+                method: Method::Invite,
+                branch: &composed.branch,
+                peer,
+                bytes,
+                purpose,
+                head: Some(head),
+            },
         );
         self.insert_leg(leg, Leg::Calling(Box::new(calling)));
     }
 
-    fn from_value(&self, from: &Identity, peer: Peer, tag: &str) -> String {
+    fn write_from(&self, from: &Identity, peer: Peer, tag: &str) -> String {
         let mut value = match &from.display {
             Some(display) => format!("{} <sip:", quote(display)),
             None => String::from("<sip:"),
@@ -274,7 +276,17 @@ impl Endpoint {
                 let (composed, peer, _) = self.compose_inside(&dialog, Method::Bye, cseq);
                 let bytes = composed.writer.finish("", &[]);
                 let (branch, purpose) = (composed.branch, Purpose::Nobody);
-                self.start_client(now, Method::Bye, &branch, peer, bytes, purpose, None);
+                self.start_client(
+                    now,
+                    Start {
+                        method: Method::Bye,
+                        branch: &branch,
+                        peer,
+                        bytes,
+                        purpose,
+                        head: None,
+                    },
+                );
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rsip::Method;
 
 use crate::echo::Echo;
-use crate::endpoint::{Endpoint, Event, Purpose, Serving};
+use crate::endpoint::{Endpoint, Event, Purpose, Serving, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::answer::{acceptable, write_extra};
@@ -169,7 +169,17 @@ impl Endpoint {
         up.modify = Modify::Ours { sdp, attempts };
         self.insert_leg(leg, Leg::Up(up));
         let (branch, purpose) = (composed.branch, Purpose::Reinvite(leg));
-        self.start_client(now, Method::Invite, &branch, peer, bytes, purpose, head);
+        self.start_client(
+            now,
+            Start {
+                method: Method::Invite,
+                branch: &branch,
+                peer,
+                bytes,
+                purpose,
+                head,
+            },
+        );
     }
 
     /// The wait after a glare is over.

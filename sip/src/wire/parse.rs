@@ -184,7 +184,8 @@ fn fields(parts: &Parts<'_>) -> Result<(Fields, String), Fault> {
                 }
             }
             Header::MaxForwards(_) => {
-                if value.parse::<u8>().is_err() || std::mem::replace(&mut max_forwards, true) {
+                let repeated = std::mem::replace(&mut max_forwards, true);
+                if value.parse::<u8>().is_err() || repeated {
                     return Err(Fault::bad("Bad Max-Forwards"));
                 }
             }

@@ -377,7 +377,9 @@ mod tests {
     use super::*;
 
     /// user, host, port, params, headers
-    fn check(text: &str, parts: Option<(&str, &str, Option<u16>, &str, Option<&str>)>) {
+    type Parts<'a> = (&'a str, &'a str, Option<u16>, &'a str, Option<&'a str>);
+
+    fn check(text: &str, parts: Option<Parts<'_>>) {
         let uri = Uri::parse(text);
         let got = uri.as_ref().ok().map(|uri| {
             assert_eq!(uri.as_str(), text);

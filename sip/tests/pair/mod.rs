@@ -39,7 +39,7 @@ impl Accounts for OneUser {
 }
 
 /// What a side does by itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
     /// Rings at once, answers after a second.
     Answers,
@@ -52,7 +52,7 @@ pub enum Habit {
 }
 
 /// What is done at a moment of the story.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub enum Act {
     Call,
     CallWithoutOffer,
@@ -81,7 +81,7 @@ pub struct Pair {
     order: usize,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Pending {
     Act(Act),
     Answer(LegId),
@@ -179,8 +179,9 @@ impl Pair {
                 }
             }
             Pending::Act(Act::Reinvite(side)) => {
-                let leg = self.legs[side][0];
-                self.ends[side].reinvite(now, leg, OFFER);
+                if let Some(leg) = self.legs[side].first() {
+                    self.ends[side].reinvite(now, *leg, OFFER);
+                }
             }
             Pending::Act(Act::Register) => {
                 let mut request = out_request(Method::Register);

@@ -1,0 +1,263 @@
+//! The registrar, with the client half of digest signing in.
+
+mod pair;
+
+use std::time::Duration;
+
+use pair::{CALLER, OneUser, read};
+use sip::digest::authorize;
+use sip::registrar::{Change, Gone, Registrar, RegistrarConfig, aor};
+use sip::wire::AuthParams;
+use sip::{Credentials, Message, Peer, Reply, Request, Uri};
+
+const AOR: &str = "sip:agent7@careline.example";
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A registrar and the phone of agent7, which signs each REGISTER.
+struct Desk {
+    registrar: Registrar,
+    cseq: u32,
+    call_id: &'static str,
+    to: &'static str,
+    source: Peer,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let mut config = RegistrarConfig::new("careline.example");
+        config.contacts_max = 3;
+        Self {
+            registrar: Registrar::new(config, [8; 32]),
+            cseq: 0,
+            call_id: "one",
+            to: "<sip:agent7@careline.example>",
+            source: pair::peer(CALLER),
+        }
+    }
+
+    fn request(&self, lines: &str) -> Request {
+        let text = format!(
+            "REGISTER sip:careline.example SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKx{}\n\
+             From: {to};tag=1\nTo: {to}\nCall-ID: {}\nCSeq: {} REGISTER\n{lines}\n",
+            self.cseq,
+            self.call_id,
+            self.cseq,
+            to = self.to,
+        );
+        match read(&text, CALLER) {
+            Message::Request(request) => request,
+            Message::Response(_) => panic!("a response"),
+        }
+    }
+
+    /// Registers at `seconds`, answering the challenge; the final reply and
+    /// what changed, in short.
+    fn register(&mut self, seconds: u64, lines: &str) -> (Reply, Vec<String>) {
+        self.cseq += 1;
+        let request = self.request(lines);
+        let (challenge, mut all) =
+            self.registrar
+                .handle(at(seconds), self.source, &request, &OneUser);
+        assert_eq!(challenge.code, 401);
+        let challenge = AuthParams::parse(&challenge.headers[0].1).unwrap();
+        let credentials = Credentials::new("agent7", "secret");
+        let uri = "sip:careline.example";
+        let value = authorize(&challenge, &credentials, "REGISTER", uri, "c", 1).unwrap();
+        self.cseq += 1;
+        let request = self.request(&format!("Authorization: {value}\n{lines}"));
+        let (reply, changes) = self
+            .registrar
+            .handle(at(seconds), self.source, &request, &OneUser);
+        all.extend(changes);
+        (reply, short(&all))
+    }
+
+    fn contacts(&self) -> Vec<String> {
+        let bindings = self.registrar.lookup(AOR);
+        assert_eq!(self.registrar.len(), bindings.len());
+        bindings.iter().map(|b| b.contact.to_string()).collect()
+    }
+}
+
+fn short(changes: &[Change]) -> Vec<String> {
+    let word = |change: &Change| match change {
+        Change::SignedIn { binding, .. } => format!("in {}", binding.contact),
+        Change::Refreshed { binding, .. } => format!("again {}", binding.contact),
+        Change::SignedOut {
+            contact, why, left, ..
+        } => format!("{why:?} {contact} {left}"),
+    };
+    changes.iter().map(word).collect()
+}
+
+fn listed(reply: &Reply) -> Vec<&str> {
+    let contacts = reply.headers.iter().filter(|(name, _)| name == "Contact");
+    contacts.map(|(_, value)| value.as_str()).collect()
+}
+
+#[test]
+fn a_phone_signs_in_refreshes_and_leaves() {
+    let mut desk = Desk::new();
+    let (reply, changes) = desk.register(0, "Contact: <sip:a@192.0.2.10>\nExpires: 60\n");
+    assert_eq!(listed(&reply), ["<sip:a@192.0.2.10>;expires=60"]);
+    assert_eq!(changes, ["in sip:a@192.0.2.10"]);
+    assert!(!desk.registrar.lookup(AOR)[0].natted);
+    let (reply, changes) = desk.register(30, "Contact: <sip:a@192.0.2.10>;expires=90\n");
+    assert_eq!(listed(&reply), ["<sip:a@192.0.2.10>;expires=90"]);
+    assert_eq!(changes, ["again sip:a@192.0.2.10"]);
+    // The first expiry passes without effect, the second counts.
+    assert_eq!(desk.registrar.poll_timeout(), Some(at(60)));
+    assert!(desk.registrar.handle_timeout(at(60)).is_empty());
+    let gone = desk.registrar.handle_timeout(at(120));
+    assert_eq!(short(&gone), ["Expired sip:a@192.0.2.10 0"]);
+    assert!(desk.registrar.is_empty());
+    desk.register(200, "Contact: <sip:a@192.0.2.10>\n");
+    let (reply, changes) = desk.register(201, "Contact: <sip:a@192.0.2.10>;expires=0\n");
+    assert!(listed(&reply).is_empty());
+    assert_eq!(changes, ["Removed sip:a@192.0.2.10 0"]);
+}
+
+#[test]
+fn several_contacts_are_kept_in_order_of_q() {
+    let mut desk = Desk::new();
+    desk.register(
+        0,
+        "Contact: <sip:a@192.0.2.1>;q=0.3, <sip:b@192.0.2.2>, <sip:c@192.0.2.3>;q=0.5\n",
+    );
+    let all = ["sip:b@192.0.2.2", "sip:c@192.0.2.3", "sip:a@192.0.2.1"];
+    assert_eq!(desk.contacts(), all);
+    // A query changes nothing.
+    let (reply, changes) = desk.register(10, "");
+    assert_eq!(listed(&reply).len(), 3);
+    assert!(listed(&reply)[2].ends_with(";expires=290;q=0.300"));
+    assert!(changes.is_empty());
+    // A fourth makes room for itself.
+    let (_, changes) = desk.register(20, "Contact: <sip:d@192.0.2.4>\n");
+    assert_eq!(changes.len(), 2);
+    assert_eq!(desk.contacts().len(), 3);
+    let (reply, changes) = desk.register(30, "Contact: *\nExpires: 0\n");
+    assert!(listed(&reply).is_empty());
+    assert_eq!(changes.len(), 3);
+    assert!(desk.registrar.is_empty());
+}
+
+#[test]
+fn a_phone_that_moved_is_one_phone() {
+    let mut desk = Desk::new();
+    let instance = "+sip.instance=\"<urn:uuid:1>\"";
+    desk.register(0, &format!("Contact: <sip:a@192.0.2.1>;{instance}\n"));
+    let (_, changes) = desk.register(5, &format!("Contact: <sip:a@192.0.2.99>;{instance}\n"));
+    assert_eq!(
+        changes,
+        ["in sip:a@192.0.2.99", "Replaced sip:a@192.0.2.1 1"]
+    );
+    let _ = Gone::Replaced;
+}
+
+#[test]
+fn bad_requests_change_nothing() {
+    let check = |lines: &str, code: u16| {
+        let mut desk = Desk::new();
+        desk.register(0, "Contact: <sip:a@192.0.2.10>\n");
+        let (reply, changes) = desk.register(1, lines);
+        assert_eq!(reply.code, code, "{lines}");
+        assert!(changes.is_empty());
+        assert_eq!(desk.contacts(), ["sip:a@192.0.2.10"]);
+    };
+    check("Contact: *\n", 400);
+    check("Contact: *\nExpires: 10\n", 400);
+    check("Contact: *\nContact: <sip:b@h>\nExpires: 0\n", 400);
+    check(
+        "Contact: sip:user@example.com?Route=%3Csip:sip.example.com%3E\n",
+        400,
+    );
+    check("Contact: <name:John_Smith>\n", 400);
+    check("Contact: nonsense\n", 400);
+    check("Contact: <sip:b@h>;expires=5\n", 423);
+    check("Contact: <sip:b@h>, <sip:c@h>;expires=5\n", 423);
+    check("Contact: <sip:b@h>,<sip:c@h>,<sip:d@h>,<sip:e@h>\n", 403);
+    let mut desk = Desk::new();
+    desk.to = "<sip:supervisor@careline.example>";
+    assert_eq!(desk.register(0, "Contact: <sip:a@h>\n").0.code, 403);
+    desk.to = "<tel:+15550100>";
+    assert_eq!(desk.register(0, "Contact: <sip:a@h>\n").0.code, 404);
+}
+
+#[test]
+fn old_requests_do_not_undo_new_ones() {
+    let mut desk = Desk::new();
+    desk.cseq = 10;
+    desk.register(0, "Contact: <sip:a@192.0.2.10>\n");
+    desk.cseq = 5;
+    assert_eq!(
+        desk.register(1, "Contact: <sip:a@192.0.2.10>;expires=0\n")
+            .0
+            .code,
+        500
+    );
+    assert_eq!(desk.register(1, "Contact: *\nExpires: 0\n").0.code, 500);
+    assert_eq!(desk.contacts().len(), 1);
+    // A phone that restarted has another Call-ID.
+    desk.call_id = "two";
+    assert_eq!(
+        desk.register(2, "Contact: <sip:a@192.0.2.10>\n").0.code,
+        200
+    );
+}
+
+#[test]
+fn odd_expiries_are_brought_into_range() {
+    let check = |lines: &str, seconds: u64| {
+        let mut desk = Desk::new();
+        desk.register(0, lines);
+        assert_eq!(
+            desk.registrar.lookup(AOR)[0].expires_at,
+            at(seconds),
+            "{lines}"
+        );
+    };
+    check("Contact: <sip:a@h>\n", 300);
+    check("Contact: <sip:a@h>\nExpires: soon\n", 300);
+    check("Contact: <sip:a@h>;expires=280297596632815\n", 3600);
+    check("Contact: <sip:a@h>;expires=40\nExpires: 100\n", 40);
+}
+
+#[test]
+fn nat_and_path_decide_where_calls_go() {
+    let mut desk = Desk::new();
+    desk.register(0, "Contact: <sip:a@10.0.0.7:5062>\n");
+    let binding = &desk.registrar.lookup(AOR)[0];
+    assert!(binding.natted);
+    assert_eq!(binding.peer, pair::peer(CALLER));
+    let mut desk = Desk::new();
+    let path = "Path: <sip:edge.example;lr>, <sip:core.example;lr>\nSupported: path\n";
+    let (reply, _) = desk.register(0, &format!("Contact: <sip:a@10.0.0.7>\n{path}"));
+    let binding = &desk.registrar.lookup(AOR)[0];
+    assert!(!binding.natted);
+    assert_eq!(
+        binding.path,
+        ["<sip:edge.example;lr>", "<sip:core.example;lr>"]
+    );
+    assert_eq!(
+        reply
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "Path")
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn addresses_of_record_have_one_form() {
+    let check = |uri: &str, expected: Option<&str>| {
+        assert_eq!(aor(&Uri::parse(uri).unwrap()).as_deref(), expected);
+    };
+    check("sip:agent7@CareLine.Example:5070;transport=tcp", Some(AOR));
+    check("sips:%61gent7@careline.example", Some(AOR));
+    check("sip:careline.example", None);
+    check("tel:+15550100", None);
+}
