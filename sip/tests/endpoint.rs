@@ -4,8 +4,8 @@ mod pair;
 
 use pair::{ANSWER, CALLEE, CALLER, OFFER, ms, peer, read};
 use sip::{
-    Class, Endpoint, EndpointConfig, Event, Identity, Interface, Invite, Limits, Message, Request,
-    Uri, shard_of,
+    Class, Credentials, Endpoint, EndpointConfig, Event, Identity, Interface, Invite, Limits,
+    Message, Request, Uri, shard_of,
 };
 
 fn endpoint() -> Endpoint {
@@ -443,4 +443,81 @@ fn messages_find_their_shard() {
         shard_of(&inside, 2),
         shard_of(&read(&text("INVITE", "1", "", 1, ""), CALLER), 2)
     );
+}
+
+/// A trunk that asks for credentials, on INVITE and on BYE.
+#[test]
+fn challenges_to_a_call_are_answered_once() {
+    let mut endpoint = Endpoint::new(EndpointConfig::new(
+        Interface::local(pair::addr(CALLER)),
+        1,
+        [1; 32],
+    ));
+    let target = Uri::parse("sip:5550100@198.51.100.20").unwrap();
+    let mut invite = Invite::new(
+        target,
+        peer(CALLEE),
+        Identity::default(),
+        Some(OFFER.to_vec()),
+    );
+    invite.credentials = Some(Credentials::new("trunk", "secret"));
+    let leg = endpoint.invite(ms(0), invite);
+    let reply = |request: &str, code: u16, tag: &str, more: &str| {
+        let line = |name: &str| {
+            let found = request.lines().find(|l| l.starts_with(name));
+            found.unwrap().to_owned()
+        };
+        let to = line("To: ");
+        let to = if to.contains("tag=") {
+            to
+        } else {
+            format!("{to};tag={tag}")
+        };
+        let (via, from) = (line("Via: "), line("From: "));
+        let (id, cseq) = (line("Call-ID: "), line("CSeq: "));
+        format!("SIP/2.0 {code} X\n{via}\n{from}\n{to}\n{id}\n{cseq}\n{more}\n")
+    };
+    let challenge = "Proxy-Authenticate: Digest realm=\"t\", nonce=\"n\", qop=\"auth\"\n\
+                     Proxy-Authenticate: Digest realm=\"t\", nonce=\"n\", algorithm=SHA-256, qop=\"auth\"\n";
+    let hear = |endpoint: &mut Endpoint, text: &str| {
+        endpoint.receive(ms(5), peer(CALLEE), read(text, CALLEE));
+        sent(endpoint)
+    };
+    let first = sent(&mut endpoint).remove(0);
+    assert!(first.contains("CSeq: 1 INVITE") && !first.contains("Proxy-Authorization"));
+    let next = hear(&mut endpoint, &reply(&first, 407, "x", challenge));
+    assert!(next[0].starts_with("ACK ") && next[1].starts_with("INVITE "));
+    assert!(next[1].contains("CSeq: 2 INVITE") && next[1].contains("algorithm=SHA-256"));
+    assert!(events(&mut endpoint).is_empty());
+    let contact = "Contact: <sip:t@198.51.100.20>\nContent-Type: application/sdp\n\nv=0\n";
+    hear(&mut endpoint, &reply(&next[1], 200, "y", contact));
+    assert!(matches!(
+        events(&mut endpoint).as_slice(),
+        [Event::Answered { .. }]
+    ));
+    endpoint.hangup(ms(9), leg, None);
+    let bye = sent(&mut endpoint).remove(0);
+    let again = hear(&mut endpoint, &reply(&bye, 407, "y", challenge));
+    assert!(again[0].contains("CSeq: 4 BYE") && again[0].contains("Proxy-Authorization: Digest "));
+    assert!(hear(&mut endpoint, &reply(&again[0], 407, "y", challenge)).is_empty());
+    assert_eq!(endpoint.legs(), 0);
+
+    // Wrong credentials: the second challenge is the answer.
+    let target = Uri::parse("sip:5550100@198.51.100.20").unwrap();
+    let mut invite = Invite::new(
+        target,
+        peer(CALLEE),
+        Identity::default(),
+        Some(OFFER.to_vec()),
+    );
+    invite.credentials = Some(Credentials::new("trunk", "guess"));
+    endpoint.invite(ms(10), invite);
+    events(&mut endpoint);
+    let first = sent(&mut endpoint).remove(0);
+    let next = hear(&mut endpoint, &reply(&first, 407, "x", challenge));
+    hear(&mut endpoint, &reply(&next[1], 407, "x", challenge));
+    assert!(matches!(
+        events(&mut endpoint).as_slice(),
+        [Event::Refused { code: 407, .. }]
+    ));
 }

@@ -1,10 +1,14 @@
 //! What real peers send, fault by fault, and hostile input.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use sip::wire::{AuthParams, NameAddr, Scheme};
-use sip::{Message, Peer, Request, Response, WireError, parse_datagram};
+use sip::{
+    Endpoint, EndpointConfig, Event, Interface, Message, Peer, Request, Response, WireError,
+    parse_datagram,
+};
 
 fn peer() -> Peer {
     Peer::udp("203.0.113.9:40123".parse().unwrap())
@@ -366,7 +370,21 @@ proptest! {
         match parse(&bytes) {
             Ok(message) => {
                 let again = parse(&message.to_bytes());
-                prop_assert_eq!(again, Ok(message));
+                prop_assert_eq!(again.as_ref(), Ok(&message));
+                // Nor does it shake the machine behind.
+                let interface = Interface::local("203.0.113.1:5060".parse().unwrap());
+                let mut endpoint = Endpoint::new(EndpointConfig::new(interface, 0, [1; 32]));
+                let now = Duration::ZERO;
+                endpoint.receive(now, peer(), message.clone());
+                if let Some(Event::Incoming { leg, .. }) = endpoint.poll_event() {
+                    endpoint.answer(now, leg, b"v=0", &[]);
+                    endpoint.receive(now, peer(), message);
+                    endpoint.hangup(now, leg, None);
+                }
+                while let Some(at) = endpoint.poll_timeout() {
+                    endpoint.handle_timeout(at);
+                }
+                prop_assert_eq!((endpoint.legs(), endpoint.transactions()), (0, 0));
             }
             Err(WireError::Answer(transmit)) => {
                 // Our own answers are well-formed up to what they echo.
