@@ -53,7 +53,7 @@ impl Default for Limits {
     }
 }
 
-/// How an [`Endpoint`] is made.
+/// How an [`Endpoint`](super::Endpoint) is made.
 #[derive(Debug, Clone)]
 pub struct EndpointConfig {
     /// Our addresses.
@@ -72,7 +72,7 @@ pub struct EndpointConfig {
     pub limits: Limits,
     /// Whether REGISTER is handed up; it gets 405 otherwise.
     pub registrar: bool,
-    /// Methods outside dialogs that are handed up as [`Event::Other`]
+    /// Methods outside dialogs that are handed up as [`Event::Other`](super::Event::Other)
     /// (besides those this crate handles).
     pub hand_up: Vec<Method>,
 }
