@@ -178,12 +178,20 @@ impl Call {
     }
 
     /// Both may speak from now on.
-    pub(super) fn answered(&mut self, now: Duration, local: LocalMedia, negotiated: Negotiated, media: &PhoneMedia) {
+    pub(super) fn answered(
+        &mut self,
+        now: Duration,
+        local: LocalMedia,
+        negotiated: Negotiated,
+        media: &PhoneMedia,
+    ) {
         if let Some(leg) = self.audio() {
             told(media.connect(leg, negotiated));
         }
         self.state = State::Talking { since: now, local };
-        self.report.answered_after.get_or_insert(now.saturating_sub(self.began));
+        self.report
+            .answered_after
+            .get_or_insert(now.saturating_sub(self.began));
         self.speak(self.voice.clone(), false, media);
     }
 
@@ -203,13 +211,26 @@ impl Call {
         }
         let command = match &voice {
             Voice::Silent => Command::Stop { leg },
-            Voice::Marker(marker) => Command::Loop { leg, clip: marker.clip(), offset_ms: 0 },
-            Voice::Loop(clip) => Command::Loop { leg, clip: Arc::clone(clip), offset_ms: 0 },
+            Voice::Marker(marker) => Command::Loop {
+                leg,
+                clip: marker.clip(),
+                offset_ms: 0,
+            },
+            Voice::Loop(clip) => Command::Loop {
+                leg,
+                clip: Arc::clone(clip),
+                offset_ms: 0,
+            },
             Voice::Once(clip) => {
                 self.plays += 1;
                 let play = PlayId(self.plays);
                 self.once = Some(Once { play, scripted });
-                Command::Play { leg, play, clips: vec![Arc::clone(clip)], barge_in: false }
+                Command::Play {
+                    leg,
+                    play,
+                    clips: vec![Arc::clone(clip)],
+                    barge_in: false,
+                }
             }
         };
         if !matches!(voice, Voice::Once(_)) {
@@ -219,11 +240,24 @@ impl Call {
     }
 
     /// Presses keys. Whether there was a leg to press them on.
-    pub(super) fn press(&mut self, now: Duration, digits: Vec<Digit>, media: &PhoneMedia) -> Option<String> {
+    pub(super) fn press(
+        &mut self,
+        now: Duration,
+        digits: Vec<Digit>,
+        media: &PhoneMedia,
+    ) -> Option<String> {
         let leg = self.audio().filter(|_| self.is_talking())?;
         let keys: String = digits.iter().map(|digit| digit.char()).collect();
-        self.report.pressed.push(Pressed { at: self.since_answer(now), keys: keys.clone() });
-        told(media.command(Command::SendDigits { leg, digits, tone_ms: TONE_MS, gap_ms: GAP_MS }));
+        self.report.pressed.push(Pressed {
+            at: self.since_answer(now),
+            keys: keys.clone(),
+        });
+        told(media.command(Command::SendDigits {
+            leg,
+            digits,
+            tone_ms: TONE_MS,
+            gap_ms: GAP_MS,
+        }));
         Some(keys)
     }
 
@@ -232,7 +266,11 @@ impl Call {
         if let HearingEvent::Ended { sound, from, to } = event
             && self.report.heard.len() < HEARD_MAX
         {
-            self.report.heard.push(PromptHeard { sound: sound.clone(), from: *from, to: *to });
+            self.report.heard.push(PromptHeard {
+                sound: sound.clone(),
+                from: *from,
+                to: *to,
+            });
         }
         if let Some(runner) = &mut self.runner {
             runner.heard(event);
@@ -240,11 +278,19 @@ impl Call {
     }
 
     /// The engine told something. A key that was heard is returned.
-    pub(super) fn media(&mut self, now: Duration, event: &Event, media: &PhoneMedia) -> Option<char> {
+    pub(super) fn media(
+        &mut self,
+        now: Duration,
+        event: &Event,
+        media: &PhoneMedia,
+    ) -> Option<char> {
         match event {
             Event::Digit { digit, .. } => {
                 let key = digit.char();
-                self.report.keys_heard.push(Pressed { at: self.since_answer(now), keys: key.to_string() });
+                self.report.keys_heard.push(Pressed {
+                    at: self.since_answer(now),
+                    keys: key.to_string(),
+                });
                 Some(key)
             }
             Event::PlayEnded { play, .. } => {
@@ -267,7 +313,11 @@ impl Call {
     }
 
     /// All that is known of it.
-    pub(super) fn into_report(mut self, figures: Option<(LegStats, Gaps)>, events_dropped: u64) -> CallReport {
+    pub(super) fn into_report(
+        mut self,
+        figures: Option<(LegStats, Gaps)>,
+        events_dropped: u64,
+    ) -> CallReport {
         if let Some((rtp, gaps)) = figures {
             self.report.rtp = rtp;
             self.report.gaps = gaps;

@@ -82,13 +82,20 @@ pub struct Registration {
 impl Registration {
     /// An account with bindings of five minutes.
     pub fn new(user: impl Into<String>, secret: impl Into<String>) -> Registration {
-        Registration { user: user.into(), secret: secret.into(), expires: Duration::from_secs(300) }
+        Registration {
+            user: user.into(),
+            secret: secret.into(),
+            expires: Duration::from_secs(300),
+        }
     }
 }
 
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registration").field("user", &self.user).field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("Registration")
+            .field("user", &self.user)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }
 

@@ -35,7 +35,10 @@ impl Marker {
     pub const fn new(index: usize) -> Marker {
         let index = index % Marker::COUNT;
         if index < TONES {
-            return Marker { low: index as u8, high: index as u8 };
+            return Marker {
+                low: index as u8,
+                high: index as u8,
+            };
         }
         let mut rest = index - TONES;
         let mut low = 0;
@@ -43,12 +46,18 @@ impl Marker {
             rest -= TONES - 1 - low;
             low += 1;
         }
-        Marker { low: low as u8, high: (low + 1 + rest) as u8 }
+        Marker {
+            low: low as u8,
+            high: (low + 1 + rest) as u8,
+        }
     }
 
     /// The marker of these tones, in any order.
     pub(super) fn of_tones(a: usize, b: usize) -> Option<Marker> {
-        (a < TONES && b < TONES).then(|| Marker { low: a.min(b) as u8, high: a.max(b) as u8 })
+        (a < TONES && b < TONES).then(|| Marker {
+            low: a.min(b) as u8,
+            high: a.max(b) as u8,
+        })
     }
 
     /// Frequency of a tone.
@@ -58,7 +67,10 @@ impl Marker {
 
     /// Its frequencies: equal for a single tone.
     pub const fn tones_hz(self) -> (u32, u32) {
-        (Marker::tone_hz(self.low as usize), Marker::tone_hz(self.high as usize))
+        (
+            Marker::tone_hz(self.low as usize),
+            Marker::tone_hz(self.high as usize),
+        )
     }
 
     /// One round of it, whole frames that join without a click.
@@ -69,11 +81,16 @@ impl Marker {
             let count = BURST_MS * SAMPLE_RATE_HZ / 1_000;
             let edge = EDGE_MS * f64::from(SAMPLE_RATE_HZ) / 1_000.0;
             samples.extend((0..count).map(|n| {
-                let fade = (f64::from(n) / edge).min(f64::from(count - n) / edge).min(1.0);
+                let fade = (f64::from(n) / edge)
+                    .min(f64::from(count - n) / edge)
+                    .min(1.0);
                 let angle = TAU * f64::from(hz) * f64::from(n) / f64::from(SAMPLE_RATE_HZ);
                 (PEAK * fade * angle.sin()) as i16
             }));
-            samples.resize(samples.len() + (PAUSE_MS * SAMPLE_RATE_HZ / 1_000) as usize, 0);
+            samples.resize(
+                samples.len() + (PAUSE_MS * SAMPLE_RATE_HZ / 1_000) as usize,
+                0,
+            );
         }
         Clip::from_samples(&samples)
     }
@@ -83,7 +100,11 @@ impl fmt::Display for Marker {
     /// `440`, or `440+620`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (low, high) = self.tones_hz();
-        if low == high { write!(f, "{low}") } else { write!(f, "{low}+{high}") }
+        if low == high {
+            write!(f, "{low}")
+        } else {
+            write!(f, "{low}+{high}")
+        }
     }
 }
 

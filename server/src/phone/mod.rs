@@ -22,6 +22,8 @@ mod registration;
 mod report;
 pub mod script;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -140,9 +142,18 @@ impl Phone {
     ///
     /// # Errors
     /// As [`Phone::call`].
-    pub async fn call_with(&self, number: &str, options: CallOptions) -> Result<CallId, PhoneError> {
+    pub async fn call_with(
+        &self,
+        number: &str,
+        options: CallOptions,
+    ) -> Result<CallId, PhoneError> {
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Call { number: number.to_owned(), options, reply }).await?;
+        self.order(Order::Call {
+            number: number.to_owned(),
+            options,
+            reply,
+        })
+        .await?;
         answer.await.map_err(|_| PhoneError::Stopped)?
     }
 
@@ -175,7 +186,11 @@ impl Phone {
     /// # Errors
     /// [`PhoneError::Key`] for what isn't a key, or [`PhoneError::Stopped`].
     pub async fn press(&self, call: CallId, keys: &str) -> Result<(), PhoneError> {
-        self.order(Order::Press(call, script::keys(keys).map_err(PhoneError::Key)?)).await
+        self.order(Order::Press(
+            call,
+            script::keys(keys).map_err(PhoneError::Key)?,
+        ))
+        .await
     }
 
     /// Speaks into the call, in place of what it said before.
@@ -212,7 +227,10 @@ impl Phone {
     }
 
     async fn order(&self, order: Order) -> Result<(), PhoneError> {
-        self.orders.send(order).await.map_err(|_| PhoneError::Stopped)
+        self.orders
+            .send(order)
+            .await
+            .map_err(|_| PhoneError::Stopped)
     }
 }
 
@@ -245,7 +263,9 @@ impl PhoneEvents {
                 }
             }
         };
-        tokio::time::timeout(within, search).await.unwrap_or(Err(PhoneError::TimedOut(within)))
+        tokio::time::timeout(within, search)
+            .await
+            .unwrap_or(Err(PhoneError::TimedOut(within)))
     }
 
     /// Reads on until a call has ended, and returns its report.

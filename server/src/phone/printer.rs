@@ -27,27 +27,46 @@ pub struct Printer {
 impl Printer {
     /// A printer that knows whose marker is whose.
     pub fn naming(names: Vec<(super::Marker, String)>) -> Printer {
-        Printer { names, ..Printer::default() }
+        Printer {
+            names,
+            ..Printer::default()
+        }
     }
 
     /// The line for an event; none for those nobody would miss.
     pub fn line(&mut self, event: &PhoneEvent) -> Option<String> {
         let mut at = event.at;
         let (what, detail) = match &event.kind {
-            PhoneEventKind::Registered { expires } => ("registered", format!("for {} s", expires.as_secs())),
-            PhoneEventKind::RegistrationFailed { code: Some(code) } => ("refused", format!("registration: {code}")),
-            PhoneEventKind::RegistrationFailed { code: None } => ("refused", "registration: no answer".to_owned()),
+            PhoneEventKind::Registered { expires } => {
+                ("registered", format!("for {} s", expires.as_secs()))
+            }
+            PhoneEventKind::RegistrationFailed { code: Some(code) } => {
+                ("refused", format!("registration: {code}"))
+            }
+            PhoneEventKind::RegistrationFailed { code: None } => {
+                ("refused", "registration: no answer".to_owned())
+            }
             PhoneEventKind::Unregistered => ("left", "registration taken back".to_owned()),
             PhoneEventKind::Dialling { number } => {
                 self.began = Some(event.at);
                 self.answered = None;
                 ("calling", number.clone())
             }
-            PhoneEventKind::Incoming { from, display, ticket } => {
+            PhoneEventKind::Incoming {
+                from,
+                display,
+                ticket,
+            } => {
                 self.began = Some(event.at);
                 self.answered = None;
-                let name = display.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
-                let ticket = ticket.as_ref().map(|ticket| format!(" (ticket {ticket})")).unwrap_or_default();
+                let name = display
+                    .as_ref()
+                    .map(|name| format!("{name}, "))
+                    .unwrap_or_default();
+                let ticket = ticket
+                    .as_ref()
+                    .map(|ticket| format!(" (ticket {ticket})"))
+                    .unwrap_or_default();
                 ("call from", format!("{name}{from}{ticket}"))
             }
             PhoneEventKind::Ringing { code: 180 } => ("ringing", String::new()),
@@ -71,8 +90,12 @@ impl Printer {
         };
         let since = at.saturating_sub(self.began.unwrap_or_default());
         let tenths = since.as_millis() / 100;
-        let line =
-            format!("{:02}:{:02}.{}  {what:<10}{detail}", tenths / 600, tenths / 10 % 60, tenths % 10);
+        let line = format!(
+            "{:02}:{:02}.{}  {what:<10}{detail}",
+            tenths / 600,
+            tenths / 10 % 60,
+            tenths % 10
+        );
         Some(line.trim_end().to_owned())
     }
 
@@ -97,7 +120,14 @@ impl Printer {
                 Some((what, detail, *from))
             }
             HearingEvent::Ended { sound, from, to } => match sound {
-                Sound::Prompt { text, from_ms, frames, span_frames, of_frames, identical } => {
+                Sound::Prompt {
+                    text,
+                    from_ms,
+                    frames,
+                    span_frames,
+                    of_frames,
+                    identical,
+                } => {
                     let how = match (identical, frames == of_frames) {
                         (true, true) => "bit-identical, ".to_owned(),
                         (true, false) if frames < span_frames => {
@@ -106,15 +136,33 @@ impl Printer {
                         (true, false) => "bit-identical, cut short, ".to_owned(),
                         (false, _) => "recognised by its sound, ".to_owned(),
                     };
-                    let start = if *from_ms > 0 { format!(", from {:.1} s in", f64::from(*from_ms) / 1_000.0) } else { String::new() };
-                    Some(("heard", format!("\"{}\" ({how}{frames} of {of_frames} frames{start})", short(text)), *from))
+                    let start = if *from_ms > 0 {
+                        format!(", from {:.1} s in", f64::from(*from_ms) / 1_000.0)
+                    } else {
+                        String::new()
+                    };
+                    Some((
+                        "heard",
+                        format!(
+                            "\"{}\" ({how}{frames} of {of_frames} frames{start})",
+                            short(text)
+                        ),
+                        *from,
+                    ))
                 }
-                Sound::Voice if to.saturating_sub(*from) > WORTH_TELLING => {
-                    Some(("heard", format!("a voice for {:.1} s", to.saturating_sub(*from).as_secs_f64()), *from))
-                }
-                Sound::Silence if to.saturating_sub(*from) > WORTH_TELLING => {
-                    Some(("silence", format!("for {:.1} s", to.saturating_sub(*from).as_secs_f64()), *from))
-                }
+                Sound::Voice if to.saturating_sub(*from) > WORTH_TELLING => Some((
+                    "heard",
+                    format!(
+                        "a voice for {:.1} s",
+                        to.saturating_sub(*from).as_secs_f64()
+                    ),
+                    *from,
+                )),
+                Sound::Silence if to.saturating_sub(*from) > WORTH_TELLING => Some((
+                    "silence",
+                    format!("for {:.1} s", to.saturating_sub(*from).as_secs_f64()),
+                    *from,
+                )),
                 _ => None,
             },
         }
@@ -151,7 +199,11 @@ pub fn summary(report: &CallReport) -> Vec<String> {
         lines.push(format!("ticket     {ticket}"));
     }
     if let Some(share) = report.identical_share() {
-        lines.push(format!("prompts    {} heard, {:.1} % of their frames bit-identical and in order", report.prompts().count(), share * 100.0));
+        lines.push(format!(
+            "prompts    {} heard, {:.1} % of their frames bit-identical and in order",
+            report.prompts().count(),
+            share * 100.0
+        ));
     }
     if report.gaps.count() > 0 {
         let ms = |share| report.gaps.percentile(share).as_secs_f64() * 1_000.0;
@@ -182,7 +234,11 @@ mod tests {
     fn a_call_reads_like_a_story() {
         let mut printer = Printer::naming(vec![(Marker::new(0), "Ana Reyes".to_owned())]);
         let mut check = |at: u64, kind: PhoneEventKind, expected: Option<&str>| {
-            let line = printer.line(&PhoneEvent { at: ms(at), call: Some(CallId(1)), kind });
+            let line = printer.line(&PhoneEvent {
+                at: ms(at),
+                call: Some(CallId(1)),
+                kind,
+            });
             assert_eq!(line.as_deref(), expected);
         };
         let prompt = |from_ms, frames, span_frames, identical| Sound::Prompt {
@@ -193,21 +249,80 @@ mod tests {
             of_frames: 98,
             identical,
         };
-        let ended = |sound, from, to| PhoneEventKind::Heard(HearingEvent::Ended { sound, from: ms(from), to: ms(to) });
-        let began = |sound, from| PhoneEventKind::Heard(HearingEvent::Began { sound, from: ms(from) });
-        check(5_000, PhoneEventKind::Dialling { number: "1001".into() }, Some("00:00.0  calling   1001"));
-        check(5_100, PhoneEventKind::Ringing { code: 180 }, Some("00:00.1  ringing"));
+        let ended = |sound, from, to| {
+            PhoneEventKind::Heard(HearingEvent::Ended {
+                sound,
+                from: ms(from),
+                to: ms(to),
+            })
+        };
+        let began = |sound, from| {
+            PhoneEventKind::Heard(HearingEvent::Began {
+                sound,
+                from: ms(from),
+            })
+        };
+        check(
+            5_000,
+            PhoneEventKind::Dialling {
+                number: "1001".into(),
+            },
+            Some("00:00.0  calling   1001"),
+        );
+        check(
+            5_100,
+            PhoneEventKind::Ringing { code: 180 },
+            Some("00:00.1  ringing"),
+        );
         check(5_200, PhoneEventKind::Answered, Some("00:00.2  answered"));
         check(5_900, began(prompt(0, 5, 5, true), 100), None);
-        check(8_000, ended(prompt(0, 98, 98, true), 1_000, 2_960), Some("00:01.2  heard     \"Welcome.\" (bit-identical, 98 of 98 frames)"));
-        check(8_000, ended(prompt(0, 96, 98, true), 1_000, 2_960), Some("00:01.2  heard     \"Welcome.\" (bit-identical but for 2 lost, 96 of 98 frames)"));
-        check(8_000, ended(prompt(0, 50, 50, true), 1_000, 2_000), Some("00:01.2  heard     \"Welcome.\" (bit-identical, cut short, 50 of 98 frames)"));
-        check(8_000, ended(prompt(600, 60, 68, false), 1_000, 2_000), Some("00:01.2  heard     \"Welcome.\" (recognised by its sound, 60 of 98 frames, from 0.6 s in)"));
-        check(8_000, PhoneEventKind::Pressed { keys: "1".into() }, Some("00:03.0  pressed   1"));
-        check(9_500, began(Sound::Music { identical: true }, 4_200), Some("00:04.4  music"));
-        check(11_500, began(Sound::Tone(Marker::new(0)), 5_900), Some("00:06.1  speaking  with Ana Reyes (tone 440)"));
-        check(11_500, began(Sound::Tone(Marker::new(1)), 5_900), Some("00:06.1  speaking  with tone 620"));
+        check(
+            8_000,
+            ended(prompt(0, 98, 98, true), 1_000, 2_960),
+            Some("00:01.2  heard     \"Welcome.\" (bit-identical, 98 of 98 frames)"),
+        );
+        check(
+            8_000,
+            ended(prompt(0, 96, 98, true), 1_000, 2_960),
+            Some("00:01.2  heard     \"Welcome.\" (bit-identical but for 2 lost, 96 of 98 frames)"),
+        );
+        check(
+            8_000,
+            ended(prompt(0, 50, 50, true), 1_000, 2_000),
+            Some("00:01.2  heard     \"Welcome.\" (bit-identical, cut short, 50 of 98 frames)"),
+        );
+        check(
+            8_000,
+            ended(prompt(600, 60, 68, false), 1_000, 2_000),
+            Some(
+                "00:01.2  heard     \"Welcome.\" (recognised by its sound, 60 of 98 frames, from 0.6 s in)",
+            ),
+        );
+        check(
+            8_000,
+            PhoneEventKind::Pressed { keys: "1".into() },
+            Some("00:03.0  pressed   1"),
+        );
+        check(
+            9_500,
+            began(Sound::Music { identical: true }, 4_200),
+            Some("00:04.4  music"),
+        );
+        check(
+            11_500,
+            began(Sound::Tone(Marker::new(0)), 5_900),
+            Some("00:06.1  speaking  with Ana Reyes (tone 440)"),
+        );
+        check(
+            11_500,
+            began(Sound::Tone(Marker::new(1)), 5_900),
+            Some("00:06.1  speaking  with tone 620"),
+        );
         check(11_500, ended(Sound::Silence, 1_000, 2_100), None);
-        check(11_500, ended(Sound::Silence, 65_000, 67_100), Some("01:05.2  silence   for 2.1 s"));
+        check(
+            11_500,
+            ended(Sound::Silence, 65_000, 67_100),
+            Some("01:05.2  silence   for 2.1 s"),
+        );
     }
 }

@@ -32,11 +32,17 @@ pub(super) struct Registrar {
 
 enum State {
     /// To be sent at this time, for the first time, again, or after a failure.
-    Due { at: Duration },
+    Due {
+        at: Duration,
+    },
     /// A REGISTER is on its way.
-    Waiting { id: RequestId },
+    Waiting {
+        id: RequestId,
+    },
     /// A REGISTER with Expires 0 is on its way.
-    Leaving { id: RequestId },
+    Leaving {
+        id: RequestId,
+    },
     Gone,
 }
 
@@ -53,7 +59,10 @@ impl Registrar {
         Some(Registrar {
             aor: Uri::sip(&account.user, host, port).ok()?,
             domain: Uri::sip("", host, port).ok()?,
-            contact: format!("<{}>", Uri::sip(&account.user, &local.ip().to_string(), Some(local.port())).ok()?),
+            contact: format!(
+                "<{}>",
+                Uri::sip(&account.user, &local.ip().to_string(), Some(local.port())).ok()?
+            ),
             server: Peer::udp(server),
             call_id,
             cseq: 1,
@@ -108,7 +117,9 @@ impl Registrar {
             _ => return None,
         }
         let Some(response) = response else {
-            self.state = State::Due { at: now + RETRY_AFTER };
+            self.state = State::Due {
+                at: now + RETRY_AFTER,
+            };
             return Some(PhoneEventKind::RegistrationFailed { code: None });
         };
         // A retry with credentials took the next number, whoever counted it.
@@ -117,19 +128,25 @@ impl Registrar {
             200..300 => {
                 self.too_brief = 0;
                 let granted = self.granted(response);
-                self.state = State::Due { at: now + (granted / 2).max(REFRESH_MIN) };
+                self.state = State::Due {
+                    at: now + (granted / 2).max(REFRESH_MIN),
+                };
                 Some(PhoneEventKind::Registered { expires: granted })
             }
             // RFC 3261 section 10.2.8.
             423 if self.too_brief < TOO_BRIEF_MAX => {
                 self.too_brief += 1;
-                let wanted = response.header("Min-Expires").and_then(|value| value.trim().parse().ok());
+                let wanted = response
+                    .header("Min-Expires")
+                    .and_then(|value| value.trim().parse().ok());
                 self.expires = wanted.map_or(self.expires * 2, Duration::from_secs);
                 self.state = State::Due { at: now };
                 None
             }
             code => {
-                self.state = State::Due { at: now + RETRY_AFTER };
+                self.state = State::Due {
+                    at: now + RETRY_AFTER,
+                };
                 Some(PhoneEventKind::RegistrationFailed { code: Some(code) })
             }
         }
@@ -141,9 +158,17 @@ impl Registrar {
             .contacts()
             .filter_map(|contact| sip::wire::NameAddr::parse(contact).ok())
             .find(|contact| self.contact.contains(contact.uri.as_str()));
-        let at_contact = ours.as_ref().and_then(|contact| contact.params.get("expires")?.parse().ok());
-        let in_header = || response.header("Expires").and_then(|value| value.trim().parse().ok());
-        at_contact.or_else(in_header).map_or(self.expires, Duration::from_secs)
+        let at_contact = ours
+            .as_ref()
+            .and_then(|contact| contact.params.get("expires")?.parse().ok());
+        let in_header = || {
+            response
+                .header("Expires")
+                .and_then(|value| value.trim().parse().ok())
+        };
+        at_contact
+            .or_else(in_header)
+            .map_or(self.expires, Duration::from_secs)
     }
 
     fn send(&mut self, now: Duration, endpoint: &mut Endpoint, expires: Duration) -> RequestId {
@@ -160,7 +185,10 @@ impl Registrar {
                 ("Expires".to_owned(), expires.as_secs().to_string()),
             ],
             body: None,
-            credentials: Some(Credentials::new(self.account.user.clone(), self.account.secret.clone())),
+            credentials: Some(Credentials::new(
+                self.account.user.clone(),
+                self.account.secret.clone(),
+            )),
         };
         // The retry with credentials takes the number after it.
         self.cseq += 2;

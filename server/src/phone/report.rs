@@ -104,7 +104,8 @@ impl CallReport {
     /// Whether a prompt with this text in it was heard; letters' case doesn't matter.
     pub fn heard_text(&self, text: &str) -> bool {
         let text = text.to_lowercase();
-        self.prompts().any(|prompt| prompt.to_lowercase().contains(&text))
+        self.prompts()
+            .any(|prompt| prompt.to_lowercase().contains(&text))
     }
 
     /// For how long a marker was heard.
@@ -130,7 +131,13 @@ impl CallReport {
     pub fn identical_share(&self) -> Option<f64> {
         let (mut identical, mut expected) = (0u64, 0u64);
         for heard in &self.heard {
-            if let Sound::Prompt { frames, span_frames, identical: same, .. } = heard.sound {
+            if let Sound::Prompt {
+                frames,
+                span_frames,
+                identical: same,
+                ..
+            } = heard.sound
+            {
                 expected += u64::from(span_frames);
                 identical += if same { u64::from(frames) } else { 0 };
             }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use media::engine::{Command, LegStats};
 use media::sdp::{self, Capabilities, LocalMedia};
 use sip::{
-    Credentials, EndCause, Endpoint, EndpointConfig, Event, Identity, Interface, Invite, LegId, Peer,
-    Request, Uri, WireError,
+    Credentials, EndCause, Endpoint, EndpointConfig, Event, Identity, Interface, Invite, LegId,
+    Peer, Request, Uri, WireError,
 };
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -42,21 +42,33 @@ pub(super) async fn start(
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<PhoneEvent>,
 ) -> Result<SocketAddr, PhoneError> {
-    let bind_error = |source| PhoneError::Bind { addr: config.bind, source };
+    let bind_error = |source| PhoneError::Bind {
+        addr: config.bind,
+        source,
+    };
     let socket = UdpSocket::bind(config.bind).await.map_err(bind_error)?;
     let mut local = socket.local_addr().map_err(bind_error)?;
     if local.ip().is_unspecified() {
         local.set_ip(source_towards(config.server).map_err(bind_error)?);
     }
     let mut seed = [0; 32];
-    for (place, byte) in seed.iter_mut().zip(config.seed.to_le_bytes().into_iter().chain(local.port().to_le_bytes())) {
+    for (place, byte) in seed.iter_mut().zip(
+        config
+            .seed
+            .to_le_bytes()
+            .into_iter()
+            .chain(local.port().to_le_bytes()),
+    ) {
         *place = byte;
     }
     let mut endpoint = EndpointConfig::new(Interface::local(local), 0, seed);
     endpoint.user_agent = Some(config.product.clone());
     endpoint.registrar = false;
     endpoint.limits.legs_max = config.calls_max.saturating_mul(2).max(16);
-    let host = config.domain.clone().unwrap_or_else(|| config.server.ip().to_string());
+    let host = config
+        .domain
+        .clone()
+        .unwrap_or_else(|| config.server.ip().to_string());
     let registrar = config.registration.clone().and_then(|account| {
         // Unique among the phones of a test, and the same over all its REGISTERs.
         let call_id = format!("{:016x}-{}@{}", config.seed, local.port(), local.ip());
@@ -73,7 +85,11 @@ pub(super) async fn start(
         epoch: Instant::now(),
         calls: Vec::new(),
         next_call: 1,
-        outbox: Outbox { events, waiting: VecDeque::new(), dropped: 0 },
+        outbox: Outbox {
+            events,
+            waiting: VecDeque::new(),
+            dropped: 0,
+        },
         tell,
         stopping: None,
         config,
@@ -84,7 +100,11 @@ pub(super) async fn start(
 
 /// The address of ours from which packets to `server` go out. Nothing is sent for it.
 fn source_towards(server: SocketAddr) -> io::Result<IpAddr> {
-    let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let any: SocketAddr = if server.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0u16; 8], 0).into()
+    };
     let socket = std::net::UdpSocket::bind(any)?;
     socket.connect(server)?;
     Ok(socket.local_addr()?.ip())
@@ -140,7 +160,11 @@ impl Outbox {
 }
 
 impl Task {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut audio: mpsc::Receiver<(CallId, AudioEvent)>) {
+    async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut audio: mpsc::Receiver<(CallId, AudioEvent)>,
+    ) {
         let mut buffer = vec![0; DATAGRAM_MAX];
         loop {
             self.settle().await;
@@ -171,7 +195,10 @@ impl Task {
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
-        if let Some(Stopping { done: Some(done), .. }) = self.stopping {
+        if let Some(Stopping {
+            done: Some(done), ..
+        }) = self.stopping
+        {
             let _ = done.send(());
         }
     }
@@ -207,7 +234,10 @@ impl Task {
         }
         while let Some(transmit) = self.endpoint.poll_transmit() {
             // Lost like any datagram; the transaction repeats it.
-            let _ = self.socket.send_to(&transmit.bytes, transmit.peer.addr).await;
+            let _ = self
+                .socket
+                .send_to(&transmit.bytes, transmit.peer.addr)
+                .await;
         }
     }
 
@@ -220,14 +250,23 @@ impl Task {
             };
             // Scripts count from the answer.
             let script = match (&call.runner, &call.state) {
-                (Some(runner), State::Talking { since, .. }) => runner.timeout().map(|at| at + *since),
+                (Some(runner), State::Talking { since, .. }) => {
+                    runner.timeout().map(|at| at + *since)
+                }
                 _ => None,
             };
             [state, script]
         });
-        let registrar = self.registrar.as_ref().filter(|_| self.stopping.is_none()).and_then(Registrar::timeout);
+        let registrar = self
+            .registrar
+            .as_ref()
+            .filter(|_| self.stopping.is_none())
+            .and_then(Registrar::timeout);
         let stopping = self.stopping.as_ref().map(|stopping| stopping.until);
-        calls.chain([self.endpoint.poll_timeout(), registrar, stopping]).flatten().min()
+        calls
+            .chain([self.endpoint.poll_timeout(), registrar, stopping])
+            .flatten()
+            .min()
     }
 
     async fn datagram(&mut self, bytes: &[u8], source: SocketAddr) {
@@ -245,7 +284,11 @@ impl Task {
     fn order(&mut self, order: Order) {
         let now = self.now();
         match order {
-            Order::Call { number, options, reply } => {
+            Order::Call {
+                number,
+                options,
+                reply,
+            } => {
                 // Whoever asked may have gone; the call then goes on by itself.
                 let _ = reply.send(self.dial(now, &number, options));
             }
@@ -284,35 +327,61 @@ impl Task {
         if let Some(registrar) = &mut self.registrar {
             registrar.leave(now, &mut self.endpoint);
         }
-        self.stopping = Some(Stopping { until: now + FAREWELL, done });
+        self.stopping = Some(Stopping {
+            until: now + FAREWELL,
+            done,
+        });
     }
 
     /// Whether all farewells are said, or have been waited for long enough.
     fn stopped(&self, now: Duration) -> bool {
-        let Some(stopping) = &self.stopping else { return false };
-        let registered = self.registrar.as_ref().is_some_and(|registrar| !registrar.is_gone());
+        let Some(stopping) = &self.stopping else {
+            return false;
+        };
+        let registered = self
+            .registrar
+            .as_ref()
+            .is_some_and(|registrar| !registrar.is_gone());
         now >= stopping.until
-            || (!registered && self.calls.is_empty() && self.endpoint.legs() == 0 && self.outbox.waiting.is_empty())
+            || (!registered
+                && self.calls.is_empty()
+                && self.endpoint.legs() == 0
+                && self.outbox.waiting.is_empty())
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { codecs: self.config.codecs.clone(), ..Capabilities::default() }
+        Capabilities {
+            codecs: self.config.codecs.clone(),
+            ..Capabilities::default()
+        }
     }
 
     /// Opens a leg of audio for a call and describes it.
     fn open(&mut self, id: CallId) -> Result<(super::audio::Line, LocalMedia), PhoneError> {
-        let line = self.config.media.open(id, &self.config.ears, self.tell.clone())?;
+        let line = self
+            .config
+            .media
+            .open(id, &self.config.ears, self.tell.clone())?;
         let mut address = self.config.media.bind();
         if address.is_unspecified() {
             address = self.local.ip();
         }
         // The session id is the call's number: unique for this user name and host (RFC 8866 section 5.2).
-        Ok((line, LocalMedia::new(address, line.address.port(), u64::from(id.0))))
+        Ok((
+            line,
+            LocalMedia::new(address, line.address.port(), u64::from(id.0)),
+        ))
     }
 
-    fn dial(&mut self, now: Duration, number: &str, options: CallOptions) -> Result<CallId, PhoneError> {
+    fn dial(
+        &mut self,
+        now: Duration,
+        number: &str,
+        options: CallOptions,
+    ) -> Result<CallId, PhoneError> {
         let unusable = || PhoneError::Number(number.to_owned());
-        let port = (self.host == self.config.server.ip().to_string()).then(|| self.config.server.port());
+        let port =
+            (self.host == self.config.server.ip().to_string()).then(|| self.config.server.port());
         let target = if number.contains(':') {
             Uri::parse(number).map_err(|_| unusable())?
         } else if number.is_empty() || number.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -338,14 +407,29 @@ impl Task {
             .as_ref()
             .map(|account| Credentials::new(account.user.clone(), account.secret.clone()));
         let leg = self.endpoint.invite(now, invite);
-        let state = State::Dialling { offer: Offer { local, sdp } };
+        let state = State::Dialling {
+            offer: Offer { local, sdp },
+        };
         let voice = self.config.voice.clone();
-        let mut call = Call::new(id, leg, Direction::Out, number.to_owned(), state, voice, now);
+        let mut call = Call::new(
+            id,
+            leg,
+            Direction::Out,
+            number.to_owned(),
+            state,
+            voice,
+            now,
+        );
         call.line = Some(line);
         call.sentences = options.sentences;
         call.runner = Some(Runner::new(options.script, Duration::ZERO));
         self.calls.push(call);
-        self.emit(Some(id), PhoneEventKind::Dialling { number: number.to_owned() });
+        self.emit(
+            Some(id),
+            PhoneEventKind::Dialling {
+                number: number.to_owned(),
+            },
+        );
         Ok(id)
     }
 
@@ -353,21 +437,39 @@ impl Task {
         let id = CallId(self.next_call);
         self.next_call += 1;
         let from = request.from();
-        let number = from.as_ref().and_then(|from| from.uri.user()).map(|user| user.into_owned()).unwrap_or_default();
-        let display = from.as_ref().and_then(|from| from.display()).map(|name| name.into_owned());
+        let number = from
+            .as_ref()
+            .and_then(|from| from.uri.user())
+            .map(|user| user.into_owned())
+            .unwrap_or_default();
+        let display = from
+            .as_ref()
+            .and_then(|from| from.display())
+            .map(|name| name.into_owned());
         let answer_at = match self.policy {
             AnswerPolicy::Answer { after } => Some(now + after),
             _ => None,
         };
-        let state = State::Ringing { offer: request.sdp().map(<[u8]>::to_vec), answer_at };
+        let state = State::Ringing {
+            offer: request.sdp().map(<[u8]>::to_vec),
+            answer_at,
+        };
         let voice = self.config.voice.clone();
         let mut call = Call::new(id, leg, Direction::In, number.clone(), state, voice, now);
         call.runner = Some(Runner::new(Script::default(), Duration::ZERO));
         call.note_request(request);
         let ticket = call.ticket();
-        let busy = self.stopping.is_some() || self.calls.iter().filter(|call| !call.is_over()).count() >= self.config.calls_max;
+        let busy = self.stopping.is_some()
+            || self.calls.iter().filter(|call| !call.is_over()).count() >= self.config.calls_max;
         self.calls.push(call);
-        self.emit(Some(id), PhoneEventKind::Incoming { from: number, display, ticket });
+        self.emit(
+            Some(id),
+            PhoneEventKind::Incoming {
+                from: number,
+                display,
+                ticket,
+            },
+        );
         match self.policy {
             _ if busy => self.reject(now, id, 486),
             AnswerPolicy::Reject(code) => self.reject(now, id, code),
@@ -390,8 +492,12 @@ impl Task {
     }
 
     fn answer(&mut self, now: Duration, id: CallId) {
-        let Some(at) = self.calls.iter().position(|call| call.id == id) else { return };
-        let State::Ringing { offer, .. } = &self.calls[at].state else { return };
+        let Some(at) = self.calls.iter().position(|call| call.id == id) else {
+            return;
+        };
+        let State::Ringing { offer, .. } = &self.calls[at].state else {
+            return;
+        };
         let offer = offer.clone();
         let Ok((line, local)) = self.open(id) else {
             self.reject(now, id, 480);
@@ -412,7 +518,12 @@ impl Task {
             },
             None => {
                 let sdp = sdp::offer(&local, &caps);
-                self.calls[at].state = State::Confirming { offer: Offer { local, sdp: sdp.clone() } };
+                self.calls[at].state = State::Confirming {
+                    offer: Offer {
+                        local,
+                        sdp: sdp.clone(),
+                    },
+                };
                 (self.calls[at].leg, sdp)
             }
         };
@@ -424,7 +535,9 @@ impl Task {
     }
 
     fn reject(&mut self, now: Duration, id: CallId, code: u16) {
-        let Some(call) = self.calls.iter_mut().find(|call| call.id == id) else { return };
+        let Some(call) = self.calls.iter_mut().find(|call| call.id == id) else {
+            return;
+        };
         call.code(code);
         self.endpoint.reject(now, call.leg, code, None, &[]);
         self.over(id, HungUpBy::Refused(code));
@@ -440,7 +553,9 @@ impl Task {
     }
 
     fn press(&mut self, now: Duration, id: CallId, digits: Vec<media::dtmf::Digit>) {
-        let Some(call) = self.calls.iter_mut().find(|call| call.id == id) else { return };
+        let Some(call) = self.calls.iter_mut().find(|call| call.id == id) else {
+            return;
+        };
         if let Some(keys) = call.press(now, digits, &self.config.media) {
             self.emit(Some(id), PhoneEventKind::Pressed { keys });
         }
@@ -449,7 +564,9 @@ impl Task {
     /// A call is over: closes its audio, whose figures the report waits for.
     fn over(&mut self, id: CallId, by: HungUpBy) {
         let now = self.now();
-        let Some(at) = self.calls.iter().position(|call| call.id == id) else { return };
+        let Some(at) = self.calls.iter().position(|call| call.id == id) else {
+            return;
+        };
         if self.calls[at].is_over() {
             return;
         }
@@ -473,7 +590,9 @@ impl Task {
 
     fn audio(&mut self, id: CallId, event: AudioEvent) {
         let now = self.now();
-        let Some(at) = self.calls.iter().position(|call| call.id == id) else { return };
+        let Some(at) = self.calls.iter().position(|call| call.id == id) else {
+            return;
+        };
         match event {
             AudioEvent::Heard(heard) => {
                 self.calls[at].heard(&heard);
@@ -492,24 +611,37 @@ impl Task {
         for at in 0..self.calls.len() {
             while let Some(call) = self.calls.get_mut(at).filter(|call| call.is_talking()) {
                 let since = call.since_answer(now);
-                let Some(action) = call.runner.as_mut().and_then(|runner| runner.poll(since)) else { break };
+                let Some(action) = call.runner.as_mut().and_then(|runner| runner.poll(since))
+                else {
+                    break;
+                };
                 let id = call.id;
                 match action {
                     Action::Press(digits) => self.press(now, id, digits),
                     Action::Say(text) => {
-                        let clip = call.sentences.iter().find(|(sentence, _)| **sentence == *text);
+                        let clip = call
+                            .sentences
+                            .iter()
+                            .find(|(sentence, _)| **sentence == *text);
                         match clip.map(|(_, clip)| clip.clone()) {
                             Some(clip) => call.speak(Voice::Once(clip), true, &self.config.media),
                             None => {
                                 if let Some(runner) = &mut call.runner {
                                     runner.spoken();
                                 }
-                                self.emit(Some(id), PhoneEventKind::ScriptGaveUp { step: format!("say \"{text}\"") });
+                                self.emit(
+                                    Some(id),
+                                    PhoneEventKind::ScriptGaveUp {
+                                        step: format!("say \"{text}\""),
+                                    },
+                                );
                             }
                         }
                     }
                     Action::HangUp => self.hang_up(now, id),
-                    Action::GaveUp(step) => self.emit(Some(id), PhoneEventKind::ScriptGaveUp { step }),
+                    Action::GaveUp(step) => {
+                        self.emit(Some(id), PhoneEventKind::ScriptGaveUp { step })
+                    }
                     Action::Ended => self.emit(Some(id), PhoneEventKind::ScriptEnded),
                 }
             }
@@ -552,7 +684,11 @@ impl Task {
                     task.accepted(now, at, &offer, sdp.as_deref());
                 }
             }),
-            Event::Refused { leg, code, response } => self.with_call(leg, |task, at| {
+            Event::Refused {
+                leg,
+                code,
+                response,
+            } => self.with_call(leg, |task, at| {
                 let call = &mut task.calls[at];
                 call.code(code);
                 call.note_response(&response);
@@ -575,13 +711,18 @@ impl Task {
                     EndCause::AckTimeout => HungUpBy::Failed("no ACK came"),
                     EndCause::TransactionTimeout => HungUpBy::Failed("no answer came"),
                     EndCause::TransportError => HungUpBy::Failed("the server can't be reached"),
-                    EndCause::DialogLost => HungUpBy::Failed("the other side no longer knows the call"),
-                    EndCause::ProtocolError => HungUpBy::Failed("the other side broke the protocol"),
+                    EndCause::DialogLost => {
+                        HungUpBy::Failed("the other side no longer knows the call")
+                    }
+                    EndCause::ProtocolError => {
+                        HungUpBy::Failed("the other side broke the protocol")
+                    }
                 };
                 let id = task.calls[at].id;
                 task.over(id, by);
             }),
-            Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } | Event::Info { .. } => {}
+            Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } | Event::Info { .. } => {
+            }
         }
     }
 
@@ -592,7 +733,10 @@ impl Task {
     }
 
     fn registered(&mut self, now: Duration, id: sip::RequestId, response: Option<&sip::Response>) {
-        let told = self.registrar.as_mut().and_then(|registrar| registrar.answered(now, id, response));
+        let told = self
+            .registrar
+            .as_mut()
+            .and_then(|registrar| registrar.answered(now, id, response));
         if let Some(kind) = told {
             self.emit(None, kind);
         }
@@ -608,7 +752,8 @@ impl Task {
             }
             Err(error) => {
                 tracing::debug!(%error, "the answer to a telephone's offer can't be used");
-                self.endpoint.hangup(now, self.calls[at].leg, Some("SIP;cause=488"));
+                self.endpoint
+                    .hangup(now, self.calls[at].leg, Some("SIP;cause=488"));
                 self.over(id, HungUpBy::Failed("no common way to speak"));
             }
         }
@@ -636,7 +781,12 @@ impl Task {
                         let _ = task.config.media.connect(audio, negotiated);
                     }
                     task.endpoint.answer_reinvite(now, leg, &sdp);
-                    task.emit(Some(id), PhoneEventKind::Changed { on_hold: negotiated.on_hold() });
+                    task.emit(
+                        Some(id),
+                        PhoneEventKind::Changed {
+                            on_hold: negotiated.on_hold(),
+                        },
+                    );
                 }
                 Err(error) => task.endpoint.reject_reinvite(now, leg, error.status()),
             }

@@ -8,7 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,9 +49,16 @@ struct Seats {
 }
 
 enum Order {
-    Open { leg: LegId, address: SocketAddr, ear: Box<Ear> },
+    Open {
+        leg: LegId,
+        address: SocketAddr,
+        ear: Box<Ear>,
+    },
     Command(Command),
-    Attach { address: SocketAddr, ring: RingPhone },
+    Attach {
+        address: SocketAddr,
+        ring: RingPhone,
+    },
 }
 
 impl RingHub {
@@ -64,15 +73,27 @@ impl RingHub {
         let (orders, orders_rx) = sync_channel(ORDERS_MAX);
         let seats = Arc::new(Mutex::new(Seats::default()));
         let hub = Hub {
-            engine: Engine::new(EngineConfig { seed, legs_max: LEGS_MAX, ..EngineConfig::default() }),
-            wires: Wires { now: Duration::ZERO, legs: HashMap::new(), addresses: HashMap::new(), on_the_way: VecDeque::new() },
+            engine: Engine::new(EngineConfig {
+                seed,
+                legs_max: LEGS_MAX,
+                ..EngineConfig::default()
+            }),
+            wires: Wires {
+                now: Duration::ZERO,
+                legs: HashMap::new(),
+                addresses: HashMap::new(),
+                on_the_way: VecDeque::new(),
+            },
             orders: orders_rx,
             seats: Arc::clone(&seats),
         };
         std::thread::Builder::new()
             .name("phone-ring".to_owned())
             .spawn(move || hub.run())
-            .map_err(|source| MediaError::System { what: "starting the ring hub's thread", source })?;
+            .map_err(|source| MediaError::System {
+                what: "starting the ring hub's thread",
+                source,
+            })?;
         Ok(RingHub { ip, orders, seats })
     }
 
@@ -109,7 +130,11 @@ impl RingHub {
             LegId::new(0, slot, seats.generation)
         };
         let address = SocketAddr::new(self.ip, PORT_FIRST + 2 * leg.slot() as u16);
-        self.order(Order::Open { leg, address, ear: Box::new(ear) })?;
+        self.order(Order::Open {
+            leg,
+            address,
+            ear: Box::new(ear),
+        })?;
         Ok(Line { leg, address })
     }
 
@@ -126,7 +151,9 @@ impl RingHub {
 
 impl fmt::Debug for RingHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RingHub").field("ip", &self.ip).finish_non_exhaustive()
+        f.debug_struct("RingHub")
+            .field("ip", &self.ip)
+            .finish_non_exhaustive()
     }
 }
 
@@ -175,7 +202,11 @@ impl Hub {
         let mut ticked = Duration::ZERO;
         loop {
             let idle = self.engine.legs() == 0 && self.wires.legs.is_empty();
-            let wait = if idle { Duration::from_secs(3_600) } else { due.saturating_sub(epoch.elapsed()) };
+            let wait = if idle {
+                Duration::from_secs(3_600)
+            } else {
+                due.saturating_sub(epoch.elapsed())
+            };
             match self.orders.recv_timeout(wait) {
                 Ok(order) => {
                     self.wires.now = epoch.elapsed();
@@ -207,7 +238,10 @@ impl Hub {
             self.deliver();
             if now.saturating_sub(ticked) >= TICK {
                 ticked = now;
-                self.wires.legs.values_mut().for_each(|leg| leg.ear.tick(now));
+                self.wires
+                    .legs
+                    .values_mut()
+                    .for_each(|leg| leg.ear.tick(now));
             }
             self.tell();
         }
@@ -218,10 +252,22 @@ impl Hub {
         match order {
             Order::Open { leg, address, ear } => {
                 self.wires.addresses.insert(address, (leg, Channel::Rtp));
-                self.wires.addresses.insert(rtcp_of(address), (leg, Channel::Rtcp));
-                self.wires.legs.insert(leg, Leg { address, ear, remote: None, ring: None });
-                self.engine.command(now, Command::Open { leg }, &mut self.wires);
-                self.engine.command(now, Command::Listen { leg, on: true }, &mut self.wires);
+                self.wires
+                    .addresses
+                    .insert(rtcp_of(address), (leg, Channel::Rtcp));
+                self.wires.legs.insert(
+                    leg,
+                    Leg {
+                        address,
+                        ear,
+                        remote: None,
+                        ring: None,
+                    },
+                );
+                self.engine
+                    .command(now, Command::Open { leg }, &mut self.wires);
+                self.engine
+                    .command(now, Command::Listen { leg, on: true }, &mut self.wires);
             }
             Order::Attach { address, ring } => {
                 if let Some(&(leg, _)) = self.wires.addresses.get(&address)
@@ -231,7 +277,9 @@ impl Hub {
                 }
             }
             Order::Command(command) => {
-                if let Command::Connect { leg, negotiated, .. } = &command
+                if let Command::Connect {
+                    leg, negotiated, ..
+                } = &command
                     && let Some(leg) = self.wires.legs.get_mut(leg)
                 {
                     leg.remote = Some((negotiated.remote_rtp, negotiated.remote_rtcp));
@@ -245,18 +293,42 @@ impl Hub {
     /// Hands over what is on its way, from rings too.
     fn deliver(&mut self) {
         let mut buffer = [0; RING_PACKET_BYTES];
-        let attached: Vec<LegId> =
-            self.wires.legs.iter().filter(|(_, leg)| leg.ring.is_some()).map(|(id, _)| *id).collect();
+        let attached: Vec<LegId> = self
+            .wires
+            .legs
+            .iter()
+            .filter(|(_, leg)| leg.ring.is_some())
+            .map(|(id, _)| *id)
+            .collect();
         for id in attached {
             while let Some((channel, length, source)) = self.wires.from_ring(id, &mut buffer) {
-                self.engine.packet(self.wires.now, id, channel, source, &buffer[..length], &mut self.wires);
+                self.engine.packet(
+                    self.wires.now,
+                    id,
+                    channel,
+                    source,
+                    &buffer[..length],
+                    &mut self.wires,
+                );
             }
         }
         // What a packet causes (a report, say) goes with the next slot.
         for _ in 0..self.wires.on_the_way.len() {
             if let Some(packet) = self.wires.on_the_way.pop_front() {
-                let Packet { leg, channel, source, bytes } = packet;
-                self.engine.packet(self.wires.now, leg, channel, source, &bytes, &mut self.wires);
+                let Packet {
+                    leg,
+                    channel,
+                    source,
+                    bytes,
+                } = packet;
+                self.engine.packet(
+                    self.wires.now,
+                    leg,
+                    channel,
+                    source,
+                    &bytes,
+                    &mut self.wires,
+                );
             }
         }
     }
@@ -271,33 +343,56 @@ impl Hub {
             if closed && let Some(leg) = self.wires.legs.remove(&id) {
                 self.wires.addresses.remove(&leg.address);
                 self.wires.addresses.remove(&rtcp_of(leg.address));
-                self.seats.lock().unwrap_or_else(PoisonError::into_inner).free.push(id.slot());
+                self.seats
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .free
+                    .push(id.slot());
             }
         }
     }
 }
 
 impl Wires {
-    fn from_ring(&self, id: LegId, buffer: &mut [u8; RING_PACKET_BYTES]) -> Option<(Channel, usize, SocketAddr)> {
+    fn from_ring(
+        &self,
+        id: LegId,
+        buffer: &mut [u8; RING_PACKET_BYTES],
+    ) -> Option<(Channel, usize, SocketAddr)> {
         let leg = self.legs.get(&id)?;
         let (channel, length) = leg.ring.as_ref()?.receive(buffer)?;
         let (rtp, rtcp) = leg.remote?;
-        Some((channel, length, if channel == Channel::Rtp { rtp } else { rtcp }))
+        Some((
+            channel,
+            length,
+            if channel == Channel::Rtp { rtp } else { rtcp },
+        ))
     }
 }
 
 impl Sink for Wires {
     fn send(&mut self, leg: LegId, channel: Channel, to: SocketAddr, packet: &[u8]) {
-        let Some(sender) = self.legs.get(&leg) else { return };
+        let Some(sender) = self.legs.get(&leg) else {
+            return;
+        };
         if let Some(ring) = &sender.ring {
             ring.send(channel, packet);
             return;
         }
-        let source = if channel == Channel::Rtp { sender.address } else { rtcp_of(sender.address) };
+        let source = if channel == Channel::Rtp {
+            sender.address
+        } else {
+            rtcp_of(sender.address)
+        };
         if let Some(&(leg, channel)) = self.addresses.get(&to)
             && self.on_the_way.len() < PACKETS_MAX
         {
-            self.on_the_way.push_back(Packet { leg, channel, source, bytes: packet.to_vec() });
+            self.on_the_way.push_back(Packet {
+                leg,
+                channel,
+                source,
+                bytes: packet.to_vec(),
+            });
         }
     }
 

@@ -59,7 +59,11 @@ impl PhoneMedia {
     pub(super) fn connect(&self, leg: LegId, negotiated: Negotiated) -> Result<(), MediaError> {
         match self {
             PhoneMedia::Udp(audio) => audio.connect(leg, negotiated),
-            PhoneMedia::Ring(hub) => hub.command(Command::Connect { leg, negotiated, natted: false }),
+            PhoneMedia::Ring(hub) => hub.command(Command::Connect {
+                leg,
+                negotiated,
+                natted: false,
+            }),
         }
     }
 
@@ -94,7 +98,12 @@ impl Ear {
             Ears::Listening(library) => Hearing::listening(library.clone()),
             Ears::Counting => Hearing::counting(),
         };
-        Ear { call, hearing, tell, zero: None }
+        Ear {
+            call,
+            hearing,
+            tell,
+            zero: None,
+        }
     }
 
     /// The leg was connected; only the first time counts.
@@ -121,7 +130,10 @@ impl Ear {
                     self.hearing.finish(now.saturating_sub(zero));
                     self.pass_on();
                 }
-                AudioEvent::Closed { stats, gaps: self.hearing.counts().gaps.clone() }
+                AudioEvent::Closed {
+                    stats,
+                    gaps: self.hearing.counts().gaps.clone(),
+                }
             }
             event => AudioEvent::Media(event),
         };
@@ -137,7 +149,10 @@ impl Ear {
     /// A phone that doesn't keep up misses some of it; its report then has gaps, but nobody waits.
     fn say(&self, event: AudioEvent) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.tell.try_send((self.call, event)) {
-            tracing::warn!(call = self.call.0, "a telephone doesn't keep up with what it hears");
+            tracing::warn!(
+                call = self.call.0,
+                "a telephone doesn't keep up with what it hears"
+            );
         }
     }
 }

@@ -37,18 +37,33 @@ impl PhoneAudio {
     /// # Errors
     /// See [`Media::start`].
     pub fn start(config: MediaConfig) -> Result<PhoneAudio, MediaError> {
-        let bind = config.bind.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let bind = config
+            .bind
+            .first()
+            .copied()
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let (media, events) = Media::start(config)?;
         let (controls, controls_rx) = mpsc::channel(CONTROLS_MAX);
         let (frames, frames_rx) = mpsc::channel(FRAMES_MAX);
-        let system = |source| MediaError::System { what: "starting the listening thread", source };
+        let system = |source| MediaError::System {
+            what: "starting the listening thread",
+            source,
+        };
         // A runtime of its own: what is heard, and when, doesn't depend on how busy the phones' one is.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(system)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(system)?;
         std::thread::Builder::new()
             .name("phone-ears".to_owned())
             .spawn(move || runtime.block_on(listen(controls_rx, frames_rx, events)))
             .map_err(system)?;
-        Ok(PhoneAudio { media, bind, controls, frames })
+        Ok(PhoneAudio {
+            media,
+            bind,
+            controls,
+            frames,
+        })
     }
 
     /// The media threads themselves, for their figures.
@@ -63,17 +78,32 @@ impl PhoneAudio {
     pub(super) fn open(&self, ear: Ear) -> Result<Line, MediaError> {
         let opened = self.media.open(ThreadHint::Any, self.bind)?;
         let leg = opened.leg;
-        let known = self.controls.try_send(Control::Opened { leg, ear: Box::new(ear) }).map_err(|_| MediaError::Busy);
+        let known = self
+            .controls
+            .try_send(Control::Opened {
+                leg,
+                ear: Box::new(ear),
+            })
+            .map_err(|_| MediaError::Busy);
         if let Err(error) = known.and_then(|()| self.media.listen(leg, self.frames.clone())) {
             let _ = self.media.command(Command::Close { leg });
             return Err(error);
         }
-        Ok(Line { leg, address: SocketAddr::new(self.bind, opened.port) })
+        Ok(Line {
+            leg,
+            address: SocketAddr::new(self.bind, opened.port),
+        })
     }
 
     pub(super) fn connect(&self, leg: LegId, negotiated: Negotiated) -> Result<(), MediaError> {
-        self.controls.try_send(Control::Connected { leg }).map_err(|_| MediaError::Busy)?;
-        self.media.command(Command::Connect { leg, negotiated, natted: false })
+        self.controls
+            .try_send(Control::Connected { leg })
+            .map_err(|_| MediaError::Busy)?;
+        self.media.command(Command::Connect {
+            leg,
+            negotiated,
+            natted: false,
+        })
     }
 
     pub(super) fn command(&self, command: Command) -> Result<(), MediaError> {

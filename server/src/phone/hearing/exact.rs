@@ -153,7 +153,8 @@ impl Exact {
             }
             // At its last frame a clip is over, and that is known at once.
             let complete = !clip.loops() && index + 1 >= total;
-            let goes_on = !finished && run.misses < MISSES_MAX && !(complete && self.recognised && first);
+            let goes_on =
+                !finished && run.misses < MISSES_MAX && !(complete && self.recognised && first);
             if !goes_on && first && self.recognised {
                 over = Some(run.clone());
             }
@@ -162,7 +163,10 @@ impl Exact {
         });
         if let Some(over) = over {
             // The ring-back tone fits itself at several places, of which only one lasts.
-            let heir = self.runs.iter().position(|run| run.clip == over.clip && run.misses == 0 && run.last > over.last);
+            let heir = self
+                .runs
+                .iter()
+                .position(|run| run.clip == over.clip && run.misses == 0 && run.last > over.last);
             match heir {
                 Some(heir) => {
                     self.runs.swap(0, heir);
@@ -193,11 +197,19 @@ impl Exact {
             let length = known.clip.bytes(frame.codec).len() as i64;
             let same = |run: &Run| {
                 run.clip == clip
-                    && (run.origin == origin || known.loops() && (run.origin - origin) % length == 0)
+                    && (run.origin == origin
+                        || known.loops() && (run.origin - origin) % length == 0)
             };
             if self.runs.len() < RUNS_MAX && !self.runs.iter().any(same) {
-                let mut run =
-                    Run { clip, origin, first: place.frame, last: place.frame, frames: 1, sounding: 1, misses: 0 };
+                let mut run = Run {
+                    clip,
+                    origin,
+                    first: place.frame,
+                    last: place.frame,
+                    frames: 1,
+                    sounding: 1,
+                    misses: 0,
+                };
                 self.extend_back(&mut run);
                 self.runs.push(run);
             }
@@ -214,7 +226,9 @@ impl Exact {
                 break;
             }
             let index = offset / FRAME_SAMPLES as i64;
-            if offset % FRAME_SAMPLES as i64 == 0 && clip.frame(past.codec, index as usize) == Some(&past.bytes[..]) {
+            if offset % FRAME_SAMPLES as i64 == 0
+                && clip.frame(past.codec, index as usize) == Some(&past.bytes[..])
+            {
                 run.first = index as u32;
                 run.frames += 1;
                 misses = 0;
@@ -246,8 +260,11 @@ impl Exact {
         };
         // Two clips that begin alike: wait until one of them fails, or is over.
         let clip = self.runs[best].clip;
-        let rivals = self.runs[from..].iter().any(|run| run.clip != clip && run.misses == 0 && run.frames + 2 >= self.runs[best].frames);
-        let at_its_end = !known[clip].loops() && self.runs[best].last as usize + 1 >= known[clip].clip.frames();
+        let rivals = self.runs[from..].iter().any(|run| {
+            run.clip != clip && run.misses == 0 && run.frames + 2 >= self.runs[best].frames
+        });
+        let at_its_end =
+            !known[clip].loops() && self.runs[best].last as usize + 1 >= known[clip].clip.frames();
         if rivals && !at_its_end {
             return;
         }
@@ -256,7 +273,11 @@ impl Exact {
             self.claimed = over.end();
             changes.push(Change::Ended(over));
             // `best` was not first, and the last has taken the first place.
-            let Some(best) = self.runs.iter().position(|run| run.clip == clip && fits(run)) else {
+            let Some(best) = self
+                .runs
+                .iter()
+                .position(|run| run.clip == clip && fits(run))
+            else {
                 self.recognised = false;
                 return;
             };

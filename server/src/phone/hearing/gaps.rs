@@ -19,7 +19,11 @@ pub struct Gaps {
 
 impl Default for Gaps {
     fn default() -> Self {
-        Gaps { buckets: vec![0; BUCKETS + 1].into_boxed_slice(), count: 0, max: Duration::ZERO }
+        Gaps {
+            buckets: vec![0; BUCKETS + 1].into_boxed_slice(),
+            count: 0,
+            max: Duration::ZERO,
+        }
     }
 }
 
@@ -59,7 +63,11 @@ impl Gaps {
             seen += u64::from(count);
             if count > 0 && seen >= wanted {
                 let top = Duration::from_micros((bucket as u64 + 1) * BUCKET_US);
-                return if bucket == BUCKETS { self.max } else { top.min(self.max) };
+                return if bucket == BUCKETS {
+                    self.max
+                } else {
+                    top.min(self.max)
+                };
             }
         }
         Duration::ZERO

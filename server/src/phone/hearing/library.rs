@@ -40,9 +40,19 @@ pub(super) struct Known {
 
 impl Known {
     fn new(text: Arc<str>, kind: ClipKind, clip: Arc<Clip>) -> Known {
-        let samples: Box<[i16]> = clip.bytes(Codec::Pcmu).iter().map(|&byte| Codec::Pcmu.decode(byte)).collect();
+        let samples: Box<[i16]> = clip
+            .bytes(Codec::Pcmu)
+            .iter()
+            .map(|&byte| Codec::Pcmu.decode(byte))
+            .collect();
         let envelope = envelope(&samples).into_boxed_slice();
-        Known { text, kind, clip, samples, envelope }
+        Known {
+            text,
+            kind,
+            clip,
+            samples,
+            envelope,
+        }
     }
 
     /// Whether it begins again when it ends.
@@ -71,8 +81,16 @@ impl Library {
     pub fn new(prompts: impl Iterator<Item = (String, Arc<Clip>)>) -> Library {
         let prompts = prompts.map(|(text, clip)| (text, ClipKind::Prompt, clip));
         let sounds = [
-            ("music on hold".to_owned(), ClipKind::Music, music::on_hold()),
-            ("ring-back tone".to_owned(), ClipKind::RingBack, music::ring_back()),
+            (
+                "music on hold".to_owned(),
+                ClipKind::Music,
+                music::on_hold(),
+            ),
+            (
+                "ring-back tone".to_owned(),
+                ClipKind::RingBack,
+                music::ring_back(),
+            ),
         ];
         Library::of(prompts.chain(sounds))
     }
@@ -89,7 +107,10 @@ impl Library {
                 if is_quiet(samples) {
                     continue;
                 }
-                let place = Place { clip: clip as u32, frame: frame as u32 };
+                let place = Place {
+                    clip: clip as u32,
+                    frame: frame as u32,
+                };
                 for codec in [Codec::Pcmu, Codec::Pcma] {
                     if let Some(bytes) = known.clip.frame(codec, frame) {
                         index.push((hash(codec, bytes), place));
@@ -127,19 +148,27 @@ impl Library {
     pub(super) fn places(&self, codec: Codec, bytes: &[u8]) -> impl Iterator<Item = Place> + '_ {
         let wanted = hash(codec, bytes);
         let start = self.index.partition_point(|(hash, _)| *hash < wanted);
-        self.index[start..].iter().take_while(move |(hash, _)| *hash == wanted).map(|(_, place)| *place)
+        self.index[start..]
+            .iter()
+            .take_while(move |(hash, _)| *hash == wanted)
+            .map(|(_, place)| *place)
     }
 }
 
 impl fmt::Debug for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Library").field("clips", &self.known.len()).field("frames", &self.index.len()).finish()
+        f.debug_struct("Library")
+            .field("clips", &self.known.len())
+            .field("frames", &self.index.len())
+            .finish()
     }
 }
 
 /// Whether nobody could tell what these samples belong to.
 pub(super) fn is_quiet(samples: &[i16]) -> bool {
-    samples.iter().all(|sample| sample.unsigned_abs() < QUIET_PEAK.unsigned_abs())
+    samples
+        .iter()
+        .all(|sample| sample.unsigned_abs() < QUIET_PEAK.unsigned_abs())
 }
 
 fn hash(codec: Codec, bytes: &[u8]) -> u64 {

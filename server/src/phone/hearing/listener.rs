@@ -73,7 +73,9 @@ impl Counts {
                 return false;
             }
             // The pause is the network's when the sender's clock went on by what was sent.
-            if heard.sequence == last.sequence + 1 && heard.timestamp == last.timestamp.wrapping_add(last.samples) {
+            if heard.sequence == last.sequence + 1
+                && heard.timestamp == last.timestamp.wrapping_add(last.samples)
+            {
                 self.gaps.add(at.saturating_sub(last.at));
             }
         }
@@ -90,12 +92,18 @@ impl Counts {
 impl Hearing {
     /// A listener who knows these clips.
     pub fn listening(library: Arc<Library>) -> Hearing {
-        Hearing { counts: Counts::default(), listener: Some(Box::new(Listener::new(library))) }
+        Hearing {
+            counts: Counts::default(),
+            listener: Some(Box::new(Listener::new(library))),
+        }
     }
 
     /// One who only counts packets.
     pub fn counting() -> Hearing {
-        Hearing { counts: Counts::default(), listener: None }
+        Hearing {
+            counts: Counts::default(),
+            listener: None,
+        }
     }
 
     /// Takes a packet that arrived at `at`.
@@ -137,12 +145,26 @@ impl Hearing {
 enum Current {
     Nothing,
     /// A run of [`Exact`], with when it began.
-    Clip { from: Duration },
+    Clip {
+        from: Duration,
+    },
     /// A clip by its sound.
-    Alike { found: Match, from: Duration },
-    Tone { marker: Marker, from: Duration, last: i64 },
-    Voice { from: Duration, last: i64 },
-    Silence { from: Duration },
+    Alike {
+        found: Match,
+        from: Duration,
+    },
+    Tone {
+        marker: Marker,
+        from: Duration,
+        last: i64,
+    },
+    Voice {
+        from: Duration,
+        last: i64,
+    },
+    Silence {
+        from: Duration,
+    },
 }
 
 struct Listener {
@@ -218,11 +240,19 @@ impl Listener {
             Some(clock) => {
                 let step = i64::from(heard.timestamp.wrapping_sub(clock.timestamp) as i32);
                 // A sender that begins a new count (a new source) goes on where the old one stopped.
-                let step = if (clock.samples..=JUMP_MAX).contains(&step) { step } else { clock.samples };
+                let step = if (clock.samples..=JUMP_MAX).contains(&step) {
+                    step
+                } else {
+                    clock.samples
+                };
                 clock.position + step
             }
         };
-        self.clock = Some(Clock { timestamp: heard.timestamp, position, samples });
+        self.clock = Some(Clock {
+            timestamp: heard.timestamp,
+            position,
+            samples,
+        });
 
         // Whole frames go as they are; what is cut otherwise is put together again.
         if !self.rest.is_empty() && self.rest_at + self.rest.len() as i64 != position {
@@ -239,10 +269,24 @@ impl Listener {
                 return;
             };
             self.rest.clear();
-            self.frame(at, Frame { position: self.rest_at, codec: heard.codec, bytes });
+            self.frame(
+                at,
+                Frame {
+                    position: self.rest_at,
+                    codec: heard.codec,
+                    bytes,
+                },
+            );
         }
         while let Some((bytes, more)) = payload.split_first_chunk::<FRAME_SAMPLES>() {
-            self.frame(at, Frame { position, codec: heard.codec, bytes: *bytes });
+            self.frame(
+                at,
+                Frame {
+                    position,
+                    codec: heard.codec,
+                    bytes: *bytes,
+                },
+            );
             payload = more;
             position += FRAME_SAMPLES as i64;
         }
@@ -353,7 +397,10 @@ impl Listener {
         self.tones.push_back(tone.map(|tone| tone as u8));
         let Some(tone) = tone else { return };
         let mut counts = [0usize; TONES];
-        self.tones.iter().flatten().for_each(|&tone| counts[usize::from(tone)] += 1);
+        self.tones
+            .iter()
+            .flatten()
+            .for_each(|&tone| counts[usize::from(tone)] += 1);
         if let Current::Tone { marker, last, .. } = &mut self.current {
             let (low, high) = marker.tones_hz();
             if [low, high].contains(&Marker::tone_hz(tone)) {
@@ -365,7 +412,12 @@ impl Listener {
             }
             // Another phone speaks: only what is new counts for it.
             self.end_current(None);
-            let keep = self.tones.iter().rev().take_while(|heard| heard.is_none_or(|heard| usize::from(heard) == tone)).count();
+            let keep = self
+                .tones
+                .iter()
+                .rev()
+                .take_while(|heard| heard.is_none_or(|heard| usize::from(heard) == tone))
+                .count();
             self.tones.drain(..self.tones.len() - keep);
             counts = [0; TONES];
             counts[tone] = TONE_FRAMES;
@@ -383,13 +435,19 @@ impl Listener {
         if age < TONE_DECIDED {
             return;
         }
-        let Some(marker) = Marker::of_tones(low, high.unwrap_or(low)) else { return };
+        let Some(marker) = Marker::of_tones(low, high.unwrap_or(low)) else {
+            return;
+        };
         let begin = position - (age as i64 - 1) * FRAME_SAMPLES as i64;
         let from = self.time_of(begin);
         self.end_current(Some(begin));
         self.unexplained = 0;
         let last = position + FRAME_SAMPLES as i64;
-        self.begin(Current::Tone { marker, from, last }, Sound::Tone(marker), from);
+        self.begin(
+            Current::Tone { marker, from, last },
+            Sound::Tone(marker),
+            from,
+        );
     }
 
     fn tick(&mut self, now: Duration) {
@@ -397,7 +455,9 @@ impl Listener {
             self.stop_exact();
             match &self.current {
                 Current::Alike { .. } => self.end_current(None),
-                Current::Tone { .. } | Current::Voice { .. } if now.saturating_sub(self.last_at) > SILENCE_AFTER => {
+                Current::Tone { .. } | Current::Voice { .. }
+                    if now.saturating_sub(self.last_at) > SILENCE_AFTER =>
+                {
                     self.end_current(None);
                 }
                 _ => {}
@@ -456,7 +516,8 @@ impl Listener {
             Current::Silence { from } => (Sound::Silence, from, until(self.now)),
         };
         let to = to.max(from);
-        self.events.push_back(HearingEvent::Ended { sound, from, to });
+        self.events
+            .push_back(HearingEvent::Ended { sound, from, to });
     }
 
     fn end_clip(&mut self, run: &Run) {
@@ -466,7 +527,11 @@ impl Listener {
             self.current = Current::Nothing;
             self.sounded_at = Some(to.min(self.last_at));
             let sound = self.sound_of_run(run);
-            self.events.push_back(HearingEvent::Ended { sound, from, to: to.max(from) });
+            self.events.push_back(HearingEvent::Ended {
+                sound,
+                from,
+                to: to.max(from),
+            });
         }
     }
 
@@ -476,10 +541,19 @@ impl Listener {
     }
 
     fn sound_of_match(&self, found: &Match) -> Sound {
-        self.sound_of(found.clip, (found.from_ms(), found.frames, found.span_frames()), false)
+        self.sound_of(
+            found.clip,
+            (found.from_ms(), found.frames, found.span_frames()),
+            false,
+        )
     }
 
-    fn sound_of(&self, clip: usize, (from_ms, frames, span_frames): (u32, u32, u32), identical: bool) -> Sound {
+    fn sound_of(
+        &self,
+        clip: usize,
+        (from_ms, frames, span_frames): (u32, u32, u32),
+        identical: bool,
+    ) -> Sound {
         let known = &self.library.known()[clip];
         match known.kind {
             ClipKind::Music => Sound::Music { identical },
@@ -498,6 +572,10 @@ impl Listener {
     /// When a place in the stream was heard: its distance from the frame heard last.
     fn time_of(&self, position: i64) -> Duration {
         let ahead = position - self.last_position;
-        if ahead >= 0 { self.last_at + duration(ahead) } else { self.last_at.saturating_sub(duration(-ahead)) }
+        if ahead >= 0 {
+            self.last_at + duration(ahead)
+        } else {
+            self.last_at.saturating_sub(duration(-ahead))
+        }
     }
 }

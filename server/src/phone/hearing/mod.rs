@@ -9,7 +9,7 @@ mod listener;
 mod similar;
 mod spectrum;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

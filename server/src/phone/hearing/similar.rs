@@ -32,7 +32,10 @@ pub(super) struct Past {
 
 impl Past {
     pub(super) fn new() -> Past {
-        Past { ring: vec![0; PAST_SAMPLES], end: 0 }
+        Past {
+            ring: vec![0; PAST_SAMPLES],
+            end: 0,
+        }
     }
 
     /// Where the next sample in order belongs.
@@ -61,7 +64,8 @@ impl Past {
             return None;
         }
         for (offset, sample) in out.iter_mut().enumerate() {
-            *sample = self.ring[(position + offset as i64).rem_euclid(PAST_SAMPLES as i64) as usize];
+            *sample =
+                self.ring[(position + offset as i64).rem_euclid(PAST_SAMPLES as i64) as usize];
         }
         Some(())
     }
@@ -151,7 +155,14 @@ pub(super) fn search(library: &Library, past: &Past, claimed: i64) -> Option<Mat
     let (_, clip, origin) = best?;
 
     // Back to where it began.
-    let mut found = Match { clip, origin, begin: past.end(), end: past.end(), frames: 0, misses: 0 };
+    let mut found = Match {
+        clip,
+        origin,
+        begin: past.end(),
+        end: past.end(),
+        frames: 0,
+        misses: 0,
+    };
     let mut misses = 0;
     let mut position = past.end() - FRAME_SAMPLES as i64;
     while position >= claimed.max(origin) && misses < MISSES_MAX {
@@ -172,7 +183,8 @@ pub(super) fn search(library: &Library, past: &Past, claimed: i64) -> Option<Mat
 /// Compares the frame of the stream that begins at `position` with the clip.
 pub(super) fn follow(library: &Library, past: &Past, found: &mut Match, position: i64) -> Follow {
     let known = &library.known()[found.clip];
-    if !known.loops() && position - found.origin + FRAME_SAMPLES as i64 > known.samples.len() as i64 {
+    if !known.loops() && position - found.origin + FRAME_SAMPLES as i64 > known.samples.len() as i64
+    {
         return Follow::Over;
     }
     if alike(library, past, found, position) == Some(true) {
@@ -195,9 +207,15 @@ fn alike(library: &Library, past: &Past, found: &Match, position: i64) -> Option
     let known = &library.known()[found.clip];
     let length = known.samples.len() as i64;
     let at = position - found.origin;
-    let at = if known.loops() { at.rem_euclid(length) } else { at };
+    let at = if known.loops() {
+        at.rem_euclid(length)
+    } else {
+        at
+    };
     let end = at.checked_add(FRAME_SAMPLES as i64)?;
-    let expected = known.samples.get(usize::try_from(at).ok()?..usize::try_from(end).ok()?);
+    let expected = known
+        .samples
+        .get(usize::try_from(at).ok()?..usize::try_from(end).ok()?);
     let Some(expected) = expected else {
         // The seam of a loop: one frame is taken on trust.
         return known.loops().then_some(true);
@@ -220,7 +238,11 @@ pub(super) struct Searcher {
 
 impl Searcher {
     pub(super) fn new(library: Arc<Library>) -> Searcher {
-        Searcher { library, rest: 0, failures: 0 }
+        Searcher {
+            library,
+            rest: 0,
+            failures: 0,
+        }
     }
 
     /// Begins anew: something else is heard.

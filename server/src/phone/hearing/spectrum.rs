@@ -16,7 +16,10 @@ const PURE: f32 = 0.8;
 
 /// Mean square.
 fn power(samples: &[i16]) -> f32 {
-    let sum: f32 = samples.iter().map(|&sample| f32::from(sample) * f32::from(sample)).sum();
+    let sum: f32 = samples
+        .iter()
+        .map(|&sample| f32::from(sample) * f32::from(sample))
+        .sum();
     sum / samples.len().max(1) as f32
 }
 
@@ -27,14 +30,18 @@ pub(super) fn is_active(samples: &[i16]) -> bool {
 
 /// Loudness in steps of 10 ms, logarithmic above a floor: what is left of speech by any codec.
 pub(super) fn envelope(samples: &[i16]) -> Vec<f32> {
-    samples.chunks_exact(STEP_SAMPLES).map(|step| (power(step) + 1_000.0).ln()).collect()
+    samples
+        .chunks_exact(STEP_SAMPLES)
+        .map(|step| (power(step) + 1_000.0).ln())
+        .collect()
 }
 
 /// The marker tone a frame consists of, if it is one.
 pub(super) fn pure_tone(samples: &[i16]) -> Option<usize> {
     static COEFFICIENTS: LazyLock<[f32; TONES]> = LazyLock::new(|| {
         std::array::from_fn(|tone| {
-            (2.0 * (TAU * f64::from(Marker::tone_hz(tone)) / f64::from(SAMPLE_RATE_HZ)).cos()) as f32
+            (2.0 * (TAU * f64::from(Marker::tone_hz(tone)) / f64::from(SAMPLE_RATE_HZ)).cos())
+                as f32
         })
     });
     let total = power(samples);

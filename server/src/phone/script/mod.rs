@@ -123,13 +123,17 @@ impl fmt::Display for Step {
     /// As it is written in a script.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Press(digits) => digits.iter().try_for_each(|digit| write!(f, "{}", digit.char())),
+            Step::Press(digits) => digits
+                .iter()
+                .try_for_each(|digit| write!(f, "{}", digit.char())),
             Step::Wait(time) => write!(f, "w{}", time.as_secs_f64()),
             Step::Say(text) => write!(f, "say \"{text}\""),
             Step::HangUp => f.write_str("hangup"),
             Step::Hear { what, patience } => {
                 match what {
-                    Cue::Words { words, at_once } => write!(f, "\"{words}\"{}", if *at_once { "!" } else { "" })?,
+                    Cue::Words { words, at_once } => {
+                        write!(f, "\"{words}\"{}", if *at_once { "!" } else { "" })?
+                    }
                     Cue::Music => f.write_str("music")?,
                     Cue::RingBack => f.write_str("ringing")?,
                     Cue::Voice => f.write_str("voice")?,

@@ -30,14 +30,19 @@ pub struct ScriptError {
 /// # Errors
 /// The first character that isn't on a telephone.
 pub fn keys(text: &str) -> Result<Vec<Digit>, char> {
-    text.chars().map(|key| Digit::from_char(key).ok_or(key)).collect()
+    text.chars()
+        .map(|key| Digit::from_char(key).ok_or(key))
+        .collect()
 }
 
 impl FromStr for Script {
     type Err = ScriptError;
 
     fn from_str(text: &str) -> Result<Script, ScriptError> {
-        let mut reader = Reader { rest: text, column: 1 };
+        let mut reader = Reader {
+            rest: text,
+            column: 1,
+        };
         let mut steps = Vec::new();
         while reader.skip_separators() {
             if steps.len() == STEPS_MAX {
@@ -58,7 +63,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn error(&self, reason: impl Into<String>) -> ScriptError {
-        ScriptError { column: self.column, reason: reason.into() }
+        ScriptError {
+            column: self.column,
+            reason: reason.into(),
+        }
     }
 
     fn take(&mut self, bytes: usize) -> &'a str {
@@ -100,14 +108,19 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let next = self.rest.chars().next().unwrap_or_default();
-        Err(self.error(format!("{next:?} after a step: put a space or an arrow between steps")))
+        Err(self.error(format!(
+            "{next:?} after a step: put a space or an arrow between steps"
+        )))
     }
 
     /// Up to a separator, a quote, a slash or an exclamation mark.
     fn word(&mut self) -> &'a str {
         let mut bytes = 0;
         for (at, c) in self.rest.char_indices() {
-            if c.is_whitespace() || matches!(c, ',' | '→' | '"' | '“' | '/' | '!') || self.rest[at..].starts_with("->") {
+            if c.is_whitespace()
+                || matches!(c, ',' | '→' | '"' | '“' | '/' | '!')
+                || self.rest[at..].starts_with("->")
+            {
                 break;
             }
             bytes = at + c.len_utf8();
@@ -122,7 +135,10 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let Some(end) = self.rest.find(['"', '”']) else {
-            return Err(ScriptError { column: start, reason: "this quote is never closed".into() });
+            return Err(ScriptError {
+                column: start,
+                reason: "this quote is never closed".into(),
+            });
         };
         let text = self.take(end);
         let quote = self.rest.chars().next().map_or(0, char::len_utf8);
@@ -132,7 +148,10 @@ impl<'a> Reader<'a> {
 
     fn step(&mut self) -> Result<Step, ScriptError> {
         let start = self.column;
-        let wrong = |reason: String| ScriptError { column: start, reason };
+        let wrong = |reason: String| ScriptError {
+            column: start,
+            reason,
+        };
         if let Some(text) = self.quoted()? {
             let words = plain(text);
             if words.is_empty() {
@@ -161,8 +180,11 @@ impl<'a> Reader<'a> {
             _ => {}
         }
         if let Some(marker) = word.strip_prefix("tone:") {
-            let marker = marker_named(marker)
-                .ok_or_else(|| wrong(format!("no marker is called {marker:?}; the first are 440, 620, 800, …")))?;
+            let marker = marker_named(marker).ok_or_else(|| {
+                wrong(format!(
+                    "no marker is called {marker:?}; the first are 440, 620, 800, …"
+                ))
+            })?;
             return self.hear(Cue::Tone(Some(marker)));
         }
         if let Some(seconds) = word.strip_prefix('w') {
@@ -182,7 +204,11 @@ impl<'a> Reader<'a> {
             _ => Err(wrong(format!(
                 "{:?} is no step: press keys (12#), wait (w2), wait for words (\"press 1\") or for a sound (music, \
                  ringing, voice, silence, tone), say \"…\", or hangup",
-                if word.is_empty() { self.rest.chars().take(1).collect() } else { word.to_owned() }
+                if word.is_empty() {
+                    self.rest.chars().take(1).collect()
+                } else {
+                    word.to_owned()
+                }
             ))),
         }
     }
@@ -190,21 +216,30 @@ impl<'a> Reader<'a> {
     /// The end of a step that waits for something heard.
     fn hear(&mut self, what: Cue) -> Result<Step, ScriptError> {
         if !self.take_if("/") {
-            return Ok(Step::Hear { what, patience: PATIENCE });
+            return Ok(Step::Hear {
+                what,
+                patience: PATIENCE,
+            });
         }
         let at = self.error("");
         let word = self.word();
         match self.seconds(word) {
             Some(patience) => Ok(Step::Hear { what, patience }),
             None => Err(ScriptError {
-                reason: format!("{word:?} is no number of seconds: \"…\"/10 waits ten seconds at most"),
+                reason: format!(
+                    "{word:?} is no number of seconds: \"…\"/10 waits ten seconds at most"
+                ),
                 ..at
             }),
         }
     }
 
     fn seconds(&self, text: &str) -> Option<Duration> {
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        if text.is_empty()
+            || !text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        {
             return None;
         }
         let seconds: f64 = text.parse().ok()?;
@@ -228,7 +263,9 @@ mod tests {
 
     /// What a script reads as, written again in full.
     fn check(text: &str, expected: &str) {
-        let script: Script = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let script: Script = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(script.to_string(), expected, "{text}");
         let again: Script = expected.parse().unwrap();
         assert_eq!(again, script, "{text}: written and read again");
@@ -246,7 +283,10 @@ mod tests {
         check("\"Say, your\"! 1", "\"say your\"! 1");
         check("“Press 1”→1", "\"press 1\" 1");
         check("\"x\"/10 \"y\"!/0.5", "\"x\"/10 \"y\"!/0.5");
-        check("music ringing/3 voice silence tone tone:620 tone:440+800", "music ringing/3 voice silence tone tone:620 tone:440+800");
+        check(
+            "music ringing/3 voice silence tone tone:620 tone:440+800",
+            "music ringing/3 voice silence tone tone:620 tone:440+800",
+        );
         check("say \"It's Ana.\"→hangup", "say \"It's Ana.\" hangup");
         check("say\"a\"", "say \"a\"");
     }

@@ -60,12 +60,19 @@ impl Runner {
     /// Begins at `now`.
     pub fn new(script: Script, now: Duration) -> Runner {
         let state = match script.steps.first() {
-            Some(Step::Press(_)) => State::Pause { until: now + FIRST_KEY_AFTER },
+            Some(Step::Press(_)) => State::Pause {
+                until: now + FIRST_KEY_AFTER,
+            },
             Some(_) => State::Ready,
             // An empty script has nothing to announce the end of.
             None => State::Ended,
         };
-        Runner { script, next: 0, state, transcript: Transcript::default() }
+        Runner {
+            script,
+            next: 0,
+            state,
+            transcript: Transcript::default(),
+        }
     }
 
     /// Whether there is nothing more to do.
@@ -76,11 +83,22 @@ impl Runner {
     /// Takes in what was heard.
     pub fn heard(&mut self, event: &HearingEvent) {
         match event {
-            HearingEvent::Began { sound: Sound::Prompt { text, .. }, .. } => self.transcript.begin(text),
-            HearingEvent::Ended { sound: Sound::Prompt { .. }, .. } => self.transcript.finish(),
+            HearingEvent::Began {
+                sound: Sound::Prompt { text, .. },
+                ..
+            } => self.transcript.begin(text),
+            HearingEvent::Ended {
+                sound: Sound::Prompt { .. },
+                ..
+            } => self.transcript.finish(),
             HearingEvent::Began { sound, .. } => self.transcript.sound = Some(sound.clone()),
             HearingEvent::Ended { sound, .. } => {
-                if self.transcript.sound.as_ref().is_some_and(|current| same_kind(current, sound)) {
+                if self
+                    .transcript
+                    .sound
+                    .as_ref()
+                    .is_some_and(|current| same_kind(current, sound))
+                {
                     self.transcript.sound = None;
                 }
             }
@@ -124,7 +142,11 @@ impl Runner {
                         return Some(Action::Ended);
                     };
                     match step {
-                        Step::Hear { patience, .. } => self.state = State::Listening { until: now + *patience },
+                        Step::Hear { patience, .. } => {
+                            self.state = State::Listening {
+                                until: now + *patience,
+                            }
+                        }
                         Step::Wait(time) => {
                             self.state = State::Pause { until: now + *time };
                             self.next += 1;
@@ -132,7 +154,9 @@ impl Runner {
                         Step::Press(digits) => {
                             let time = u64::from(TONE_MS + GAP_MS) * digits.len() as u64;
                             let action = Action::Press(digits.clone());
-                            self.state = State::Pause { until: now + Duration::from_millis(time) };
+                            self.state = State::Pause {
+                                until: now + Duration::from_millis(time),
+                            };
                             self.next += 1;
                             return Some(action);
                         }
@@ -201,8 +225,15 @@ impl Transcript {
     fn takes(&mut self, cue: &Cue) -> bool {
         match (cue, &self.sound) {
             (Cue::Words { words, at_once }, _) => {
-                let end = if *at_once { self.text.len() } else { self.finished };
-                let found = self.text.get(self.taken..end).and_then(|text| text.find(words.as_str()));
+                let end = if *at_once {
+                    self.text.len()
+                } else {
+                    self.finished
+                };
+                let found = self
+                    .text
+                    .get(self.taken..end)
+                    .and_then(|text| text.find(words.as_str()));
                 if let Some(at) = found {
                     self.taken += at + words.len();
                 }
@@ -228,7 +259,14 @@ mod tests {
     }
 
     fn prompt(text: &str) -> Sound {
-        Sound::Prompt { text: text.into(), from_ms: 0, frames: 9, span_frames: 9, of_frames: 9, identical: true }
+        Sound::Prompt {
+            text: text.into(),
+            from_ms: 0,
+            frames: 9,
+            span_frames: 9,
+            of_frames: 9,
+            identical: true,
+        }
     }
 
     enum Then {
@@ -245,8 +283,15 @@ mod tests {
         for now in (0..100_000).step_by(10) {
             while heard.peek().is_some_and(|(at, _)| *at <= now) {
                 match heard.next() {
-                    Some((at, Begins(sound))) => runner.heard(&HearingEvent::Began { sound, from: ms(at) }),
-                    Some((at, Ends(sound))) => runner.heard(&HearingEvent::Ended { sound, from: ms(0), to: ms(at) }),
+                    Some((at, Begins(sound))) => runner.heard(&HearingEvent::Began {
+                        sound,
+                        from: ms(at),
+                    }),
+                    Some((at, Ends(sound))) => runner.heard(&HearingEvent::Ended {
+                        sound,
+                        from: ms(0),
+                        to: ms(at),
+                    }),
                     None => {}
                 }
             }
@@ -256,7 +301,10 @@ mod tests {
                     runner.spoken();
                 }
                 done.push(match action {
-                    Action::Press(digits) => format!("{now}:{}", digits.iter().map(|d| d.char()).collect::<String>()),
+                    Action::Press(digits) => format!(
+                        "{now}:{}",
+                        digits.iter().map(|d| d.char()).collect::<String>()
+                    ),
                     Action::Say(text) => format!("{now}:say {text}"),
                     Action::HangUp => format!("{now}:hangup"),
                     Action::GaveUp(step) => format!("{now}:gave up {step}"),
@@ -274,16 +322,44 @@ mod tests {
         check("1", vec![], "500:1 700:end");
         check("w0 12 3", vec![], "0:12 400:3 600:end");
         check("w2 1 hangup", vec![], "2000:1 2200:hangup 2200:end");
-        let menu = || vec![(1_000, Begins(prompt("Welcome."))), (2_000, Ends(prompt("Welcome."))), (2_000, Begins(prompt("Please press 1."))), (4_000, Ends(prompt("Please press 1.")))];
+        let menu = || {
+            vec![
+                (1_000, Begins(prompt("Welcome."))),
+                (2_000, Ends(prompt("Welcome."))),
+                (2_000, Begins(prompt("Please press 1."))),
+                (4_000, Ends(prompt("Please press 1."))),
+            ]
+        };
         check("\"press 1\"→1", menu(), "4000:1 4200:end");
         check("\"press 1\"!→1", menu(), "2000:1 2200:end");
-        check("\"welcome\"→1 \"press\"!→2", menu(), "2000:1 2200:2 2400:end");
+        check(
+            "\"welcome\"→1 \"press\"!→2",
+            menu(),
+            "2000:1 2200:2 2400:end",
+        );
         // Over the border between two prompts, and gone once taken.
         check("\"welcome please\" 1", menu(), "4000:1 4200:end");
-        check("\"welcome\" \"welcome\"/1 1", menu(), "3000:gave up \"welcome\"/1 3000:1 3200:end");
-        check("music say \"hello\"", vec![(70, Begins(Sound::Music { identical: true }))], "70:say hello 70:end");
-        check("music/1 hangup", vec![(1_500, Begins(Sound::Silence))], "1000:gave up music/1 1000:hangup 1000:end");
-        let tones = || vec![(1_000, Begins(Sound::Tone(super::super::Marker::new(0)))), (3_000, Begins(Sound::Tone(super::super::Marker::new(1))))];
+        check(
+            "\"welcome\" \"welcome\"/1 1",
+            menu(),
+            "3000:gave up \"welcome\"/1 3000:1 3200:end",
+        );
+        check(
+            "music say \"hello\"",
+            vec![(70, Begins(Sound::Music { identical: true }))],
+            "70:say hello 70:end",
+        );
+        check(
+            "music/1 hangup",
+            vec![(1_500, Begins(Sound::Silence))],
+            "1000:gave up music/1 1000:hangup 1000:end",
+        );
+        let tones = || {
+            vec![
+                (1_000, Begins(Sound::Tone(super::super::Marker::new(0)))),
+                (3_000, Begins(Sound::Tone(super::super::Marker::new(1)))),
+            ]
+        };
         check("tone hangup", tones(), "1000:hangup 1000:end");
         check("tone:620 hangup", tones(), "3000:hangup 3000:end");
         check("voice", vec![], "60000:gave up voice 60000:end");
@@ -293,11 +369,21 @@ mod tests {
     fn the_transcript_is_bounded() {
         let mut runner = Runner::new("\"the last\" 1".parse().unwrap(), ms(0));
         for n in 0..10_000 {
-            runner.heard(&HearingEvent::Began { sound: prompt(&format!("prompt número {n}")), from: ms(n) });
+            runner.heard(&HearingEvent::Began {
+                sound: prompt(&format!("prompt número {n}")),
+                from: ms(n),
+            });
         }
         assert!(runner.transcript.text.len() < 2 * TRANSCRIPT_MAX);
-        runner.heard(&HearingEvent::Began { sound: prompt("The last."), from: ms(0) });
-        runner.heard(&HearingEvent::Ended { sound: prompt("The last."), from: ms(0), to: ms(0) });
+        runner.heard(&HearingEvent::Began {
+            sound: prompt("The last."),
+            from: ms(0),
+        });
+        runner.heard(&HearingEvent::Ended {
+            sound: prompt("The last."),
+            from: ms(0),
+            to: ms(0),
+        });
         assert!(matches!(runner.poll(ms(1)), Some(Action::Press(_))));
     }
 }
