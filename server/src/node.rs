@@ -249,13 +249,13 @@ impl Node {
             };
             self.counters.datagrams += 1;
             let peer = sip::Peer::udp(source);
-            match sip::parse_datagram(buffer.get(..length).unwrap_or_default()) {
+            match sip::parse_datagram(buffer.get(..length).unwrap_or_default(), peer) {
                 Ok(message) => inputs.push_back(Input::Sip { peer, message }),
-                Err(sip::WireError::Answer(bytes)) => {
+                Err(sip::WireError::Answer(answer)) => {
                     self.counters.unreadable += 1;
-                    let _ = self.socket.try_send_to(&bytes, source);
+                    self.send(&answer);
                 }
-                Err(sip::WireError::Silence) => self.counters.unreadable += 1,
+                Err(sip::WireError::Silence(_)) => self.counters.unreadable += 1,
             }
         }
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use desk::TenantId;
 use ivr_flows::Piece;
 use media::clip::Clip;
+use speech::digits::Place;
 use speech::{Studio, TicketClips};
 use switch::{Input, RenderId};
 use tokio::sync::mpsc;
@@ -60,9 +61,11 @@ pub struct Prompter {
     counters: Counters,
 }
 
-/// The two hundred clips that every ticket number is read from.
+/// The three hundred clips that every ticket number is read from: each pair of
+/// digits in each place it can stand in.
 #[derive(Debug, Clone)]
 pub struct TicketPairs {
+    opening: Vec<Arc<Clip>>,
     continuing: Vec<Arc<Clip>>,
     last: Vec<Arc<Clip>>,
 }
@@ -70,14 +73,15 @@ pub struct TicketPairs {
 impl TicketPairs {
     /// Encodes the recorded pairs.
     pub fn new(clips: &TicketClips) -> Self {
-        let encode = |last: bool| {
+        let encode = |place: Place| {
             (0..100)
-                .map(|pair| Clip::from_samples(clips.pair(pair, last)))
+                .map(|pair| Clip::from_samples(&clips.pair(pair, place).samples))
                 .collect()
         };
         Self {
-            continuing: encode(false),
-            last: encode(true),
+            opening: encode(Place::Opening),
+            continuing: encode(Place::Continuing),
+            last: encode(Place::Final),
         }
     }
 
@@ -93,20 +97,21 @@ impl TicketPairs {
             .enumerate()
             .map(|(place, pair)| {
                 let value = usize::from(pair[0] - b'0') * 10 + usize::from(pair[1] - b'0');
-                let tone = if place + 1 == pairs {
-                    &self.last
-                } else {
-                    &self.continuing
+                let set = match place {
+                    0 => &self.opening,
+                    n if n + 1 == pairs => &self.last,
+                    _ => &self.continuing,
                 };
-                tone.get(value).cloned()
+                set.get(value).cloned()
             })
             .collect()
     }
 
     /// Every clip with the words it says, for recognising them.
     pub fn all(&self) -> impl Iterator<Item = (String, Arc<Clip>)> + '_ {
-        self.continuing
+        self.opening
             .iter()
+            .chain(&self.continuing)
             .chain(&self.last)
             .enumerate()
             .map(|(index, clip)| (format!("{:02}", index % 100), Arc::clone(clip)))

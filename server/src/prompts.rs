@@ -41,6 +41,9 @@ pub enum PromptError {
     /// The studio or its cache can't be used.
     #[error("speech: {0}")]
     Io(#[from] std::io::Error),
+    /// `speech.command` is empty.
+    #[error("speech.command is empty; write the program and its arguments")]
+    NoCommand,
     /// It took too long.
     #[error("rendering the prompts took longer than {} s", .0.as_secs())]
     TooSlow(Duration),
@@ -73,7 +76,10 @@ pub fn voices_dir(configured: Option<&Path>) -> PathBuf {
 /// See [`PromptError`].
 pub fn studio(speech: &Speech, speech_dir: &Path) -> Result<Studio, PromptError> {
     let backend = match &speech.command {
-        Some(command) => Backend::Command(CommandVoice::from_command_line(command)?),
+        Some(command) => {
+            let (program, args) = command.split_first().ok_or(PromptError::NoCommand)?;
+            Backend::Command(CommandVoice::new(program, args))
+        }
         None => {
             let dir = voices_dir(speech.voices.as_deref());
             Backend::Hibari(Arc::new(Voice::load(&dir)?))

@@ -36,10 +36,13 @@ pub struct TicketClips {
 }
 
 /// Where in the number a pair stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// At the beginning.
     Opening,
+    /// In the middle.
     Continuing,
+    /// At the end, where the voice falls.
     Final,
 }
 
@@ -107,6 +110,24 @@ impl TicketClips {
             samples.resize(samples.len() + (pause_ms - MARGIN_MS) * RATE / 1_000, 0);
         }
         Ok(Pcm8k { samples })
+    }
+
+    /// One pair (0 to 99) as it is said in its place, with the pause that
+    /// belongs to it, for players that keep the clips apart: played back to
+    /// back, five of them are what [`TicketClips::say`] makes.
+    pub fn pair(&self, pair: usize, place: Place) -> Pcm8k {
+        let silence = |ms: usize| (ms - MARGIN_MS) * RATE / 1_000;
+        let (before, after) = match place {
+            Place::Opening => (silence(LEAD_MS), silence(PAUSE_MS)),
+            Place::Continuing => (0, silence(PAUSE_MS)),
+            Place::Final => (0, silence(TAIL_MS)),
+        };
+        let mut samples = vec![0; before];
+        if let Some(clips) = self.clips.get(pair) {
+            samples.extend_from_slice(&clips[place as usize]);
+        }
+        samples.resize(samples.len() + after, 0);
+        Pcm8k { samples }
     }
 }
 

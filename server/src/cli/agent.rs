@@ -118,7 +118,7 @@ pub(super) fn account_phone(
     config.display = Some(agent.name.clone());
     config.answer = answer;
     config.ears = ears;
-    config.voice = Voice::Marker(Marker::new(u8::try_from(place + 1).unwrap_or(1)));
+    config.voice = Voice::Marker(Marker::new(place + 1));
     config.seed = seed()?;
     Ok(config)
 }

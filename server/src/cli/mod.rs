@@ -95,12 +95,15 @@ fn check(options: &crate::serve::Options) -> anyhow::Result<ExitCode> {
     let mut failed = 0;
     for (name, flow) in &helpdesk.flows {
         let results = ivr_flows::run_tests(flow);
-        let bad = results.iter().filter(|r| !r.passed()).count();
+        let mut bad = 0;
+        for result in &results {
+            if let Some(failure) = &result.failure {
+                bad += 1;
+                println!("  {name}:{}: {}: {failure}", result.line, result.name);
+            }
+        }
         failed += bad;
         println!("flow {name}: {} tests, {bad} failed", results.len());
-        for result in results.iter().filter(|r| !r.passed()) {
-            println!("  {result}");
-        }
     }
     Ok(if failed == 0 {
         ExitCode::SUCCESS

@@ -1,0 +1,270 @@
+//! A media socket of a party that isn't ours: what arrives is kept packet by
+//! packet, what is said is a tone. Written from RFC 3550 and RFC 4733 without
+//! the crate under test.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use media::clip::Clip;
+use media::codec::Codec;
+
+/// One RTP packet that arrived.
+#[derive(Debug, Clone)]
+pub struct Packet {
+    pub at: Instant,
+    pub from: SocketAddr,
+    pub payload_type: u8,
+    pub sequence: u16,
+    pub payload: Vec<u8>,
+}
+
+/// A socket that listens, and hums at its own pitch.
+pub struct Ear {
+    pub port: u16,
+    packets: Arc<Mutex<Vec<Packet>>>,
+    keys: Arc<Mutex<Vec<u8>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ear {
+    /// Listens on a free even port. Speaks a tone of `hertz` to wherever
+    /// packets come from, as soon as one has come.
+    pub fn open(hertz: f64) -> Self {
+        let socket = loop {
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+            if socket.local_addr().expect("bound").port() % 2 == 0 {
+                break socket;
+            }
+        };
+        socket
+            .set_read_timeout(Some(Duration::from_millis(2)))
+            .expect("a timeout");
+        let port = socket.local_addr().expect("bound").port();
+        let packets = Arc::new(Mutex::new(Vec::<Packet>::new()));
+        let keys = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (packets, keys, stop) = (packets.clone(), keys.clone(), stop.clone());
+            std::thread::spawn(move || {
+                Self::live(&socket, hertz, &packets, &keys, &stop);
+            })
+        };
+        Self {
+            port,
+            packets,
+            keys,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    fn live(
+        socket: &UdpSocket,
+        hertz: f64,
+        packets: &Mutex<Vec<Packet>>,
+        keys: &Mutex<Vec<u8>>,
+        stop: &AtomicBool,
+    ) {
+        let mut buffer = [0; 2048];
+        let mut peer = None;
+        let started = Instant::now();
+        let mut sent = 0u32;
+        let mut sequence = 1000u16;
+        while !stop.load(Ordering::Relaxed) {
+            if let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let bytes = &buffer[..length];
+                if length >= 12 && bytes[0] >> 6 == 2 {
+                    peer = Some(from);
+                    packets.lock().unwrap().push(Packet {
+                        at: Instant::now(),
+                        from,
+                        payload_type: bytes[1] & 0x7f,
+                        sequence: u16::from_be_bytes([bytes[2], bytes[3]]),
+                        payload: bytes[12..].to_vec(),
+                    });
+                }
+            }
+            let Some(to) = peer else { continue };
+            while started.elapsed() >= Duration::from_millis(20 * u64::from(sent)) {
+                let timestamp = sent * 160;
+                let mut header = |kind: u8, timestamp: u32| {
+                    sequence = sequence.wrapping_add(1);
+                    let mut packet = vec![0x80, kind];
+                    packet.extend(sequence.to_be_bytes());
+                    packet.extend(timestamp.to_be_bytes());
+                    packet.extend(0xfeed_0000_u32.wrapping_add(hertz as u32).to_be_bytes());
+                    packet
+                };
+                let key = {
+                    let mut keys = keys.lock().unwrap();
+                    if keys.is_empty() { None } else { Some(keys.remove(0)) }
+                };
+                if let Some(event) = key {
+                    // A key of 100 ms: five packets, then the end three times.
+                    for step in 1..=7u16 {
+                        let mut packet = header(if step == 1 { 0x80 | 101 } else { 101 }, timestamp);
+                        let duration = 160 * step.min(5);
+                        packet.extend([event, if step > 4 { 0x8a } else { 0x0a }]);
+                        packet.extend(duration.to_be_bytes());
+                        let _ = socket.send_to(&packet, to);
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
+                    sent += 7;
+                    continue;
+                }
+                let mut packet = header(0, timestamp);
+                packet.extend((0..160).map(|i| {
+                    let t = f64::from(timestamp + i) / 8000.0;
+                    let sample = (t * hertz * std::f64::consts::TAU).sin() * 8000.0;
+                    Codec::Pcmu.encode(sample as i16)
+                }));
+                let _ = socket.send_to(&packet, to);
+                sent += 1;
+            }
+        }
+    }
+
+    /// Presses a key.
+    pub fn press(&self, key: char) {
+        let event = match key {
+            '0'..='9' => key as u8 - b'0',
+            '*' => 10,
+            _ => 11,
+        };
+        self.keys.lock().unwrap().push(event);
+    }
+
+    /// Audio packets so far.
+    pub fn packets(&self) -> Vec<Packet> {
+        self.packets
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|p| p.payload_type == 0)
+            .cloned()
+            .collect()
+    }
+
+    /// The longest share of a clip's frames that arrived bit-identical and in
+    /// order, and when the first of them arrived.
+    pub fn share_of(&self, clip: &Clip) -> (f64, Option<Instant>) {
+        let packets = self.packets();
+        let mut best = (0.0, None);
+        let first: Vec<usize> = {
+            // Every place where the clip's first loud frame arrived.
+            let anchor = loud_frame(clip);
+            let frame = clip.frame(Codec::Pcmu, anchor).expect("a frame");
+            packets
+                .iter()
+                .enumerate()
+                .filter(|(_, p)| p.payload == frame)
+                .map(|(place, _)| place.saturating_sub(anchor))
+                .collect()
+        };
+        for start in first {
+            let mut matched = 0;
+            let mut next = start;
+            for index in 0..clip.frames() {
+                let frame = clip.frame(Codec::Pcmu, index).expect("a frame");
+                // In order: each frame is looked for behind the one before.
+                if let Some(place) = packets
+                    .iter()
+                    .enumerate()
+                    .skip(next)
+                    .take(4)
+                    .find(|(_, p)| p.payload == frame)
+                    .map(|(place, _)| place)
+                {
+                    matched += 1;
+                    next = place + 1;
+                }
+            }
+            let share = f64::from(matched) / clip.frames() as f64;
+            if share > best.0 {
+                best = (share, packets.get(start).map(|p| p.at));
+            }
+        }
+        best
+    }
+
+    /// Waits until at least `share` of the clip has been heard.
+    pub fn wait_for(&self, what: &str, clip: &Clip, share: f64, within: Duration) -> Instant {
+        let until = Instant::now() + within;
+        loop {
+            let (heard, at) = self.share_of(clip);
+            if heard >= share {
+                return at.expect("heard");
+            }
+            assert!(
+                Instant::now() < until,
+                "only {:.0} % of \"{what}\" was heard ({} packets in all)",
+                heard * 100.0,
+                self.packets().len()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Share of the energy of the last second at a pitch (Goertzel).
+    pub fn tone_share(&self, hertz: f64) -> f64 {
+        let packets = self.packets();
+        let samples: Vec<f64> = packets
+            .iter()
+            .rev()
+            .take(50)
+            .rev()
+            .flat_map(|p| p.payload.iter().map(|b| f64::from(Codec::Pcmu.decode(*b))))
+            .collect();
+        if samples.len() < 4000 {
+            return 0.0;
+        }
+        let energy: f64 = samples.iter().map(|s| s * s).sum();
+        let w = std::f64::consts::TAU * hertz / 8000.0;
+        let (mut re, mut im) = (0.0, 0.0);
+        for (n, sample) in samples.iter().enumerate() {
+            re += sample * (w * n as f64).cos();
+            im += sample * (w * n as f64).sin();
+        }
+        2.0 * (re * re + im * im) / (samples.len() as f64 * energy.max(1.0))
+    }
+
+    /// Waits until this pitch is what is heard.
+    pub fn wait_for_tone(&self, hertz: f64, within: Duration) {
+        let until = Instant::now() + within;
+        while self.tone_share(hertz) < 0.8 {
+            assert!(
+                Instant::now() < until,
+                "the tone of {hertz} Hz never came: {:.2} of the energy, {} packets",
+                self.tone_share(hertz),
+                self.packets().len()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The index of the clip's loudest frame: one that is like no other.
+fn loud_frame(clip: &Clip) -> usize {
+    (0..clip.frames())
+        .max_by_key(|&index| {
+            clip.frame(Codec::Pcmu, index)
+                .unwrap_or_default()
+                .iter()
+                .map(|b| i64::from(Codec::Pcmu.decode(*b)).pow(2))
+                .sum::<i64>()
+        })
+        .unwrap_or(0)
+}

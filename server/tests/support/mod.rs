@@ -1,0 +1,219 @@
+//! A real server process on a free port, with a copy of the demo, and the
+//! media sockets of callers and agents that aren't ours.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub mod ear;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use server::prompts::Book;
+use server::serve::{Loaded, Options};
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
+}
+
+/// A folder for this test run, beneath cargo's target folder.
+pub fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("scratch folder");
+    dir
+}
+
+/// Rendered prompts are shared by all tests: a prompt is rendered once.
+pub fn speech_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("speech")
+}
+
+/// What the flows can say, as the server under test says it.
+pub fn book() -> Book {
+    std::env::set_current_dir(root()).expect("the workspace");
+    let scratch = scratch("book");
+    let loaded = Loaded::read(&Options {
+        config_dir: root().join("demo"),
+        data_dir: Some(scratch),
+        bind: None,
+        speech_dir: Some(speech_dir()),
+    })
+    .expect("the demo's configuration");
+    let (_studio, book) = loaded
+        .speak(|_, _| {})
+        .expect("the voice: run `make voices` first");
+    book
+}
+
+/// A running `careline serve`, killed when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it hears SIP.
+    pub address: SocketAddr,
+    /// Its data directory.
+    pub data: PathBuf,
+    /// Everything it printed.
+    pub printed: Arc<Mutex<String>>,
+}
+
+impl Server {
+    /// Starts on a free port with an empty data directory.
+    pub fn start(name: &str) -> Self {
+        let data = scratch(name).join("data");
+        let _ = std::fs::remove_dir_all(&data);
+        Self::start_in(&data)
+    }
+
+    /// Starts on a free port with this data directory.
+    pub fn start_in(data: &Path) -> Self {
+        Self::start_with(data, &root().join("demo"), "127.0.0.1:0", &[])
+    }
+
+    /// Starts as told.
+    pub fn start_with(data: &Path, config: &Path, bind: &str, extra: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_careline"))
+            .current_dir(root())
+            .arg("serve")
+            .arg("--config")
+            .arg(config)
+            .arg("--data")
+            .arg(data)
+            .arg("--speech")
+            .arg(speech_dir())
+            .args(["--bind", bind, "--show-calls"])
+            .args(extra)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("careline starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let printed = Arc::new(Mutex::new(String::new()));
+        let address = loop {
+            let line = lines
+                .next()
+                .expect("careline says where it answers")
+                .expect("readable");
+            printed.lock().unwrap().push_str(&line);
+            printed.lock().unwrap().push('\n');
+            if let Some(rest) = line.strip_prefix("Careline answers on ") {
+                break rest
+                    .split(' ')
+                    .next()
+                    .and_then(|text| text.parse().ok())
+                    .expect("an address");
+            }
+        };
+        let copy = Arc::clone(&printed);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut printed = copy.lock().unwrap();
+                printed.push_str(&line);
+                printed.push('\n');
+            }
+        });
+        Self {
+            child,
+            address,
+            data: data.to_owned(),
+            printed,
+        }
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, at once.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGINT, and waits for the orderly end.
+    pub fn stop(mut self) {
+        let pid = i32::try_from(self.child.id()).expect("a pid");
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGINT,
+        );
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("careline doesn't stop");
+    }
+
+    /// What it printed so far.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// Waits until it has printed this.
+    pub fn wait_for(&self, text: &str, within: Duration) {
+        let until = Instant::now() + within;
+        while !self.printed().contains(text) {
+            assert!(
+                Instant::now() < until,
+                "careline never printed \"{text}\"; it printed:\n{}",
+                self.printed()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end.
+pub fn run(program: &str, args: &[&str], within: Duration) -> (bool, String) {
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}; run `tools/needs.sh test`"));
+    let mut out = child.stdout.take().expect("piped");
+    let mut err = child.stderr.take().expect("piped");
+    let errors = std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = err.read_to_string(&mut text);
+        text
+    });
+    let output = std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = out.read_to_string(&mut text);
+        text
+    });
+    let until = Instant::now() + within;
+    let success = loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status.success();
+        }
+        if Instant::now() >= until {
+            let _ = child.kill();
+            let _ = child.wait();
+            break false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let text = output.join().unwrap_or_default() + &errors.join().unwrap_or_default();
+    (success, text)
+}
