@@ -310,11 +310,13 @@ mod tests {
         assert_eq!(CacheKey::from_file_name("notes.txt"), None);
     }
 
+    type Damage = fn(&mut Vec<u8>);
+
     #[test]
     fn any_damage_is_found_and_the_file_removed() {
         let scratch = Scratch::new();
         let key = CacheKey::new("voice", "Hello.");
-        let damages: [(&str, fn(&mut Vec<u8>)); 6] = [
+        let damages: [(&str, Damage); 6] = [
             ("flipped", |bytes| bytes[500] ^= 1),
             ("cut", |bytes| bytes.truncate(700)),
             ("longer", |bytes| bytes.push(0)),

@@ -124,12 +124,11 @@ impl Reader<'_> {
         match self.out.chars().last() {
             None => {}
             Some(last) if strength(last) == 0 => self.out.push(mark),
-            Some(last) => {
-                if strength(mark) > strength(last) {
-                    self.out.pop();
-                    self.out.push(mark);
-                }
+            Some(last) if strength(mark) > strength(last) => {
+                self.out.pop();
+                self.out.push(mark);
             }
+            Some(_) => {}
         }
     }
 
@@ -470,7 +469,7 @@ impl Reader<'_> {
                 next = after;
                 Some(afternoon)
             }
-            (_, Some(_)) if hour >= 12 && hour < 24 => Some(true),
+            (_, Some(_)) if (12..24).contains(&hour) => Some(true),
             (_, Some(_)) if hour == 0 || hour == 24 || hour_digits.starts_with('0') => Some(false),
             (_, Some(_)) => None,
             (_, None) => return false,
@@ -519,7 +518,7 @@ impl Reader<'_> {
         if dotted {
             next += 1;
         }
-        if self.char_at(next)?.to_ascii_lowercase() != 'm' {
+        if !self.char_at(next)?.eq_ignore_ascii_case(&'m') {
             return None;
         }
         next += 1;
@@ -734,9 +733,9 @@ impl Reader<'_> {
             let single_next = next_is_letter && !self.char_at(end + 2).is_some_and(is_letter);
             if is_letter(c) || is_accent(c) {
                 run += 1;
-            } else if matches!(c, '\'' | '’' | '-' | '\u{2011}') && next_is_letter {
-                run = 0;
-            } else if c == '.' && run == 1 && single_next {
+            } else if matches!(c, '\'' | '’' | '-' | '\u{2011}') && next_is_letter
+                || c == '.' && run == 1 && single_next
+            {
                 run = 0;
             } else {
                 break;

@@ -240,7 +240,7 @@ fn mark_letters(sentence: &str) -> String {
         let next_is_letter =
             !ends_clause && words.get(i + 1).is_some_and(|next| letter(next).is_some());
         // A lone "A" or "I" before a word is no letter.
-        if matches!(c, 'A' | 'I') && !joined_left && !next_is_letter && !(ends_clause && c == 'A') {
+        if matches!(c, 'A' | 'I') && !joined_left && !next_is_letter && (c == 'I' || !ends_clause) {
             out.push_str(word);
             continue;
         }

@@ -40,6 +40,9 @@ pub trait Speaker: Send + Sync {
     fn speak(&self, text: &str) -> Result<Pcm, SpeechError>;
 }
 
+/// Speech, and where its pauses at commas are (in samples) if the voice knows.
+type Spoken = (Pcm, Option<Vec<Range<usize>>>);
+
 /// Who speaks.
 #[derive(Clone)]
 pub enum Backend {
@@ -65,11 +68,8 @@ impl Backend {
         matches!(self, Self::Hibari(_))
     }
 
-    /// Speaks, and tells where the pauses at commas are if it knows.
-    pub(crate) fn speak(
-        &self,
-        text: &str,
-    ) -> Result<(Pcm, Option<Vec<Range<usize>>>), SpeechError> {
+    /// Speaks normalised text with its pronunciations.
+    pub(crate) fn speak(&self, text: &str) -> Result<Spoken, SpeechError> {
         let spoken = catch_unwind(AssertUnwindSafe(|| match self {
             Self::Hibari(voice) => voice
                 .say_with_pauses(text)

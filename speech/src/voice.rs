@@ -67,7 +67,10 @@ struct Inputs {
 }
 
 impl Voice {
-    /// Loads the voice from the folder that `make voices` fills.
+    /// Loads the voice from the folder that `make voices` fills. Measured:
+    /// 0.3 s (0.4 s of CPU) and about 120 MB, most of it the dictionaries and
+    /// grammar of `misaki-rs`; speaking then costs 35 to 45 ms of CPU a
+    /// second.
     ///
     /// # Errors
     /// See [`VoiceError`]; its text says what is missing and how to get it.

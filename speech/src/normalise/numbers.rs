@@ -46,7 +46,7 @@ fn push_cardinal(number: u64, words: &mut Vec<&'static str>) {
     }
     if number < 100 {
         words.push(TENS[(number / 10) as usize]);
-        if number % 10 > 0 {
+        if !number.is_multiple_of(10) {
             words.push(ONES[(number % 10) as usize]);
         }
         return;
@@ -57,7 +57,7 @@ fn push_cardinal(number: u64, words: &mut Vec<&'static str>) {
         .unwrap_or((100, "hundred"));
     push_cardinal(number / unit, words);
     words.push(name);
-    if number % unit > 0 {
+    if !number.is_multiple_of(unit) {
         push_cardinal(number % unit, words);
     }
 }
