@@ -33,6 +33,8 @@ pub(super) struct Call {
     once: Option<Once>,
     plays: u64,
     began: Duration,
+    /// When its audio was connected: at the answer, or before it with early media.
+    connected: Option<Duration>,
     report: CallReport,
 }
 
@@ -93,6 +95,7 @@ impl Call {
             once: None,
             plays: 0,
             began: now,
+            connected: None,
             report: CallReport {
                 call: id,
                 direction,
@@ -177,6 +180,27 @@ impl Call {
         }
     }
 
+    /// What the far side plays before the answer is heard too.
+    pub(super) fn early_media(
+        &mut self,
+        now: Duration,
+        negotiated: Negotiated,
+        media: &PhoneMedia,
+    ) {
+        if let Some(leg) = self.audio() {
+            self.connected.get_or_insert(now);
+            told(media.connect(leg, negotiated));
+        }
+    }
+
+    /// How long before the answer its audio was connected: what its leg tells counts from then.
+    pub(super) fn early(&self) -> Duration {
+        match (&self.state, self.connected) {
+            (State::Talking { since, .. }, Some(connected)) => since.saturating_sub(connected),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Both may speak from now on.
     pub(super) fn answered(
         &mut self,
@@ -188,6 +212,7 @@ impl Call {
         if let Some(leg) = self.audio() {
             told(media.connect(leg, negotiated));
         }
+        self.connected.get_or_insert(now);
         self.state = State::Talking { since: now, local };
         self.report
             .answered_after

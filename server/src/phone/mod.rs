@@ -21,6 +21,7 @@ pub mod printer;
 mod registration;
 mod report;
 pub mod script;
+mod signalling;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -301,7 +301,7 @@ impl Hub {
             .map(|(id, _)| *id)
             .collect();
         for id in attached {
-            while let Some((channel, length, source)) = self.wires.from_ring(id, &mut buffer) {
+            while let Some((channel, length, source)) = self.wires.take_from_ring(id, &mut buffer) {
                 self.engine.packet(
                     self.wires.now,
                     id,
@@ -354,7 +354,7 @@ impl Hub {
 }
 
 impl Wires {
-    fn from_ring(
+    fn take_from_ring(
         &self,
         id: LegId,
         buffer: &mut [u8; RING_PACKET_BYTES],

@@ -106,7 +106,8 @@ impl Exact {
         let quiet = is_quiet(samples);
         self.follow(frame, quiet, changes);
         // While a run goes on undisturbed, nothing else needs to be looked for.
-        if !quiet && !(self.recognised && self.runs[0].misses == 0) {
+        let undisturbed = self.recognised && self.runs[0].misses == 0;
+        if !quiet && !undisturbed {
             self.begin(frame);
         }
         self.recognise(changes);

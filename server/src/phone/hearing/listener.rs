@@ -543,7 +543,7 @@ impl Listener {
     fn sound_of_match(&self, found: &Match) -> Sound {
         self.sound_of(
             found.clip,
-            (found.from_ms(), found.frames, found.span_frames()),
+            (found.begin_ms(), found.frames, found.span_frames()),
             false,
         )
     }

@@ -77,6 +77,22 @@ pub enum HearingEvent {
 }
 
 impl HearingEvent {
+    /// The same with times that count from `by` later; what was before is at zero.
+    #[must_use]
+    pub fn counted_from(self, by: Duration) -> HearingEvent {
+        match self {
+            HearingEvent::Began { sound, from } => HearingEvent::Began {
+                sound,
+                from: from.saturating_sub(by),
+            },
+            HearingEvent::Ended { sound, from, to } => HearingEvent::Ended {
+                sound,
+                from: from.saturating_sub(by),
+                to: to.saturating_sub(by),
+            },
+        }
+    }
+
     /// What was heard.
     pub fn sound(&self) -> &Sound {
         match self {

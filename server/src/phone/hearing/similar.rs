@@ -88,7 +88,7 @@ pub(super) struct Match {
 
 impl Match {
     /// How far into the clip it begins, in milliseconds.
-    pub(super) fn from_ms(&self) -> u32 {
+    pub(super) fn begin_ms(&self) -> u32 {
         ((self.begin - self.origin).max(0) / 8) as u32
     }
 

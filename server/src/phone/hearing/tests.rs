@@ -218,7 +218,7 @@ fn what_is_lost_is_missing_and_no_more() {
     );
     // The beginning and the end lost.
     check(
-        |s| s.send(clip.bytes(Codec::Pcmu), |n| n < 20 || n > 130),
+        |s| s.send(clip.bytes(Codec::Pcmu), |n| !(20..=130).contains(&n)),
         &["Press 1. same 111/111/150+400 4-26"],
     );
     // Broken off: by something else, and by nothing at all.
