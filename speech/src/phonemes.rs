@@ -214,6 +214,15 @@ const LETTERS: [&str; 26] = [
     "zi",
 ];
 
+/// A letter's name with the stress before its vowel.
+fn stressed(name: &str, stress: char) -> String {
+    if name.contains('ˈ') {
+        return name.to_owned();
+    }
+    let vowel = name.find(|p: char| "AIOiuɛɑ".contains(p)).unwrap_or(0);
+    format!("{}{stress}{}", &name[..vowel], &name[vowel..])
+}
+
 /// Gives single capital letters that stand together ("M R N") their names;
 /// the last one carries the stress, as people say it.
 fn mark_letters(sentence: &str) -> String {
@@ -232,7 +241,21 @@ fn mark_letters(sentence: &str) -> String {
             out.push(' ');
         }
         let Some(c) = letter(word) else {
-            out.push_str(word);
+            // The plural of an acronym: the "Cs" of "P Cs".
+            let bare = word.trim_end_matches(|c: char| ",.;:?!".contains(c));
+            let joined = i > 0 && words[i - 1].len() == 1 && letter(words[i - 1]).is_some();
+            match bare.strip_suffix('s').and_then(letter).filter(|_| joined) {
+                Some(c) => {
+                    let name = LETTERS[(c as u8 - b'A') as usize];
+                    out.push_str(&format!(
+                        "[{bare}](/{}{}/){}",
+                        stressed(name, 'ˈ'),
+                        possessive_after(name),
+                        &word[bare.len()..]
+                    ));
+                }
+                None => out.push_str(word),
+            }
             continue;
         };
         let ends_clause = word.len() > 1;
@@ -246,19 +269,7 @@ fn mark_letters(sentence: &str) -> String {
         }
         let name = LETTERS[(c as u8 - b'A') as usize];
         let stress = if next_is_letter { 'ˌ' } else { 'ˈ' };
-        out.push('[');
-        out.push(c);
-        out.push_str("](/");
-        if name.contains('ˈ') {
-            out.push_str(name);
-        } else {
-            // The stress stands before the vowel.
-            let vowel = name.find(|p: char| "AIOiuɛɑ".contains(p)).unwrap_or(0);
-            out.push_str(&name[..vowel]);
-            out.push(stress);
-            out.push_str(&name[vowel..]);
-        }
-        out.push_str("/)");
+        out.push_str(&format!("[{c}](/{}/)", stressed(name, stress)));
         out.push_str(&word[1..]);
     }
     out
@@ -454,6 +465,7 @@ mod tests {
         check("the E R, please", "the [E](/ˌi/) [R](/ˈɑɹ/), please");
         check("Plan B is on.", "Plan [B](/bˈi/) is on.");
         check("Vitamin A.", "Vitamin [A](/ˈA/).");
+        check("two P Cs.", "two [P](/pˈi/) [Cs](/sˈiz/).");
     }
 
     #[test]
