@@ -118,7 +118,9 @@ pub(crate) enum CallerTimer {
     ResendInvite(u8),
     ResendCancel(u8),
     ResendBye(u8),
-    GiveUp,
+    InviteUnanswered,
+    CancelUnanswered,
+    ByeUnanswered,
     Leave,
     Press(u8),
     Vanish,
@@ -232,13 +234,21 @@ impl Caller {
                     does.push(CallerDoes::Wake(now + non_invite_pause(n), CallerTimer::ResendBye(n + 1)));
                 }
             }
-            CallerTimer::GiveUp => match self.state {
-                State::Calling { provisional, cancel } if !provisional || cancel == Cancel::Sent => {
+            CallerTimer::InviteUnanswered => {
+                if matches!(self.state, State::Calling { provisional: false, .. }) {
                     self.over(now, CallerEnd::TimedOut, does);
                 }
-                State::Hanging => self.over(now, CallerEnd::HungUp, does),
-                _ => {}
-            },
+            }
+            CallerTimer::CancelUnanswered => {
+                if matches!(self.state, State::Calling { cancel: Cancel::Sent, .. }) {
+                    self.over(now, CallerEnd::TimedOut, does);
+                }
+            }
+            CallerTimer::ByeUnanswered => {
+                if self.state == State::Hanging {
+                    self.over(now, CallerEnd::HungUp, does);
+                }
+            }
             CallerTimer::Leave => self.leave(now, does),
             CallerTimer::Press(n) => {
                 if self.is_up()
@@ -334,7 +344,7 @@ impl Caller {
         self.invite = self.request_text("INVITE", 1, "i", Some(&body));
         does.push(CallerDoes::Send(self.invite.clone()));
         does.push(CallerDoes::Wake(now + T1, CallerTimer::ResendInvite(1)));
-        does.push(CallerDoes::Wake(now + GIVE_UP, CallerTimer::GiveUp));
+        does.push(CallerDoes::Wake(now + GIVE_UP, CallerTimer::InviteUnanswered));
         for leave in &self.plan.leaves {
             if let Leave::AfterDialling(after) = leave {
                 does.push(CallerDoes::Wake(now + *after, CallerTimer::Leave));
@@ -377,7 +387,7 @@ impl Caller {
         self.cancel = self.request_text("CANCEL", 1, "i", None);
         does.push(CallerDoes::Send(self.cancel.clone()));
         does.push(CallerDoes::Wake(now + T1, CallerTimer::ResendCancel(1)));
-        does.push(CallerDoes::Wake(now + GIVE_UP, CallerTimer::GiveUp));
+        does.push(CallerDoes::Wake(now + GIVE_UP, CallerTimer::CancelUnanswered));
     }
 
     fn send_bye(&mut self, now: Duration, does: &mut Vec<CallerDoes>) {
@@ -385,7 +395,7 @@ impl Caller {
         self.bye = self.request_text("BYE", 2, "b", None);
         does.push(CallerDoes::Send(self.bye.clone()));
         does.push(CallerDoes::Wake(now + T1, CallerTimer::ResendBye(1)));
-        does.push(CallerDoes::Wake(now + GIVE_UP, CallerTimer::GiveUp));
+        does.push(CallerDoes::Wake(now + GIVE_UP, CallerTimer::ByeUnanswered));
     }
 
     fn invite_response(

@@ -123,20 +123,22 @@ pub(crate) struct Analyst {
 }
 
 /// Queues: number, name, whose (0: the operator's), clinical.
-const QUEUES: [(u32, &str, u32, bool); 5] = [
+const QUEUES: [(u32, &str, u32, bool); 6] = [
     (1, "clinical", 0, true),
     (2, "service", 1, false),
     (3, "service", 2, false),
     (4, "patients", 1, false),
     (5, "patients", 2, false),
+    (6, "tier2", 0, false),
 ];
 
-pub(crate) const QUEUE_IDS: [acd::QueueId; 5] = [
+pub(crate) const QUEUE_IDS: [acd::QueueId; 6] = [
     acd::QueueId(1),
     acd::QueueId(2),
     acd::QueueId(3),
     acd::QueueId(4),
     acd::QueueId(5),
+    acd::QueueId(6),
 ];
 
 pub(crate) const REALM: &str = "careline.example";
@@ -147,8 +149,8 @@ pub(crate) fn analysts(n: usize) -> Vec<Analyst> {
     let kinds: [&[(u32, u8)]; 6] = [
         &[(1, 0), (2, 1), (3, 1)],
         &[(2, 0), (4, 0)],
-        &[(2, 0), (3, 0), (4, 0), (5, 0)],
-        &[(1, 0), (2, 1)],
+        &[(2, 0), (3, 0), (4, 0), (5, 0), (6, 1)],
+        &[(6, 0), (1, 0), (2, 1)],
         &[(3, 0), (5, 0)],
         &[(4, 0), (5, 0)],
     ];

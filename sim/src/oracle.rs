@@ -17,6 +17,8 @@ use crate::world::{Due, World};
 
 /// An answered caller who isn't asked for a key never hears nothing for longer.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// A prompt that has to be made first is heard, or replaced, after this.
+const RENDER_MAX: Duration = Duration::from_millis(3_200);
 /// A menu waits for a key no longer than this.
 const MENU_MAX: Duration = Duration::from_secs(13);
 /// A queue with somebody free and somebody waiting doesn't idle for longer.
@@ -169,10 +171,11 @@ impl Oracle {
             }
         }
         if let Some(caller) = caller {
+            // One that never gave a sign of life can't be cancelled (RFC 3261 section 9.1).
             let twice = self
                 .rings
                 .values()
-                .any(|ring| ring.caller == Some(caller) && !ring.over);
+                .any(|ring| ring.caller == Some(caller) && !ring.over && ring.provisional_at.is_some());
             if twice {
                 return Err(format!("2: two phones are called at once for caller {caller}"));
             }
@@ -371,11 +374,18 @@ impl World {
     /// A caller's leg hears nothing from now on: is that so for too long?
     pub(crate) fn watch_silence(&mut self, caller: u32, leg: MediaLegId, since: Duration) {
         let at = self.now.max(since) + SILENCE_MAX;
-        self.enter_check(at, Due::CheckSilence(caller, leg, since));
+        self.enter_check(at, Due::CheckSilence(caller, leg, since, false));
     }
 
-    /// 1: never in silence.
-    pub(crate) fn check_silence(&mut self, caller: u32, leg: MediaLegId, since: Duration) {
+    /// 1: never in silence. `idle`: a look before this one already found
+    /// neither a sound nor a wait for a key.
+    pub(crate) fn check_silence(
+        &mut self,
+        caller: u32,
+        leg: MediaLegId,
+        since: Duration,
+        idle: bool,
+    ) {
         let who = &self.callers()[caller as usize];
         let known = &self.oracle().callers[caller as usize];
         if !who.is_up() || known.orphan || known.hung_up || who.plan.never_acks {
@@ -391,14 +401,19 @@ impl World {
         }
         let view = known.contact.and_then(|contact| self.contact_view(contact));
         let silent_for = self.now.saturating_sub(since.max(answered_at));
-        let most = match view {
+        let again = match view {
             None | Some(View::Ended) => return,
-            Some(View::Flow { listening: true }) => MENU_MAX,
-            Some(_) => SILENCE_MAX,
+            Some(View::Flow { listening: true }) if silent_for < MENU_MAX => {
+                Some((since.max(answered_at) + MENU_MAX, false))
+            }
+            // After a key a prompt may be under way: it has three seconds.
+            Some(View::Flow { listening: false }) if !idle => {
+                Some((self.now + RENDER_MAX, true))
+            }
+            Some(_) => None,
         };
-        if silent_for < most {
-            let at = since.max(answered_at) + most;
-            return self.enter_check(at, Due::CheckSilence(caller, leg, since));
+        if let Some((at, idle)) = again {
+            return self.enter_check(at, Due::CheckSilence(caller, leg, since, idle));
         }
         self.fail(format!(
             "1: caller {caller} hears nothing since {since:?} ({silent_for:?}), being in {view:?}"

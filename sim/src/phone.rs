@@ -263,6 +263,11 @@ impl Phone {
         self.plan.next.push_back(reaction);
     }
 
+    /// Forgets what it was told about its next calls.
+    pub(crate) fn unscript(&mut self) {
+        self.plan.next.clear();
+    }
+
     pub(crate) fn timer(&mut self, now: Duration, timer: PhoneTimer) {
         match timer {
             PhoneTimer::SignIn => {

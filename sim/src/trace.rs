@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Arguments;
+use std::io::Write as _;
 use std::time::Duration;
 
 /// Where the lines of a world go.
@@ -30,7 +31,10 @@ impl Trace {
                 }
                 lines.push_back(format!("{:>11.6}  {text}", at.as_secs_f64()));
             }
-            Self::Print => println!("{:>11.6}  {text}", at.as_secs_f64()),
+            // Whoever reads it may stop reading.
+            Self::Print => {
+                let _ = writeln!(std::io::stdout(), "{:>11.6}  {text}", at.as_secs_f64());
+            }
         }
     }
 

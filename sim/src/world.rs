@@ -135,7 +135,7 @@ pub(crate) enum Due {
     Crash,
     Restart,
     /// Is this leg of a caller still hearing nothing?
-    CheckSilence(u32, MediaLegId, Duration),
+    CheckSilence(u32, MediaLegId, Duration, bool),
     /// Does a phone still ring for a caller who hung up?
     CheckRings(u32, Duration),
 }

@@ -22,7 +22,7 @@ impl World {
                 let Some(caller) = caller_of(&bytes) else {
                     return self.fail("14: a datagram to the trunk for nobody".to_owned());
                 };
-                trace!(self, "caller {caller} <- {}", first_line(&bytes));
+                trace!(self, "caller {caller} <- {}", brief(&bytes));
                 self.caller(caller, |who, now, does| who.datagram(now, &bytes, does));
             }
             Due::Caller(caller, timer) => {
@@ -52,7 +52,9 @@ impl World {
                 }
             }
             Due::Restart => self.restart(),
-            Due::CheckSilence(caller, leg, since) => self.check_silence(caller, leg, since),
+            Due::CheckSilence(caller, leg, since, idle) => {
+                self.check_silence(caller, leg, since, idle);
+            }
             Due::CheckRings(caller, hung_up_at) => self.check_rings(caller, hung_up_at),
         }
     }
@@ -61,11 +63,11 @@ impl World {
         if self.node.is_none() {
             return;
         }
-        trace!(self, "switch <- {} : {}", peer.addr, first_line(bytes));
+        trace!(self, "switch <- {} : {}", peer.addr, brief(bytes));
         let message = match sip::parse_datagram(bytes, peer) {
             Ok(message) => message,
             Err(error) => {
-                return self.fail(format!("a datagram can't be read: {error:?}: {}", first_line(bytes)));
+                return self.fail(format!("a datagram can't be read: {error:?}: {}", brief(bytes)));
             }
         };
         self.arrives_at_switch(peer, bytes);
@@ -96,7 +98,7 @@ impl World {
         if self.phones[phone].is_vanished(self.now) {
             return;
         }
-        trace!(self, "phone {} <- {}", phone + 1, first_line(bytes));
+        trace!(self, "phone {} <- {}", phone + 1, brief(bytes));
         let Ok(message) = sip::parse_datagram(bytes, self.oracle.switch_peer) else {
             return self.fail("a phone can't read what the switch wrote".to_owned());
         };
@@ -162,7 +164,7 @@ impl World {
         for done in does.drain(..) {
             match done {
                 CallerDoes::Send(bytes) => {
-                    trace!(self, "caller {caller} -> {}", first_line(&bytes));
+                    trace!(self, "caller {caller} -> {}", brief(&bytes));
                     let trunk = self.trunk;
                     self.network(|| Due::ToSwitch(trunk, bytes.clone()));
                 }
@@ -319,6 +321,15 @@ impl World {
     }
 }
 
-pub(super) fn first_line(bytes: &[u8]) -> &str {
-    Sight::of(bytes).map_or("(not text)", Sight::first_line)
+/// A datagram in a line: its first line and whose it is.
+pub(super) fn brief(bytes: &[u8]) -> String {
+    let Some(sight) = Sight::of(bytes) else {
+        return "(not text)".to_owned();
+    };
+    format!(
+        "{} [{} {}]",
+        sight.first_line(),
+        sight.header("CSeq").unwrap_or(""),
+        sight.header("Call-ID").unwrap_or("")
+    )
 }

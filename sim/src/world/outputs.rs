@@ -6,7 +6,7 @@ use std::time::Duration;
 use media::engine::LegId as MediaLegId;
 use switch::{Note, NoteWhat, Output};
 
-use super::deliver::first_line;
+use super::deliver;
 use super::{Due, NodeDue, World, trace};
 use crate::audio::{Audio, AudioDoes, Owner};
 use crate::caller::caller_of;
@@ -105,7 +105,7 @@ impl World {
 
     /// A datagram leaves the switch.
     fn transmit(&mut self, peer: sip::Peer, bytes: Arc<[u8]>) {
-        trace!(self, "switch -> {} : {}", peer.addr, first_line(&bytes));
+        trace!(self, "switch -> {} : {}", peer.addr, deliver::brief(&bytes));
         if peer == self.trunk {
             if bytes.starts_with(b"INVITE ") {
                 return self.fail("14: an INVITE leaves for the trunk".to_owned());

@@ -69,6 +69,11 @@ impl World {
         self.phones[phone - 1].script(reaction);
     }
 
+    /// A phone forgets what it was to do with its next calls.
+    pub fn unscript(&mut self, phone: usize) {
+        self.phones[phone - 1].unscript();
+    }
+
     /// Is this ticket on disk, for this caller's contact?
     #[must_use]
     pub fn ticket_is_durable(&self, caller: usize, digits: &str) -> bool {

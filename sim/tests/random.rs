@@ -1,0 +1,86 @@
+//! The random world: thousands of seeds, none of which may break an invariant.
+
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use sim::{Broken, Figures, Trace, play, replay};
+
+/// Plays the seeds `from..to` on two threads, which share nothing but the
+/// next seed.
+fn play_all(from: u64, to: u64, contacts: u32) {
+    let began = Instant::now();
+    let next = AtomicU64::new(from);
+    let stop = AtomicBool::new(false);
+    let total = Mutex::new(Figures::default());
+    let broken: Mutex<Option<Box<Broken>>> = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut figures = Figures::default();
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= to {
+                        break;
+                    }
+                    match play(seed, contacts) {
+                        Ok(one) => figures.add(&one),
+                        Err(failure) => {
+                            stop.store(true, Ordering::Relaxed);
+                            broken.lock().unwrap().get_or_insert(failure);
+                        }
+                    }
+                }
+                total.lock().unwrap().add(&figures);
+            });
+        }
+    });
+    let figures = total.into_inner().unwrap();
+    // Straight to the terminal: one line that is seen also when all is well.
+    let _ = writeln!(
+        std::io::stderr(),
+        "sim: {} worlds of {contacts}, {} contacts ({} talked), {} events, {} of {} datagrams lost \
+         and {} doubled, {} of {} messages lost and {} doubled, {} crashes, {} commits and {} failed, \
+         {} events in gaps, {} tickets spoken, {:.1} s",
+        figures.worlds,
+        figures.contacts,
+        figures.talked,
+        figures.events,
+        figures.datagrams_lost,
+        figures.datagrams,
+        figures.datagrams_doubled,
+        figures.messages_lost,
+        figures.messages,
+        figures.messages_doubled,
+        figures.crashes,
+        figures.commits,
+        figures.commits_failed,
+        figures.events_in_gaps,
+        figures.tickets_spoken,
+        began.elapsed().as_secs_f64(),
+    );
+    if let Some(broken) = broken.into_inner().unwrap() {
+        panic!("{broken}");
+    }
+}
+
+/// One test, so that the two threads have the machine to themselves.
+#[test]
+fn no_seed_breaks_an_invariant() {
+    // SIM_SEEDS=20 for a quick look, SIM_FROM=123456 for other seeds.
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    let from = number("SIM_FROM").unwrap_or(0);
+    let small = number("SIM_SEEDS").unwrap_or(10_000);
+    play_all(from, from + small, 30);
+    play_all(from, from + small.div_ceil(500), 5_000);
+}
+
+#[test]
+fn one_seed_plays_the_same_world_twice() {
+    for seed in 0..20 {
+        let once = replay(seed, 30, Trace::Off);
+        let twice = replay(seed, 30, Trace::Off);
+        assert_eq!(once, twice, "seed {seed}");
+    }
+}
