@@ -332,6 +332,16 @@ impl Endpoint {
         matches!(machine, Some(Machine::Invite(machine)) if machine.is_calling())
     }
 
+    /// Nobody waits for the answer to this INVITE any more.
+    pub(crate) fn stop_repeating(&mut self, invite: Key) {
+        if let Some(entry) = self.clients.get_mut(&invite)
+            && let Machine::Invite(machine) = &mut entry.machine
+        {
+            machine.stop_repeating();
+            self.arm_client(invite);
+        }
+    }
+
     pub(crate) fn client_due(&mut self, now: Duration, key: Key) {
         let Some(entry) = self.clients.get_mut(&key) else {
             return;

@@ -82,6 +82,15 @@ impl InviteClient {
         }
     }
 
+    /// The user gave up: the request is repeated no more, so that a phone that
+    /// comes back half a minute later doesn't ring for a call long gone. A
+    /// provisional response to what is under way still brings the CANCEL.
+    pub(crate) fn stop_repeating(&mut self) {
+        if let State::Calling { repeat, .. } = &mut self.state {
+            *repeat = None;
+        }
+    }
+
     /// True while no response at all has come: no CANCEL may be sent yet
     /// (section 9.1).
     pub(crate) fn is_calling(&self) -> bool {
@@ -155,6 +164,19 @@ mod tests {
             }
         }
         assert_eq!(sent, [500, 1500, 3500, 7500, 15500, 31500]);
+    }
+
+    #[test]
+    fn who_gave_up_repeats_nothing_and_still_waits_for_an_answer() {
+        let mut tx = new();
+        assert_eq!(tx.deadline(), Some(ms(500)));
+        tx.stop_repeating();
+        assert!(tx.is_calling());
+        assert_eq!(tx.deadline(), Some(ms(32_000)));
+        assert_eq!(
+            tx.on_response(ms(900), 180, &Timing::default()),
+            Received::PassUp
+        );
     }
 
     #[test]
