@@ -142,8 +142,12 @@ impl Audio {
         self.legs.len()
     }
 
+    /// Who was told this leg's port first is its owner: a 200 that is repeated
+    /// after its call has ended may name a port that somebody else has by now.
     pub(crate) fn owned(&mut self, leg: LegId, owner: Owner) {
-        if let Some(leg) = self.legs.get_mut(&leg) {
+        if let Some(leg) = self.legs.get_mut(&leg)
+            && leg.owner == Owner::Unknown
+        {
             leg.owner = owner;
         }
     }

@@ -224,9 +224,10 @@ impl World {
     }
 
     fn far_side_gone(&mut self, port: u16) {
-        if let Some(leg) = self.audio.leg_at(port)
-            && let Some(at) = self.audio.falls_silent(self.now, leg)
-        {
+        let Some(leg) = self.audio.leg_at(port) else { return };
+        let noticed_at = self.audio.falls_silent(self.now, leg);
+        trace!(self, "media: {leg:?} is dead, which is noticed at {noticed_at:?}");
+        if let Some(at) = noticed_at {
             self.enter_node(at, NodeDue::RtpLost(leg));
         }
     }
