@@ -5,7 +5,7 @@
 //! gives each the time, and does what they want done. (The world of the crate
 //! `sim` is the same pump, with lossy wires in between.)
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,13 +13,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use acd::{Acd, AgentState, Notice, OfferOutcome};
 use desk::{Desk, Noticed};
-use media::engine::{Command as MediaCommand, Event as MediaEvent};
+use media::engine::{Command as MediaCommand, Event as MediaEvent, LegId};
 use switch::{Input, Now, Output, Switch};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::phone::RingHub;
 use crate::prompter::{Prompter, Ready};
-use crate::rtp::{Media, ThreadHint};
+use crate::rtp::{Media, MediaError, RingPhone, ThreadHint};
 use crate::store::{Done, Journal};
 
 /// Largest datagram read. SIP over UDP is smaller; what is cut off fails to
@@ -81,8 +82,8 @@ pub struct Node {
     pub socket: Arc<UdpSocket>,
     /// The media threads.
     pub media: Media,
-    /// Where RTP is bound.
-    pub media_bind: IpAddr,
+    /// How legs reach their far side.
+    pub media_side: MediaSide,
     /// The voice.
     pub prompter: Prompter,
     /// Takes commits.
@@ -99,6 +100,20 @@ pub struct Node {
     pub notes: Option<mpsc::Sender<switch::Note>>,
     /// Counts of the pump itself.
     pub counters: Counters,
+}
+
+/// How legs reach their far side.
+#[derive(Debug)]
+pub enum MediaSide {
+    /// By UDP, from ports of this address.
+    Udp(IpAddr),
+    /// Through memory, to phones of this process: for tests.
+    Ring {
+        /// Where those phones are.
+        hub: RingHub,
+        /// Ends of legs whose far side isn't known yet.
+        loose: HashMap<LegId, RingPhone>,
+    },
 }
 
 /// What the rest of the process may ask.
@@ -320,12 +335,8 @@ impl Node {
             }
             Output::OpenMedia { key, with, .. } => {
                 let hint = with.map_or(ThreadHint::Any, ThreadHint::With);
-                inputs.push_back(match self.media.open(hint, self.media_bind) {
-                    Ok(opened) => Input::MediaOpened {
-                        key,
-                        leg: opened.leg,
-                        port: opened.port,
-                    },
+                inputs.push_back(match self.open_leg(hint) {
+                    Ok((leg, port)) => Input::MediaOpened { key, leg, port },
                     Err(error) => {
                         self.counters.media_refused += 1;
                         tracing::warn!(%error, "no media leg");
@@ -352,7 +363,45 @@ impl Node {
         }
     }
 
+    fn open_leg(&mut self, hint: ThreadHint) -> Result<(LegId, u16), MediaError> {
+        match &mut self.media_side {
+            MediaSide::Udp(bind) => {
+                let opened = self.media.open(hint, *bind)?;
+                Ok((opened.leg, opened.port))
+            }
+            MediaSide::Ring { loose, .. } => {
+                let (leg, end) = self.media.open_ring(hint)?;
+                loose.insert(leg, end);
+                // Nobody listens there: packets go through the ring.
+                Ok((leg, 9))
+            }
+        }
+    }
+
+    /// A leg through memory learns who its far side is when SDP says so.
+    fn attach(&mut self, command: &MediaCommand) {
+        let MediaSide::Ring { hub, loose } = &mut self.media_side else {
+            return;
+        };
+        match command {
+            MediaCommand::Connect {
+                leg, negotiated, ..
+            } => {
+                if let Some(end) = loose.remove(leg)
+                    && hub.attach(negotiated.remote_rtp, end).is_err()
+                {
+                    self.counters.media_busy += 1;
+                }
+            }
+            MediaCommand::Close { leg } => {
+                loose.remove(leg);
+            }
+            _ => {}
+        }
+    }
+
     fn media_command(&mut self, command: MediaCommand, inputs: &mut VecDeque<Input>) {
+        self.attach(&command);
         let played = match &command {
             MediaCommand::Play { leg, play, .. } => Some((*leg, *play)),
             _ => None,

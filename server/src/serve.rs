@@ -18,7 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::{ConfigError, HelpDesk, Process};
-use crate::node::{Clock, Control, Counters, Node, Status, wall};
+use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
+use crate::phone::RingHub;
 use crate::prompter::Prompter;
 use crate::prompts::{self, Book, PromptError};
 use crate::rtp::{Media, MediaConfig, MediaError};
@@ -150,7 +151,8 @@ pub struct Server {
 
 impl Server {
     /// Starts on the current tokio runtime, which should have this task's
-    /// thread for itself.
+    /// thread for itself. With `rings`, audio goes through memory to phones of
+    /// this process.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -159,6 +161,7 @@ impl Server {
         studio: Arc<speech::Studio>,
         book: &Book,
         notes: Option<mpsc::Sender<switch::Note>>,
+        rings: Option<RingHub>,
     ) -> Result<Self, StartError> {
         let clock = Clock::start();
         let process = &loaded.process;
@@ -226,7 +229,10 @@ impl Server {
             home_tenant: TenantId(loaded.helpdesk.hospitals.first().map_or(1, |h| h.id)),
             socket: Arc::new(socket),
             media: media.clone(),
-            media_bind,
+            media_side: rings.map_or(MediaSide::Udp(media_bind), |hub| MediaSide::Ring {
+                hub,
+                loose: HashMap::new(),
+            }),
             prompter,
             store: Arc::new(store),
             done,

@@ -37,7 +37,7 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
     let loaded = Loaded::read(options)?;
     let (studio, book) = super::speak(&loaded)?;
     let (notes, mut shown) = mpsc::channel(NOTES_MAX);
-    let server = Server::start(&loaded, studio, &book, args.show_calls.then_some(notes)).await?;
+    let server = Server::start(&loaded, studio, &book, args.show_calls.then_some(notes), None).await?;
     if server.left_open > 0 {
         println!(
             "{} calls were cut off by the last stop; they are recorded as system failures",
