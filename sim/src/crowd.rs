@@ -32,7 +32,7 @@ pub(crate) fn phone(dice: &mut Dice, people: u8, span: Duration) -> PhonePlan {
         } else {
             dice.millis(0, 3_000)
         }),
-        lease: Duration::from_secs(*dice.pick(&[30, 60, 120])),
+        lease: Duration::from_secs(*dice.pick(&[30, 120, 300, 600])),
         signs_out: (people > 0 && dice.chance(200_000))
             .then(|| (dice.millis(5_000, 120_000), dice.millis(1_000, 60_000))),
         next: VecDeque::new(),

@@ -58,7 +58,8 @@ struct Known {
 struct Ring {
     caller: Option<u32>,
     provisional_at: Option<Duration>,
-    over: bool,
+    /// Picked up, and neither side has said goodbye yet.
+    talks: bool,
 }
 
 impl Oracle {
@@ -170,12 +171,20 @@ impl Oracle {
                 ));
             }
         }
+        let (from, to) = ((phone, String::new()), (phone + 1, String::new()));
+        if let Some((_, ring)) = self.rings.range(from..to).find(|(_, ring)| ring.talks) {
+            return Err(format!(
+                "2: phone {} is called while it talks with caller {:?}",
+                phone + 1,
+                ring.caller
+            ));
+        }
         if let Some(caller) = caller {
             // One that never gave a sign of life can't be cancelled (RFC 3261 section 9.1).
             let twice = self
                 .rings
                 .values()
-                .any(|ring| ring.caller == Some(caller) && !ring.over && ring.provisional_at.is_some());
+                .any(|ring| ring.caller == Some(caller) && ring.provisional_at.is_some());
             if twice {
                 return Err(format!("2: two phones are called at once for caller {caller}"));
             }
@@ -185,7 +194,7 @@ impl Oracle {
             Ring {
                 caller,
                 provisional_at: None,
-                over: false,
+                talks: false,
             },
         );
         Ok(true)
@@ -220,6 +229,7 @@ impl Oracle {
                 let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
                 if let Some(ring) = self.rings.get_mut(&key) {
                     ring.provisional_at.get_or_insert(now);
+                    ring.talks |= (200..300).contains(&code);
                     if code >= 300 {
                         self.rings.remove(&key);
                     }
@@ -232,9 +242,7 @@ impl Oracle {
 
     fn ring_over(&mut self, phone: usize, sight: Sight<'_>) {
         let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
-        if let Some(ring) = self.rings.get_mut(&key) {
-            ring.over = true;
-        }
+        self.rings.remove(&key);
     }
 
     // --- the distributor ---------------------------------------------------
@@ -424,7 +432,6 @@ impl World {
     pub(crate) fn check_rings(&mut self, caller: u32, hung_up_at: Duration) {
         let late = self.oracle().rings.iter().find(|(_, ring)| {
             ring.caller == Some(caller)
-                && !ring.over
                 && ring.provisional_at.is_some_and(|at| at <= hung_up_at)
         });
         if let Some(((phone, _), _)) = late {

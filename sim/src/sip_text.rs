@@ -33,16 +33,16 @@ impl<'a> Sight<'a> {
     pub(crate) fn header(self, name: &str) -> Option<&'a str> {
         let mut rest = self.text;
         loop {
-            let end = rest.find("\r\n")?;
-            rest = &rest[end + 2..];
-            if rest.starts_with("\r\n") {
+            let end = rest.find('\n')?;
+            rest = &rest[end + 1..];
+            if rest.starts_with('\r') {
                 return None;
             }
             if rest.len() > name.len()
                 && rest.as_bytes()[name.len()] == b':'
                 && rest.as_bytes()[..name.len()].eq_ignore_ascii_case(name.as_bytes())
             {
-                let line = rest.split("\r\n").next().unwrap_or("");
+                let line = rest.split('\n').next().unwrap_or("");
                 return Some(line[name.len() + 1..].trim());
             }
         }
@@ -51,7 +51,8 @@ impl<'a> Sight<'a> {
     /// Every header line of this name, whole.
     pub(crate) fn lines(self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.text
-            .split("\r\n")
+            .split('\n')
+            .map(|line| line.strip_suffix('\r').unwrap_or(line))
             .skip(1)
             .take_while(|line| !line.is_empty())
             .filter(move |line| {

@@ -188,9 +188,9 @@ fn ring_no_answer_goes_to_the_next_agent() {
     for first in [
         Reaction::Ignore,
         Reaction::PlayDead,
-        Reaction::Refuse { after: secs(1), code: 486 },
-        Reaction::Refuse { after: secs(1), code: 603 },
-        Reaction::Refuse { after: secs(1), code: 480 },
+        Reaction::Refuse { after: secs(2), code: 486 },
+        Reaction::Refuse { after: secs(2), code: 603 },
+        Reaction::Refuse { after: secs(2), code: 480 },
         Reaction::Vanish { after: secs(1), back_after: secs(100) },
     ] {
         let mut world = world(&[1, 4]);
@@ -323,7 +323,8 @@ fn a_crash_forgets_no_ticket_that_was_spoken() {
         let mut weather = Weather::calm();
         weather.crashes.push(crash);
         let mut world = world_in(weather, &[CLINICAL, SERVICE]);
-        let caller = world.call(call(Door::Staff, Some("+15550177004")));
+        let plan = call(Door::Staff, Some("+15550177004")).leaves(Leave::AfterDialling(secs(100)));
+        let caller = world.call(plan);
         if let Err(failure) = world.run() {
             panic!("crash at {crash:?}: at {:?}: {}", failure.at, failure.what);
         }
