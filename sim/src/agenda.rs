@@ -80,7 +80,9 @@ mod tests {
         for (at, what) in [(2, 'c'), (1, 'a'), (2, 'd'), (1, 'b')] {
             agenda.enter(Duration::from_secs(at), what);
         }
-        let order: String = std::iter::from_fn(|| agenda.take()).map(|(_, c)| c).collect();
+        let order: String = std::iter::from_fn(|| agenda.take())
+            .map(|(_, c)| c)
+            .collect();
         assert_eq!(order, "abcd");
     }
 }

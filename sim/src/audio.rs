@@ -196,7 +196,16 @@ impl Audio {
                         does.push(AudioDoes::Spoken(leg, what));
                     }
                 }
-                self.set(now, leg, Hears::Prompt { play, barge_in, said }, does);
+                self.set(
+                    now,
+                    leg,
+                    Hears::Prompt {
+                        play,
+                        barge_in,
+                        said,
+                    },
+                    does,
+                );
                 does.push(AudioDoes::EndsAt(now + length, leg, play));
             }
             Command::Loop { leg, clip, .. } => {
@@ -249,7 +258,13 @@ impl Audio {
     }
 
     /// The far side presses a key.
-    pub(crate) fn press(&mut self, now: Duration, leg: LegId, key: char, does: &mut Vec<AudioDoes>) {
+    pub(crate) fn press(
+        &mut self,
+        now: Duration,
+        leg: LegId,
+        key: char,
+        does: &mut Vec<AudioDoes>,
+    ) {
         let Some(digit) = media::dtmf::Digit::from_char(key) else {
             return;
         };
@@ -259,7 +274,11 @@ impl Audio {
         if !found.connected || found.dead {
             return;
         }
-        does.push(AudioDoes::Tell(Event::Digit { leg, digit, at: now }));
+        does.push(AudioDoes::Tell(Event::Digit {
+            leg,
+            digit,
+            at: now,
+        }));
         if let Hears::Prompt {
             play,
             barge_in: true,
@@ -307,7 +326,11 @@ impl Audio {
     }
 
     fn unhear(&mut self, now: Duration, leg: LegId, other: LegId, does: &mut Vec<AudioDoes>) {
-        if self.legs.get(&leg).is_some_and(|l| l.hears == Hears::Leg(other)) {
+        if self
+            .legs
+            .get(&leg)
+            .is_some_and(|l| l.hears == Hears::Leg(other))
+        {
             self.set(now, leg, Hears::Silence, does);
         }
     }

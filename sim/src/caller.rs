@@ -216,31 +216,64 @@ impl Caller {
         match timer {
             CallerTimer::Dial => self.dial(now, does),
             CallerTimer::ResendInvite(n) => {
-                if matches!(self.state, State::Calling { provisional: false, .. }) {
+                if matches!(
+                    self.state,
+                    State::Calling {
+                        provisional: false,
+                        ..
+                    }
+                ) {
                     does.push(CallerDoes::Send(self.invite.clone()));
                     let pause = T1 * (1 << n.min(6));
-                    does.push(CallerDoes::Wake(now + pause, CallerTimer::ResendInvite(n + 1)));
+                    does.push(CallerDoes::Wake(
+                        now + pause,
+                        CallerTimer::ResendInvite(n + 1),
+                    ));
                 }
             }
             CallerTimer::ResendCancel(n) => {
-                if matches!(self.state, State::Calling { cancel: Cancel::Sent, .. }) {
+                if matches!(
+                    self.state,
+                    State::Calling {
+                        cancel: Cancel::Sent,
+                        ..
+                    }
+                ) {
                     does.push(CallerDoes::Send(self.cancel.clone()));
-                    does.push(CallerDoes::Wake(now + non_invite_pause(n), CallerTimer::ResendCancel(n + 1)));
+                    does.push(CallerDoes::Wake(
+                        now + non_invite_pause(n),
+                        CallerTimer::ResendCancel(n + 1),
+                    ));
                 }
             }
             CallerTimer::ResendBye(n) => {
                 if self.state == State::Hanging {
                     does.push(CallerDoes::Send(self.bye.clone()));
-                    does.push(CallerDoes::Wake(now + non_invite_pause(n), CallerTimer::ResendBye(n + 1)));
+                    does.push(CallerDoes::Wake(
+                        now + non_invite_pause(n),
+                        CallerTimer::ResendBye(n + 1),
+                    ));
                 }
             }
             CallerTimer::InviteUnanswered => {
-                if matches!(self.state, State::Calling { provisional: false, .. }) {
+                if matches!(
+                    self.state,
+                    State::Calling {
+                        provisional: false,
+                        ..
+                    }
+                ) {
                     self.over(now, CallerEnd::TimedOut, does);
                 }
             }
             CallerTimer::CancelUnanswered => {
-                if matches!(self.state, State::Calling { cancel: Cancel::Sent, .. }) {
+                if matches!(
+                    self.state,
+                    State::Calling {
+                        cancel: Cancel::Sent,
+                        ..
+                    }
+                ) {
                     self.over(now, CallerEnd::TimedOut, does);
                 }
             }
@@ -344,7 +377,10 @@ impl Caller {
         self.invite = self.request_text("INVITE", 1, "i", Some(&body));
         does.push(CallerDoes::Send(self.invite.clone()));
         does.push(CallerDoes::Wake(now + T1, CallerTimer::ResendInvite(1)));
-        does.push(CallerDoes::Wake(now + GIVE_UP, CallerTimer::InviteUnanswered));
+        does.push(CallerDoes::Wake(
+            now + GIVE_UP,
+            CallerTimer::InviteUnanswered,
+        ));
         for leave in &self.plan.leaves {
             if let Leave::AfterDialling(after) = leave {
                 does.push(CallerDoes::Wake(now + *after, CallerTimer::Leave));
@@ -387,7 +423,10 @@ impl Caller {
         self.cancel = self.request_text("CANCEL", 1, "i", None);
         does.push(CallerDoes::Send(self.cancel.clone()));
         does.push(CallerDoes::Wake(now + T1, CallerTimer::ResendCancel(1)));
-        does.push(CallerDoes::Wake(now + GIVE_UP, CallerTimer::CancelUnanswered));
+        does.push(CallerDoes::Wake(
+            now + GIVE_UP,
+            CallerTimer::CancelUnanswered,
+        ));
     }
 
     fn send_bye(&mut self, now: Duration, does: &mut Vec<CallerDoes>) {
@@ -484,7 +523,10 @@ impl Caller {
                 }
             }
             "OPTIONS" => does.push(CallerDoes::Send(response_to(sight, "200 OK"))),
-            _ => does.push(CallerDoes::Send(response_to(sight, "488 Not Acceptable Here"))),
+            _ => does.push(CallerDoes::Send(response_to(
+                sight,
+                "488 Not Acceptable Here",
+            ))),
         }
     }
 
@@ -514,14 +556,17 @@ impl Caller {
              Content-Length: 0\r\n\r\n",
             self.plan.dials,
             self.index,
-            self.from_line(),
+            self.calling_line(),
         );
         Arc::from(text.into_bytes())
     }
 
-    fn from_line(&self) -> String {
+    fn calling_line(&self) -> String {
         match &self.plan.from {
-            Some(number) => format!("From: <sip:{number}@trunk.example>;tag={:x}\r\n", self.our_tag),
+            Some(number) => format!(
+                "From: <sip:{number}@trunk.example>;tag={:x}\r\n",
+                self.our_tag
+            ),
             None => format!(
                 "From: \"Anonymous\" <sip:anonymous@anonymous.invalid>;tag={:x}\r\n",
                 self.our_tag
@@ -535,19 +580,27 @@ impl Caller {
         if in_dialog && !self.remote.is_empty() {
             let _ = write!(text, "{method} {} SIP/2.0\r\n", self.remote);
         } else {
-            let _ = write!(text, "{method} sip:{}@careline.example SIP/2.0\r\n", self.plan.dials);
+            let _ = write!(
+                text,
+                "{method} sip:{}@careline.example SIP/2.0\r\n",
+                self.plan.dials
+            );
         }
         let _ = write!(
             text,
             "Via: SIP/2.0/UDP {TRUNK};branch=z9hG4bK{}{branch}\r\nMax-Forwards: 70\r\n{}",
             self.index,
-            self.from_line()
+            self.calling_line()
         );
         let _ = write!(text, "To: <sip:{}@careline.example>", self.plan.dials);
         if in_dialog {
             let _ = write!(text, ";tag={}", self.to_tag);
         }
-        let _ = write!(text, "\r\nCall-ID: c{}@trunk\r\nCSeq: {cseq} {method}\r\n", self.index);
+        let _ = write!(
+            text,
+            "\r\nCall-ID: c{}@trunk\r\nCSeq: {cseq} {method}\r\n",
+            self.index
+        );
         if method == "INVITE" {
             let _ = write!(text, "Contact: <sip:trunk@{TRUNK}>\r\n");
             if self.plan.from.is_none() {
@@ -589,5 +642,9 @@ fn response_to(sight: Sight<'_>, status: &str) -> Arc<[u8]> {
 /// Which caller a datagram towards the trunk is for.
 pub(crate) fn caller_of(bytes: &[u8]) -> Option<u32> {
     let call_id = Sight::of(bytes)?.header("Call-ID")?;
-    call_id.strip_prefix('c')?.strip_suffix("@trunk")?.parse().ok()
+    call_id
+        .strip_prefix('c')?
+        .strip_suffix("@trunk")?
+        .parse()
+        .ok()
 }

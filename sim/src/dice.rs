@@ -29,11 +29,11 @@ impl Dice {
     /// often one part throws doesn't change what happens in the others.
     #[must_use]
     pub fn fork(&mut self) -> Self {
-        Self::new(self.next())
+        Self::new(self.bits())
     }
 
     /// 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         let [a, b, c, d] = self.state;
         let result = b.wrapping_mul(5).rotate_left(7).wrapping_mul(9);
         let shifted = b << 17;
@@ -46,7 +46,7 @@ impl Dice {
     /// A number from 0 to `n - 1`; 0 for `n` = 0.
     pub fn below(&mut self, n: u64) -> u64 {
         // The bias is below 2⁻³² for every n used here.
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(n)) >> 64) as u64
     }
 
     /// True `per_million` times in a million.

@@ -76,7 +76,13 @@ impl Hospital {
     /// Names that are spoken at this hospital and not at the other.
     pub(crate) const fn own_words(self) -> &'static [&'static str] {
         match self {
-            Self::StAnne => &["Saint Anne", "Doctor Okafor", "Doctor Lindqvist", "Iris", "Ken"],
+            Self::StAnne => &[
+                "Saint Anne",
+                "Doctor Okafor",
+                "Doctor Lindqvist",
+                "Iris",
+                "Ken",
+            ],
             Self::Mercy => &["Mercy General", "Ada", "Doctor Morales"],
         }
     }
@@ -174,10 +180,22 @@ fn flows() -> &'static [Arc<Flow>; 4] {
     static FLOWS: OnceLock<[Arc<Flow>; 4]> = OnceLock::new();
     FLOWS.get_or_init(|| {
         [
-            ("clinician.yaml", include_str!("../../ivr-flows/flows/clinician.yaml")),
-            ("staff.yaml", include_str!("../../ivr-flows/flows/staff.yaml")),
-            ("patient.yaml", include_str!("../../ivr-flows/flows/patient.yaml")),
-            ("location.yaml", include_str!("../../ivr-flows/flows/location.yaml")),
+            (
+                "clinician.yaml",
+                include_str!("../../ivr-flows/flows/clinician.yaml"),
+            ),
+            (
+                "staff.yaml",
+                include_str!("../../ivr-flows/flows/staff.yaml"),
+            ),
+            (
+                "patient.yaml",
+                include_str!("../../ivr-flows/flows/patient.yaml"),
+            ),
+            (
+                "location.yaml",
+                include_str!("../../ivr-flows/flows/location.yaml"),
+            ),
         ]
         .map(|(file, text)| match Flow::parse(file, text) {
             Ok(flow) => {

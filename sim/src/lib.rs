@@ -45,9 +45,7 @@ mod world;
 
 pub use caller::{CallPlan, CallerEnd, Cue, Leave, Press};
 pub use dice::Dice;
-pub use hospital::{
-    BELL, Door, Hospital, LINDQVIST, MORALES, OKAFOR, STRANGER, THEATRE, WARD,
-};
+pub use hospital::{BELL, Door, Hospital, LINDQVIST, MORALES, OKAFOR, STRANGER, THEATRE, WARD};
 pub use phone::{Habit, PhonePlan, Reaction, Rung};
 pub use runner::{Broken, play, replay};
 pub use trace::Trace;

@@ -186,7 +186,9 @@ impl Oracle {
                 .values()
                 .any(|ring| ring.caller == Some(caller) && ring.provisional_at.is_some());
             if twice {
-                return Err(format!("2: two phones are called at once for caller {caller}"));
+                return Err(format!(
+                    "2: two phones are called at once for caller {caller}"
+                ));
             }
         }
         self.rings.insert(
@@ -223,7 +225,7 @@ impl Oracle {
     }
 
     /// Something of a phone reaches the switch.
-    pub(crate) fn from_phone(&mut self, now: Duration, phone: usize, sight: Sight<'_>) {
+    pub(crate) fn hears_phone(&mut self, now: Duration, phone: usize, sight: Sight<'_>) {
         match sight.code() {
             Some(code) if sight.cseq_method() == "INVITE" => {
                 let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
@@ -247,7 +249,7 @@ impl Oracle {
 
     // --- the distributor ---------------------------------------------------
 
-    pub(crate) fn to_acd(&mut self, message: &ToAcd) {
+    pub(crate) fn acd_hears(&mut self, message: &ToAcd) {
         match *message {
             ToAcd::Wait {
                 contact,
@@ -265,7 +267,12 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn notice(&mut self, now: Duration, notice: Notice, acd: &Acd) -> Result<(), String> {
+    pub(crate) fn notice(
+        &mut self,
+        now: Duration,
+        notice: Notice,
+        acd: &Acd,
+    ) -> Result<(), String> {
         match notice {
             Notice::AgentState { agent, state } => {
                 self.states.insert(agent, state);
@@ -399,7 +406,9 @@ impl World {
         if !who.is_up() || known.orphan || known.hung_up || who.plan.never_acks {
             return;
         }
-        let Some(answered_at) = who.answered_at else { return };
+        let Some(answered_at) = who.answered_at else {
+            return;
+        };
         let Some(found) = self.audio().leg(leg) else {
             // Closed: they are being hung up on.
             return;
@@ -415,9 +424,7 @@ impl World {
                 Some((since.max(answered_at) + MENU_MAX, false))
             }
             // After a key a prompt may be under way: it has three seconds.
-            Some(View::Flow { listening: false }) if !idle => {
-                Some((self.now + RENDER_MAX, true))
-            }
+            Some(View::Flow { listening: false }) if !idle => Some((self.now + RENDER_MAX, true)),
             Some(_) => None,
         };
         if let Some((at, idle)) = again {
@@ -431,8 +438,7 @@ impl World {
     /// 3: whoever hung up rings nobody a second later.
     pub(crate) fn check_rings(&mut self, caller: u32, hung_up_at: Duration) {
         let late = self.oracle().rings.iter().find(|(_, ring)| {
-            ring.caller == Some(caller)
-                && ring.provisional_at.is_some_and(|at| at <= hung_up_at)
+            ring.caller == Some(caller) && ring.provisional_at.is_some_and(|at| at <= hung_up_at)
         });
         if let Some(((phone, _), _)) = late {
             let what = format!(

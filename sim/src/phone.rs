@@ -6,7 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use media::sdp::{self, Capabilities, LocalMedia};
-use sip::{Credentials, Endpoint, EndpointConfig, Event, Interface, LegId, OutRequest, Peer, RequestId, Uri};
+use sip::{
+    Credentials, Endpoint, EndpointConfig, Event, Interface, LegId, OutRequest, Peer, RequestId,
+    Uri,
+};
 
 use crate::dice::Dice;
 
@@ -159,6 +162,9 @@ pub(crate) struct Phone {
     realm: String,
     switch: Peer,
     registering: Option<RequestId>,
+    /// What is to be registered when the answer to the REGISTER under way has
+    /// come: never two at a time (RFC 3261 section 10.2).
+    registers_next: Option<Duration>,
     register_cseq: u32,
     wants_in: bool,
     pub(crate) vanished_until: Option<Duration>,
@@ -172,7 +178,9 @@ pub(crate) struct Phone {
 
 impl std::fmt::Debug for Phone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Phone").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Phone")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -207,7 +215,7 @@ impl Phone {
     ) -> Self {
         let addr = address(index);
         let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&dice.next().to_le_bytes());
+        seed[..8].copy_from_slice(&dice.bits().to_le_bytes());
         let config = EndpointConfig::new(Interface::local(addr), 0, seed);
         let timers = plan
             .signs_in
@@ -225,6 +233,7 @@ impl Phone {
             realm: realm.to_owned(),
             switch,
             registering: None,
+            registers_next: None,
             register_cseq: 0,
             wants_in: false,
             vanished_until: None,
@@ -311,6 +320,10 @@ impl Phone {
     }
 
     fn register(&mut self, now: Duration, lease: Duration) {
+        if self.registering.is_some() {
+            self.registers_next = Some(lease);
+            return;
+        }
         let uri = |text: String| Uri::parse(&text).expect("our own URI");
         let aor = uri(format!("sip:{}@{}", self.user, self.realm));
         self.register_cseq += 2;
@@ -373,14 +386,17 @@ impl Phone {
                 let until = now + back_after;
                 self.vanished_until = Some(until);
                 self.timers.push((until, PhoneTimer::Back));
-                self.gone_ports.extend(self.calls.iter().filter_map(|c| c.port));
+                self.gone_ports
+                    .extend(self.calls.iter().filter_map(|c| c.port));
                 let legs: Vec<LegId> = self.calls.iter().map(|c| c.leg).collect();
                 for leg in legs {
                     self.end_call(now, leg);
                 }
                 // Whatever it still had in hand is gone with it.
+                self.registering = None;
+                self.registers_next = None;
                 let mut seed = [0; 32];
-                seed[..8].copy_from_slice(&self.dice.next().to_le_bytes());
+                seed[..8].copy_from_slice(&self.dice.bits().to_le_bytes());
                 let config = EndpointConfig::new(Interface::local(self.peer.addr), 0, seed);
                 self.endpoint = Endpoint::new(config);
             }
@@ -429,7 +445,8 @@ impl Phone {
                         self.timers.push((ring, PhoneTimer::React(leg, Step::Ring)));
                     }
                     let mut then = |after, step| {
-                        self.timers.push((now + after, PhoneTimer::React(leg, step)));
+                        self.timers
+                            .push((now + after, PhoneTimer::React(leg, step)));
                     };
                     match reaction {
                         Reaction::Answer {
@@ -455,29 +472,35 @@ impl Phone {
                     }
                     self.calls.push(call);
                 }
-                Event::Cancelled { leg, .. } | Event::Ended { leg, .. } | Event::Refused { leg, .. } => {
+                Event::Cancelled { leg, .. }
+                | Event::Ended { leg, .. }
+                | Event::Refused { leg, .. } => {
                     self.end_call(now, leg);
                 }
                 Event::Response { id, response } if self.registering == Some(id) => {
-                    self.registering = None;
-                    if self.wants_in {
-                        let next = if response.code() == 200 {
-                            self.plan.lease / 2
-                        } else {
-                            Duration::from_secs(5)
-                        };
-                        self.timers.push((now + next, PhoneTimer::Renew));
-                    }
+                    let next = if response.code() == 200 {
+                        self.plan.lease / 2
+                    } else {
+                        Duration::from_secs(5)
+                    };
+                    self.registered(now, next);
                 }
                 Event::RequestTimeout { id } if self.registering == Some(id) => {
-                    self.registering = None;
-                    if self.wants_in {
-                        self.timers.push((now + Duration::from_secs(1), PhoneTimer::Renew));
-                    }
+                    self.registered(now, Duration::from_secs(1));
                 }
                 Event::Reinvite { leg, .. } => self.endpoint.reject_reinvite(now, leg, 488),
                 _ => {}
             }
+        }
+    }
+
+    /// The REGISTER under way is over; the next one is due in `next`.
+    fn registered(&mut self, now: Duration, next: Duration) {
+        self.registering = None;
+        if let Some(lease) = self.registers_next.take() {
+            self.register(now, lease);
+        } else if self.wants_in {
+            self.timers.push((now + next, PhoneTimer::Renew));
         }
     }
 

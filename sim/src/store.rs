@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use desk::{Commit, CommitId, ContactId, EndCause, Event, Facts, Stamped, TenantId, TicketId, TicketNumber};
+use desk::{
+    Commit, CommitId, ContactId, EndCause, Event, Facts, Stamped, TenantId, TicketId, TicketNumber,
+};
 
 use crate::dice::Dice;
 use crate::weather::StoreWeather;
@@ -168,7 +170,10 @@ impl Log {
                 | Event::ContactEnded { .. }
         );
         if is_journey && facts.position.is_ended() {
-            return Err(format!("after its end, contact {}: {:?}", contact.0, stamped.event));
+            return Err(format!(
+                "after its end, contact {}: {:?}",
+                contact.0, stamped.event
+            ));
         }
         if facts.started_at.is_some() && matches!(stamped.event, Event::ContactStarted { .. }) {
             return Err(format!("contact {} starts twice", contact.0));

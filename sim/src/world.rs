@@ -239,7 +239,15 @@ impl World {
             .enumerate()
             .map(|(n, (plan, analyst))| {
                 let (user, secret) = (&analyst.user, &analyst.secret);
-                Phone::new(n, user, secret, hospital::REALM, switch_peer, plan, dice.fork())
+                Phone::new(
+                    n,
+                    user,
+                    secret,
+                    hospital::REALM,
+                    switch_peer,
+                    plan,
+                    dice.fork(),
+                )
             })
             .collect();
         let node = Node::start(
@@ -550,7 +558,8 @@ impl World {
 
     fn phone_timers(&mut self, phone: usize) {
         for (at, timer) in std::mem::take(&mut self.phones[phone].timers) {
-            self.agenda.enter(at.max(self.now), Due::Phone(phone, timer));
+            self.agenda
+                .enter(at.max(self.now), Due::Phone(phone, timer));
         }
     }
 }

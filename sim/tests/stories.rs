@@ -47,7 +47,11 @@ fn call(door: Door, from: Option<&str>) -> CallPlan {
 }
 
 fn heard(world: &World, caller: usize) -> String {
-    let texts: Vec<&str> = world.heard(caller).iter().map(|(_, t)| t.as_str()).collect();
+    let texts: Vec<&str> = world
+        .heard(caller)
+        .iter()
+        .map(|(_, t)| t.as_str())
+        .collect();
     texts.join(" | ")
 }
 
@@ -82,8 +86,16 @@ fn doctor_okafor_is_greeted_by_name_and_the_clinical_desk_rings_within_two_secon
     pass(&mut world, FIRST + secs(15));
     let answered = world.answered_at(caller).expect("answered");
     let rung = &world.rung(CLINICAL)[0];
-    assert!(rung.at <= answered + secs(2), "{:?} after {answered:?}", rung.at);
-    assert!(heard(&world, caller).contains("Hello Doctor Okafor"), "{}", heard(&world, caller));
+    assert!(
+        rung.at <= answered + secs(2),
+        "{:?} after {answered:?}",
+        rung.at
+    );
+    assert!(
+        heard(&world, caller).contains("Hello Doctor Okafor"),
+        "{}",
+        heard(&world, caller)
+    );
     assert!(!heard(&world, caller).contains("press 1"));
     let ticket = rung.ticket.clone().expect("the INVITE carries the ticket");
     assert!(world.ticket_is_durable(caller, &ticket));
@@ -112,7 +124,8 @@ fn a_theatre_needs_no_key_even_with_the_store_down() {
     let mut weather = Weather::calm();
     weather.store.down.push((secs(0), secs(60)));
     let mut world = world_in(weather, &[CLINICAL]);
-    let caller = world.call(call(Door::Location, Some(THEATRE)).leaves(Leave::AfterTalking(secs(5))));
+    let caller =
+        world.call(call(Door::Location, Some(THEATRE)).leaves(Leave::AfterTalking(secs(5))));
     pass(&mut world, FIRST + secs(20));
     let answered = world.answered_at(caller).expect("answered");
     let rung = &world.rung(CLINICAL)[0];
@@ -133,7 +146,10 @@ fn an_unknown_number_says_with_one_key_who_it_is() {
         let caller = world.call(plan);
         pass(&mut world, FIRST + secs(60));
         let all = heard(&world, caller);
-        assert!(all.contains("Clinician, press 1; hospital staff, 2; patient, 3."), "{all}");
+        assert!(
+            all.contains("Clinician, press 1; hospital staff, 2; patient, 3."),
+            "{all}"
+        );
         assert!(all.contains(says), "{all}");
         assert!(world.talking_at(caller).is_some(), "key {key}: {all}");
         let ticket = world.rung(phone)[0].ticket.clone().expect("a ticket");
@@ -147,8 +163,20 @@ fn an_unknown_number_says_with_one_key_who_it_is() {
         assert_eq!(facts.visits.answered, 1);
     };
     for from in [Some(STRANGER), None, Some(WARD)] {
-        check('1', from, CLINICAL, Role::Clinician, "clinical desk is being called");
-        check('2', from, SERVICE, Role::Staff, "service desk is being called");
+        check(
+            '1',
+            from,
+            CLINICAL,
+            Role::Clinician,
+            "clinical desk is being called",
+        );
+        check(
+            '2',
+            from,
+            SERVICE,
+            Role::Staff,
+            "service desk is being called",
+        );
         check('3', from, SERVICE, Role::Patient, "Please stay on the line");
     }
 }
@@ -179,8 +207,16 @@ fn the_dialled_number_tells_two_hospitals_apart() {
     let anne = world.call(plan(Hospital::StAnne));
     let mercy = world.call(plan(Hospital::Mercy));
     finish(&mut world);
-    assert!(heard(&world, anne).contains("Hello Iris"), "{}", heard(&world, anne));
-    assert!(heard(&world, mercy).contains("Hello Doctor Morales"), "{}", heard(&world, mercy));
+    assert!(
+        heard(&world, anne).contains("Hello Iris"),
+        "{}",
+        heard(&world, anne)
+    );
+    assert!(
+        heard(&world, mercy).contains("Hello Doctor Morales"),
+        "{}",
+        heard(&world, mercy)
+    );
 }
 
 #[test]
@@ -188,10 +224,22 @@ fn ring_no_answer_goes_to_the_next_agent() {
     for first in [
         Reaction::Ignore,
         Reaction::PlayDead,
-        Reaction::Refuse { after: secs(2), code: 486 },
-        Reaction::Refuse { after: secs(2), code: 603 },
-        Reaction::Refuse { after: secs(2), code: 480 },
-        Reaction::Vanish { after: secs(1), back_after: secs(100) },
+        Reaction::Refuse {
+            after: secs(2),
+            code: 486,
+        },
+        Reaction::Refuse {
+            after: secs(2),
+            code: 603,
+        },
+        Reaction::Refuse {
+            after: secs(2),
+            code: 480,
+        },
+        Reaction::Vanish {
+            after: secs(1),
+            back_after: secs(100),
+        },
     ] {
         let mut world = world(&[1, 4]);
         world.script(1, first);
@@ -199,7 +247,11 @@ fn ring_no_answer_goes_to_the_next_agent() {
         // Whoever is called first doesn't take it; the other is told to.
         let caller = world.call(call(Door::Clinician, Some(OKAFOR)));
         pass(&mut world, FIRST + secs(1));
-        let (fails, takes) = if world.rung(1).is_empty() { (4, 1) } else { (1, 4) };
+        let (fails, takes) = if world.rung(1).is_empty() {
+            (4, 1)
+        } else {
+            (1, 4)
+        };
         pass(&mut world, FIRST + ms(1_500));
         world.unscript(takes);
         pass(&mut world, FIRST + secs(40));
@@ -216,30 +268,41 @@ fn nobody_signed_in_then_somebody_comes() {
     let mut phones: Vec<PhonePlan> = (0..6).map(|_| PhonePlan::absent()).collect();
     phones[3].signs_in = Some(secs(60));
     let mut world = World::story(Weather::calm(), phones);
-    let caller = world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterTalking(secs(5))));
+    let caller =
+        world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterTalking(secs(5))));
     pass(&mut world, secs(59));
     assert!(world.answered_at(caller).is_some());
     assert!(world.end_of(caller).is_none(), "nobody is thrown out");
     assert!(heard(&world, caller).contains("Nobody is at the clinical desk"));
     pass(&mut world, secs(80));
-    assert!(world.talking_at(caller).is_some(), "{}", heard(&world, caller));
+    assert!(
+        world.talking_at(caller).is_some(),
+        "{}",
+        heard(&world, caller)
+    );
     finish(&mut world);
 }
 
 #[test]
 fn the_caller_may_hang_up_at_any_moment() {
     let mut moments: Vec<Leave> = Vec::new();
-    for at in (0..60).map(|n| ms(n)).chain((0..60).map(|n| ms(n * 250))) {
+    for at in (0..60).map(ms).chain((0..60).map(|n| ms(n * 250))) {
         moments.push(Leave::AfterDialling(at));
     }
-    for at in [0, 1, 5, 10, 20, 50, 1_000, 1_990, 2_000, 2_005, 2_010, 2_020] {
+    for at in [
+        0, 1, 5, 10, 20, 50, 1_000, 1_990, 2_000, 2_005, 2_010, 2_020,
+    ] {
         moments.push(Leave::AfterRinging(ms(at)));
         moments.push(Leave::AfterTalking(ms(at)));
         moments.push(Leave::AfterAnswer(ms(at)));
     }
     for leave in moments {
         let mut world = world(&[CLINICAL]);
-        let caller = world.call(call(Door::Clinician, Some(OKAFOR)).leaves(leave).leaves(Leave::AfterTalking(secs(9))));
+        let caller = world.call(
+            call(Door::Clinician, Some(OKAFOR))
+                .leaves(leave)
+                .leaves(Leave::AfterTalking(secs(9))),
+        );
         if let Err(failure) = world.run() {
             panic!("{leave:?}: at {:?}: {}", failure.at, failure.what);
         }
@@ -248,7 +311,10 @@ fn the_caller_may_hang_up_at_any_moment() {
                 panic!("{leave:?}: {facts:?}");
             };
             assert_eq!(cause, EndCause::CallerHungUp, "{leave:?}");
-            assert_eq!(facts.visits.queued, facts.visits.answered + facts.visits.abandoned);
+            assert_eq!(
+                facts.visits.queued,
+                facts.visits.answered + facts.visits.abandoned
+            );
         }
         for rung in world.rung(CLINICAL) {
             assert!(rung.ended_at.is_some(), "{leave:?}");
@@ -267,15 +333,17 @@ fn the_agent_may_hang_up_at_any_moment() {
                 hang_up_after: Some(ms(after)),
             },
         );
-        let caller = world.call(
-            call(Door::Clinician, Some(OKAFOR))
-                .leaves(Leave::AfterDialling(secs(90))),
-        );
+        let caller =
+            world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterDialling(secs(90))));
         if let Err(failure) = world.run() {
             panic!("{after} ms: at {:?}: {}", failure.at, failure.what);
         }
         // Either they talked and the call is over, or the caller waits on and talks later.
-        assert!(world.talking_at(caller).is_some(), "{after} ms: {}", heard(&world, caller));
+        assert!(
+            world.talking_at(caller).is_some(),
+            "{after} ms: {}",
+            heard(&world, caller)
+        );
     }
 }
 
@@ -289,12 +357,17 @@ fn an_agent_who_disappears_in_the_middle_of_a_talk_doesnt_take_the_caller_along(
     };
     world.script(1, vanish);
     world.script(4, vanish);
-    let caller = world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterDialling(secs(100))));
+    let caller =
+        world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterDialling(secs(100))));
     pass(&mut world, FIRST + secs(3));
     let takes = if world.rung(1).is_empty() { 1 } else { 4 };
     world.unscript(takes);
     pass(&mut world, FIRST + secs(60));
-    assert!(heard(&world, caller).contains("connection"), "{}", heard(&world, caller));
+    assert!(
+        heard(&world, caller).contains("connection"),
+        "{}",
+        heard(&world, caller)
+    );
     assert_eq!(world.rung(takes).len(), 1, "the other agent takes over");
     assert!(world.rung(takes)[0].answered_at.is_some());
     finish(&mut world);
@@ -311,7 +384,11 @@ fn with_the_store_down_everybody_still_reaches_a_person() {
             .leaves(Leave::AfterTalking(secs(5)));
         let caller = world.call(plan);
         pass(&mut world, FIRST + secs(60));
-        assert!(world.talking_at(caller).is_some(), "{door:?}: {}", heard(&world, caller));
+        assert!(
+            world.talking_at(caller).is_some(),
+            "{door:?}: {}",
+            heard(&world, caller)
+        );
         assert_eq!(told_ticket(&world, caller), None);
         finish(&mut world);
     }

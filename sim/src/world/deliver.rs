@@ -16,8 +16,8 @@ use crate::sip_text::Sight;
 impl World {
     pub(super) fn deliver(&mut self, due: Due) {
         match due {
-            Due::ToSwitch(peer, bytes) => self.to_switch(peer, &bytes),
-            Due::ToPhone(phone, bytes) => self.to_phone(phone, &bytes),
+            Due::ToSwitch(peer, bytes) => self.switch_hears(peer, &bytes),
+            Due::ToPhone(phone, bytes) => self.phone_hears(phone, &bytes),
             Due::ToTrunk(bytes) => {
                 let Some(caller) = caller_of(&bytes) else {
                     return self.fail("14: a datagram to the trunk for nobody".to_owned());
@@ -59,7 +59,7 @@ impl World {
         }
     }
 
-    fn to_switch(&mut self, peer: sip::Peer, bytes: &[u8]) {
+    fn switch_hears(&mut self, peer: sip::Peer, bytes: &[u8]) {
         if self.node.is_none() {
             return;
         }
@@ -67,7 +67,10 @@ impl World {
         let message = match sip::parse_datagram(bytes, peer) {
             Ok(message) => message,
             Err(error) => {
-                return self.fail(format!("a datagram can't be read: {error:?}: {}", brief(bytes)));
+                return self.fail(format!(
+                    "a datagram can't be read: {error:?}: {}",
+                    brief(bytes)
+                ));
             }
         };
         self.arrives_at_switch(peer, bytes);
@@ -90,11 +93,11 @@ impl World {
         } else if let Some(phone) = crate::phone::index_of(peer.addr)
             && let Some(sight) = Sight::of(bytes)
         {
-            self.oracle.from_phone(self.now, phone, sight);
+            self.oracle.hears_phone(self.now, phone, sight);
         }
     }
 
-    fn to_phone(&mut self, phone: usize, bytes: &[u8]) {
+    fn phone_hears(&mut self, phone: usize, bytes: &[u8]) {
         if self.phones[phone].is_vanished(self.now) {
             return;
         }
@@ -155,7 +158,9 @@ impl World {
     ) {
         let now = self.now;
         let Some(who) = self.callers.get_mut(caller as usize) else {
-            return self.fail(format!("14: a datagram for caller {caller}, who doesn't exist"));
+            return self.fail(format!(
+                "14: a datagram for caller {caller}, who doesn't exist"
+            ));
         };
         let mut does = std::mem::take(&mut self.spare_caller);
         let was_answered = who.answered_at.is_some();
@@ -204,14 +209,21 @@ impl World {
     fn caller_over(&mut self, caller: u32) {
         let who = &self.callers[caller as usize];
         let end = who.end;
-        trace!(self, "caller {caller} is done: {:?}", end.map(|(_, end)| end));
+        trace!(
+            self,
+            "caller {caller} is done: {:?}",
+            end.map(|(_, end)| end)
+        );
         self.trunk_open -= 1;
         if who.talking_at.is_some() {
             self.figures.talked += 1;
         }
         if matches!(end, Some((_, CallerEnd::Vanished)))
             && let Some(port) = who.port
-            && self.audio.leg_at(port).is_some_and(|leg| self.owns(caller, leg))
+            && self
+                .audio
+                .leg_at(port)
+                .is_some_and(|leg| self.owns(caller, leg))
         {
             self.far_side_gone(port);
         }
@@ -224,9 +236,14 @@ impl World {
     }
 
     fn far_side_gone(&mut self, port: u16) {
-        let Some(leg) = self.audio.leg_at(port) else { return };
+        let Some(leg) = self.audio.leg_at(port) else {
+            return;
+        };
         let noticed_at = self.audio.falls_silent(self.now, leg);
-        trace!(self, "media: {leg:?} is dead, which is noticed at {noticed_at:?}");
+        trace!(
+            self,
+            "media: {leg:?} is dead, which is noticed at {noticed_at:?}"
+        );
         if let Some(at) = noticed_at {
             self.enter_node(at, NodeDue::RtpLost(leg));
         }
@@ -238,7 +255,7 @@ impl World {
         match due {
             NodeDue::ToAcd(message) => {
                 trace!(self, "acd <- {message:?}");
-                self.oracle.to_acd(&message);
+                self.oracle.acd_hears(&message);
                 node.acd.handle(now, message);
                 self.acd_says();
             }
@@ -247,7 +264,10 @@ impl World {
                 self.tell_switch(Input::Acd(message));
             }
             NodeDue::ToDesk(command) => {
-                trace!(self, "desk <- {:?} contact {} {:?}", command.id, command.contact.0, command.what);
+                trace!(
+                    self,
+                    "desk <- {:?} contact {} {:?}", command.id, command.contact.0, command.what
+                );
                 node.desk.handle(now, DeskInput::Command(command));
                 self.desk_says();
             }
@@ -284,7 +304,11 @@ impl World {
                 self.tell_switch(Input::RenderFailed { id });
             }
             NodeDue::Written(id, ok) => {
-                trace!(self, "store: {id:?} {}", if ok { "committed" } else { "FAILED" });
+                trace!(
+                    self,
+                    "store: {id:?} {}",
+                    if ok { "committed" } else { "FAILED" }
+                );
                 if let Err(what) = self.store.written(id, ok) {
                     return self.fail(format!("5: {what}"));
                 }

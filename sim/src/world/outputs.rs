@@ -137,7 +137,9 @@ impl World {
         if !bytes.starts_with(b"SIP/2.0 200") {
             return;
         }
-        let Some(sight) = Sight::of(bytes) else { return };
+        let Some(sight) = Sight::of(bytes) else {
+            return;
+        };
         if sight.cseq_method() != "INVITE" {
             return;
         }
@@ -172,14 +174,18 @@ impl World {
             // The caller's leg is closed already: the INVITE will be cancelled.
             return;
         };
-        if let Some((hospital, _)) = crate::hospital::dialled(&self.callers[caller as usize].plan.dials)
+        if let Some((hospital, _)) =
+            crate::hospital::dialled(&self.callers[caller as usize].plan.dials)
         {
             if !self.analysts[phone]
                 .queues
                 .iter()
                 .any(|&(queue, _)| crate::hospital::queue_serves(queue, hospital))
             {
-                return self.fail(format!("12: phone {} rings for a caller of {hospital:?}", phone + 1));
+                return self.fail(format!(
+                    "12: phone {} rings for a caller of {hospital:?}",
+                    phone + 1
+                ));
             }
             if let Some(ticket) = sight.header("X-Careline-Ticket") {
                 self.check_ticket(caller, hospital, ticket, "sent to an agent");
@@ -202,7 +208,10 @@ impl World {
     }
 
     /// Does something with the audio, and carries out what follows.
-    pub(super) fn audio_does(&mut self, act: impl FnOnce(&mut Audio, Duration, &mut Vec<AudioDoes>)) {
+    pub(super) fn audio_does(
+        &mut self,
+        act: impl FnOnce(&mut Audio, Duration, &mut Vec<AudioDoes>),
+    ) {
         let mut does = std::mem::take(&mut self.spare_audio);
         act(&mut self.audio, self.now, &mut does);
         for done in does.drain(..) {
@@ -241,7 +250,11 @@ impl World {
             if let (Some(caller), Some(phone)) = (self.audio.leg(one), self.audio.leg(other))
                 && let (Owner::Caller(caller), Owner::Phone(phone)) = (caller.owner, phone.owner)
             {
-                trace!(self, "caller {caller} and phone {} hear each other", phone + 1);
+                trace!(
+                    self,
+                    "caller {caller} and phone {} hear each other",
+                    phone + 1
+                );
                 self.caller(caller, |who, now, does| who.talks(now, does));
             }
         }
@@ -255,7 +268,8 @@ impl World {
         let Some((hospital, _)) =
             crate::hospital::dialled(&self.callers[caller as usize].plan.dials)
         else {
-            return self.fail("something is said to somebody who dialled no number of ours".to_owned());
+            return self
+                .fail("something is said to somebody who dialled no number of ours".to_owned());
         };
         let mut number = None;
         let mut heard_text = None;
@@ -321,8 +335,16 @@ impl World {
 fn brief(command: &media::engine::Command) -> String {
     use media::engine::Command;
     match command {
-        Command::Play { leg, play, clips, barge_in } => {
-            format!("Play {leg:?} {play:?} {} clips, barge-in {barge_in}", clips.len())
+        Command::Play {
+            leg,
+            play,
+            clips,
+            barge_in,
+        } => {
+            format!(
+                "Play {leg:?} {play:?} {} clips, barge-in {barge_in}",
+                clips.len()
+            )
         }
         Command::Loop { leg, .. } => format!("Loop {leg:?}"),
         Command::Connect { leg, .. } => format!("Connect {leg:?}"),
