@@ -446,6 +446,7 @@ fn setup(
         sip: SipSettings {
             registration_min: Duration::from_secs(process.sip.registration_min_s),
             registration_max: Duration::from_secs(process.sip.registration_max_s),
+            challenges: process.sip.digest.into(),
             refusal_code: process.sip.refusal_code,
             retry_after_s: process.sip.retry_after_s,
             ..SipSettings::default()

@@ -135,9 +135,9 @@ fn clip<'a>(book: &'a Book, text: &str) -> &'a media::clip::Clip {
 /// The ten digits in an agent's log, and the same in User-to-User.
 fn ticket_in(log: &str) -> String {
     let ticket = log
-        .split("ticket=[")
+        .split("ticket=")
         .nth(1)
-        .and_then(|rest| rest.split(']').next())
+        .and_then(|rest| rest.split("uui=").next())
         .unwrap_or_else(|| panic!("no INVITE in the agent's log:\n{log}"))
         .trim()
         .to_owned();

@@ -9,7 +9,7 @@ use std::fmt;
 
 pub use client::authorize;
 pub(crate) use client::{answer, is_stale};
-pub use server::{Accounts, AuthLimits, Authenticator, Verdict};
+pub use server::{Accounts, AuthLimits, Authenticator, Challenges, Verdict};
 
 /// A user name and password for answering challenges. The password shows in no
 /// log and is wiped when dropped.

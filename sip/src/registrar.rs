@@ -29,6 +29,8 @@ pub struct RegistrarConfig {
     pub contacts_max: usize,
     /// Most bindings altogether; 100,000.
     pub bindings_max: usize,
+    /// How passwords are asked for.
+    pub auth: AuthLimits,
 }
 
 impl RegistrarConfig {
@@ -42,6 +44,7 @@ impl RegistrarConfig {
             expires_max: Duration::from_secs(3600),
             contacts_max: 10,
             bindings_max: 100_000,
+            auth: AuthLimits::default(),
         }
     }
 }
@@ -135,7 +138,7 @@ impl Registrar {
     #[must_use]
     pub fn new(config: RegistrarConfig, key: [u8; 32]) -> Self {
         Self {
-            authenticator: Authenticator::new(key, AuthLimits::default()),
+            authenticator: Authenticator::new(key, config.auth),
             config,
             bindings: BTreeMap::new(),
             count: 0,

@@ -55,6 +55,7 @@ impl Phones {
         let mut config = RegistrarConfig::new(setup.realm.clone());
         config.expires_min = setup.sip.registration_min;
         config.expires_max = setup.sip.registration_max;
+        config.auth.challenges = setup.sip.challenges;
         config.expires_default = config
             .expires_default
             .clamp(config.expires_min, config.expires_max);

@@ -53,6 +53,8 @@ pub struct SipSettings {
     pub registration_min: Duration,
     /// Longest registration given.
     pub registration_max: Duration,
+    /// Which digest algorithms phones are offered, and in which order.
+    pub challenges: sip::digest::Challenges,
     /// What a call hears that isn't admitted.
     pub refusal_code: u16,
     /// With which Retry-After, if any: some peers then take the whole trunk out.
@@ -66,6 +68,7 @@ impl Default for SipSettings {
             registration_min: Duration::from_secs(30),
             registration_max: Duration::from_secs(3600),
             refusal_code: 503,
+            challenges: sip::digest::Challenges::default(),
             retry_after_s: None,
         }
     }

@@ -83,7 +83,13 @@ impl Switch {
         Self {
             sip: sip::Endpoint::new(config),
             phones: Phones::new(&setup),
-            authenticator: Authenticator::new(nonce_key, sip::digest::AuthLimits::default()),
+            authenticator: Authenticator::new(
+                nonce_key,
+                sip::digest::AuthLimits {
+                    challenges: setup.sip.challenges,
+                    ..sip::digest::AuthLimits::default()
+                },
+            ),
             admission: Admission::new(setup.limits),
             contacts: HashMap::new(),
             index: Index::default(),

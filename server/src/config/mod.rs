@@ -19,7 +19,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use helpdesk::{Agent, HelpDesk, Hospital, LineSetup, Person, Phone, Place, QueueConfig};
-pub use process::{Limits, Media, Process, Sip, Speech, Store};
+pub use process::{Digest, Limits, Media, Process, Sip, Speech, Store};
 
 /// Largest configuration file read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -39,6 +39,9 @@ pub struct Sip {
     pub realm: String,
     /// Peers whose calls come without a password (trunks), by network.
     pub trusted: Vec<String>,
+    /// Digest algorithms offered to phones: `sha256-first` (default, RFC 8760), `md5-first` for
+    /// phones that read the first challenge alone, or `sha256-only`.
+    pub digest: Digest,
     /// Shortest registration accepted, in seconds; 30.
     pub registration_min_s: u64,
     /// Longest registration given, in seconds; 3600.
@@ -58,10 +61,34 @@ impl Default for Sip {
             local_nets: Vec::new(),
             realm: "careline".into(),
             trusted: Vec::new(),
+            digest: Digest::default(),
             registration_min_s: 30,
             registration_max_s: 3600,
             refusal_code: 503,
             retry_after_s: None,
+        }
+    }
+}
+
+/// `sip.digest`
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Digest {
+    /// SHA-256, then MD5.
+    #[default]
+    Sha256First,
+    /// MD5, then SHA-256.
+    Md5First,
+    /// SHA-256 alone.
+    Sha256Only,
+}
+
+impl From<Digest> for sip::digest::Challenges {
+    fn from(digest: Digest) -> Self {
+        match digest {
+            Digest::Sha256First => Self::Sha256First,
+            Digest::Md5First => Self::Md5First,
+            Digest::Sha256Only => Self::Sha256Only,
         }
     }
 }

@@ -33,6 +33,33 @@ pub struct AuthLimits {
     /// For how many used nonces the counts are remembered; 10,000. When there
     /// are more, the oldest become stale.
     pub nonces_max: usize,
+    /// Which algorithms are offered; SHA-256, then MD5.
+    pub challenges: Challenges,
+}
+
+/// Which algorithms a challenge offers, and in which order.
+///
+/// RFC 8760 section 2.4 wants the strongest first and clients to skip what they
+/// don't know; many phones read the first challenge alone and give up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Challenges {
+    /// SHA-256, then MD5.
+    #[default]
+    Sha256First,
+    /// MD5, then SHA-256: for phones that read one challenge alone.
+    Md5First,
+    /// SHA-256; who answers with MD5 is challenged again.
+    Sha256Only,
+}
+
+impl Challenges {
+    fn offered(self) -> &'static [Algorithm] {
+        match self {
+            Self::Sha256First => &[Algorithm::Sha256, Algorithm::Md5],
+            Self::Md5First => &[Algorithm::Md5, Algorithm::Sha256],
+            Self::Sha256Only => &[Algorithm::Sha256],
+        }
+    }
 }
 
 impl Default for AuthLimits {
@@ -40,6 +67,7 @@ impl Default for AuthLimits {
         Self {
             nonce_age_max: Duration::from_secs(300),
             nonces_max: 10_000,
+            challenges: Challenges::default(),
         }
     }
 }
@@ -160,7 +188,8 @@ impl Authenticator {
         let (nonce, uri) = (params.get("nonce")?, params.get("uri")?);
         let (nc, cnonce) = (params.get("nc")?, params.get("cnonce")?);
         let claimed = params.get("response")?;
-        let algorithm = Algorithm::parse(params.get("algorithm").as_deref())?;
+        let algorithm = Algorithm::parse(params.get("algorithm").as_deref())
+            .filter(|algorithm| self.limits.challenges.offered().contains(algorithm))?;
         // We offer qop=auth only, and who is offered it must use it
         // (RFC 7616 section 3.4): without a count there is no replay check.
         if !params.get("qop")?.eq_ignore_ascii_case("auth") || nc.len() != 8 {
@@ -219,10 +248,10 @@ impl Authenticator {
                 algorithm.token()
             )
         };
-        // The strongest first (RFC 8760 section 2.4).
-        Reply::new(401)
-            .with("WWW-Authenticate", value(Algorithm::Sha256))
-            .with("WWW-Authenticate", value(Algorithm::Md5))
+        let offered = self.limits.challenges.offered().iter();
+        offered.fold(Reply::new(401), |reply, algorithm| {
+            reply.with("WWW-Authenticate", value(*algorithm))
+        })
     }
 
     /// Milliseconds and number, readable, with a keyed hash over both and the
