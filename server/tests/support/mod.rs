@@ -1,9 +1,14 @@
 //! A real server process on a free port, with a copy of the demo, and the
 //! media sockets of callers and agents that aren't ours.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part"
+)]
 
 pub mod ear;
+pub mod house;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;

@@ -1,0 +1,532 @@
+//! A whole Careline within the test's process: SIP over the loopback, audio
+//! through memory, phones that know by ear what they hear.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use desk::{ContactId, TenantId, TicketNumber};
+use server::phone::{
+    AnswerPolicy, CallId, CallOptions, CallReport, Ears, HearingEvent, Library, Marker, Phone,
+    PhoneConfig, PhoneEvent, PhoneEventKind, PhoneEvents, PhoneMedia, Registration, RingHub, Sound,
+    Voice,
+};
+use server::prompts::Book;
+use server::serve::{Loaded, Options};
+use server::store::{ContactRow, History, Reader};
+use switch::{Note, NoteWhat};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+
+use super::{root, scratch, speech_dir};
+
+/// For whatever should happen at once, on a machine that has other things to do.
+pub const SOON: Duration = Duration::from_secs(8);
+/// For whatever takes several prompts.
+pub const LATER: Duration = Duration::from_secs(30);
+
+/// The voice, what it has rendered, and every prompt as a listener knows it,
+/// names included: made once for all tests of a program.
+pub struct Spoken {
+    pub studio: Arc<speech::Studio>,
+    pub book: Book,
+    pub library: Arc<Library>,
+}
+
+/// See [`Spoken`].
+pub fn spoken() -> &'static Spoken {
+    static SPOKEN: OnceLock<Spoken> = OnceLock::new();
+    SPOKEN.get_or_init(|| {
+        std::env::set_current_dir(root()).expect("the workspace");
+        let loaded = Loaded::read(&Options {
+            config_dir: root().join("demo"),
+            data_dir: Some(scratch("spoken")),
+            bind: None,
+            speech_dir: Some(speech_dir()),
+        })
+        .expect("the demo's configuration");
+        let (studio, book) = loaded
+            .speak(|_, _| {})
+            .expect("the voice: run `make voices` first");
+        let mut clips = book.library();
+        for (tenant, texts) in &book.later {
+            for text in texts {
+                let pcm = studio
+                    .request(tenant.0, text)
+                    .recv()
+                    .expect("the studio answers")
+                    .expect("a name that can be spoken");
+                clips.push((text.clone(), media::clip::Clip::from_samples(&pcm.samples)));
+            }
+        }
+        let library = Arc::new(Library::new(clips.into_iter()));
+        Spoken {
+            studio,
+            book,
+            library,
+        }
+    })
+}
+
+/// Calls in real time want a share of the machine: this many houses at once.
+const AT_ONCE: usize = 8;
+
+static ROOM: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// A running Careline with the demo's two hospitals.
+pub struct House {
+    pub address: SocketAddr,
+    hub: RingHub,
+    data: PathBuf,
+    notes: Arc<Mutex<Vec<(Instant, Note)>>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    seed: std::cell::Cell<u64>,
+    _room: SemaphorePermit<'static>,
+}
+
+/// The demo, but that phones ring shorter, after-call work is shorter, and a
+/// second analyst (eva) sits at the clinical desk.
+fn config(dir: &Path) -> PathBuf {
+    let config = dir.join("config");
+    std::fs::create_dir_all(config.join("hospitals")).expect("a folder");
+    let demo = root().join("demo");
+    std::fs::copy(demo.join("careline.toml"), config.join("careline.toml")).expect("copied");
+    for hospital in ["mercy.yaml", "st-anne.yaml"] {
+        let name = Path::new("hospitals").join(hospital);
+        std::fs::copy(demo.join(&name), config.join(&name)).expect("copied");
+    }
+    let mut operator = std::fs::read_to_string(demo.join("operator.yaml")).expect("readable");
+    for (is, shall) in [
+        ("wrap_up_s: 10", "wrap_up_s: 1"),
+        ("wrap_up_s: 5", "wrap_up_s: 1"),
+    ] {
+        assert!(operator.contains(is), "the demo has changed");
+        operator = operator.replace(is, shall);
+    }
+    operator.push_str(
+        "\n  - { id: 21, user: eva, secret: demo-eva, name: Eva Holm, tier: clinical desk, queues: [clinical] }\n",
+    );
+    std::fs::write(config.join("operator.yaml"), operator).expect("written");
+    config
+}
+
+impl House {
+    /// Opens: everything is up when this returns.
+    pub async fn open(name: &str) -> Self {
+        Self::open_ringing(name, None).await
+    }
+
+    /// Opens; phones of the clinical desk ring for so many seconds.
+    pub async fn open_ringing(name: &str, ring_for_s: Option<u64>) -> Self {
+        let room = ROOM.acquire().await.expect("never closed");
+        let spoken = spoken();
+        let dir = scratch(&format!("house-{name}"));
+        let data = dir.join("data");
+        let _ = std::fs::remove_dir_all(&data);
+        let config = config(&dir);
+        if let Some(seconds) = ring_for_s {
+            let file = config.join("operator.yaml");
+            let text = std::fs::read_to_string(&file).expect("readable");
+            assert!(text.contains("ring_for_s: 15"), "the demo has changed");
+            let text = text.replace("ring_for_s: 15", &format!("ring_for_s: {seconds}"));
+            std::fs::write(&file, text).expect("written");
+        }
+        let loaded = Loaded::read(&Options {
+            config_dir: config,
+            data_dir: Some(data.clone()),
+            bind: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            speech_dir: Some(speech_dir()),
+        })
+        .expect("a sound configuration");
+        let data = data.join(&loaded.process.store.file);
+        let hub = RingHub::start(7).expect("a hub");
+        let (stop, stopped) = oneshot::channel();
+        let (opened, address) = oneshot::channel();
+        let notes = Arc::new(Mutex::new(Vec::new()));
+        let (rings, kept) = (hub.clone(), Arc::clone(&notes));
+        // The pump has its thread for itself, as in the program.
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async move {
+                let (tell, mut told) = mpsc::channel(1_024);
+                let studio = Arc::clone(&spoken.studio);
+                let server = server::serve::Server::start(
+                    &loaded,
+                    studio,
+                    &spoken.book,
+                    Some(tell),
+                    Some(rings),
+                )
+                .await
+                .expect("Careline starts");
+                opened.send(server.address).expect("the test waits");
+                let listen = async {
+                    while let Some(note) = told.recv().await {
+                        kept.lock().unwrap().push((Instant::now(), note));
+                    }
+                };
+                tokio::select! {
+                    _ = stopped => {}
+                    () = listen => {}
+                }
+                server.stop().await;
+            });
+        });
+        let address = address.await.expect("Careline starts");
+        Self {
+            address,
+            hub,
+            data,
+            notes,
+            stop: Some(stop),
+            thread: Some(thread),
+            seed: std::cell::Cell::new(1),
+            _room: room,
+        }
+    }
+
+    fn phone(&self, number: &str, marker: usize) -> PhoneConfig {
+        let seed = self.seed.get();
+        self.seed.set(seed + 1);
+        PhoneConfig {
+            ears: Ears::Listening(Arc::clone(&spoken().library)),
+            voice: Voice::Marker(Marker::new(marker)),
+            seed,
+            ..PhoneConfig::new(number, self.address, PhoneMedia::Ring(self.hub.clone()))
+        }
+    }
+
+    /// Somebody with a phone and this number; "anonymous" withholds it.
+    pub async fn caller(&self, number: &str, marker: usize) -> Party {
+        Party::start(self.phone(number, marker), marker).await
+    }
+
+    /// An analyst signs in, and does with calls what the policy says.
+    pub async fn agent(&self, user: &str, marker: usize, answer: AnswerPolicy) -> Party {
+        let mut config = self.phone(user, marker);
+        config.registration = Some(Registration::new(user, format!("demo-{user}")));
+        config.answer = answer;
+        let mut party = Party::start(config, marker).await;
+        party
+            .until("the phone is registered", SOON, |event| {
+                assert!(
+                    !matches!(event.kind, PhoneEventKind::RegistrationFailed { .. }),
+                    "{event:?}"
+                );
+                matches!(event.kind, PhoneEventKind::Registered { .. }).then_some(())
+            })
+            .await;
+        party
+    }
+
+    /// Everything that happened to contacts, in order.
+    pub fn notes(&self) -> MutexGuard<'_, Vec<(Instant, Note)>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something has happened to a contact.
+    pub async fn noted<T>(&self, what: &str, pick: impl Fn(&Note) -> Option<T>) -> T {
+        let until = Instant::now() + LATER;
+        loop {
+            if let Some(found) = self.notes().iter().find_map(|(_, note)| pick(note)) {
+                return found;
+            }
+            assert!(
+                Instant::now() < until,
+                "waited in vain: {what}; there was only {:#?}",
+                self.notes()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until a contact is in this queue.
+    pub async fn queued(&self, queue: &str) -> ContactId {
+        self.noted(&format!("somebody in queue {queue}"), |note| {
+            matches!(&note.what, NoteWhat::Queued(name) if &**name == queue)
+                .then_some(ContactId(note.contact.0))
+        })
+        .await
+    }
+
+    /// Waits until a contact has ended, and how.
+    pub async fn ended(&self) -> desk::EndCause {
+        self.noted("the contact's end", |note| match note.what {
+            NoteWhat::Ended(cause) => Some(cause),
+            _ => None,
+        })
+        .await
+    }
+
+    /// What the database says, once it says what is wanted of it.
+    pub async fn recorded(
+        &self,
+        tenant: TenantId,
+        contact: ContactId,
+        wanted: impl Fn(&ContactRow) -> bool,
+    ) -> ContactRow {
+        let until = Instant::now() + SOON;
+        loop {
+            let row = Reader::open(&self.data)
+                .and_then(|reader| reader.contact(tenant, contact))
+                .expect("a database");
+            if let Some(row) = row
+                && wanted(&row)
+            {
+                return row;
+            }
+            assert!(Instant::now() < until, "the database says {row:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// For which contact a ticket number was given, if it was, at a hospital.
+    pub fn contact_of(&self, tenant: TenantId, number: TicketNumber) -> Option<ContactId> {
+        Reader::open(&self.data)
+            .and_then(|reader| reader.ticket(tenant, number))
+            .expect("a database")
+            .map(|row| row.contact)
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let outcome = thread.join();
+            if !std::thread::panicking() {
+                outcome.expect("Careline stops");
+            }
+        }
+    }
+}
+
+/// A phone with everything that ever happened to it.
+pub struct Party {
+    pub phone: Phone,
+    pub marker: Marker,
+    started: Instant,
+    events: PhoneEvents,
+    seen: Vec<PhoneEvent>,
+    from: usize,
+}
+
+/// A call that came in.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    pub call: CallId,
+    pub at: Instant,
+    pub from: String,
+    pub display: String,
+    pub ticket: Option<TicketNumber>,
+}
+
+impl Party {
+    async fn start(config: PhoneConfig, marker: usize) -> Self {
+        let started = Instant::now();
+        let (phone, events) = Phone::start(config).await.expect("a phone");
+        Self {
+            phone,
+            marker: Marker::new(marker),
+            started,
+            events,
+            seen: Vec::new(),
+            from: 0,
+        }
+    }
+
+    /// When something happened.
+    pub fn instant(&self, at: Duration) -> Instant {
+        self.started + at
+    }
+
+    /// Waits for something that has happened since the last [`Self::afresh`],
+    /// or will.
+    pub async fn until<T>(
+        &mut self,
+        what: &str,
+        within: Duration,
+        mut pick: impl FnMut(&PhoneEvent) -> Option<T>,
+    ) -> T {
+        if let Some(found) = self.seen[self.from..].iter().find_map(&mut pick) {
+            return found;
+        }
+        let deadline = tokio::time::Instant::now() + within;
+        loop {
+            let Ok(Some(event)) = tokio::time::timeout_at(deadline, self.events.next()).await
+            else {
+                panic!("waited in vain: {what}; there was only {:#?}", self.seen);
+            };
+            let found = pick(&event);
+            self.seen.push(event);
+            if let Some(found) = found {
+                return found;
+            }
+        }
+    }
+
+    /// What happened until now counts no more.
+    pub fn afresh(&mut self) {
+        self.from = self.seen.len();
+    }
+
+    /// Dials, and waits for the answer. When that was.
+    pub async fn dial(&mut self, number: &str) -> (CallId, Instant) {
+        self.dial_doing(number, "").await
+    }
+
+    /// Dials; does what the script says once answered.
+    pub async fn dial_doing(&mut self, number: &str, script: &str) -> (CallId, Instant) {
+        let options = CallOptions {
+            script: script.parse().expect("a script"),
+            ..CallOptions::default()
+        };
+        let call = self.phone.call_with(number, options).await.expect("a call");
+        let at = self
+            .until("the answer", SOON, |event| {
+                matches!(event.kind, PhoneEventKind::Answered).then_some(event.at)
+            })
+            .await;
+        (call, self.instant(at))
+    }
+
+    /// Waits until the phone rings.
+    pub async fn rings(&mut self, within: Duration) -> Ring {
+        let (call, at, from, display, ticket) = self
+            .until("the phone rings", within, |event| match &event.kind {
+                PhoneEventKind::Incoming {
+                    from,
+                    display,
+                    ticket,
+                } => Some((
+                    event.call.expect("a call's event"),
+                    event.at,
+                    from.clone(),
+                    display.clone().unwrap_or_default(),
+                    ticket.clone(),
+                )),
+                _ => None,
+            })
+            .await;
+        Ring {
+            call,
+            at: self.instant(at),
+            from,
+            display,
+            ticket: ticket.map(|text| TicketNumber::parse(&text).expect("a ticket number")),
+        }
+    }
+
+    /// Whether the phone has rung so far.
+    pub fn has_rung(&self) -> bool {
+        self.seen
+            .iter()
+            .any(|event| matches!(event.kind, PhoneEventKind::Incoming { .. }))
+    }
+
+    /// Waits until this prompt is being spoken.
+    pub async fn hears(&mut self, words: &str) {
+        let wanted = words.to_lowercase();
+        self.until(
+            &format!("\"{words}\" is heard"),
+            LATER,
+            |event| match &event.kind {
+                PhoneEventKind::Heard(HearingEvent::Began {
+                    sound: Sound::Prompt { text, .. },
+                    ..
+                }) => text.to_lowercase().contains(&wanted).then_some(()),
+                _ => None,
+            },
+        )
+        .await;
+    }
+
+    /// Waits until music plays.
+    pub async fn hears_music(&mut self) {
+        self.until("music", LATER, |event| match &event.kind {
+            PhoneEventKind::Heard(HearingEvent::Began {
+                sound: Sound::Music { .. },
+                ..
+            }) => Some(()),
+            _ => None,
+        })
+        .await;
+    }
+
+    /// Waits until somebody else's marker is heard.
+    pub async fn hears_party(&mut self, marker: Marker) {
+        self.until(&format!("marker {marker}"), SOON, |event| {
+            match event.kind {
+                PhoneEventKind::Heard(HearingEvent::Began {
+                    sound: Sound::Tone(tone),
+                    ..
+                }) => (tone == marker).then_some(()),
+                _ => None,
+            }
+        })
+        .await;
+    }
+
+    /// Waits until a whole ticket number has been read out.
+    pub async fn hears_number(&mut self) -> TicketNumber {
+        let mut pairs = Vec::new();
+        self.until("a ticket number is read out", LATER, |event| {
+            match &event.kind {
+                PhoneEventKind::Heard(HearingEvent::Ended {
+                    sound: Sound::Prompt { text, .. },
+                    ..
+                }) if is_pair(text) => pairs.push(text.to_string()),
+                PhoneEventKind::Heard(HearingEvent::Began {
+                    sound: Sound::Prompt { text, .. },
+                    ..
+                }) if !is_pair(text) => pairs.clear(),
+                _ => {}
+            }
+            (pairs.len() == 5)
+                .then(|| TicketNumber::parse(&pairs.concat()).expect("a ticket number"))
+        })
+        .await
+    }
+
+    /// Hangs up.
+    pub async fn hang_up(&self, call: CallId) {
+        self.phone.hang_up(call).await.expect("the phone is on");
+    }
+
+    /// Waits for a call's end, and its report.
+    pub async fn ended(&mut self, call: CallId, within: Duration) -> Box<CallReport> {
+        self.until("the call's end", within, |event| match &event.kind {
+            PhoneEventKind::Ended(report) if report.call == call => Some(report.clone()),
+            _ => None,
+        })
+        .await
+    }
+}
+
+/// Is this prompt a pair of a ticket number's digits?
+pub fn is_pair(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Every ticket number that a call heard in full, in order.
+pub fn numbers(report: &CallReport) -> Vec<TicketNumber> {
+    let mut found = Vec::new();
+    let mut pairs = Vec::new();
+    for text in report.prompts() {
+        if !is_pair(text) {
+            pairs.clear();
+            continue;
+        }
+        pairs.push(text);
+        if pairs.len() == 5 {
+            found.push(TicketNumber::parse(&pairs.concat()).expect("a ticket number"));
+            pairs.clear();
+        }
+    }
+    found
+}
