@@ -37,7 +37,8 @@ pub(crate) struct Oracle {
     live_offers: HashMap<AgentId, OfferId>,
     states: HashMap<AgentId, AgentState>,
     talks: HashMap<acd::ContactId, AgentId>,
-    waiting: HashMap<acd::ContactId, (acd::QueueId, Class, Duration)>,
+    /// Who is said to wait: the latest stay, where, how urgently, since when.
+    waiting: HashMap<acd::ContactId, (acd::Visit, acd::QueueId, Class, Duration)>,
     queues_of: Vec<Vec<(u32, u8)>>,
     idle_since: [Option<Duration>; QUEUE_IDS.len()],
 }
@@ -253,15 +254,18 @@ impl Oracle {
         match *message {
             ToAcd::Wait {
                 contact,
+                visit,
                 queue,
                 class,
                 since,
                 ..
             } => {
-                self.waiting.insert(contact, (queue, class, since));
-            }
-            ToAcd::Leave { contact, .. } => {
-                self.waiting.remove(&contact);
+                // One of an earlier stay may come late.
+                let stay = (visit, queue, class, since);
+                let known = self.waiting.entry(contact).or_insert(stay);
+                if known.0 <= visit {
+                    *known = stay;
+                }
             }
             _ => {}
         }
@@ -327,7 +331,7 @@ impl Oracle {
         agent: AgentId,
         acd: &Acd,
     ) -> Result<(), String> {
-        let Some(&(queue, class, since)) = self.waiting.get(&contact) else {
+        let Some(&(_, queue, class, since)) = self.waiting.get(&contact) else {
             return Ok(());
         };
         if queue == QUEUE_IDS[0] || class <= Class::Clinician {
