@@ -101,12 +101,17 @@ impl Ear {
                 };
                 let key = {
                     let mut keys = keys.lock().unwrap();
-                    if keys.is_empty() { None } else { Some(keys.remove(0)) }
+                    if keys.is_empty() {
+                        None
+                    } else {
+                        Some(keys.remove(0))
+                    }
                 };
                 if let Some(event) = key {
                     // A key of 100 ms: five packets, then the end three times.
                     for step in 1..=7u16 {
-                        let mut packet = header(if step == 1 { 0x80 | 101 } else { 101 }, timestamp);
+                        let mut packet =
+                            header(if step == 1 { 0x80 | 101 } else { 101 }, timestamp);
                         let duration = 160 * step.min(5);
                         packet.extend([event, if step > 4 { 0x8a } else { 0x0a }]);
                         packet.extend(duration.to_be_bytes());
