@@ -63,7 +63,9 @@ impl Clock {
 pub fn wall() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
 }
 
 /// The live machines and everything they speak to.
@@ -170,11 +172,10 @@ impl Node {
         let mut unsent: VecDeque<sip::Transmit> = VecDeque::new();
         let socket = Arc::clone(&self.socket);
         loop {
-            let wake = self
-                .next_timeout()
-                .map_or_else(|| Duration::from_secs(1), |at| {
-                    at.saturating_sub(self.clock.now().mono)
-                });
+            let wake = self.next_timeout().map_or_else(
+                || Duration::from_secs(1),
+                |at| at.saturating_sub(self.clock.now().mono),
+            );
             tokio::select! {
                 biased;
                 readable = socket.readable() => {
@@ -350,8 +351,7 @@ impl Node {
             }
             Output::ToAcd(message) => self.acd.handle(now.mono, message),
             Output::ToDesk(command) => {
-                self.desk
-                    .handle(now.mono, desk::Input::Command(command));
+                self.desk.handle(now.mono, desk::Input::Command(command));
             }
             Output::Note(note) => {
                 tracing::debug!(contact = note.contact.0, tenant = note.tenant.0, what = ?note.what);

@@ -24,6 +24,11 @@ const RENDERING_MAX: Duration = Duration::from_secs(600);
 /// Prompts asked for at a time: within what the studio lets one hospital wait for.
 const AT_ONCE: usize = 32;
 
+/// Greetings by name that a test phone learns to recognise, and how long it
+/// waits for one.
+const NAMED_MAX: usize = 200;
+const NAMED_WAIT: Duration = Duration::from_secs(5);
+
 /// Why there is no voice.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
@@ -193,7 +198,8 @@ impl Book {
         })
     }
 
-    /// Every clip with what it says, for a test phone that recognises prompts.
+    /// Every fixed clip with what it says, for a test phone that recognises
+    /// prompts.
     pub fn library(&self) -> Vec<(String, Arc<Clip>)> {
         let mut seen = HashSet::new();
         let fixed = self
@@ -202,5 +208,21 @@ impl Book {
             .filter(|((_, text), _)| seen.insert(Arc::clone(text)))
             .map(|((_, text), clip)| (text.to_string(), Arc::clone(clip)));
         fixed.chain(self.tickets.all()).collect()
+    }
+
+    /// The same with greetings by name, of which a folder with thousands of
+    /// people has more than are worth waiting for.
+    pub fn library_with_names(&self, studio: &Studio) -> Vec<(String, Arc<Clip>)> {
+        let named = self
+            .later
+            .iter()
+            .flat_map(|(tenant, texts)| texts.iter().map(|text| (*tenant, text)))
+            .take(NAMED_MAX)
+            .filter_map(|(tenant, text)| {
+                let answer = studio.request(tenant.0, text).recv_timeout(NAMED_WAIT);
+                let pcm = answer.ok()?.ok()?;
+                Some((text.clone(), Clip::from_samples(&pcm.samples)))
+            });
+        self.library().into_iter().chain(named).collect()
     }
 }

@@ -84,7 +84,10 @@ mod tests {
         let again = RootKey::load_or_create(&dir).unwrap();
         assert_eq!(first.ticket_key(TenantId(1)), again.ticket_key(TenantId(1)));
         assert_ne!(first.ticket_key(TenantId(1)), first.ticket_key(TenantId(2)));
-        let mode = fs::metadata(dir.join("root.key")).unwrap().permissions().mode();
+        let mode = fs::metadata(dir.join("root.key"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::remove_dir_all(&dir).unwrap();
     }

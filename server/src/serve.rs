@@ -166,8 +166,8 @@ impl Server {
         let clock = Clock::start();
         let process = &loaded.process;
         let file = &loaded.process_file;
-        let socket = bind(process.sip.bind)
-            .map_err(io_error(format!("SIP on {}", process.sip.bind)))?;
+        let socket =
+            bind(process.sip.bind).map_err(io_error(format!("SIP on {}", process.sip.bind)))?;
         let address = socket.local_addr().map_err(io_error("SIP socket"))?;
         let mut interface_settings = process.sip.clone();
         interface_settings.bind = address;
@@ -360,11 +360,7 @@ fn acd_setup(helpdesk: &HelpDesk, seed: u64) -> acd::Setup {
     acd::Setup::new(seed, queues, agents)
 }
 
-fn setup(
-    loaded: &Loaded,
-    interface: sip::Interface,
-    seed: [u8; 32],
-) -> Result<Setup, ConfigError> {
+fn setup(loaded: &Loaded, interface: sip::Interface, seed: [u8; 32]) -> Result<Setup, ConfigError> {
     let process = &loaded.process;
     let helpdesk = &loaded.helpdesk;
     let realm = &process.sip.realm;

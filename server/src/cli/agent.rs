@@ -32,8 +32,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = Loaded::read(options)?;
-    let (_studio, book) = super::speak(&loaded)?;
-    let library = Arc::new(Library::new(book.library().into_iter()));
+    let (studio, book) = super::speak(&loaded)?;
+    let library = Arc::new(Library::new(book.library_with_names(&studio).into_iter()));
     let audio = audio(args.server)?;
     let policy = AnswerPolicy::Answer {
         after: Duration::try_from_secs_f64(args.answer_after).unwrap_or(Duration::from_secs(2)),
@@ -110,7 +110,10 @@ pub(super) fn account_phone(
         .find(|(_, agent)| agent.user == user)
         .with_context(|| {
             let known: Vec<_> = helpdesk.agents.iter().map(|a| a.user.as_str()).collect();
-            format!("there is no analyst \"{user}\"; there are: {}", known.join(", "))
+            format!(
+                "there is no analyst \"{user}\"; there are: {}",
+                known.join(", ")
+            )
         })?;
     let mut config = PhoneConfig::new(user, server, PhoneMedia::Udp(audio));
     config.bind = local_address(server)?;

@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 
 use crate::config::HelpDesk;
 use crate::phone::{
-    AnswerPolicy, CallOptions, Ears, HungUpBy, Library, Marker, Phone, PhoneConfig,
-    PhoneEventKind, PhoneMedia, Printer, Script, Voice,
+    AnswerPolicy, CallOptions, Ears, HungUpBy, Library, Marker, Phone, PhoneConfig, PhoneEventKind,
+    PhoneMedia, Printer, Script, Voice,
 };
 use crate::serve::{Loaded, Options};
 
@@ -45,8 +45,8 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
     let loaded = Loaded::read(options)?;
     let script: Script = args.keys.parse().context("--keys")?;
     let from = number_of(&loaded.helpdesk, &args.person)?;
-    let (_studio, book) = super::speak(&loaded)?;
-    let library = Arc::new(Library::new(book.library().into_iter()));
+    let (studio, book) = super::speak(&loaded)?;
+    let library = Arc::new(Library::new(book.library_with_names(&studio).into_iter()));
     let audio = super::agent::audio(args.server)?;
 
     let mut agents = Vec::new();

@@ -115,13 +115,7 @@ fn check(options: &crate::serve::Options) -> anyhow::Result<ExitCode> {
 /// Starts the voice with a line of progress on a terminal.
 fn speak(
     loaded: &crate::serve::Loaded,
-) -> Result<
-    (
-        std::sync::Arc<speech::Studio>,
-        crate::prompts::Book,
-    ),
-    crate::prompts::PromptError,
-> {
+) -> Result<(std::sync::Arc<speech::Studio>, crate::prompts::Book), crate::prompts::PromptError> {
     use std::io::{IsTerminal, Write};
     let terminal = std::io::stderr().is_terminal();
     let started = std::time::Instant::now();

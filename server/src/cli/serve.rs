@@ -37,7 +37,14 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
     let loaded = Loaded::read(options)?;
     let (studio, book) = super::speak(&loaded)?;
     let (notes, mut shown) = mpsc::channel(NOTES_MAX);
-    let server = Server::start(&loaded, studio, &book, args.show_calls.then_some(notes), None).await?;
+    let server = Server::start(
+        &loaded,
+        studio,
+        &book,
+        args.show_calls.then_some(notes),
+        None,
+    )
+    .await?;
     if server.left_open > 0 {
         println!(
             "{} calls were cut off by the last stop; they are recorded as system failures",
@@ -127,7 +134,11 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
                 "location" => "theatre, ICU, ED: no key is ever needed",
                 other => other,
             };
-            let _ = writeln!(text, "  {short:<6} {:<13} {}: {what}", line.number, hospital.name);
+            let _ = writeln!(
+                text,
+                "  {short:<6} {:<13} {}: {what}",
+                line.number, hospital.name
+            );
         }
     }
     let _ = writeln!(

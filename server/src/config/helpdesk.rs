@@ -13,10 +13,19 @@ use super::{ConfigError, read};
 
 /// The flows that come with Careline.
 const SHIPPED: [(&str, &str); 5] = [
-    ("clinician", include_str!("../../../ivr-flows/flows/clinician.yaml")),
+    (
+        "clinician",
+        include_str!("../../../ivr-flows/flows/clinician.yaml"),
+    ),
     ("staff", include_str!("../../../ivr-flows/flows/staff.yaml")),
-    ("patient", include_str!("../../../ivr-flows/flows/patient.yaml")),
-    ("location", include_str!("../../../ivr-flows/flows/location.yaml")),
+    (
+        "patient",
+        include_str!("../../../ivr-flows/flows/patient.yaml"),
+    ),
+    (
+        "location",
+        include_str!("../../../ivr-flows/flows/location.yaml"),
+    ),
     ("bench", include_str!("../../../ivr-flows/flows/bench.yaml")),
 ];
 
@@ -219,7 +228,11 @@ impl HelpDesk {
         }
         let mut flows = BTreeMap::new();
         for (name, text) in SHIPPED {
-            add_flow(&mut flows, Path::new(&format!("{name}.yaml (shipped)")), text)?;
+            add_flow(
+                &mut flows,
+                Path::new(&format!("{name}.yaml (shipped)")),
+                text,
+            )?;
         }
         let own = dir.join("flows");
         if own.is_dir() {
@@ -234,7 +247,10 @@ impl HelpDesk {
             operator: operator.operator,
             queues: operator.queues,
             agents: operator.agents,
-            hospitals: hospitals.into_iter().map(|(_, hospital)| hospital).collect(),
+            hospitals: hospitals
+                .into_iter()
+                .map(|(_, hospital)| hospital)
+                .collect(),
             flows,
         })
     }
@@ -301,7 +317,10 @@ fn check(
         if !users.insert(agent.user.clone()) {
             return Err(ConfigError::new(
                 operator_file,
-                format!("user \"{}\" is there twice; user names are unique", agent.user),
+                format!(
+                    "user \"{}\" is there twice; user names are unique",
+                    agent.user
+                ),
             ));
         }
         for queue in &agent.queues {
@@ -385,7 +404,10 @@ fn check(
             if !users.insert(phone.user.clone()) {
                 return Err(ConfigError::new(
                     file,
-                    format!("user \"{}\" is there twice; user names are unique", phone.user),
+                    format!(
+                        "user \"{}\" is there twice; user names are unique",
+                        phone.user
+                    ),
                 ));
             }
         }

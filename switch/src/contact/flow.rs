@@ -207,15 +207,10 @@ impl Contact {
     /// Something happened on one of this contact's media legs.
     pub(crate) fn media_event(&mut self, side: Side, event: &MediaEvent, cx: &mut Cx<'_>) {
         match (side, event) {
-            (Side::Caller, MediaEvent::Digit { digit, .. }) => {
-                if !matches!(
-                    self.stage,
-                    Stage::Opening { .. } | Stage::Answered { .. } | Stage::Ended { .. }
-                ) {
-                    self.session
-                        .handle(cx.now.mono, FlowInput::Digit(digit.char()));
-                    self.carry_out(cx);
-                }
+            (Side::Caller, MediaEvent::Digit { digit, .. }) if self.has_begun() => {
+                self.session
+                    .handle(cx.now.mono, FlowInput::Digit(digit.char()));
+                self.carry_out(cx);
             }
             (Side::Caller, MediaEvent::PlayEnded { play, .. }) => {
                 if let Sound::Prompt { play: said, media } = self.sound

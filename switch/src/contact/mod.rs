@@ -349,6 +349,14 @@ impl Contact {
         }
     }
 
+    /// Is the flow under way?
+    fn has_begun(&self) -> bool {
+        !matches!(
+            self.stage,
+            Stage::Opening { .. } | Stage::Answered { .. } | Stage::Ended { .. }
+        )
+    }
+
     /// Nothing is owed any more (or it was owed for too long): forget it.
     pub(crate) fn is_done(&self, now: Duration) -> bool {
         match self.stage {
@@ -386,10 +394,7 @@ impl Contact {
             Stage::Conversation(talk) => consider(Some(talk.announce_at)),
             Stage::Ended { since } => consider(Some(*since + LINGER_MAX)),
         }
-        if !matches!(
-            self.stage,
-            Stage::Opening { .. } | Stage::Answered { .. } | Stage::Ended { .. }
-        ) {
+        if self.has_begun() {
             consider(self.session.poll_timeout());
         }
         if let Sound::Rendering { since, .. } = self.sound {
@@ -410,13 +415,11 @@ impl Contact {
                 self.refuse_arrival(cx, 503, "no media");
             }
             Stage::Answered { since } if now >= since + BEGIN_WITHOUT_ACK => self.begin(cx),
-            Stage::Flow | Stage::Queue(_) | Stage::Offer(..) | Stage::Conversation(_) => {
-                if self.session.poll_timeout().is_some_and(|at| at <= now) {
-                    self.session.handle_timeout(now);
-                    self.carry_out(cx);
-                }
-            }
             _ => {}
+        }
+        if self.has_begun() && self.session.poll_timeout().is_some_and(|at| at <= now) {
+            self.session.handle_timeout(now);
+            self.carry_out(cx);
         }
         self.render_timeout(cx);
         self.wait_timeout(cx);
