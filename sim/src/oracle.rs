@@ -222,7 +222,8 @@ impl Oracle {
                 after.split([';', ' ', ',']).next()?.parse::<u64>().ok()
             })
             .max();
-        self.leases[phone] = granted.map(|seconds| now + Duration::from_secs(seconds));
+        // Without a contact: signed out, the lease ends now.
+        self.leases[phone] = Some(now + Duration::from_secs(granted.unwrap_or(0)));
     }
 
     /// Something of a phone reaches the switch.
