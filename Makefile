@@ -4,7 +4,7 @@ CONFIG ?= demo
 BIND ?= 127.0.0.1:5060
 NUMBER ?= 1002
 AS ?= unknown
-KEYS ?= "patient, press 3"! 1 music/20
+KEYS ?= "patient, 3" 1 w14 hangup
 AGENT ?= ana
 
 CARGO = cargo
