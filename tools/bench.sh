@@ -1,0 +1,21 @@
+#!/bin/sh
+# What a call costs: builds nothing, measures the release build (`make bench`
+# builds it). About six minutes. Processor time for each unit of work is the
+# figure to trust; rates and delays suffer when the machine has other work.
+#
+#   BENCH_ONLY          "W1", "W2 W3", …; all three
+#   BENCH_DIR           where databases are written; a disk, not memory (target/bench)
+#   W1_SECONDS          how long the rate found must hold (60)
+#   W1_SEARCH_SECONDS   how long each rate is tried in the search (8)
+#   W1_RATE             measure this rate only
+#   W2_CALLS, W3_CALLS  500, 300
+set -eu
+bench=${CARGO_TARGET_DIR:-target}/release/examples/bench
+if [ ! -x "$bench" ]; then
+  echo "no $bench: run \`make bench\`" >&2
+  exit 1
+fi
+command -v taskset >/dev/null 2>&1 || { echo "missing: taskset (package util-linux)" >&2; exit 1; }
+ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
+echo "load: $(cut -d' ' -f1-3 /proc/loadavg) when begun (other work on this machine shows in rates and delays)"
+exec "$bench"
