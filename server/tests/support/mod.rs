@@ -40,17 +40,22 @@ pub fn speech_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("speech")
 }
 
-/// What the flows can say, as the server under test says it.
+/// What the demo's flows can say, as the server under test says it.
 pub fn book() -> Book {
+    book_of(&root().join("demo"))
+}
+
+/// What the flows of this configuration can say.
+pub fn book_of(config: &Path) -> Book {
     std::env::set_current_dir(root()).expect("the workspace");
     let scratch = scratch("book");
     let loaded = Loaded::read(&Options {
-        config_dir: root().join("demo"),
+        config_dir: config.to_owned(),
         data_dir: Some(scratch),
         bind: None,
         speech_dir: Some(speech_dir()),
     })
-    .expect("the demo's configuration");
+    .expect("a sound configuration");
     let (_studio, book) = loaded
         .speak(|_, _| {})
         .expect("the voice: run `make voices` first");
