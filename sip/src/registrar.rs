@@ -87,7 +87,7 @@ pub enum Gone {
 pub enum Change {
     /// A new contact.
     SignedIn {
-        /// Address of record, `sip:user@host`, host in lower case.
+        /// Address of record, `sip:user@realm` (see [`aor`]).
         aor: String,
         /// The contact.
         binding: Binding,
@@ -146,7 +146,8 @@ impl Registrar {
         }
     }
 
-    /// Answers a REGISTER.
+    /// Answers a REGISTER: asks for credentials, checks them, and
+    /// [`bind`](Self::bind)s.
     pub fn handle(
         &mut self,
         now: Duration,
@@ -154,16 +155,35 @@ impl Registrar {
         request: &Request,
         accounts: &dyn Accounts,
     ) -> (Reply, Vec<Change>) {
+        let realm = &self.config.realm;
+        match self.authenticator.check(now, request, realm, accounts) {
+            Verdict::Accepted { username } => self.bind(now, peer, request, &username, accounts),
+            Verdict::Challenge(reply) => (reply, self.handle_timeout(now)),
+        }
+    }
+
+    /// Answers a REGISTER whose sender is known to be `username`: an
+    /// [`Authenticator`] of this realm accepted it. Whether that user may
+    /// register the address is asked of `accounts` here (403 otherwise).
+    pub fn bind(
+        &mut self,
+        now: Duration,
+        peer: Peer,
+        request: &Request,
+        username: &str,
+        accounts: &dyn Accounts,
+    ) -> (Reply, Vec<Change>) {
         let mut changes = self.handle_timeout(now);
         let realm = &self.config.realm;
-        let username = match self.authenticator.check(now, request, realm, accounts) {
-            Verdict::Accepted { username } => username,
-            Verdict::Challenge(reply) => return (reply, changes),
-        };
-        let Some(aor) = request.to().and_then(|to| aor(&to.uri)) else {
+        // Section 10.3, step 5. Phones call us by any of our names and
+        // addresses; the realm stands for all of them, so that an account has
+        // one address of record, and its bound on contacts is one bound.
+        let to = request.to().filter(|to| to.uri.host().is_some());
+        let Some(user) = to.as_ref().and_then(|to| to.uri.user()) else {
             return (Reply::new(404), changes);
         };
-        if !accounts.may_register(&username, realm, &aor) {
+        let aor = aor(&user, realm);
+        if !accounts.may_register(username, realm, &aor) {
             return (Reply::new(403), changes);
         }
         let reply = match self.update(now, peer, request, &aor, &mut changes) {
@@ -349,7 +369,7 @@ impl Registrar {
         reply
     }
 
-    /// The live contacts of an address of record, best first. Those whose time
+    /// The live contacts of an address of record (see [`aor`]), best first. Those whose time
     /// is over stay until [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn lookup(&self, aor: &str) -> &[Binding] {
@@ -441,15 +461,9 @@ fn thousandths(text: &str) -> Option<u16> {
     Some((whole + fraction).min(1000))
 }
 
-/// The address of record a To header (or any SIP URI) names: `sip:user@host`,
-/// the user unescaped, the host in lower case, without port and parameters
-/// (RFC 3261 section 10.3, step 5). `None` for other schemes or no user.
+/// The one form of a user's address of record: `sip:user@realm`, whatever host
+/// the phone wrote.
 #[must_use]
-pub fn aor(uri: &Uri) -> Option<String> {
-    let user = uri.user()?;
-    let host = uri.host()?;
-    Some(format!(
-        "sip:{user}@{}",
-        host.to_string().to_ascii_lowercase()
-    ))
+pub fn aor(user: &str, realm: &str) -> String {
+    format!("sip:{user}@{realm}")
 }

@@ -171,6 +171,38 @@ fn a_stateless_refusal_is_the_same_each_time() {
     assert_eq!((endpoint.legs(), endpoint.transactions()), (0, 0));
 }
 
+/// A challenge in front of everything: nothing is kept, and a repeat gets the
+/// very same answer.
+#[test]
+fn a_stateless_challenge_carries_its_headers() {
+    let check = |request: &Request, tag: &str| {
+        let endpoint = endpoint();
+        let reply = sip::Reply::new(401)
+            .with("WWW-Authenticate", "Digest realm=\"a\"")
+            .with("WWW-Authenticate", "Digest realm=\"b\"");
+        let refuse = || endpoint.refuse_with(request, peer(CALLER), &reply);
+        assert_eq!(refuse(), refuse());
+        assert_eq!(refuse().peer, peer(CALLER));
+        let text = String::from_utf8(refuse().bytes.to_vec()).unwrap();
+        assert!(text.starts_with("SIP/2.0 401 Unauthorized\r\n"));
+        let line = |value: &str| text.contains(&format!("\r\nWWW-Authenticate: {value}\r\n"));
+        assert!(line("Digest realm=\"a\"") && line("Digest realm=\"b\""));
+        assert!(
+            text.contains(&format!("<sip:5550100@198.51.100.20>{tag}")),
+            "{text}"
+        );
+        assert_eq!((endpoint.legs(), endpoint.transactions()), (0, 0));
+    };
+    check(&request(&text("INVITE", "1", "", 1, CONTACT)), ";tag=03");
+    check(&request(&text("REGISTER", "1", "", 1, CONTACT)), ";tag=03");
+    let endpoint = endpoint();
+    let mut reply = sip::Reply::new(403);
+    reply.reason = Some("Not from here".into());
+    let invite = request(&text("INVITE", "1", "", 1, CONTACT));
+    let bytes = endpoint.refuse_with(&invite, peer(CALLER), &reply).bytes;
+    assert!(bytes.starts_with(b"SIP/2.0 403 Not from here\r\n"));
+}
+
 #[test]
 fn full_means_503() {
     let mut config = EndpointConfig::new(Interface::local(pair::addr(CALLEE)), 0, [7; 32]);

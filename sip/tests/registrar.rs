@@ -8,7 +8,7 @@ use pair::{CALLER, OneUser, read};
 use sip::digest::authorize;
 use sip::registrar::{Change, Gone, Registrar, RegistrarConfig, aor};
 use sip::wire::AuthParams;
-use sip::{Credentials, Message, Peer, Reply, Request, Uri};
+use sip::{Credentials, Message, Peer, Reply, Request};
 
 const AOR: &str = "sip:agent7@careline.example";
 
@@ -251,13 +251,52 @@ fn nat_and_path_decide_where_calls_go() {
     );
 }
 
+/// An account can't fill the registrar by naming us differently each time.
 #[test]
-fn addresses_of_record_have_one_form() {
-    let check = |uri: &str, expected: Option<&str>| {
-        assert_eq!(aor(&Uri::parse(uri).unwrap()).as_deref(), expected);
+fn an_account_has_one_address_of_record() {
+    let mut desk = Desk::new();
+    for (n, to) in [
+        "<sip:agent7@careline.example>",
+        "<sip:agent7@CareLine.Example:5070;transport=tcp>",
+        "<sips:%61gent7@198.51.100.20>",
+        "sip:agent7@[2001:db8::1]",
+        "<sip:agent7@a5>",
+        "<sip:agent7@a6>",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        desk.to = to;
+        let lines = format!("Contact: <sip:a@192.0.2.{n}>\n");
+        assert_eq!(desk.register(0, &lines).0.code, 200, "{to}");
+        assert_eq!(desk.contacts().len(), (n + 1).min(3), "{to}");
+    }
+    // Which contact it was before doesn't matter to who takes it back.
+    desk.to = "<sip:agent7@elsewhere>";
+    desk.register(1, "Contact: *\nExpires: 0\n");
+    assert!(desk.registrar.is_empty());
+    assert_eq!(aor("agent7", "careline.example"), AOR);
+}
+
+/// Authenticated elsewhere: no challenge, but still only one's own address.
+#[test]
+fn whoever_was_checked_outside_is_bound() {
+    let check = |username: &str, to: &'static str, code: u16, contacts: usize| {
+        let mut desk = Desk::new();
+        desk.to = to;
+        let request = desk.request("Contact: <sip:a@192.0.2.10>\n");
+        let (reply, changes) =
+            desk.registrar
+                .bind(at(0), desk.source, &request, username, &OneUser);
+        assert_eq!(reply.code, code, "{username} {to}");
+        assert_eq!((changes.len(), desk.contacts().len()), (contacts, contacts));
+        for change in changes {
+            assert!(matches!(change, Change::SignedIn { aor, .. } if aor == AOR));
+        }
     };
-    check("sip:agent7@CareLine.Example:5070;transport=tcp", Some(AOR));
-    check("sips:%61gent7@careline.example", Some(AOR));
-    check("sip:careline.example", None);
-    check("tel:+15550100", None);
+    check("agent7", "<sip:agent7@192.0.2.1>", 200, 1);
+    check("agent8", "<sip:agent7@careline.example>", 403, 0);
+    check("agent7", "<sip:supervisor@careline.example>", 403, 0);
+    check("agent7", "<sip:careline.example>", 404, 0);
+    check("agent7", "<tel:+15550100>", 404, 0);
 }

@@ -124,7 +124,8 @@ pub struct OutRequest {
 /// [`poll_timeout`](Self::poll_timeout)'s moment has come. `now` never goes
 /// back. Requests that could be refused for lack of capacity go through
 /// [`classify`](Self::classify) first; nothing is kept of one answered with
-/// [`refuse_stateless`](Self::refuse_stateless).
+/// [`refuse_stateless`](Self::refuse_stateless) or
+/// [`refuse_with`](Self::refuse_with).
 ///
 /// Operations on a leg that has ended, or that its state doesn't allow, do
 /// nothing: a hang-up may always cross them.

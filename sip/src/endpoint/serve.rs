@@ -137,7 +137,7 @@ impl Endpoint {
         taken
     }
 
-    /// Our 200 to an INVITE that is repeated outside its transaction.
+    /// The end every response has.
     pub(crate) fn finish(&self, mut writer: Writer, content_type: &str, body: &[u8]) -> Datagram {
         if let Some(agent) = &self.config.user_agent {
             writer.header("Server", agent);
@@ -211,15 +211,7 @@ impl Endpoint {
             return;
         };
         let tag = self.tokens.token();
-        let mut writer = echo.respond(reply.code, reply.reason.as_deref(), Some(&tag));
-        for (name, value) in &reply.headers {
-            writer.header(name, value);
-        }
-        let (content_type, body) = match &reply.body {
-            Some((content_type, body)) => (content_type.as_str(), body.as_slice()),
-            None => ("", &[][..]),
-        };
-        let bytes = self.finish(writer, content_type, body);
+        let bytes = self.answer_in_full(&echo, &reply, &tag);
         self.reply(now, key, reply.code.clamp(200, 699), bytes);
     }
 
@@ -241,6 +233,31 @@ impl Endpoint {
                 writer.header("Allow", ALLOW);
             }
         })
+    }
+
+    /// The same with any answer: its code, reason, headers and body. Made for a
+    /// challenge, so that a request without credentials takes no room.
+    #[must_use]
+    pub fn refuse_with(&self, request: &Request, peer: Peer, reply: &Reply) -> Transmit {
+        let key = self.tokens.server_key(request, request.method());
+        let tag = self.tokens.stateless_tag(key);
+        let echo = Echo::new(request, peer);
+        Transmit {
+            peer: echo.peer,
+            bytes: self.answer_in_full(&echo, reply, &tag),
+        }
+    }
+
+    fn answer_in_full(&self, echo: &Echo, reply: &Reply, tag: &str) -> Datagram {
+        let mut writer = echo.respond(reply.code, reply.reason.as_deref(), Some(tag));
+        for (name, value) in &reply.headers {
+            writer.header(name, value);
+        }
+        let (content_type, body) = match &reply.body {
+            Some((content_type, body)) => (content_type.as_str(), body.as_slice()),
+            None => ("", &[][..]),
+        };
+        self.finish(writer, content_type, body)
     }
 
     pub(crate) fn stateless(
