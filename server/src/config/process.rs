@@ -40,7 +40,8 @@ pub struct Sip {
     /// Peers whose calls come without a password (trunks), by network.
     pub trusted: Vec<String>,
     /// Digest algorithms offered to phones: `sha256-first` (default, RFC 8760), `md5-first` for
-    /// phones that read the first challenge alone, or `sha256-only`.
+    /// phones that read the first challenge alone, `md5-only` for phones that give up at any
+    /// challenge they don't know, or `sha256-only`.
     pub digest: Digest,
     /// Shortest registration accepted, in seconds; 30.
     pub registration_min_s: u64,
@@ -81,6 +82,8 @@ pub enum Digest {
     Md5First,
     /// SHA-256 alone.
     Sha256Only,
+    /// MD5 alone.
+    Md5Only,
 }
 
 impl From<Digest> for sip::digest::Challenges {
@@ -89,6 +92,7 @@ impl From<Digest> for sip::digest::Challenges {
             Digest::Sha256First => Self::Sha256First,
             Digest::Md5First => Self::Md5First,
             Digest::Sha256Only => Self::Sha256Only,
+            Digest::Md5Only => Self::Md5Only,
         }
     }
 }

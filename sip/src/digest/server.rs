@@ -16,7 +16,7 @@ pub trait Accounts {
     fn ha1s(&self, username: &str, realm: &str) -> Option<Ha1s>;
 
     /// Whether this (authenticated) user may register this address of record,
-    /// `sip:user@host`. By default its user part must be the user name.
+    /// `sip:user@realm`. By default its user part must be the user name.
     fn may_register(&self, username: &str, realm: &str, aor: &str) -> bool {
         let _ = realm;
         aor.strip_prefix("sip:")
@@ -50,6 +50,9 @@ pub enum Challenges {
     Md5First,
     /// SHA-256; who answers with MD5 is challenged again.
     Sha256Only,
+    /// MD5: for phones that give up when any challenge has an algorithm they
+    /// don't know (baresip 1.0 with libre 1.1, as Debian 12 has them).
+    Md5Only,
 }
 
 impl Challenges {
@@ -58,6 +61,7 @@ impl Challenges {
             Self::Sha256First => &[Algorithm::Sha256, Algorithm::Md5],
             Self::Md5First => &[Algorithm::Md5, Algorithm::Sha256],
             Self::Sha256Only => &[Algorithm::Sha256],
+            Self::Md5Only => &[Algorithm::Md5],
         }
     }
 }
