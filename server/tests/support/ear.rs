@@ -227,14 +227,7 @@ impl Ear {
         if samples.len() < 4000 {
             return 0.0;
         }
-        let energy: f64 = samples.iter().map(|s| s * s).sum();
-        let w = std::f64::consts::TAU * hertz / 8000.0;
-        let (mut re, mut im) = (0.0, 0.0);
-        for (n, sample) in samples.iter().enumerate() {
-            re += sample * (w * n as f64).cos();
-            im += sample * (w * n as f64).sin();
-        }
-        2.0 * (re * re + im * im) / (samples.len() as f64 * energy.max(1.0))
+        pitch_share(&samples, hertz)
     }
 
     /// Waits until this pitch is what is heard.
@@ -261,8 +254,20 @@ impl Drop for Ear {
     }
 }
 
+/// Share of the energy at a pitch (Goertzel), of samples 8,000 times a second.
+pub fn pitch_share(samples: &[f64], hertz: f64) -> f64 {
+    let energy: f64 = samples.iter().map(|s| s * s).sum();
+    let w = std::f64::consts::TAU * hertz / 8000.0;
+    let (mut re, mut im) = (0.0, 0.0);
+    for (n, sample) in samples.iter().enumerate() {
+        re += sample * (w * n as f64).cos();
+        im += sample * (w * n as f64).sin();
+    }
+    2.0 * (re * re + im * im) / (samples.len() as f64 * energy.max(1.0))
+}
+
 /// The index of the clip's loudest frame: one that is like no other.
-fn loud_frame(clip: &Clip) -> usize {
+pub fn loud_frame(clip: &Clip) -> usize {
     (0..clip.frames())
         .max_by_key(|&index| {
             clip.frame(Codec::Pcmu, index)

@@ -1,6 +1,7 @@
 //! A whole Careline within the test's process: SIP over the loopback, audio
 //! through memory, phones that know by ear what they hear.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -8,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use desk::{ContactId, TenantId, TicketNumber};
+use media::clip::Clip;
 use server::phone::{
     AnswerPolicy, CallId, CallOptions, CallReport, Ears, HearingEvent, Library, Marker, Phone,
     PhoneConfig, PhoneEvent, PhoneEventKind, PhoneEvents, PhoneMedia, Registration, RingHub, Sound,
@@ -32,6 +34,17 @@ pub struct Spoken {
     pub studio: Arc<speech::Studio>,
     pub book: Book,
     pub library: Arc<Library>,
+    /// Every prompt but the ticket digits, by its text.
+    clips: HashMap<String, Arc<Clip>>,
+}
+
+impl Spoken {
+    /// The clip of a prompt.
+    pub fn clip(&self, text: &str) -> &Clip {
+        self.clips
+            .get(text)
+            .unwrap_or_else(|| panic!("no prompt \"{text}\"; there are {:#?}", self.clips.keys()))
+    }
 }
 
 /// See [`Spoken`].
@@ -57,14 +70,18 @@ pub fn spoken() -> &'static Spoken {
                     .recv()
                     .expect("the studio answers")
                     .expect("a name that can be spoken");
-                clips.push((text.clone(), media::clip::Clip::from_samples(&pcm.samples)));
+                clips.push((text.clone(), Clip::from_samples(&pcm.samples)));
             }
         }
-        let library = Arc::new(Library::new(clips.into_iter()));
+        let library = Arc::new(Library::new(clips.iter().cloned()));
         Spoken {
             studio,
             book,
             library,
+            clips: clips
+                .into_iter()
+                .filter(|(text, _)| !is_pair(text))
+                .collect(),
         }
     })
 }
