@@ -211,6 +211,54 @@ fn a_cancel_waits_for_a_provisional() {
     assert!(pair.told[CALLEE][1].starts_with("cancelled"));
 }
 
+/// The INVITE has arrived, everything said to it is lost for a while, and the
+/// caller is gone: the phone must not ring on.
+#[test]
+fn a_phone_is_cancelled_though_its_first_words_were_lost() {
+    let check = |lost: usize, hangup_at: u64| {
+        let mut answers = 0;
+        let fate = Box::new(move |_: usize, line: &str| {
+            let answer = line.starts_with("SIP/2.0 1");
+            answers += usize::from(answer);
+            if answer && answers <= lost {
+                vec![]
+            } else {
+                vec![ms(10)]
+            }
+        });
+        let mut pair = Pair::new(Habit::Rings, fate);
+        pair.at(ms(0), Act::Call);
+        pair.at(ms(hangup_at), Act::HangUp(CALLER));
+        pair.run(ms(60_000));
+        let what = format!("{lost} lost, {hangup_at}");
+        assert_eq!(pair.told[CALLER], [LOCAL], "{what}");
+        let cancelled = "cancelled Some(\"Q.850;cause=16\")";
+        assert_eq!(pair.told[CALLEE], [INCOMING, cancelled], "{what}");
+        pair.run(ms(600_000));
+        pair.assert_empty();
+    };
+    check(1, 15);
+    check(1, 400);
+    check(3, 15);
+    // Timer A alone would have come again at 15.5 s only.
+    check(5, 8_000);
+}
+
+/// Nobody is there, and the caller is gone: silence soon.
+#[test]
+fn an_invite_is_not_repeated_long_after_the_hangup() {
+    let fate = Box::new(|_: usize, _: &str| vec![]);
+    let mut pair = Pair::new(Habit::Rings, fate);
+    pair.at(ms(0), Act::Call);
+    pair.at(ms(100), Act::HangUp(CALLER));
+    pair.run(ms(4_100));
+    let sent = pair.sent.len();
+    assert_eq!(sent, 4);
+    pair.run(ms(600_000));
+    assert_eq!(pair.sent.len(), sent);
+    pair.assert_empty();
+}
+
 #[test]
 fn a_dead_peer_is_noticed() {
     let check = |lost: fn(&str) -> bool, act: &[(u64, Act)], caller: &[&str], callee: &[&str]| {

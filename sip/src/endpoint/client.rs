@@ -332,12 +332,13 @@ impl Endpoint {
         matches!(machine, Some(Machine::Invite(machine)) if machine.is_calling())
     }
 
-    /// Nobody waits for the answer to this INVITE any more.
-    pub(crate) fn stop_repeating(&mut self, invite: Key) {
+    /// Nobody waits for the answer to this INVITE any more, but it can't be
+    /// cancelled yet.
+    pub(crate) fn give_up_invite(&mut self, now: Duration, invite: Key) {
         if let Some(entry) = self.clients.get_mut(&invite)
             && let Machine::Invite(machine) = &mut entry.machine
         {
-            machine.stop_repeating();
+            machine.give_up(now, &self.config.timing);
             self.arm_client(invite);
         }
     }

@@ -338,7 +338,7 @@ impl Endpoint {
         };
         let tx = calling.tx;
         if self.awaits_provisional(tx) {
-            self.stop_repeating(tx);
+            self.give_up_invite(now, tx);
             let reason = reason.map(Box::from);
             let held = Cancelling::Held { reason };
             self.insert_leg(leg, Leg::Cancelling(held));

@@ -11,7 +11,7 @@ enum State {
     /// Timer A repeats the request, timer B gives up.
     Calling {
         request: Datagram,
-        repeat: Option<(Duration, Duration)>,
+        repeat: Option<Repeat>,
         give_up_at: Duration,
     },
     /// The peer is at it; how long is the user's affair.
@@ -23,6 +23,15 @@ enum State {
     },
     /// Answered. Every 2xx goes to the user until timer M (RFC 6026).
     Accepted { until: Duration },
+}
+
+/// Timer A.
+#[derive(Debug)]
+struct Repeat {
+    at: Duration,
+    interval: Duration,
+    /// Not after this, when the user gave up.
+    until: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -37,7 +46,11 @@ impl InviteClient {
         Self {
             state: State::Calling {
                 request,
-                repeat: (!reliable).then(|| (now + timing.t1, timing.t1)),
+                repeat: (!reliable).then(|| Repeat {
+                    at: now + timing.t1,
+                    interval: timing.t1,
+                    until: None,
+                }),
                 give_up_at: now + timeout(timing),
             },
             reliable,
@@ -82,12 +95,21 @@ impl InviteClient {
         }
     }
 
-    /// The user gave up: the request is repeated no more, so that a phone that
-    /// comes back half a minute later doesn't ring for a call long gone. A
-    /// provisional response to what is under way still brings the CANCEL.
-    pub(crate) fn stop_repeating(&mut self) {
-        if let State::Calling { repeat, .. } = &mut self.state {
-            *repeat = None;
+    /// The user gave up, and no CANCEL may be sent before a provisional
+    /// response came. It may have been lost, with a phone ringing already: so
+    /// the request is repeated for another 8*T1, at short intervals again, to
+    /// draw one. Not for longer: a phone that comes back half a minute later
+    /// must not ring for a call long gone. What comes after that still brings
+    /// the CANCEL, up to timer B.
+    pub(crate) fn give_up(&mut self, now: Duration, timing: &Timing) {
+        if let State::Calling {
+            repeat: Some(repeat),
+            ..
+        } = &mut self.state
+        {
+            repeat.at = repeat.at.min(now + timing.t1);
+            repeat.interval = timing.t1;
+            repeat.until = Some(now + timing.t1 * 8);
         }
     }
 
@@ -102,7 +124,11 @@ impl InviteClient {
             State::Calling {
                 repeat, give_up_at, ..
             } => match repeat {
-                Some((at, _)) if at < give_up_at => Some((Timer::A, *at)),
+                Some(Repeat { at, until, .. })
+                    if at < give_up_at && until.is_none_or(|until| *at <= until) =>
+                {
+                    Some((Timer::A, *at))
+                }
                 _ => Some((Timer::B, *give_up_at)),
             },
             State::Proceeding => None,
@@ -125,13 +151,13 @@ impl InviteClient {
                 Timer::A,
                 State::Calling {
                     request,
-                    repeat: Some((at, interval)),
+                    repeat: Some(repeat),
                     ..
                 },
             ) => {
                 // Doubles each time, without bound before timer B.
-                *interval *= 2;
-                *at = now + *interval;
+                repeat.interval *= 2;
+                repeat.at = now + repeat.interval;
                 Due::Repeat(request.clone())
             }
             (Timer::B, _) => Due::TimedOut,
@@ -167,16 +193,47 @@ mod tests {
     }
 
     #[test]
-    fn who_gave_up_repeats_nothing_and_still_waits_for_an_answer() {
+    fn who_gave_up_repeats_for_four_seconds_and_still_waits_for_an_answer() {
+        let check = |give_up_at: u64, expected: &[u128]| {
+            let mut tx = new();
+            while tx.deadline().unwrap() < ms(give_up_at) {
+                let at = tx.deadline().unwrap();
+                tx.on_deadline(at);
+            }
+            tx.give_up(ms(give_up_at), &Timing::default());
+            let mut sent = Vec::new();
+            loop {
+                let at = tx.deadline().unwrap();
+                match tx.on_deadline(at) {
+                    Due::Repeat(_) => sent.push(at.as_millis()),
+                    due => {
+                        // What comes late still counts.
+                        assert!(tx.is_calling());
+                        assert_eq!((due, at), (Due::TimedOut, ms(32_000)));
+                        break;
+                    }
+                }
+            }
+            assert_eq!(sent, expected, "given up at {give_up_at}");
+        };
+        check(0, &[500, 1500, 3500]);
+        check(100, &[500, 1500, 3500]);
+        check(1000, &[1500, 2500, 4500]);
+        // The next repeat would have been at 15.5 s.
+        check(8000, &[8500, 9500, 11_500]);
+        check(30_000, &[30_500, 31_500]);
+    }
+
+    #[test]
+    fn who_gave_up_stops_at_the_first_provisional() {
         let mut tx = new();
-        assert_eq!(tx.deadline(), Some(ms(500)));
-        tx.stop_repeating();
+        tx.give_up(ms(100), &Timing::default());
         assert!(tx.is_calling());
-        assert_eq!(tx.deadline(), Some(ms(32_000)));
         assert_eq!(
-            tx.on_response(ms(900), 180, &Timing::default()),
+            tx.on_response(ms(20_000), 180, &Timing::default()),
             Received::PassUp
         );
+        assert_eq!(tx.deadline(), None);
     }
 
     #[test]
