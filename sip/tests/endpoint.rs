@@ -219,7 +219,10 @@ fn full_means_503() {
 
 /// An answered call, and the tag we gave it.
 fn talking() -> (Endpoint, sip::LegId, String) {
-    let mut endpoint = endpoint();
+    talking_on(endpoint())
+}
+
+fn talking_on(mut endpoint: Endpoint) -> (Endpoint, sip::LegId, String) {
     feed(&mut endpoint, &text("INVITE", "1", "", 10, CONTACT));
     let Some(Event::Incoming { leg, .. }) = endpoint.poll_event() else {
         panic!("no call");
@@ -283,6 +286,107 @@ fn a_second_reinvite_waits_and_ours_meets_491() {
     sent(&mut endpoint);
     feed(&mut endpoint, &text("INVITE", "11", &tag, 13, CONTACT));
     assert_eq!(codes(&mut endpoint), ["491"]);
+}
+
+/// The answer was lost: the peer asks again and must hear the same, although
+/// its CSeq is no longer new and things may have changed meanwhile.
+#[test]
+fn repeats_inside_a_dialog_get_the_same_answer() {
+    let check = |before: fn(&mut Endpoint, sip::LegId, &str), repeat: &str, code: &str| {
+        let (mut endpoint, leg, tag) = talking();
+        before(&mut endpoint, leg, &tag);
+        sent(&mut endpoint);
+        events(&mut endpoint);
+        let repeat = repeat.replace(";tag=?", &tag);
+        feed(&mut endpoint, &repeat);
+        let first = sent(&mut endpoint);
+        assert_eq!(first.len(), 1);
+        assert!(
+            first[0].starts_with(&format!("SIP/2.0 {code} ")),
+            "{first:?}"
+        );
+        let told = events(&mut endpoint).len();
+        endpoint.reject_reinvite(ms(0), leg, 488);
+        sent(&mut endpoint);
+        // Something newer overtakes the repeat.
+        feed(&mut endpoint, &text("INFO", "98", &tag, 20, ""));
+        assert_eq!(codes(&mut endpoint), ["200"]);
+        feed(&mut endpoint, &repeat);
+        assert_eq!(sent(&mut endpoint), first, "{repeat}");
+        assert!(events(&mut endpoint).is_empty() && told <= 1);
+        // Nothing stays.
+        feed(&mut endpoint, &text("BYE", "99", &tag, 21, ""));
+        while let Some(at) = endpoint.poll_timeout() {
+            endpoint.handle_timeout(at);
+            sent(&mut endpoint);
+        }
+        assert_eq!((endpoint.legs(), endpoint.transactions()), (0, 0));
+    };
+    let idle = |_: &mut Endpoint, _: sip::LegId, _: &str| {};
+    let asked = |endpoint: &mut Endpoint, _: sip::LegId, tag: &str| {
+        feed(endpoint, &text("INVITE", "9", tag, 11, CONTACT));
+    };
+    let asking = |endpoint: &mut Endpoint, leg: sip::LegId, _: &str| {
+        endpoint.reinvite(ms(0), leg, OFFER);
+    };
+    let reinvite = text("INVITE", "10", ";tag=?", 12, CONTACT);
+    check(idle, &text("OPTIONS", "10", ";tag=?", 12, ""), "200");
+    check(idle, &text("INFO", "10", ";tag=?", 12, ""), "200");
+    check(asked, &reinvite, "500");
+    check(asking, &reinvite, "491");
+    let body = "Content-Type: multipart/mixed\n\nx\n";
+    check(idle, &text("INVITE", "10", ";tag=?", 12, body), "415");
+    check(
+        idle,
+        &text("INVITE", "10", ";tag=?", 12, "Accept: text/plain\n"),
+        "406",
+    );
+}
+
+/// A refused re-INVITE is a transaction: the refusal is repeated, its ACK ends
+/// that and is not taken for another's.
+#[test]
+fn a_refused_reinvite_is_acknowledged() {
+    let (mut endpoint, leg, tag) = talking();
+    endpoint.reinvite(ms(0), leg, OFFER);
+    sent(&mut endpoint);
+    feed(&mut endpoint, &text("INVITE", "10", &tag, 12, CONTACT));
+    assert_eq!(codes(&mut endpoint), ["491"]);
+    endpoint.handle_timeout(ms(500));
+    assert!(codes(&mut endpoint).contains(&"491".to_owned()));
+    feed(&mut endpoint, &text("ACK", "10", &tag, 12, ""));
+    endpoint.handle_timeout(ms(1_500));
+    assert!(!codes(&mut endpoint).contains(&"491".to_owned()));
+    assert!(events(&mut endpoint).is_empty());
+}
+
+/// However much is asked inside a dialog, no more is kept than is allowed; a
+/// BYE is still heard.
+#[test]
+fn a_full_endpoint_keeps_nothing_more_of_a_dialog() {
+    let mut config = EndpointConfig::new(Interface::local(pair::addr(CALLEE)), 3, [7; 32]);
+    config.limits = Limits {
+        transactions_max: 3,
+        ..Limits::default()
+    };
+    let (mut endpoint, _, tag) = talking_on(Endpoint::new(config));
+    for n in 0..5 {
+        let branch = format!("1{n}");
+        feed(&mut endpoint, &text("OPTIONS", &branch, &tag, 11 + n, ""));
+    }
+    assert_eq!(codes(&mut endpoint), ["200", "200", "503", "503", "503"]);
+    assert_eq!(endpoint.transactions(), 3);
+    // What was refused so may be asked again.
+    let mut now = ms(0);
+    while now < ms(40_000) {
+        now = endpoint.poll_timeout().unwrap_or(ms(40_000));
+        endpoint.handle_timeout(now);
+    }
+    feed(&mut endpoint, &text("OPTIONS", "14", &tag, 15, ""));
+    assert_eq!(codes(&mut endpoint), ["200"]);
+    feed(&mut endpoint, &text("BYE", "20", &tag, 20, ""));
+    assert_eq!(codes(&mut endpoint), ["200"]);
+    assert_eq!(endpoint.legs(), 0);
 }
 
 #[test]

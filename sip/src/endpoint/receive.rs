@@ -128,6 +128,12 @@ impl Endpoint {
                 w.header("Unsupported", &unsupported)
             });
         }
+        // From here on each answer is kept: a repeat must neither be judged
+        // anew, when things may have changed, nor be taken for out of order.
+        // A BYE makes room, so it is always let in.
+        if method != Method::Bye && self.transactions() >= self.config.limits.transactions_max {
+            return self.refuse(&request, peer, 503, |_| {});
+        }
         if let Some(dialog) = self.legs.get_mut(&leg.0).and_then(|leg| leg.dialog_mut()) {
             // Section 12.2.2. A BYE out of order still means the peer is gone.
             let late = dialog
@@ -142,12 +148,12 @@ impl Endpoint {
             Method::Bye => self.receive_bye(now, peer, key, leg, &request),
             Method::Invite => self.receive_reinvite(now, peer, key, leg, request),
             Method::Info => self.receive_info(now, peer, key, leg, &request),
-            _ => self.refuse(&request, peer, 200, capabilities),
+            _ => self.answer_plain(now, peer, key, &request, 200, capabilities),
         }
     }
 
     fn receive_info(&mut self, now: Duration, peer: Peer, key: Key, leg: LegId, request: &Request) {
-        self.answer_plain(now, peer, key, request, 200);
+        self.answer_plain(now, peer, key, request, 200, |_| {});
         let talking = self.legs.get(&leg.0).is_some_and(|leg| leg.is_talking());
         if talking && !request.body().is_empty() {
             self.events.push_back(Event::Info {
@@ -166,12 +172,27 @@ impl Endpoint {
         key: Key,
         request: &Request,
         code: u16,
+        extra: impl FnOnce(&mut Writer),
     ) {
-        let echo = Echo::new(request, peer);
-        let tag = self.tokens.stateless_tag(key);
-        let bytes = self.finish(echo.respond(code, None, Some(&tag)), "", &[]);
-        self.open_plain(now, key, echo.peer, Serving::Answered, None);
-        self.reply(now, key, code, bytes);
+        let answer = self.stateless(request, peer, code, extra);
+        self.open_plain(now, key, answer.peer, Serving::Answered, None);
+        self.reply(now, key, code, answer.bytes);
+    }
+
+    /// Refuses an INVITE at once, keeping the refusal for repeats and
+    /// repeating it until its ACK.
+    pub(crate) fn refuse_invite(
+        &mut self,
+        now: Duration,
+        peer: Peer,
+        key: Key,
+        request: &Request,
+        code: u16,
+        extra: impl FnOnce(&mut Writer),
+    ) {
+        let answer = self.stateless(request, peer, code, extra);
+        self.open_invite(now, key, answer.peer, Serving::Answered, None);
+        self.reply(now, key, code, answer.bytes);
     }
 
     fn receive_ack(&mut self, now: Duration, request: &Request) {
@@ -192,7 +213,7 @@ impl Endpoint {
             Serving::Reinvite(leg) => (Some(leg), true),
             _ => (None, false),
         };
-        self.answer_plain(now, peer, key, request, 200);
+        self.answer_plain(now, peer, key, request, 200, |_| {});
         let Some(leg) = leg.filter(|_| open) else {
             return;
         };
@@ -213,7 +234,7 @@ impl Endpoint {
         self.dialogs.get(&key).copied()
     }
 
-    /// Sends an answer of which nothing is kept.
+    /// Sends an answer of which nothing is kept, neither here nor in a dialog.
     pub(crate) fn refuse(
         &mut self,
         request: &Request,

@@ -19,7 +19,7 @@ impl Endpoint {
         leg: LegId,
         request: &Request,
     ) {
-        self.answer_plain(now, peer, key, request, 200);
+        self.answer_plain(now, peer, key, request, 200, |_| {});
         let reason = request.header("Reason").map(str::to_owned);
         match self.legs.get(&leg.0) {
             // A caller may end its early dialog so; the INVITE gets 487.

@@ -33,23 +33,25 @@ impl Endpoint {
         let retry_after = self.tokens.below(10);
         let Some(up) = self.up_mut(leg) else {
             // The first INVITE isn't answered yet, or the call is ending.
-            return self.refuse(&request, peer, 491, |_| {});
+            return self.refuse_invite(now, peer, key, &request, 491, |_| {});
         };
         // Section 14.2.
         match &up.modify {
             Modify::Theirs { .. } => {
-                return self.refuse(&request, peer, 500, |writer| {
+                return self.refuse_invite(now, peer, key, &request, 500, |writer| {
                     writer.number("Retry-After", retry_after);
                 });
             }
-            Modify::Ours { .. } => return self.refuse(&request, peer, 491, |_| {}),
+            Modify::Ours { .. } => {
+                return self.refuse_invite(now, peer, key, &request, 491, |_| {});
+            }
             Modify::Idle => {}
         }
         if up.ok.is_some() || !matches!(up.phase, Phase::Talking) {
-            return self.refuse(&request, peer, 491, |_| {});
+            return self.refuse_invite(now, peer, key, &request, 491, |_| {});
         }
         if let Err((code, header)) = acceptable(&request) {
-            return self.refuse(&request, peer, code, |writer| {
+            return self.refuse_invite(now, peer, key, &request, code, |writer| {
                 write_extra(writer, header.as_slice());
             });
         }
