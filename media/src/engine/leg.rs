@@ -18,8 +18,8 @@ use crate::rtcp::COMPOUND_BYTES_MAX;
 use crate::rtp::{HEADER_BYTES, Header, Packet};
 use crate::sdp::{Direction, Negotiated};
 
-/// A leg with nothing to play sends silence for so long, to let the far side's jitter buffer play out in peace, and
-/// then a frame of it each [`KEEP_ALIVE`].
+/// A leg whose prompt or music ended sends silence for so long, to let the far side's jitter buffer play out in peace,
+/// and then a frame of it each [`KEEP_ALIVE`].
 const SILENCE_TAIL: Duration = Duration::from_millis(100);
 /// Keeps NAT bindings open and the far side's own RTP time-out quiet (RFC 6263 section 4.1 asks for less) at a
 /// fiftieth of the cost of unbroken silence. Telephones play silence by themselves when nothing comes.
@@ -28,8 +28,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// What a leg is sent.
 #[derive(Debug)]
 enum Source {
+    /// Unbroken `until` then, later kept alive.
     Silence {
-        since: Duration,
+        until: Duration,
     },
     Prompt {
         play: PlayId,
@@ -130,7 +131,8 @@ impl Leg {
             id,
             phase,
             link: None,
-            source: Source::Silence { since: now },
+            // Nothing was played that the far side's jitter buffer would have to play out: its first frame is enough.
+            source: Source::Silence { until: now },
             feeds: None,
             // A random start for each (RFC 3550 section 5.1).
             out: Out::new(
@@ -167,9 +169,6 @@ impl Leg {
                     negotiated,
                     remote: Remote::new(negotiated.remote_rtp, negotiated.remote_rtcp, natted),
                 });
-                if let Source::Silence { since } = &mut self.source {
-                    *since = now;
-                }
             }
         }
         // A peer's packets may get another payload type, and the pause of a hold lies behind us.
@@ -202,8 +201,8 @@ impl Leg {
     }
 
     pub(super) fn stop(&mut self, outcome: PlayOutcome, shared: &mut Shared<'_>) {
-        let since = shared.now;
-        self.replace(Source::Silence { since }, outcome, shared);
+        let until = shared.now + SILENCE_TAIL;
+        self.replace(Source::Silence { until }, outcome, shared);
     }
 
     /// This leg and `peer` hear each other from now on; called for each of the two.
@@ -392,8 +391,8 @@ impl Leg {
                 }
                 *frame += 1;
             }
-            Source::Silence { since } => {
-                let tail = SILENCE_TAIL.saturating_sub(now.saturating_sub(*since));
+            Source::Silence { until } => {
+                let tail = until.saturating_sub(now);
                 self.send_silence(now, tail, sink);
             }
             Source::Bridged { .. } => self.send_silence(now, Duration::ZERO, sink),
