@@ -158,7 +158,9 @@ impl Registrar {
         let realm = &self.config.realm;
         match self.authenticator.check(now, request, realm, accounts) {
             Verdict::Accepted { username } => self.bind(now, peer, request, &username, accounts),
-            Verdict::Challenge(reply) => (reply, self.handle_timeout(now)),
+            Verdict::Challenge(reply) | Verdict::Refused(reply) => {
+                (reply, self.handle_timeout(now))
+            }
         }
     }
 
@@ -405,6 +407,13 @@ impl Registrar {
             }
         }
         changes
+    }
+
+    /// How many REGISTERs [`handle`](Self::handle) saw with wrong credentials
+    /// (see [`Authenticator::refused`]).
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.authenticator.refused()
     }
 
     /// How many bindings there are.

@@ -1,5 +1,6 @@
 //! Checking credentials.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -84,8 +85,13 @@ pub enum Verdict {
         /// The user.
         username: String,
     },
-    /// None, wrong, or stale ones: answer with this 401.
+    /// None that could be judged, or stale ones, as every phone's first request
+    /// has: answer with this 401.
     Challenge(Reply),
+    /// Wrong ones, or a user nobody knows: answer with this 401, and make a
+    /// note of where it came from. The reply doesn't tell which, nor that it
+    /// isn't a first challenge.
+    Refused(Reply),
 }
 
 /// Checks digest credentials of requests (as a user agent server: 401,
@@ -101,6 +107,7 @@ pub struct Authenticator {
     used: BTreeMap<u64, Used>,
     /// Nonces up to this number are stale: their counts were forgotten.
     floor: u64,
+    refused: u64,
 }
 
 /// The counts seen with one nonce: the highest, and which of the 63 below it.
@@ -152,7 +159,15 @@ impl Authenticator {
             serial: 0,
             used: BTreeMap::new(),
             floor: 0,
+            refused: 0,
         }
+    }
+
+    /// How many requests had wrong credentials, or an unknown user's, so far.
+    /// First requests and stale nonces don't count.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// Checks a request's credentials for `realm`. Unknown users cost and get
@@ -169,17 +184,18 @@ impl Authenticator {
             .take(4)
             .filter_map(AuthParams::parse)
             .find(|params| params.is_digest() && params.get("realm").as_deref() == Some(realm));
-        let stale =
-            match ours.and_then(|params| self.evaluate(now, request, realm, &params, accounts)) {
-                Some(Ok(username)) => return Verdict::Accepted { username },
-                Some(Err(Stale)) => true,
-                None => false,
-            };
-        Verdict::Challenge(self.challenge(now, realm, stale))
+        let judged = ours.map(|params| self.evaluate(now, request, realm, &params, accounts));
+        match judged.unwrap_or(Judged::Unusable) {
+            Judged::Right(username) => Verdict::Accepted { username },
+            Judged::Stale => Verdict::Challenge(self.challenge(now, realm, true)),
+            Judged::Unusable => Verdict::Challenge(self.challenge(now, realm, false)),
+            Judged::Wrong => {
+                self.refused += 1;
+                Verdict::Refused(self.challenge(now, realm, false))
+            }
+        }
     }
 
-    /// `None` when the credentials are wrong or incomplete, `Some(Err)` when
-    /// only the nonce is to blame.
     fn evaluate(
         &mut self,
         now: Duration,
@@ -187,42 +203,34 @@ impl Authenticator {
         realm: &str,
         params: &AuthParams<'_>,
         accounts: &dyn Accounts,
-    ) -> Option<Result<String, Stale>> {
-        let username = params.get("username")?;
-        let (nonce, uri) = (params.get("nonce")?, params.get("uri")?);
-        let (nc, cnonce) = (params.get("nc")?, params.get("cnonce")?);
-        let claimed = params.get("response")?;
-        let algorithm = Algorithm::parse(params.get("algorithm").as_deref())
-            .filter(|algorithm| self.limits.challenges.offered().contains(algorithm))?;
-        // We offer qop=auth only, and who is offered it must use it
-        // (RFC 7616 section 3.4): without a count there is no replay check.
-        if !params.get("qop")?.eq_ignore_ascii_case("auth") || nc.len() != 8 {
-            return None;
-        }
-        let count = u32::from_str_radix(&nc, 16).ok()?;
+    ) -> Judged {
+        let Some(claim) = Claim::read(params, self.limits.challenges) else {
+            return Judged::Unusable;
+        };
         // Unknown users are checked against hashes nobody can know.
         let ha1s = accounts
-            .ha1s(&username, realm)
-            .unwrap_or_else(|| self.nobody(&username));
+            .ha1s(&claim.username, realm)
+            .unwrap_or_else(|| self.nobody(&claim.username));
         let covered = Covered {
             method: method_name(request.method()),
-            uri: &uri,
-            nonce: &nonce,
-            qop_auth: Some((&nc, &cnonce)),
+            uri: &claim.uri,
+            nonce: &claim.nonce,
+            qop_auth: Some((&claim.nc, &claim.cnonce)),
         };
-        let expected = response(algorithm, &ha1s, &covered);
-        let right = same(expected.as_bytes(), claimed.to_ascii_lowercase().as_bytes());
-        if !right || !names_target(&uri, request.uri()) {
-            return None;
+        let expected = response(claim.algorithm, &ha1s, &covered);
+        let claimed = claim.response.to_ascii_lowercase();
+        let right = same(expected.as_bytes(), claimed.as_bytes());
+        if !right || !names_target(&claim.uri, request.uri()) {
+            return Judged::Wrong;
         }
         let fresh = self
-            .open(&nonce, realm)
-            .is_some_and(|nonce| self.use_up(now, &nonce, count));
-        Some(if fresh {
-            Ok(username.into_owned())
+            .open(&claim.nonce, realm)
+            .is_some_and(|nonce| self.use_up(now, &nonce, claim.count));
+        if fresh {
+            Judged::Right(claim.username.into_owned())
         } else {
-            Err(Stale)
-        })
+            Judged::Stale
+        }
     }
 
     /// Counts a use of a nonce of ours. False when it is too old, forgotten, or
@@ -297,7 +305,52 @@ impl Authenticator {
     }
 }
 
-struct Stale;
+/// What a request's credentials are.
+enum Judged {
+    /// The user's own.
+    Right(String),
+    /// Only the nonce is to blame.
+    Stale,
+    /// Another password, another user, or meant for another request.
+    Wrong,
+    /// None, incomplete ones, or by rules we don't offer: nothing was claimed
+    /// that could be wrong.
+    Unusable,
+}
+
+/// Complete credentials by the rules we offer.
+struct Claim<'a> {
+    username: Cow<'a, str>,
+    nonce: Cow<'a, str>,
+    uri: Cow<'a, str>,
+    nc: Cow<'a, str>,
+    cnonce: Cow<'a, str>,
+    response: Cow<'a, str>,
+    algorithm: Algorithm,
+    count: u32,
+}
+
+impl<'a> Claim<'a> {
+    fn read(params: &'a AuthParams<'_>, challenges: Challenges) -> Option<Self> {
+        let nc = params.get("nc")?;
+        // We offer qop=auth only, and who is offered it must use it
+        // (RFC 7616 section 3.4): without a count there is no replay check.
+        if !params.get("qop")?.eq_ignore_ascii_case("auth") || nc.len() != 8 {
+            return None;
+        }
+        Some(Self {
+            username: params.get("username")?,
+            nonce: params.get("nonce")?,
+            uri: params.get("uri")?,
+            cnonce: params.get("cnonce")?,
+            response: params.get("response")?,
+            algorithm: Algorithm::parse(params.get("algorithm").as_deref())
+                .filter(|algorithm| challenges.offered().contains(algorithm))?,
+            count: u32::from_str_radix(&nc, 16).ok()?,
+            nc,
+        })
+    }
+}
 
 /// Compares without telling by its time where the difference is.
 fn same(a: &[u8], b: &[u8]) -> bool {
@@ -352,7 +405,7 @@ mod tests {
 
     fn challenges(verdict: &Verdict) -> Vec<String> {
         match verdict {
-            Verdict::Challenge(reply) => {
+            Verdict::Challenge(reply) | Verdict::Refused(reply) => {
                 assert_eq!(reply.code, 401);
                 reply.headers.iter().map(|(_, v)| v.clone()).collect()
             }
@@ -392,7 +445,7 @@ mod tests {
                     Verdict::Challenge(_) if challenges(&verdict)[0].contains("stale=true") => {
                         "stale".to_owned()
                     }
-                    Verdict::Challenge(_) => "wrong".to_owned(),
+                    Verdict::Challenge(_) | Verdict::Refused(_) => "wrong".to_owned(),
                 };
                 assert_eq!(got, outcome, "nc {nc} at {seconds}");
             };
@@ -406,6 +459,7 @@ mod tests {
             check(0x10, 4, "stale");
             check(0x100, 301, "agent7");
             check(0x101, 302, "stale");
+            assert_eq!(auth.refused(), 0);
         }
     }
 
@@ -413,26 +467,39 @@ mod tests {
     fn wrong_credentials_look_alike() {
         let mut auth = Authenticator::new([3; 32], AuthLimits::default());
         let offered = challenges(&auth.check(at(1), &register(None), REALM, &One));
-        let mut wrong = |value: &str| {
+        let mut refused = 0;
+        let mut check = |value: &str, counts: bool| {
             let verdict = auth.check(at(2), &register(Some(value)), REALM, &One);
             let text = challenges(&verdict)[0].clone();
             assert!(!text.contains("stale"), "{value}");
+            assert_eq!(matches!(verdict, Verdict::Refused(_)), counts, "{value}");
+            refused += u64::from(counts);
+            assert_eq!(auth.refused(), refused, "{value}");
             text.len()
         };
-        let bad_password = wrong(&credentials(&offered[0], "agent7", "guess", 1));
-        let unknown = wrong(&credentials(&offered[0], "nobody", "secret", 1));
-        assert_eq!(bad_password, unknown);
+        let wrong_password = credentials(&offered[0], "agent7", "guess", 1);
+        let unknown_user = credentials(&offered[0], "nobody", "secret", 1);
+        assert_eq!(check(&wrong_password, true), check(&unknown_user, true));
         let good = credentials(&offered[0], "agent7", "secret", 1);
-        wrong(&good.replace("qop=auth", "qop=auth-int"));
-        wrong(&good.replace("nc=00000001", "nc=1"));
-        wrong(&good.replace(
-            "uri=\"sip:careline.example\"",
-            "uri=\"sip:elsewhere.example\"",
-        ));
-        wrong(&good.replace("careline.example\", nonce", "other.example\", nonce"));
-        wrong("Digest");
-        wrong("NoOneKnowsThisScheme opaque-data=here");
-        wrong("Digest ,,,=,=\"");
+        let elsewhere = "uri=\"sip:elsewhere.example\"";
+        check(
+            &good.replace("uri=\"sip:careline.example\"", elsewhere),
+            true,
+        );
+        let nonce = good.split("nonce=\"").nth(1).unwrap().split('"').next();
+        check(&good.replace(nonce.unwrap(), "guess"), true);
+        // Not understood is not wrong.
+        check(&good.replace("qop=auth", "qop=auth-int"), false);
+        check(&good.replace("nc=00000001", "nc=1"), false);
+        check(&good.replace("SHA-256", "SHA-512"), false);
+        let other_realm = "other.example\", nonce";
+        check(
+            &good.replace("careline.example\", nonce", other_realm),
+            false,
+        );
+        check("Digest", false);
+        check("NoOneKnowsThisScheme opaque-data=here", false);
+        check("Digest ,,,=,=\"", false);
     }
 
     #[test]
