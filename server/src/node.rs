@@ -28,6 +28,10 @@ use crate::store::{Done, Journal};
 const DATAGRAM_MAX: usize = 65_535;
 /// Datagrams read in one go before time and the other inputs get their turn.
 const BATCH_MAX: usize = 64;
+/// Longest sleep: nothing depends on it.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// How long hanging up on everybody may take when the process stops.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
 /// Datagrams that wait for a full socket. UDP may lose what doesn't fit.
 const UNSENT_MAX: usize = 4_096;
 
@@ -78,8 +82,9 @@ pub struct Node {
     pub acd: Acd,
     /// The desk.
     pub desk: Desk,
-    /// In whose log an agent's own events are written.
-    pub home_tenant: desk::TenantId,
+    /// In whose log an agent's own events are written: the operator's, since
+    /// agents may serve many hospitals.
+    pub operator: desk::TenantId,
     /// The SIP socket.
     pub socket: Arc<UdpSocket>,
     /// The media threads.
@@ -162,7 +167,8 @@ pub struct Counters {
 }
 
 impl Node {
-    /// Runs until the control channel is closed.
+    /// Runs until the control channel is closed; then hangs up on everybody and
+    /// writes what there is to write.
     ///
     /// # Errors
     /// When the socket can't be used any more.
@@ -171,47 +177,97 @@ impl Node {
         let mut inputs: VecDeque<Input> = VecDeque::new();
         let mut unsent: VecDeque<sip::Transmit> = VecDeque::new();
         let socket = Arc::clone(&self.socket);
+        let timer = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(timer);
+        let mut stop_by: Option<Duration> = None;
         loop {
-            let wake = self.next_timeout().map_or_else(
-                || Duration::from_secs(1),
-                |at| at.saturating_sub(self.clock.now().mono),
-            );
+            let wake = self.next_timeout().unwrap_or(Duration::MAX);
+            let wake = wake
+                .min(self.clock.now().mono + IDLE_MAX)
+                .min(stop_by.unwrap_or(Duration::MAX));
+            timer
+                .as_mut()
+                .reset(tokio::time::Instant::from_std(self.clock.epoch() + wake));
+            // Which of them woke it doesn't matter: all are looked into below,
+            // so that a flood on one never keeps the others waiting.
             tokio::select! {
-                biased;
-                readable = socket.readable() => {
-                    readable?;
-                    self.receive(&mut buffer, &mut inputs);
-                }
-                Some(event) = self.media_events.recv() => {
-                    inputs.push_back(Input::Media(event));
-                    while inputs.len() < BATCH_MAX
-                        && let Ok(event) = self.media_events.try_recv()
-                    {
-                        inputs.push_back(Input::Media(event));
-                    }
-                }
-                Some(batch) = self.done.recv() => {
-                    let now = self.clock.now().mono;
-                    for done in batch {
-                        self.desk.handle(now, match done {
-                            Done::Committed(id) => desk::Input::Committed { id },
-                            Done::Failed(id) => desk::Input::CommitFailed { id },
-                        });
-                    }
-                }
-                Some(done) = self.ready.recv() => {
-                    self.prompter.ready(done, |input| inputs.push_back(input));
-                }
-                control = self.control.recv() => match control {
-                    None => return Ok(()),
-                    Some(Control::Drain) => inputs.push_back(Input::Drain),
-                    Some(Control::Status(reply)) => { let _ = reply.send(self.status()); }
-                },
-                () = tokio::time::sleep(wake) => {}
+                readable = socket.readable() => readable?,
                 writable = socket.writable(), if !unsent.is_empty() => writable?,
+                Some(event) = self.media_events.recv() => inputs.push_back(Input::Media(event)),
+                Some(batch) = self.done.recv() => self.committed(batch),
+                Some(ready) = self.ready.recv() => {
+                    self.prompter.ready(ready, |input| inputs.push_back(input));
+                }
+                control = self.control.recv(), if stop_by.is_none() => {
+                    if !self.control_says(control, &mut inputs) {
+                        inputs.push_back(Input::HangUpAll);
+                        stop_by = Some(self.clock.now().mono + FAREWELL_MAX);
+                    }
+                }
+                () = &mut timer => {}
+            }
+            self.receive(&mut buffer, &mut inputs);
+            for _ in 0..BATCH_MAX {
+                let Ok(event) = self.media_events.try_recv() else {
+                    break;
+                };
+                inputs.push_back(Input::Media(event));
+            }
+            for _ in 0..BATCH_MAX {
+                let Ok(batch) = self.done.try_recv() else {
+                    break;
+                };
+                self.committed(batch);
+            }
+            for _ in 0..BATCH_MAX {
+                let Ok(ready) = self.ready.try_recv() else {
+                    break;
+                };
+                self.prompter.ready(ready, |input| inputs.push_back(input));
+            }
+            if stop_by.is_none()
+                && let Ok(control) = self.control.try_recv()
+            {
+                self.control_says(Some(control), &mut inputs);
             }
             self.due(&mut inputs);
             self.pump(&mut inputs, &mut unsent);
+            if let Some(stop_by) = stop_by {
+                // Gone are all whose journeys' ends are known to the desk.
+                let over = self.switch.contacts().next().is_none()
+                    && self.desk.load().commits_in_flight == 0
+                    && self.desk.load().events_waiting == 0
+                    && unsent.is_empty();
+                if over || self.clock.now().mono >= stop_by {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// False when the process is to stop.
+    fn control_says(&self, control: Option<Control>, inputs: &mut VecDeque<Input>) -> bool {
+        match control {
+            None => return false,
+            Some(Control::Drain) => inputs.push_back(Input::Drain),
+            Some(Control::Status(reply)) => {
+                // Whoever asked may have stopped waiting.
+                let _ = reply.send(self.status());
+            }
+        }
+        true
+    }
+
+    fn committed(&mut self, batch: Vec<Done>) {
+        let now = self.clock.now().mono;
+        for done in batch {
+            self.desk.handle(
+                now,
+                match done {
+                    Done::Committed(id) => desk::Input::Committed { id },
+                    Done::Failed(id) => desk::Input::CommitFailed { id },
+                },
+            );
         }
     }
 
@@ -432,7 +488,7 @@ impl Node {
     fn translate(&self, now: Now, notice: Notice) -> desk::Notice {
         let (tenant, what) = match notice {
             Notice::AgentState { agent, state } => (
-                self.home_tenant,
+                self.operator,
                 Noticed::AgentState {
                     agent: desk::AgentId(agent.0),
                     state: match state {

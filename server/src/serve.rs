@@ -15,7 +15,6 @@ use desk::{
 use switch::{Account, Line, Queue, Setup, SipSettings, Sounds, Switch, Tenant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use crate::config::{ConfigError, HelpDesk, Process};
 use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
@@ -146,17 +145,17 @@ pub struct Server {
     pub left_open: usize,
     media: Media,
     control: mpsc::Sender<Control>,
-    task: JoinHandle<io::Result<()>>,
+    ended: oneshot::Receiver<io::Result<()>>,
 }
 
 impl Server {
-    /// Starts on the current tokio runtime, which should have this task's
-    /// thread for itself. With `rings`, audio goes through memory to phones of
+    /// Starts the pump on a thread of its own, where no terminal and no log can
+    /// hold it up. With `rings`, audio goes through memory to phones of
     /// this process.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(
+    pub fn start(
         loaded: &Loaded,
         studio: Arc<speech::Studio>,
         book: &Book,
@@ -202,7 +201,12 @@ impl Server {
             book.fixed.clone(),
             Duration::from_millis(process.speech.deadline_ms),
         );
-        let mut tenants = Vec::new();
+        let mut tenants = vec![TenantSetup {
+            id: OPERATOR,
+            ticket_key: root.ticket_key(OPERATOR),
+            directory: Directory::default(),
+            next_ticket: recovered.next_ticket(OPERATOR),
+        }];
         for hospital in &loaded.helpdesk.hospitals {
             let id = TenantId(hospital.id);
             tenants.push(TenantSetup {
@@ -216,19 +220,28 @@ impl Server {
                 next_ticket: recovered.next_ticket(id),
             });
         }
-        let switch_setup = setup(loaded, interface, seed)?;
+        let mut audio = interface.clone();
+        audio.bind.set_ip(media_bind);
+        if let Some(ip) = process.media.advertise {
+            audio.advertise.ip = ip;
+        } else if process.media.bind.is_some() && process.sip.advertise.is_none() {
+            audio.advertise.ip = media_bind;
+        }
+        let switch_setup = setup(loaded, interface, audio, seed)?;
+        let threads = media.clone();
+        let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
-        let node = Node {
+        let node = move |socket| Node {
             clock,
             switch: Switch::new(switch_setup),
-            acd: Acd::new(acd_setup(&loaded.helpdesk, number)),
+            acd: Acd::new(distributor),
             desk: Desk::new(desk::Setup {
                 tenants,
                 limits: desk::Limits::default(),
             }),
-            home_tenant: TenantId(loaded.helpdesk.hospitals.first().map_or(1, |h| h.id)),
-            socket: Arc::new(socket),
-            media: media.clone(),
+            operator: OPERATOR,
+            socket,
+            media: threads,
             media_side: rings.map_or(MediaSide::Udp(media_bind), |hub| MediaSide::Ring {
                 hub,
                 loose: HashMap::new(),
@@ -242,12 +255,29 @@ impl Server {
             notes,
             counters: Counters::default(),
         };
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("signalling".into())
+            .spawn(move || {
+                let result = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .and_then(|runtime| {
+                        runtime.block_on(async {
+                            let socket = Arc::new(UdpSocket::from_std(socket)?);
+                            node(socket).run().await
+                        })
+                    });
+                // Not sent when this thread panics: the receiver sees that too.
+                let _ = end.send(result);
+            })
+            .map_err(io_error("signalling thread"))?;
         Ok(Self {
             address,
             left_open: recovered.left_open.len(),
             media,
             control,
-            task: tokio::spawn(node.run()),
+            ended,
         })
     }
 
@@ -268,29 +298,40 @@ impl Server {
         let _ = self.control.send(Control::Drain).await;
     }
 
-    /// Stops: what is queued for the store is written, calls in progress are
-    /// cut off.
+    /// Comes to an end when the pump does, which it doesn't unless it fails.
+    pub async fn failed(&mut self) -> io::Error {
+        match (&mut self.ended).await {
+            Ok(Ok(())) => io::Error::other("the pump ended by itself"),
+            Ok(Err(error)) => error,
+            Err(_) => io::Error::other("the pump panicked"),
+        }
+    }
+
+    /// Stops: everybody is hung up on, what is queued for the store is written.
     pub async fn stop(self) {
         drop(self.control);
-        match self.task.await {
+        match self.ended.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the SIP socket failed"),
-            Err(error) => tracing::error!(%error, "the pump failed"),
+            Err(_) => tracing::error!("the pump panicked"),
         }
         self.media.stop();
     }
 }
 
+/// The operator's own log: hospitals' ids begin at 1.
+const OPERATOR: TenantId = TenantId(0);
+
 /// A SIP socket with room for a burst: a call a millisecond for a quarter of a
 /// second, while the pump is busy elsewhere.
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     use nix::sys::socket::{setsockopt, sockopt};
     let socket = std::net::UdpSocket::bind(address)?;
     // The system may allow less; a smaller buffer only means earlier loss.
     let _ = setsockopt(&socket, sockopt::RcvBuf, &(4 * 1024 * 1024));
     let _ = setsockopt(&socket, sockopt::SndBuf, &(4 * 1024 * 1024));
     socket.set_nonblocking(true)?;
-    UdpSocket::from_std(socket)
+    Ok(socket)
 }
 
 fn directory(hospital: &crate::config::Hospital) -> Result<Directory, desk::DirectoryFault> {
@@ -360,7 +401,12 @@ fn acd_setup(helpdesk: &HelpDesk, seed: u64) -> acd::Setup {
     acd::Setup::new(seed, queues, agents)
 }
 
-fn setup(loaded: &Loaded, interface: sip::Interface, seed: [u8; 32]) -> Result<Setup, ConfigError> {
+fn setup(
+    loaded: &Loaded,
+    interface: sip::Interface,
+    media: sip::Interface,
+    seed: [u8; 32],
+) -> Result<Setup, ConfigError> {
     let process = &loaded.process;
     let helpdesk = &loaded.helpdesk;
     let realm = &process.sip.realm;
@@ -426,6 +472,7 @@ fn setup(loaded: &Loaded, interface: sip::Interface, seed: [u8; 32]) -> Result<S
     Ok(Setup {
         shard: 0,
         interface,
+        media,
         realm: realm.clone(),
         seed,
         epoch_ms: wall(),
@@ -435,8 +482,8 @@ fn setup(loaded: &Loaded, interface: sip::Interface, seed: [u8; 32]) -> Result<S
         queues,
         trusted: process.sip.trusted(&loaded.process_file)?,
         sounds: Sounds {
-            music: media::music::on_hold(),
-            chime: media::music::chime(),
+            music: ::media::music::on_hold(),
+            chime: ::media::music::chime(),
         },
         limits: process.limits.for_switch(),
         sip: SipSettings {

@@ -351,6 +351,7 @@ pub(crate) fn switch_setup(
     Setup {
         shard: 0,
         interface: sip::Interface::local(bind),
+        media: sip::Interface::local(bind),
         realm: REALM.to_owned(),
         seed,
         epoch_ms,

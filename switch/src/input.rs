@@ -39,11 +39,6 @@ pub enum Input {
         /// What.
         message: sip::Message,
     },
-    /// The transport found a peer unreachable.
-    Unreachable {
-        /// Which.
-        peer: sip::Peer,
-    },
     /// A media leg is open.
     MediaOpened {
         /// Which wish is granted.
@@ -78,6 +73,8 @@ pub enum Input {
     Desk(desk::Answer),
     /// No new calls from now on; those in progress go on.
     Drain,
+    /// The process stops: everybody is hung up on, rather than left in silence.
+    HangUpAll,
 }
 
 /// What a switch wants done.
@@ -155,8 +152,8 @@ pub struct Counters {
     pub admitted: u64,
     /// Calls refused by admission, before a transaction existed.
     pub refused: u64,
-    /// Calls from peers that are neither trunks nor accounts.
-    pub strangers: u64,
+    /// Requests answered with a challenge: no password, a wrong one, or a stale nonce.
+    pub challenged: u64,
     /// Calls to numbers that aren't ours.
     pub unknown_numbers: u64,
     /// Prompts that could not be had in time.

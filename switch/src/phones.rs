@@ -25,9 +25,8 @@ pub(crate) struct Target {
 
 pub(crate) struct Phones {
     registrar: Registrar,
-    /// Each agent's addresses of record that have a contact. A phone may call
-    /// us by any of our names, so one user can have several.
-    agents: HashMap<AgentId, Vec<String>>,
+    /// The address of record of each agent that has a contact.
+    agents: HashMap<AgentId, String>,
     /// Sign-outs that are still repeated.
     sign_outs: Vec<(AgentId, u8)>,
     announce_at: Duration,
@@ -72,16 +71,19 @@ impl Phones {
         }
     }
 
-    /// Answers a REGISTER.
+    /// Answers a REGISTER whose sender showed the password of `user`.
     pub(crate) fn register(
         &mut self,
         now: Duration,
         setup: &Setup,
         peer: sip::Peer,
         request: &sip::Request,
+        user: &str,
         say: &mut impl FnMut(ToAcd),
     ) -> sip::Reply {
-        let (reply, changes) = self.registrar.handle(now, peer, request, &Directory(setup));
+        let (reply, changes) = self
+            .registrar
+            .bind(now, peer, request, user, &Directory(setup));
         self.changed(now, setup, changes, say);
         reply
     }
@@ -101,10 +103,8 @@ impl Phones {
             let Some(agent) = agent_of(setup, &aor) else {
                 continue;
             };
-            let aors = self.agents.entry(agent).or_default();
-            aors.retain(|known| *known != aor);
             if live {
-                aors.push(aor);
+                self.agents.insert(agent, aor);
             }
             match self.lease(agent) {
                 Some(until) => {
@@ -129,23 +129,21 @@ impl Phones {
 
     /// Until when the agent's phone is registered.
     fn lease(&self, agent: AgentId) -> Option<Duration> {
-        self.agents
-            .get(&agent)?
+        let aor = self.agents.get(&agent)?;
+        self.registrar
+            .lookup(aor)
             .iter()
-            .flat_map(|aor| self.registrar.lookup(aor))
             .map(|binding| binding.expires_at)
             .max()
     }
 
     /// Where the agent can be called, the best last.
-    pub(crate) fn targets(&self, setup: &Setup, agent: AgentId) -> Vec<Target> {
-        let _ = setup;
+    pub(crate) fn targets(&self, agent: AgentId) -> Vec<Target> {
         let mut bindings: Vec<_> = self
             .agents
             .get(&agent)
-            .into_iter()
-            .flatten()
-            .flat_map(|aor| self.registrar.lookup(aor))
+            .map_or(&[][..], |aor| self.registrar.lookup(aor))
+            .iter()
             .collect();
         // The phone's own preference first, then whichever registered last.
         bindings.sort_by_key(|binding| (binding.q, binding.expires_at));

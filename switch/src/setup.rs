@@ -20,6 +20,9 @@ pub struct Setup {
     pub shard: u8,
     /// Where SIP is bound and what peers are told.
     pub interface: sip::Interface,
+    /// Where RTP is bound and what peers are told in SDP: the same as
+    /// `interface` but for its port, unless audio has an address of its own.
+    pub media: sip::Interface,
     /// The digest realm.
     pub realm: String,
     /// Source of every tag, branch, Call-ID and nonce. They can't be guessed as long as it can't.

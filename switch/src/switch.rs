@@ -14,7 +14,7 @@ use crate::admission::{Admission, Permit};
 use crate::contact::{Arrival, Contact, Cx, Index, LegEnd, Side, View};
 use crate::input::{Counters, Input, Now, Output};
 use crate::phones::{self, Phones};
-use crate::setup::{Line, Setup};
+use crate::setup::{Account, Line, Setup};
 
 /// Longest calling or called number taken from a message.
 const NUMBER_MAX: usize = 32;
@@ -56,16 +56,19 @@ pub struct Switch {
     counters: Counters,
     /// An INVITE that is admitted and on its way through the transaction layer.
     admitted: Option<Admitted>,
+    /// Whose REGISTER is on its way through it.
+    registering: Option<String>,
     released: Vec<Permit>,
     command: u64,
     contact: u64,
 }
 
-/// An admitted call: to which number, and the right to it.
+/// An admitted call: who calls which number, and the right to it.
 struct Admitted {
     permit: Permit,
     line: Line,
     dnis: PhoneNumber,
+    ani: Option<PhoneNumber>,
 }
 
 impl Switch {
@@ -97,6 +100,7 @@ impl Switch {
             out: VecDeque::new(),
             counters: Counters::default(),
             admitted: None,
+            registering: None,
             released: Vec::new(),
             command: first,
             contact: first,
@@ -108,7 +112,6 @@ impl Switch {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Sip { peer, message } => self.receive(now, peer, message),
-            Input::Unreachable { peer } => self.sip.transport_error(now.mono, peer),
             Input::MediaOpened { key, leg, port } => match self.index.wishes.remove(&key) {
                 Some((id, side)) if self.contacts.contains_key(&id) => {
                     self.with(now, id, |contact, cx| {
@@ -149,6 +152,14 @@ impl Switch {
                 });
             }
             Input::Drain => self.admission.drain(),
+            Input::HangUpAll => {
+                self.admission.drain();
+                let mut all: Vec<_> = self.contacts.keys().copied().collect();
+                all.sort_unstable();
+                for id in all {
+                    self.with(now, id, Contact::stopped);
+                }
+            }
         }
         self.sip_events(now);
     }
@@ -238,20 +249,28 @@ impl Switch {
     }
 
     fn receive(&mut self, now: Now, peer: sip::Peer, message: sip::Message) {
-        if let sip::Message::Request(request) = &message
-            && self.sip.classify(request) == sip::Class::NewInvite
-        {
-            match self.screen(now, peer, request) {
-                Ok(admitted) => self.admitted = Some(admitted),
-                Err((code, retry_after)) => {
-                    let refusal = self.sip.refuse_stateless(request, peer, code, retry_after);
-                    self.out.push_back(Output::Transmit(refusal));
-                    return;
+        if let sip::Message::Request(request) = &message {
+            let screened = match self.sip.classify(request) {
+                sip::Class::NewInvite => self.screen(now, peer, request).map(|admitted| {
+                    self.admitted = Some(admitted);
+                }),
+                sip::Class::NewOther if request.method() == sip::Method::Register => {
+                    self.authenticate(now, request).map(|user| {
+                        self.registering = Some(user);
+                    })
                 }
+                _ => Ok(()),
+            };
+            if let Err(reply) = screened {
+                // RFC 3261 section 8.2.7: nothing is remembered of it.
+                let refusal = self.sip.refuse_with(request, peer, &reply);
+                self.out.push_back(Output::Transmit(refusal));
+                return;
             }
         }
         self.sip.receive(now.mono, peer, message);
         self.sip_events(now);
+        self.registering = None;
         // The transaction layer answered it by itself (a loop, a missing
         // extension): it was no call.
         if let Some(Admitted { permit, .. }) = self.admitted.take() {
@@ -259,23 +278,29 @@ impl Switch {
         }
     }
 
-    /// May this new call come in at all? Nothing is remembered of one that may
-    /// not.
+    /// May this new call come in at all?
     fn screen(
         &mut self,
         now: Now,
         peer: sip::Peer,
         request: &sip::Request,
-    ) -> Result<Admitted, (u16, Option<u32>)> {
-        if !self.setup.is_trusted(peer.addr.ip()) && self.account_of(request).is_none() {
-            self.counters.strangers += 1;
-            return Err((403, None));
-        }
+    ) -> Result<Admitted, sip::Reply> {
+        // Who is neither a trunk nor shows a password learns nothing, not even
+        // whether there is such an account or number.
+        let trunk =
+            self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none();
+        let ani = if trunk {
+            trunk_number(request)
+        } else {
+            let user = self.authenticate(now, request)?;
+            let account = self.setup.accounts.get(&user);
+            account.and_then(|account| account.number.clone())
+        };
         let dialled = request.uri().user();
         let dnis = dialled.as_deref().map(digits).unwrap_or_default();
         let Some(line) = self.setup.lines.get(dnis.trim_start_matches('+')) else {
             self.counters.unknown_numbers += 1;
-            return Err((404, None));
+            return Err(sip::Reply::new(404));
         };
         match self.admission.admit(now.mono, line.tenant, line.clinical) {
             Ok(permit) => {
@@ -284,19 +309,55 @@ impl Switch {
                     permit,
                     line: line.clone(),
                     dnis: PhoneNumber(dnis),
+                    ani,
                 })
             }
             Err(_) => {
                 self.counters.refused += 1;
-                Err((self.setup.sip.refusal_code, self.setup.sip.retry_after_s))
+                let reply = sip::Reply::new(self.setup.sip.refusal_code);
+                Err(match self.setup.sip.retry_after_s {
+                    Some(seconds) => reply.with("Retry-After", seconds.to_string()),
+                    None => reply,
+                })
             }
         }
     }
 
-    /// The account that a request says it is from.
-    fn account_of(&self, request: &sip::Request) -> Option<&crate::setup::Account> {
+    /// The user whose password a request shows; the challenge otherwise.
+    fn authenticate(&mut self, now: Now, request: &sip::Request) -> Result<String, sip::Reply> {
+        let accounts = phones::accounts(&self.setup);
+        let realm = &self.setup.realm;
+        match self
+            .authenticator
+            .check(now.mono, request, realm, &accounts)
+        {
+            Verdict::Accepted { username } => Ok(username),
+            Verdict::Challenge(reply) | Verdict::Refused(reply) => {
+                self.counters.challenged += 1;
+                Err(reply)
+            }
+        }
+    }
+
+    /// The account that a request says it is from. A trunk may well send a
+    /// calling number that is also the name of an account here: then the host
+    /// has to be ours too, or a password be shown.
+    fn account_of(&self, peer: sip::Peer, request: &sip::Request) -> Option<&Account> {
         let from = request.from()?;
-        self.setup.accounts.get(from.uri.user()?.as_ref())
+        let account = self.setup.accounts.get(from.uri.user()?.as_ref())?;
+        let ours = || {
+            let host = from.uri.host_str();
+            let interface = &self.setup.interface;
+            host.eq_ignore_ascii_case(&self.setup.realm)
+                || interface.advertise.host.as_deref() == Some(host)
+                || host.parse().is_ok_and(|ip: std::net::IpAddr| {
+                    ip == interface.bind.ip() || ip == interface.advertise.ip
+                })
+        };
+        let meant = !self.setup.is_trusted(peer.addr.ip())
+            || request.header("Authorization").is_some()
+            || ours();
+        meant.then_some(account)
     }
 
     fn sip_events(&mut self, now: Now) {
@@ -310,7 +371,7 @@ impl Switch {
         match event {
             Event::Incoming { leg, peer, request } => self.incoming(now, leg, peer, &request),
             Event::Ringing { leg, .. } => {
-                self.with_leg(now, leg, |contact, _, cx| contact.agent_rings(cx));
+                self.with_leg(now, leg, |contact, _, _| contact.agent_rings());
             }
             Event::Answered { leg, sdp, .. } => {
                 self.with_leg(now, leg, |contact, _, cx| {
@@ -337,12 +398,19 @@ impl Switch {
                 });
             }
             Event::Register { id, peer, request } => {
+                let Some(user) = self.registering.take() else {
+                    self.sip.respond(now.mono, id, sip::Reply::new(500));
+                    return;
+                };
                 let out = &mut self.out;
-                let reply =
-                    self.phones
-                        .register(now.mono, &self.setup, peer, &request, &mut |message| {
-                            out.push_back(Output::ToAcd(message))
-                        });
+                let reply = self.phones.register(
+                    now.mono,
+                    &self.setup,
+                    peer,
+                    &request,
+                    &user,
+                    &mut |message| out.push_back(Output::ToAcd(message)),
+                );
                 self.sip.respond(now.mono, id, reply);
             }
             Event::Other { id, .. } => self.sip.respond(now.mono, id, sip::Reply::new(405)),
@@ -362,23 +430,15 @@ impl Switch {
 
     /// A call got through the transaction layer: who is calling?
     fn incoming(&mut self, now: Now, leg: sip::LegId, peer: sip::Peer, request: &sip::Request) {
-        let Some(Admitted { permit, line, dnis }) = self.admitted.take() else {
+        let Some(Admitted {
+            permit,
+            line,
+            dnis,
+            ani,
+        }) = self.admitted.take()
+        else {
             self.sip.reject(now.mono, leg, 503, None, &[]);
             return;
-        };
-        let ani = match self.caller_number(now, peer, request) {
-            Ok(ani) => ani,
-            Err(challenge) => {
-                let headers: Vec<(&str, &str)> = challenge
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name.as_ref(), value.as_str()))
-                    .collect();
-                self.sip
-                    .reject(now.mono, leg, challenge.code, None, &headers);
-                self.admission.release(permit);
-                return;
-            }
         };
         let arrival = Arrival {
             leg,
@@ -387,55 +447,24 @@ impl Switch {
             dnis,
             ani,
             sdp: request.sdp().map(<[u8]>::to_vec),
-            permit,
         };
         self.contact += 1;
         let id = ContactId(self.contact);
-        let contact = {
+        let arrived = {
             let mut cx = cx!(self, now);
-            Contact::arrive(id, arrival, &mut cx)
+            catch_unwind(AssertUnwindSafe(|| Contact::arrive(id, arrival, &mut cx)))
         };
+        let Ok(mut contact) = arrived else {
+            self.counters.panics += 1;
+            self.index.legs.remove(&leg);
+            self.index.wishes.retain(|_, (owner, _)| *owner != id);
+            self.sip.reject(now.mono, leg, 500, None, &[]);
+            self.admission.release(permit);
+            return;
+        };
+        contact.hold(permit);
         self.contacts.insert(id, Box::new(contact));
         self.schedule(now, id);
-    }
-
-    /// The calling number: an account's own after its password was checked;
-    /// what a trunk says otherwise. `None`: withheld.
-    fn caller_number(
-        &mut self,
-        now: Now,
-        peer: sip::Peer,
-        request: &sip::Request,
-    ) -> Result<Option<PhoneNumber>, sip::Reply> {
-        if self.account_of(request).is_some() {
-            let verdict = self.authenticator.check(
-                now.mono,
-                request,
-                &self.setup.realm,
-                &phones::accounts(&self.setup),
-            );
-            return match verdict {
-                Verdict::Accepted { username } => Ok(self
-                    .setup
-                    .accounts
-                    .get(&username)
-                    .and_then(|account| account.number.clone())),
-                Verdict::Challenge(reply) => Err(reply),
-            };
-        }
-        debug_assert!(self.setup.is_trusted(peer.addr.ip()), "screened");
-        let private = request.lists("Privacy", "id") || request.lists("Privacy", "user");
-        if private {
-            return Ok(None);
-        }
-        let asserted = request
-            .header("P-Asserted-Identity")
-            .and_then(|value| sip::wire::NameAddr::parse(value).ok());
-        let number = asserted
-            .or_else(|| request.from())
-            .and_then(|from| from.uri.user().map(|user| digits(&user)))
-            .filter(|number| number.bytes().any(|b| b.is_ascii_digit()));
-        Ok(number.map(PhoneNumber))
     }
 
     fn acd(&mut self, now: Now, message: FromAcd) {
@@ -493,13 +522,10 @@ impl Switch {
         };
         if !survived {
             self.counters.panics += 1;
-            let buried = {
-                let mut cx = cx!(self, now);
-                catch_unwind(AssertUnwindSafe(|| contact.panicked(&mut cx))).is_ok()
-            };
-            if !buried {
-                return;
-            }
+            let mut cx = cx!(self, now);
+            contact.bury(&mut cx);
+            self.give_back();
+            return;
         }
         if contact.is_done(now.mono) {
             let mut cx = cx!(self, now);
@@ -508,6 +534,10 @@ impl Switch {
             self.contacts.insert(id, contact);
             self.schedule(now, id);
         }
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
         for permit in self.released.drain(..) {
             self.admission.release(permit);
         }
@@ -528,6 +558,21 @@ impl Switch {
             self.timers.push(Reverse((at, id)));
         }
     }
+}
+
+/// The calling number as a trunk says it; `None`: withheld.
+fn trunk_number(request: &sip::Request) -> Option<PhoneNumber> {
+    if request.lists("Privacy", "id") || request.lists("Privacy", "user") {
+        return None;
+    }
+    let asserted = request
+        .header("P-Asserted-Identity")
+        .and_then(|value| sip::wire::NameAddr::parse(value).ok());
+    asserted
+        .or_else(|| request.from())
+        .and_then(|from| from.uri.user().map(|user| digits(&user)))
+        .filter(|number| number.bytes().any(|b| b.is_ascii_digit()))
+        .map(PhoneNumber)
 }
 
 /// The digits of a number as a peer wrote it, with a leading `+` if it had one.

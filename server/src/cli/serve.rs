@@ -37,14 +37,13 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
     let loaded = Loaded::read(options)?;
     let (studio, book) = super::speak(&loaded)?;
     let (notes, mut shown) = mpsc::channel(NOTES_MAX);
-    let server = Server::start(
+    let mut server = Server::start(
         &loaded,
         studio,
         &book,
         args.show_calls.then_some(notes),
         None,
-    )
-    .await?;
+    )?;
     if server.left_open > 0 {
         println!(
             "{} calls were cut off by the last stop; they are recorded as system failures",
@@ -71,6 +70,8 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 break;
             }
             _ = interrupt.recv() => break,
+            // Better no Careline, which its supervisor starts anew, than a deaf one.
+            error = server.failed() => return Err(error.into()),
         }
     }
     server.stop().await;

@@ -338,6 +338,12 @@ fn check(
     let mut ids = HashMap::new();
     let mut numbers: HashMap<&str, &Path> = HashMap::new();
     for (file, hospital) in hospitals {
+        if hospital.id == 0 {
+            return Err(ConfigError::new(
+                file,
+                "id 0 is the operator's own; hospitals begin at 1",
+            ));
+        }
         if let Some(other) = ids.insert(hospital.id, file) {
             return Err(ConfigError::new(
                 file,

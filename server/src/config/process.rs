@@ -45,7 +45,8 @@ pub struct Sip {
     pub digest: Digest,
     /// Shortest registration accepted, in seconds; 30.
     pub registration_min_s: u64,
-    /// Longest registration given, in seconds; 3600.
+    /// Longest registration given, in seconds; 120. Registrations are kept in memory: after a
+    /// restart a phone is back within this time.
     pub registration_max_s: u64,
     /// What a call hears that isn't admitted: 503 (default), 480 or 486.
     pub refusal_code: u16,
@@ -64,7 +65,7 @@ impl Default for Sip {
             trusted: Vec::new(),
             digest: Digest::default(),
             registration_min_s: 30,
-            registration_max_s: 3600,
+            registration_max_s: 120,
             refusal_code: 503,
             retry_after_s: None,
         }
@@ -148,6 +149,8 @@ fn nets(file: &Path, name: &str, texts: &[String]) -> Result<Vec<sip::Net>, Conf
 pub struct Media {
     /// Address RTP is bound to; that of `[sip]` if absent.
     pub bind: Option<IpAddr>,
+    /// The address told to peers outside `sip.local_nets` in SDP; that of `[sip]` if absent.
+    pub advertise: Option<IpAddr>,
     /// UDP ports, two per leg; `16384-32767`.
     pub ports: String,
     /// Threads; one carries about 2,000 playing calls; 1.
@@ -162,6 +165,7 @@ impl Default for Media {
     fn default() -> Self {
         Self {
             bind: None,
+            advertise: None,
             ports: "16384-32767".into(),
             threads: 1,
             timeout_s: 20,

@@ -61,8 +61,19 @@ impl Mailbox {
     }
 
     pub(super) fn post(&self, message: Message) -> Result<(), MediaError> {
-        // Closes are bounded by the legs there are, and one that is refused would lose its leg.
-        let always = matches!(message, Message::Command(Command::Close { .. }));
+        // What decides who hears what is always taken: refused, it would leave somebody in silence
+        // or lose a leg. It is bounded by the legs there are and what happens to each.
+        let always = matches!(
+            message,
+            Message::Command(
+                Command::Close { .. }
+                    | Command::Connect { .. }
+                    | Command::Bridge { .. }
+                    | Command::Unbridge { .. }
+                    | Command::Loop { .. }
+                    | Command::Stop { .. }
+            )
+        );
         {
             let mut messages = lock(&self.messages);
             if messages.len() >= self.messages_max && !always {

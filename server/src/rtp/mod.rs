@@ -148,7 +148,14 @@ impl Media {
             let priority = config.realtime_priority;
             let join = std::thread::Builder::new()
                 .name(format!("media-{number}"))
-                .spawn(move || worker.run(priority))
+                .spawn(move || {
+                    let run = std::panic::AssertUnwindSafe(|| worker.run(priority));
+                    if std::panic::catch_unwind(run).is_err() {
+                        // Every call on this thread is silent for good, and nobody else can
+                        // tell: the process ends, and its supervisor starts it anew.
+                        std::process::abort();
+                    }
+                })
                 .map_err(|source| MediaError::System {
                     what: "starting a media thread",
                     source,

@@ -30,6 +30,8 @@ use super::seats::Seats;
 
 /// Packets read from one socket at a time.
 const BATCH: usize = 8;
+/// How often that is done before the other sockets get their turn.
+const BATCHES_MAX: usize = 4;
 /// Longest datagram read; longer ones are cut and then refused by whoever parses them.
 const DATAGRAM_BYTES: usize = 1_500;
 /// Sockets told ready at a time.
@@ -58,6 +60,8 @@ pub(super) struct Worker {
     /// else follows commands.
     waiting: VecDeque<Event>,
     messages: VecDeque<Message>,
+    /// Marks of sockets that were left with packets in them.
+    unread: Vec<u64>,
 }
 
 /// The engine's outside: sockets, rings and listeners, by slot.
@@ -104,6 +108,7 @@ impl Worker {
             events,
             waiting: VecDeque::new(),
             messages: VecDeque::new(),
+            unread: Vec::new(),
         })
     }
 
@@ -235,6 +240,12 @@ impl Worker {
     /// Reads what came.
     fn read(&mut self, reader: &mut Reader) {
         let mut ready = [EpollEvent::empty(); READY];
+        if !self.unread.is_empty() {
+            let now = self.epoch.elapsed();
+            for mark in std::mem::take(&mut self.unread) {
+                self.read_one(now, mark, reader);
+            }
+        }
         for _ in 0..ROUNDS_MAX {
             let count = match self.io.epoll.wait(&mut ready, EpollTimeout::ZERO) {
                 Ok(count) => count,
@@ -266,10 +277,16 @@ impl Worker {
                 };
                 let v6 = *v6;
                 let (engine, io) = (&mut self.engine, &mut self.io);
-                reader.datagrams(socket, v6, |source, bytes| {
-                    io.tally.packets_in += 1;
-                    engine.packet(now, leg, channel, source, bytes, io);
-                });
+                for _ in 0..BATCHES_MAX {
+                    let emptied = reader.datagrams(socket, v6, |source, bytes| {
+                        io.tally.packets_in += 1;
+                        engine.packet(now, leg, channel, source, bytes, io);
+                    });
+                    if emptied {
+                        return;
+                    }
+                }
+                self.unread.push(mark);
             }
             LegPort::Ring { .. } => {
                 let mut buffer = [0; RING_PACKET_BYTES];
@@ -295,13 +312,19 @@ impl Io {
         if self.places.len() <= slot {
             self.places.resize_with(slot + 1, || None);
         }
-        let mark = |channel| EpollEvent::new(EpollFlags::EPOLLIN, mark(slot, channel));
+        // Told once for each arrival: a level would have the kernel ask every socket that had a packet once more in
+        // the next millisecond. In return whoever reads must empty the socket, or remember it.
+        let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        let socket = |channel| EpollEvent::new(once, mark(slot, channel));
         let watched = match &port {
             LegPort::Udp { rtp, rtcp, .. } => self
                 .epoll
-                .add(rtp, mark(Channel::Rtp))
-                .and_then(|()| self.epoll.add(rtcp, mark(Channel::Rtcp))),
-            LegPort::Ring { end, .. } => self.epoll.add(end.as_fd(), mark(Channel::Rtp)),
+                .add(rtp, socket(Channel::Rtp))
+                .and_then(|()| self.epoll.add(rtcp, socket(Channel::Rtcp))),
+            LegPort::Ring { end, .. } => {
+                let ring = EpollEvent::new(EpollFlags::EPOLLIN, mark(slot, Channel::Rtp));
+                self.epoll.add(end.as_fd(), ring)
+            }
         };
         self.places[slot] = Some(Place {
             leg,
@@ -405,8 +428,13 @@ impl Reader {
 }
 
 impl Reader {
-    /// Hands over what waits in a socket, at most [`BATCH`] datagrams; a longer queue is told ready again.
-    fn datagrams(&mut self, socket: RawFd, v6: bool, mut each: impl FnMut(SocketAddr, &[u8])) {
+    /// Hands over what waits in a socket, at most [`BATCH`] datagrams. True when none is left.
+    fn datagrams(
+        &mut self,
+        socket: RawFd,
+        v6: bool,
+        mut each: impl FnMut(SocketAddr, &[u8]),
+    ) -> bool {
         let headers = if v6 {
             &mut self.headers_v6
         } else {
@@ -416,22 +444,27 @@ impl Reader {
             .buffers
             .each_mut()
             .map(|buffer| [IoSliceMut::new(buffer)]);
-        // An error here is an old ICMP message or an early wake-up; neither has a consequence.
-        let Ok(received) = recvmmsg(
+        let received = match recvmmsg(
             socket,
             headers,
             slices.iter_mut(),
             MsgFlags::MSG_DONTWAIT,
             None,
-        ) else {
-            return;
+        ) {
+            Ok(received) => received,
+            Err(Errno::EAGAIN) => return true,
+            // An old ICMP message, which has no consequence; packets may lie behind it.
+            Err(_) => return false,
         };
+        let mut count = 0;
         for message in received {
+            count += 1;
             let source = message.address.as_ref().and_then(address);
             if let (Some(source), Some(bytes)) = (source, message.iovs().next()) {
                 each(source, bytes);
             }
         }
+        count < BATCH
     }
 }
 

@@ -98,7 +98,13 @@ impl Store {
         let writer = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || {
-                writer.run(&waiting, settings.group_max.max(1), done);
+                let run = std::panic::AssertUnwindSafe(|| {
+                    writer.run(&waiting, settings.group_max.max(1), done);
+                });
+                if std::panic::catch_unwind(run).is_err() {
+                    // Nothing would be durable any more, and nobody told: the process ends.
+                    std::process::abort();
+                }
                 drop(lock);
             })
             .map_err(StoreError::Thread)?;

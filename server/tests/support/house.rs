@@ -179,7 +179,6 @@ impl House {
                     Some(tell),
                     Some(rings),
                 )
-                .await
                 .expect("Careline starts");
                 opened.send(server.address).expect("the test waits");
                 let listen = async {

@@ -22,7 +22,6 @@ pub(crate) struct Arrival {
     pub(crate) dnis: PhoneNumber,
     pub(crate) ani: Option<PhoneNumber>,
     pub(crate) sdp: Option<Vec<u8>>,
-    pub(crate) permit: Permit,
 }
 
 impl Contact {
@@ -35,7 +34,6 @@ impl Contact {
             dnis,
             ani,
             sdp,
-            permit,
         } = arrival;
         let tenant = cx.setup.tenants.get(&line.tenant);
         let facts = Facts {
@@ -48,7 +46,7 @@ impl Contact {
             id,
             tenant: line.tenant,
             clinical: line.clinical,
-            permit: Some(permit),
+            permit: None,
             dnis,
             ani,
             caller: Caller::Unknown,
@@ -74,6 +72,11 @@ impl Contact {
         contact.tell_desk(cx, start);
         contact.audio = Audio::Opening(contact.wish(cx, Side::Caller, None, peer));
         contact
+    }
+
+    /// The call is counted until the permit is given back.
+    pub(crate) fn hold(&mut self, permit: Permit) {
+        self.permit = Some(permit);
     }
 
     /// Asks for a media leg.
@@ -110,7 +113,7 @@ impl Contact {
                 match opened {
                     Some((leg, _)) if !wanted => cx.media(MediaCommand::Close { leg }),
                     Some((leg, port)) => self.accept(leg, port, cx),
-                    None if wanted => self.refuse_arrival(cx, 503, "no media"),
+                    None if wanted => self.refuse_arrival(cx, 503),
                     None => {}
                 }
             }
@@ -120,7 +123,7 @@ impl Contact {
 
     /// Answers the INVITE.
     fn accept(&mut self, leg: MediaLegId, port: u16, cx: &mut Cx<'_>) {
-        let address = cx.setup.interface.address_towards(self.peer.addr.ip());
+        let address = cx.setup.media.address_towards(self.peer.addr.ip());
         let local = LocalMedia::new(address, port, self.id.0);
         cx.index.media.insert(leg, (self.id, Side::Caller));
         let (negotiated, offered, body) = match self.offer_in.take() {
@@ -133,8 +136,7 @@ impl Contact {
                         negotiated: None,
                         offered: None,
                     };
-                    let (code, why) = refusal_for(&error);
-                    return self.refuse_arrival(cx, code, why);
+                    return self.refuse_arrival(cx, refusal_for(&error));
                 }
             },
             None => {
@@ -165,9 +167,19 @@ impl Contact {
     pub(crate) fn confirmed(&mut self, side: Side, sdp: Option<&[u8]>, cx: &mut Cx<'_>) {
         if let Some(answer) = sdp {
             self.take_answer(side, answer, cx);
+            self.join(cx);
         }
         if side == Side::Caller && matches!(self.stage, Stage::Answered { .. }) {
-            self.begin(cx);
+            if self.can_hear() {
+                self.begin(cx);
+            } else {
+                // RFC 3261 section 13.2.2.4: the ACK brought no usable answer.
+                self.hang_up(
+                    cx,
+                    desk::EndCause::SystemFailure,
+                    Some("SIP;cause=488;text=\"No common audio\""),
+                );
+            }
         }
     }
 
@@ -179,15 +191,14 @@ impl Contact {
     }
 
     /// The call can't be taken. Its journey was begun, so it is also ended.
-    pub(super) fn refuse_arrival(&mut self, cx: &mut Cx<'_>, code: u16, why: &str) {
+    pub(super) fn refuse_arrival(&mut self, cx: &mut Cx<'_>, code: u16) {
         cx.sip.reject(cx.now.mono, self.leg, code, None, &[]);
         self.over(cx, desk::EndCause::SystemFailure, None);
-        let _ = why;
     }
 
     /// Takes the peer's answer to an offer of ours in a 200.
     pub(super) fn take_answer(&mut self, side: Side, answer: &[u8], cx: &mut Cx<'_>) {
-        let peer = self.peer;
+        let peer = self.peer_of(side);
         let Some(audio) = self.audio_of(side) else {
             return;
         };
@@ -212,6 +223,15 @@ impl Contact {
         }
     }
 
+    /// Who is at the other end of that side's leg.
+    pub(super) fn peer_of(&self, side: Side) -> sip::Peer {
+        match (side, &self.stage) {
+            (Side::Agent, Stage::Offer(_, offer)) => offer.peer,
+            (Side::Agent, Stage::Conversation(talk)) => talk.peer,
+            _ => self.peer,
+        }
+    }
+
     /// The audio of that side, if it has any.
     pub(super) fn audio_of(&mut self, side: Side) -> Option<&mut Audio> {
         match (side, &mut self.stage) {
@@ -224,13 +244,8 @@ impl Contact {
 }
 
 /// What a peer hears whose session description we can't take.
-pub(super) fn refusal_for(error: &sdp::SdpError) -> (u16, &'static str) {
-    match error {
-        sdp::SdpError::NoAudio | sdp::SdpError::NoCommonCodec | sdp::SdpError::Address => {
-            (488, "no common audio")
-        }
-        _ => (400, "session description"),
-    }
+pub(super) fn refusal_for(error: &sdp::SdpError) -> u16 {
+    error.status()
 }
 
 /// May the far side's media address be learnt from its packets? Only where the

@@ -1,10 +1,12 @@
 //! The end of a contact, whoever brings it about.
 
-use desk::{EndCause, Journey};
+use acd::{ToAcd, Visit};
+use desk::{Command, CommandId, EndCause, Journey, What};
 use ivr_flows::Input as FlowInput;
+use media::engine::Command as MediaCommand;
 
 use super::{Contact, Cx, Sound, Stage};
-use crate::input::NoteWhat;
+use crate::input::{NoteWhat, Output};
 
 impl Contact {
     /// The caller hung up, or their leg is lost.
@@ -27,18 +29,91 @@ impl Contact {
         self.over(cx, cause, None);
     }
 
-    /// A bug in this call was caught: nothing in here can be relied upon but
-    /// the ids. Everybody is hung up on, everything given back.
-    pub(crate) fn panicked(&mut self, cx: &mut Cx<'_>) {
+    /// The process stops.
+    pub(crate) fn stopped(&mut self, cx: &mut Cx<'_>) {
+        let reason = Some("SIP;cause=503;text=\"Out of service\"");
+        if matches!(self.stage, Stage::Opening { .. }) {
+            self.refuse_arrival(cx, 503);
+        } else {
+            self.hang_up(cx, EndCause::SystemFailure, reason);
+        }
+    }
+
+    /// A bug in this call was caught. Its stage can't be relied upon, so
+    /// everything that the index says is this contact's is ended, whatever the
+    /// stage says, and the contact is gone.
+    pub(crate) fn bury(mut self, cx: &mut Cx<'_>) {
+        let id = self.id;
+        let index = &mut *cx.index;
+        let mut legs = Vec::new();
+        index.legs.retain(|leg, (owner, _)| {
+            let mine = *owner == id;
+            if mine {
+                legs.push(*leg);
+            }
+            !mine
+        });
+        let mut media = Vec::new();
+        index.media.retain(|leg, (owner, _)| {
+            let mine = *owner == id;
+            if mine {
+                media.push(*leg);
+            }
+            !mine
+        });
+        let mut offers = Vec::new();
+        index.offers.retain(|offer, owner| {
+            let mine = *owner == id;
+            if mine {
+                offers.push(*offer);
+            }
+            !mine
+        });
+        index.wishes.retain(|_, (owner, _)| *owner != id);
+        index.renders.retain(|_, owner| *owner != id);
+        for leg in legs {
+            cx.sip.hangup(cx.now.mono, leg, Some("SIP;cause=500"));
+        }
+        for leg in media {
+            cx.media(MediaCommand::Close { leg });
+        }
+        cx.acd(ToAcd::Leave {
+            contact: acd::ContactId(id.0),
+            visit: Visit(self.visits),
+        });
+        for offer in offers {
+            cx.acd(ToAcd::Finish { offer });
+        }
+        *cx.command += 1;
+        cx.out.push_back(Output::ToDesk(Command {
+            id: CommandId(*cx.command),
+            tenant: self.tenant,
+            contact: id,
+            at: cx.now.wall,
+            what: What::Journey(Journey::Ended {
+                cause: EndCause::SystemFailure,
+            }),
+        }));
+        if let Some(permit) = self.permit.take() {
+            cx.released.push(permit);
+        }
+        cx.counters.ended += 1;
         self.note(cx, NoteWhat::Panicked);
-        self.hang_up(cx, EndCause::SystemFailure, Some("SIP;cause=500"));
     }
 
     /// Everything is over but what is owed to the others.
     pub(super) fn over(&mut self, cx: &mut Cx<'_>, cause: EndCause, reason: Option<&str>) {
         match &self.stage {
             Stage::Ended { .. } => return,
-            Stage::Queue(_) | Stage::Offer(..) => self.leave_queue(Journey::Abandoned, cx),
+            Stage::Queue(_) | Stage::Offer(..) => {
+                // A caller we lost hasn't abandoned: `Ended` says what it was.
+                let how = match cause {
+                    EndCause::CallerHungUp => Some(Journey::Abandoned),
+                    EndCause::FlowEnded | EndCause::AgentHungUp => Some(Journey::FlowOut),
+                    EndCause::SystemFailure => None,
+                };
+                self.leave_queue(how, cx);
+            }
             Stage::Conversation(_) => self.part(reason, cx),
             Stage::Opening { .. } | Stage::Answered { .. } | Stage::Flow => {}
         }

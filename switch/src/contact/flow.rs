@@ -57,7 +57,7 @@ impl Contact {
                     self.session.handle(cx.now.mono, FlowInput::QueueRefused);
                 }
             }
-            Step::LeaveQueue => self.leave_queue(Journey::FlowOut, cx),
+            Step::LeaveQueue => self.leave_queue(Some(Journey::FlowOut), cx),
             Step::HangUp { cause } => {
                 let cause = match cause {
                     HangUpCause::Finished => desk::EndCause::FlowEnded,

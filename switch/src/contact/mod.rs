@@ -39,8 +39,8 @@ pub(crate) use arrive::Arrival;
 use outbox::Outbox;
 pub(crate) use talk::LegEnd;
 
-/// After how long without an ACK the flow begins all the same: the ACK may be
-/// lost and repeated late, and the caller is listening already.
+/// After how long without an ACK the flow begins all the same: the caller
+/// listens since the 200, and an ACK that is lost is repeated only with it.
 const BEGIN_WITHOUT_ACK: Duration = Duration::from_secs(1);
 /// How long a media leg may take to be opened.
 const MEDIA_OPEN_MAX: Duration = Duration::from_secs(2);
@@ -192,6 +192,8 @@ struct Offer {
     agent: AgentId,
     /// Ring-no-answer then.
     until: Duration,
+    /// The phone being called.
+    peer: sip::Peer,
     audio: Audio,
     progress: Progress,
     /// Registered contacts not tried yet, the best last.
@@ -233,6 +235,7 @@ struct Talk {
     /// The stay that the offer ended.
     visit: Visit,
     leg: sip::LegId,
+    peer: sip::Peer,
     audio: Audio,
     announce_at: Duration,
 }
@@ -349,6 +352,17 @@ impl Contact {
         }
     }
 
+    /// Do we know where the caller's audio goes?
+    fn can_hear(&self) -> bool {
+        matches!(
+            self.audio,
+            Audio::Open {
+                negotiated: Some(_),
+                ..
+            }
+        )
+    }
+
     /// Is the flow under way?
     fn has_begun(&self) -> bool {
         !matches!(
@@ -377,7 +391,11 @@ impl Contact {
         };
         match &self.stage {
             Stage::Opening { since } => consider(Some(*since + MEDIA_OPEN_MAX)),
-            Stage::Answered { since } => consider(Some(*since + BEGIN_WITHOUT_ACK)),
+            // Without an SDP answer there is nobody to speak to: then the leg
+            // ends by itself (RFC 3261 section 13.3.1.4).
+            Stage::Answered { since } => {
+                consider(self.can_hear().then_some(*since + BEGIN_WITHOUT_ACK));
+            }
             Stage::Flow => {}
             Stage::Queue(stay) => consider(Some(stay.announce_at)),
             Stage::Offer(stay, offer) => {
@@ -412,9 +430,11 @@ impl Contact {
         let now = cx.now.mono;
         match self.stage {
             Stage::Opening { since } if now >= since + MEDIA_OPEN_MAX => {
-                self.refuse_arrival(cx, 503, "no media");
+                self.refuse_arrival(cx, 503);
             }
-            Stage::Answered { since } if now >= since + BEGIN_WITHOUT_ACK => self.begin(cx),
+            Stage::Answered { since } if self.can_hear() && now >= since + BEGIN_WITHOUT_ACK => {
+                self.begin(cx);
+            }
             _ => {}
         }
         if self.has_begun() && self.session.poll_timeout().is_some_and(|at| at <= now) {
@@ -424,7 +444,7 @@ impl Contact {
         self.render_timeout(cx);
         self.wait_timeout(cx);
         self.talk_timeout(cx);
-        self.outbox.timeout(self.id, self.tenant, cx);
+        self.outbox.timeout(cx);
         if self.outbox.gave_up_on_ticket() {
             self.session.handle(now, ivr_flows::Input::TicketFailed);
             self.carry_out(cx);

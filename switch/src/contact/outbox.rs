@@ -82,7 +82,7 @@ impl Outbox {
         std::mem::take(&mut self.ticket_given_up)
     }
 
-    pub(super) fn timeout(&mut self, _contact: ContactId, _tenant: TenantId, cx: &mut Cx<'_>) {
+    pub(super) fn timeout(&mut self, cx: &mut Cx<'_>) {
         let Some((at, repeats)) = self.head else {
             return;
         };

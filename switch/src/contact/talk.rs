@@ -45,6 +45,7 @@ impl Contact {
             agent,
             visit: stay.visit,
             leg,
+            peer: offer.peer,
             audio: offer.audio,
             announce_at: cx.now.mono + TALKING_EVERY,
         }));
@@ -63,7 +64,7 @@ impl Contact {
     }
 
     /// Lets the two hear each other; whoever is held hears music.
-    fn join(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn join(&mut self, cx: &mut Cx<'_>) {
         let Stage::Conversation(talk) = &self.stage else {
             return;
         };
@@ -91,7 +92,7 @@ impl Contact {
 
     /// The peer of that side wants to change its session.
     pub(crate) fn reinvited(&mut self, side: Side, offer: Option<&[u8]>, cx: &mut Cx<'_>) {
-        let peer = self.peer;
+        let peer = self.peer_of(side);
         let sip_leg = match (side, &self.stage) {
             (_, Stage::Ended { .. }) => return,
             (Side::Caller, _) => self.leg,
@@ -130,8 +131,8 @@ impl Contact {
                 self.join(cx);
             }
             Err(error) => {
-                let (code, _) = refusal_for(&error);
-                cx.sip.reject_reinvite(cx.now.mono, sip_leg, code);
+                cx.sip
+                    .reject_reinvite(cx.now.mono, sip_leg, refusal_for(&error));
             }
         }
     }

@@ -33,7 +33,7 @@ impl Contact {
         };
         let queue = queue.id;
         if matches!(self.stage, Stage::Queue(_) | Stage::Offer(..)) {
-            self.leave_queue(Journey::FlowOut, cx);
+            self.leave_queue(Some(Journey::FlowOut), cx);
         }
         let class = match class {
             _ if self.clinical => Class::Clinician,
@@ -78,8 +78,9 @@ impl Contact {
         });
     }
 
-    /// The contact waits no longer and goes back to the flow.
-    pub(super) fn leave_queue(&mut self, how: Journey, cx: &mut Cx<'_>) {
+    /// The contact waits no longer and goes back to the flow. `how` is left out
+    /// where the end of the whole contact tells it.
+    pub(super) fn leave_queue(&mut self, how: Option<Journey>, cx: &mut Cx<'_>) {
         let (visit, offer) = match std::mem::replace(&mut self.stage, Stage::Flow) {
             Stage::Queue(stay) => (stay.visit, None),
             Stage::Offer(stay, offer) => (stay.visit, Some(offer)),
@@ -92,7 +93,9 @@ impl Contact {
             self.withdraw(*offer, Refusal::ContactGone, Some(GONE), cx);
         }
         self.owe(cx, Owing::Leave(visit));
-        self.journey(cx, how);
+        if let Some(how) = how {
+            self.journey(cx, how);
+        }
         match self.sound {
             Sound::Music => self.rest_sound(cx),
             // The prompt under way replaces the music when it is ready; until
@@ -204,14 +207,15 @@ impl Contact {
             cx.index.offers.insert(id, self.id);
             return self.owe(cx, Owing::Decline(id, Refusal::NoAnswer));
         }
-        let untried = cx.phones.targets(cx.setup, agent);
+        let untried = cx.phones.targets(agent);
         let Some(target) = untried.last() else {
             cx.index.offers.insert(id, self.id);
             return self.owe(cx, Owing::Decline(id, Refusal::Unreachable));
         };
         let stay = stay.clone();
         let with = self.audio.leg();
-        let key = self.wish(cx, Side::Agent, with, target.peer);
+        let peer = target.peer;
+        let key = self.wish(cx, Side::Agent, with, peer);
         cx.index.offers.insert(id, self.id);
         cx.acd(ToAcd::Ringing { offer: id });
         self.stage = Stage::Offer(
@@ -220,6 +224,7 @@ impl Contact {
                 id,
                 agent,
                 until,
+                peer,
                 audio: Audio::Opening(key),
                 progress: Progress::Opening { since: cx.now.mono },
                 untried,
@@ -251,7 +256,7 @@ impl Contact {
                 if let Stage::Offer(_, offer) = &mut self.stage {
                     offer.audio = Audio::Open {
                         leg,
-                        local: LocalMedia::new(cx.setup.interface.bind.ip(), port, session),
+                        local: LocalMedia::new(cx.setup.media.bind.ip(), port, session),
                         negotiated: None,
                         offered: None,
                     };
@@ -283,7 +288,8 @@ impl Contact {
         let Audio::Open { local, offered, .. } = &mut offer.audio else {
             return;
         };
-        local.address = cx.setup.interface.address_towards(peer.addr.ip());
+        local.address = cx.setup.media.address_towards(peer.addr.ip());
+        offer.peer = peer;
         let body = sdp::offer(local, &Capabilities::default());
         *offered = Some(body.clone());
         let mut invite = sip::Invite::new(uri, peer, from, Some(body));
@@ -333,8 +339,7 @@ impl Contact {
     }
 
     /// The agent's phone rings.
-    pub(crate) fn agent_rings(&mut self, cx: &mut Cx<'_>) {
-        let _ = cx;
+    pub(crate) fn agent_rings(&mut self) {
         if let Stage::Offer(_, offer) = &mut self.stage
             && let Progress::Calling { leg, .. } = offer.progress
         {
