@@ -227,6 +227,15 @@ impl Baresip {
 
     /// Waits until this has been heard.
     fn hears(&self, what: &str, within: Duration, heard: impl Fn(&[i16]) -> bool) {
+        self.hears_what(&|| what.to_owned(), within, heard);
+    }
+
+    fn hears_what(
+        &self,
+        what: &dyn Fn() -> String,
+        within: Duration,
+        heard: impl Fn(&[i16]) -> bool,
+    ) {
         let until = Instant::now() + within;
         loop {
             let samples = self.heard();
@@ -235,8 +244,9 @@ impl Baresip {
             }
             assert!(
                 Instant::now() < until,
-                "{} never heard {what}, in {:.1} s of sound",
+                "{} never heard {}, in {:.1} s of sound",
                 self.dir.display(),
+                what(),
                 samples.len() as f64 / 8000.0
             );
             std::thread::sleep(Duration::from_millis(100));
@@ -252,8 +262,12 @@ impl Baresip {
 
     /// Waits until a clip has been heard whole.
     fn hears_clip(&self, text: &str, clip: &Clip, within: Duration) {
-        self.hears(&format!("\"{text}\""), within, |samples| {
-            Heard::of(samples, clip, 0).is_some_and(|heard| heard.share >= 0.95)
+        let best = Mutex::new(None);
+        let what = || format!("\"{text}\" (but {:?})", best.lock().unwrap());
+        self.hears_what(&what, within, |samples| {
+            let heard = Heard::of(samples, clip, 0);
+            *best.lock().unwrap() = heard;
+            heard.is_some_and(|heard| heard.share >= 0.95)
         });
     }
 }
@@ -299,7 +313,8 @@ fn hum(hertz: f64, seconds: u32) -> Vec<u8> {
     file
 }
 
-/// The samples of a WAV file that may still be written.
+/// The samples of a WAV file that may still be written. Its decoder makes ±2 of
+/// µ-law's two zeros; they are made 0 again, and the levels beside are ±8.
 fn wav(path: &Path) -> Vec<i16> {
     let bytes = std::fs::read(path).unwrap_or_default();
     let Some(data) = bytes.windows(4).position(|four| four == b"data") else {
@@ -308,6 +323,7 @@ fn wav(path: &Path) -> Vec<i16> {
     bytes[data + 8..]
         .chunks_exact(2)
         .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+        .map(|sample| if sample.abs() <= 2 { 0 } else { sample })
         .collect()
 }
 
@@ -348,21 +364,32 @@ impl Heard {
                 .get(from..)?
                 .windows(FRAME_SAMPLES)
                 .position(|window| window[0] == loud[0] && window == loud)?;
-        let start = at.saturating_sub(anchor * FRAME_SAMPLES);
-        let (mut matched, mut next) = (0, start);
+        let mut matched = 0;
+        // Where the last frame that matched begins, and which it was. Packets
+        // may be missing on the way, or something else may be in between.
+        let mut last = (at, anchor);
+        let mut end = at;
+        let expected = |(at, of): (usize, usize), index: usize, shift: i64| {
+            let at = at as i64 + (index as i64 - of as i64 + shift) * FRAME_SAMPLES as i64;
+            usize::try_from(at).ok()
+        };
         for index in 0..clip.frames() {
             let wanted = frame(index);
-            // In order: each behind the one before, which may be missing.
-            let found = (0..4)
-                .map(|skip| next + skip * FRAME_SAMPLES)
-                .find(|&at| samples.get(at..at + FRAME_SAMPLES) == Some(&wanted));
+            let found = [0, -1, 1, -2, 2, -3, 3]
+                .into_iter()
+                .filter_map(|shift| expected(last, index, shift))
+                .find(|&at| {
+                    (matched == 0 || at >= end)
+                        && samples.get(at..at + FRAME_SAMPLES) == Some(&wanted)
+                });
             if let Some(at) = found {
                 matched += 1;
-                next = at + FRAME_SAMPLES;
+                last = (at, index);
+                end = at + FRAME_SAMPLES;
             }
         }
         Some(Self {
-            end: next,
+            end,
             share: f64::from(matched) / clip.frames() as f64,
         })
     }
