@@ -9,6 +9,7 @@
 #   W1_SEARCH_SECONDS   how long each rate is tried in the search (8)
 #   W1_RATE             measure this rate only
 #   W2_CALLS, W3_CALLS  500, 300
+#   BENCH_PRIORITY      SCHED_FIFO priority of the server's media thread (none)
 set -eu
 bench=${CARGO_TARGET_DIR:-target}/release/examples/bench
 if [ ! -x "$bench" ]; then

@@ -45,6 +45,7 @@ trusted = ["127.0.0.0/8"]
 ports = "2048-65535"
 threads = 1
 timeout_s = 3600
+PRIORITY
 
 [limits]
 calls_per_second = 100000.0
@@ -65,9 +66,8 @@ nodes:
       While you hear this, nothing else happens. This is a long sentence about a quiet morning in a large
       house by the sea, with open windows and a warm wind. The people who live there get up late and have
       their coffee on the terrace. In the distance a boat goes slowly from left to right. Nobody says much.
-      Later somebody walks down to the beach and comes back with shells. In the afternoon there is a little
-      rain, and the garden smells of grass and earth. Then the sun returns, and the evening is long and
-      bright. Somebody plays the piano in another room. A dog sleeps under the table and dreams of running.
+      Later somebody walks down to the beach and comes back with shells.
+      In the afternoon there is a little rain, and the garden smells of grass and earth. Then the sun returns.
     options:
       "1": after
     wait: 60s
@@ -81,8 +81,8 @@ nodes:
       Thank you for pressing a key. From here on another story is told. A train leaves a small town in the
       mountains before sunrise. The carriage is almost empty. An old man reads a newspaper from last week,
       and a student looks at the snow that lies on the fields. At every station the doors open with a sigh,
-      and cold air comes in. By noon the land is flat and green. Children wave from a bridge, and the driver
-      answers with the horn. At the end of the line there is a harbour with red cranes and white ships.
+      and cold air comes in. By noon the land is flat and green.
+      At the end of the line there is a harbour with red cranes and white ships.
     next: quiet
 
   quiet:
@@ -126,7 +126,15 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder.join("hospitals"))?;
     fs::create_dir_all(folder.join("flows"))?;
-    fs::write(folder.join("careline.toml"), LIMITS)?;
+    let priority: u8 = crate::setting("BENCH_PRIORITY", 0);
+    let priority = match priority {
+        0 => String::new(),
+        priority => format!("realtime_priority = {priority}"),
+    };
+    fs::write(
+        folder.join("careline.toml"),
+        LIMITS.replace("PRIORITY", &priority),
+    )?;
     fs::write(folder.join("flows/bench-prompt.yaml"), PROMPT_FLOW)?;
     fs::write(folder.join("flows/bench-queue.yaml"), QUEUE_FLOW)?;
     fs::write(folder.join("operator.yaml"), operator())?;

@@ -56,9 +56,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "server on core 0, load on core 1; %core and µs are processor time of the server, all threads"
     );
-    println!();
+    match setting("BENCH_PRIORITY", 0) {
+        0 => println!("media thread without SCHED_FIFO (BENCH_PRIORITY=10: with)"),
+        priority => println!("media thread with SCHED_FIFO {priority}"),
+    }
     let frames = playing::render(&settings)?;
     process::step_aside();
+    let (send_us, receive_us) = audio::floor()?;
+    println!(
+        "floor: sending a packet costs {send_us:.1} µs here, receiving one {receive_us:.1} µs, whoever does it: \
+         {:.4} %core/call for both at 50 packets/s",
+        (send_us + receive_us) * 50.0 / 1e4
+    );
+    println!();
     if which.contains("W2") {
         playing::measure(&settings, frames)?;
     }

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
+
 /// The core the server may use; the load has another.
 const SERVER_CORE: &str = "0";
 const LOAD_CORE: usize = 1;
@@ -120,11 +125,10 @@ impl Server {
             let dir = task.path();
             let name = fs::read_to_string(dir.join("comm")).unwrap_or_default();
             let spent = spent(&dir).unwrap_or_default();
-            let is_main = task.file_name().to_string_lossy() == pid.to_string();
             let place = match name.trim() {
-                _ if is_main => &mut cpu.signalling,
+                "signalling" => &mut cpu.signalling,
                 name if name.starts_with("media") => &mut cpu.media,
-                name if name.contains("store") || name.contains("writer") => &mut cpu.store,
+                "store" => &mut cpu.store,
                 _ => &mut cpu.other,
             };
             *place += spent;
@@ -166,8 +170,17 @@ impl Drop for Server {
     }
 }
 
-/// Moves the load to its core, out of the server's way.
+/// Moves the load to its core, out of the server's way, and before everything
+/// else that wants to run there: it uses a fraction of it, at its own times.
 pub(crate) fn step_aside() {
+    let priority = ThreadPriorityValue::try_from(5u8).map(ThreadPriority::Crossplatform);
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    let raised = priority.is_ok_and(|priority| {
+        set_thread_priority_and_policy(thread_native_id(), priority, policy).is_ok()
+    });
+    if !raised {
+        println!("(the load may not run in real time: other work on its core shows as gaps)");
+    }
     let mut cores = nix::sched::CpuSet::new();
     let moved = cores
         .set(LOAD_CORE)
