@@ -28,10 +28,19 @@ use crate::store::{Done, Journal};
 const DATAGRAM_MAX: usize = 65_535;
 /// Datagrams read in one go before time and the other inputs get their turn.
 const BATCH_MAX: usize = 64;
+/// With this many inputs in one go there is a load: the next ones are awaited
+/// together, for [`PAUSE`]. Waking for each costs more than what most of them
+/// ask for, and nobody notices a millisecond.
+const BUSY_INPUTS: usize = 4;
+const PAUSE: Duration = Duration::from_millis(1);
 /// Longest sleep: nothing depends on it.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How long hanging up on everybody may take when the process stops.
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
+/// How often refused sign-ins from one address are logged, and for how many
+/// addresses at a time.
+const REFUSED_EVERY: Duration = Duration::from_secs(10);
+const REFUSED_MAX: usize = 1_024;
 /// Datagrams that wait for a full socket. UDP may lose what doesn't fit.
 const UNSENT_MAX: usize = 4_096;
 
@@ -107,6 +116,8 @@ pub struct Node {
     pub notes: Option<mpsc::Sender<switch::Note>>,
     /// Counts of the pump itself.
     pub counters: Counters,
+    /// When a refused sign-in from an address was last logged.
+    pub refused_lately: HashMap<IpAddr, Duration>,
 }
 
 /// How legs reach their far side.
@@ -230,8 +241,14 @@ impl Node {
             {
                 self.control_says(Some(control), &mut inputs);
             }
+            // More of the same is waiting already when a batch was full.
+            let pause = (BUSY_INPUTS..BATCH_MAX).contains(&inputs.len());
             self.due(&mut inputs);
             self.pump(&mut inputs, &mut unsent);
+            if pause {
+                // The thread is the pump's alone, and to be woken by nothing is the point.
+                std::thread::sleep(PAUSE);
+            }
             if let Some(stop_by) = stop_by {
                 // Gone are all whose journeys' ends are known to the desk.
                 let over = self.switch.contacts().next().is_none()
@@ -409,6 +426,7 @@ impl Node {
             Output::ToDesk(command) => {
                 self.desk.handle(now.mono, desk::Input::Command(command));
             }
+            Output::SignInRefused { peer } => self.sign_in_refused(now, peer),
             Output::Note(note) => {
                 tracing::debug!(contact = note.contact.0, tenant = note.tenant.0, what = ?note.what);
                 if let Some(notes) = &self.notes {
@@ -416,6 +434,21 @@ impl Node {
                     let _ = notes.try_send(note);
                 }
             }
+        }
+    }
+
+    /// One line for each address and ten seconds, for whoever blocks such
+    /// addresses; the address is the peer's, not a person's.
+    fn sign_in_refused(&mut self, now: Now, peer: sip::Peer) {
+        if self.refused_lately.len() >= REFUSED_MAX {
+            self.refused_lately
+                .retain(|_, at| now.mono < *at + REFUSED_EVERY);
+        }
+        let known = self.refused_lately.get(&peer.addr.ip());
+        let quiet = known.is_some_and(|at| now.mono < *at + REFUSED_EVERY);
+        if !quiet && self.refused_lately.len() < REFUSED_MAX {
+            self.refused_lately.insert(peer.addr.ip(), now.mono);
+            tracing::warn!(from = %peer.addr.ip(), "sign-in refused");
         }
     }
 

@@ -254,6 +254,7 @@ impl Server {
             control: control_receiver,
             notes,
             counters: Counters::default(),
+            refused_lately: HashMap::new(),
         };
         let (end, ended) = oneshot::channel();
         std::thread::Builder::new()

@@ -106,6 +106,11 @@ pub enum Output {
     ToAcd(ToAcd),
     /// Tell the desk.
     ToDesk(desk::Command),
+    /// Somebody at this address showed a wrong password or an unknown user.
+    SignInRefused {
+        /// From where.
+        peer: sip::Peer,
+    },
     /// For the log and whoever watches.
     Note(Note),
 }
@@ -152,8 +157,10 @@ pub struct Counters {
     pub admitted: u64,
     /// Calls refused by admission, before a transaction existed.
     pub refused: u64,
-    /// Requests answered with a challenge: no password, a wrong one, or a stale nonce.
+    /// Requests answered with a challenge because they showed no password or a stale nonce.
     pub challenged: u64,
+    /// Requests that showed a wrong password or an unknown user.
+    pub sign_ins_refused: u64,
     /// Calls to numbers that aren't ours.
     pub unknown_numbers: u64,
     /// Prompts that could not be had in time.

@@ -255,7 +255,7 @@ impl Switch {
                     self.admitted = Some(admitted);
                 }),
                 sip::Class::NewOther if request.method() == sip::Method::Register => {
-                    self.authenticate(now, request).map(|user| {
+                    self.authenticate(now, peer, request).map(|user| {
                         self.registering = Some(user);
                     })
                 }
@@ -292,7 +292,7 @@ impl Switch {
         let ani = if trunk {
             trunk_number(request)
         } else {
-            let user = self.authenticate(now, request)?;
+            let user = self.authenticate(now, peer, request)?;
             let account = self.setup.accounts.get(&user);
             account.and_then(|account| account.number.clone())
         };
@@ -324,7 +324,12 @@ impl Switch {
     }
 
     /// The user whose password a request shows; the challenge otherwise.
-    fn authenticate(&mut self, now: Now, request: &sip::Request) -> Result<String, sip::Reply> {
+    fn authenticate(
+        &mut self,
+        now: Now,
+        peer: sip::Peer,
+        request: &sip::Request,
+    ) -> Result<String, sip::Reply> {
         let accounts = phones::accounts(&self.setup);
         let realm = &self.setup.realm;
         match self
@@ -332,8 +337,13 @@ impl Switch {
             .check(now.mono, request, realm, &accounts)
         {
             Verdict::Accepted { username } => Ok(username),
-            Verdict::Challenge(reply) | Verdict::Refused(reply) => {
+            Verdict::Challenge(reply) => {
                 self.counters.challenged += 1;
+                Err(reply)
+            }
+            Verdict::Refused(reply) => {
+                self.counters.sign_ins_refused += 1;
+                self.out.push_back(Output::SignInRefused { peer });
                 Err(reply)
             }
         }
