@@ -4,7 +4,7 @@
 //! a negotiated payload; once learnt it stays, unless a new description comes or the same host has been silent for a
 //! second and goes on from another port.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::rtp::Packet;
@@ -22,6 +22,9 @@ pub(super) struct Remote {
     signalled: SocketAddr,
     rtp: SocketAddr,
     rtcp: SocketAddr,
+    /// Its host by the description before: one that holds may name no address (RFC 3264 section 8.4), or one behind
+    /// a NAT that can't be learnt anew while nothing is sent.
+    before: Option<IpAddr>,
     trust: Trust,
 }
 
@@ -66,6 +69,7 @@ impl Remote {
             signalled: rtp,
             rtp,
             rtcp,
+            before: None,
             trust,
         }
     }
@@ -78,7 +82,14 @@ impl Remote {
             Trust::Learning(_) | Trust::Learnt { .. } => Some((self.rtp, self.rtcp)),
         };
         let same = rtp == self.signalled && natted;
+        let host = self.rtp.ip();
+        let before = if host.is_unspecified() || host == rtp.ip() {
+            self.before
+        } else {
+            Some(host)
+        };
         *self = Remote::new(rtp, rtcp, natted);
+        self.before = before;
         if let (true, Some((rtp, rtcp))) = (same, known) {
             self.rtp = rtp;
             self.rtcp = rtcp;
@@ -146,6 +157,11 @@ impl Remote {
             self.rtcp = source;
         }
         known
+    }
+
+    /// Whether a packet from there, wanted or not, is a sign of the far side's life while it is on hold.
+    pub(super) fn lives_at(&self, host: IpAddr) -> bool {
+        host == self.rtp.ip() || host == self.rtcp.ip() || Some(host) == self.before
     }
 
     fn learn(&mut self, now: Duration, source: SocketAddr) -> Verdict {

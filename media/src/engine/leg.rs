@@ -57,11 +57,36 @@ struct Link {
     remote: Remote,
 }
 
+impl Link {
+    /// One of the two doesn't want to hear the other.
+    fn on_hold(&self) -> bool {
+        self.negotiated.direction != Direction::SendRecv
+    }
+}
+
 /// Whether the far side is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
     Heard,
     Lost,
+}
+
+/// How much silence from the far side is borne.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) talking: Duration,
+    /// Either side is on hold.
+    pub(super) held: Duration,
+    /// Opened, and not connected yet.
+    pub(super) unconnected: Duration,
+}
+
+impl Patience {
+    const ENDLESS: Patience = Patience {
+        talking: Duration::MAX,
+        held: Duration::MAX,
+        unconnected: Duration::MAX,
+    };
 }
 
 /// An accepted packet of a kind that a bridged peer may get.
@@ -106,11 +131,13 @@ pub(super) struct Leg {
     keys_out: dtmf::Sender,
     keys_sent: usize,
     reports: Reports,
-    timeout: Option<Duration>,
+    patience: Patience,
+    /// Of `patience`, what the leg's state asks for.
+    timeout: Duration,
     presence: Presence,
-    /// When the last packet of any kind came.
+    /// When the last packet of any kind came, or the watch began.
     heard_at: Duration,
-    /// When the last RTP packet came, unless the far side was on hold since.
+    /// When the last RTP packet came, unless a hold lies between.
     rtp_at: Option<Duration>,
     listened: bool,
     gap_max: Duration,
@@ -122,7 +149,7 @@ impl Leg {
     pub(super) fn new(
         id: LegId,
         phase: u32,
-        timeout: Duration,
+        patience: Patience,
         now: Duration,
         random: &mut Random,
     ) -> Leg {
@@ -145,7 +172,8 @@ impl Leg {
             keys_out: dtmf::Sender::default(),
             keys_sent: 0,
             reports: Reports::new(now, random),
-            timeout: Some(timeout),
+            patience,
+            timeout: patience.unconnected,
             presence: Presence::Heard,
             heard_at: now,
             rtp_at: None,
@@ -173,8 +201,20 @@ impl Leg {
         }
         // A peer's packets may get another payload type, and the pause of a hold lies behind us.
         self.out.cut();
-        self.presence = Presence::Heard;
+        if negotiated.direction != Direction::SendRecv {
+            self.rtp_at = None;
+        }
+        self.watch_anew(now);
+    }
+
+    fn watch_anew(&mut self, now: Duration) {
+        self.timeout = match &self.link {
+            None => self.patience.unconnected,
+            Some(link) if link.on_hold() => self.patience.held,
+            Some(_) => self.patience.talking,
+        };
         self.heard_at = now;
+        self.presence = Presence::Heard;
     }
 
     pub(super) fn play(
@@ -240,10 +280,12 @@ impl Leg {
         self.listened = on;
     }
 
-    pub(super) fn watch(&mut self, now: Duration, timeout: Option<Duration>) {
-        self.timeout = timeout;
-        self.heard_at = now;
-        self.presence = Presence::Heard;
+    pub(super) fn watch(&mut self, now: Duration, timeout: Option<Duration>, usual: Patience) {
+        self.patience = match timeout {
+            Some(talking) => Patience { talking, ..usual },
+            None => Patience::ENDLESS,
+        };
+        self.watch_anew(now);
     }
 
     pub(super) fn send_digits(
@@ -279,6 +321,7 @@ impl Leg {
 
     /// Its slot has come: sends a frame if there is one, and sees to what is due.
     pub(super) fn slot(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
+        self.miss(shared);
         if self.link.is_none() {
             return;
         }
@@ -299,19 +342,12 @@ impl Leg {
         if self.reports.due(now) {
             self.report(false, shared, sink);
         }
-        let (Some(timeout), Presence::Heard, Some(link)) =
-            (self.timeout, self.presence, &self.link)
-        else {
-            return;
-        };
-        // Only while the far side is to send; on hold it may well be silent.
-        if link.negotiated.direction != Direction::SendRecv {
-            self.heard_at = now;
-            self.rtp_at = None;
-            return;
-        }
-        let after = now.saturating_sub(self.heard_at);
-        if after >= timeout {
+    }
+
+    /// Misses the far side once it was silent for too long.
+    fn miss(&mut self, shared: &mut Shared<'_>) {
+        let after = shared.now.saturating_sub(self.heard_at);
+        if after >= self.timeout && self.presence == Presence::Heard {
             self.presence = Presence::Lost;
             let leg = self.id;
             shared.events.push_back(Event::RtpLost { leg, after });
@@ -493,8 +529,12 @@ impl Leg {
         }
         let link = self.link.as_mut()?;
         if !link.negotiated.direction.receives() {
+            if link.remote.lives_at(source.ip()) {
+                self.present(shared);
+            }
             return None;
         }
+        let on_hold = link.on_hold();
         let kind = kind(&link.negotiated, packet.payload_type);
         let verdict = link
             .remote
@@ -509,7 +549,7 @@ impl Leg {
             }
         }
         let arrival = self.receive.packet(packet.ssrc, packet.sequence);
-        if let Some(before) = self.rtp_at.replace(shared.now) {
+        if !on_hold && let Some(before) = self.rtp_at.replace(shared.now) {
             self.gap_max = self.gap_max.max(shared.now.saturating_sub(before));
         }
         self.present(shared);
@@ -517,10 +557,9 @@ impl Leg {
     }
 
     fn rtcp(&mut self, source: SocketAddr, bytes: &[u8], shared: &mut Shared<'_>) {
-        let known = self
-            .link
-            .as_mut()
-            .is_some_and(|link| link.remote.rtcp_from(source));
+        let known = self.link.as_mut().is_some_and(|link| {
+            link.remote.rtcp_from(source) || link.on_hold() && link.remote.lives_at(source.ip())
+        });
         let read = known
             && self
                 .reports

@@ -133,7 +133,8 @@ pub enum Command {
         /// On or off.
         on: bool,
     },
-    /// Sets after how much silence from the far side [`Event::RtpLost`] is reported; `None` never.
+    /// Sets after how much silence from the far side [`Event::RtpLost`] is reported while both sides talk; `None`
+    /// never, nor on hold, nor unconnected. The watch begins anew.
     Watch {
         /// The leg.
         leg: LegId,
@@ -216,7 +217,8 @@ pub enum Event {
         /// How many; 0 when telephone events weren't negotiated.
         count: usize,
     },
-    /// Nothing came from the far side for as long as the watch allows, though it should send.
+    /// Nothing came from the far side for as long as the watch allows: while both sides talk, for longer on hold, and
+    /// for another while from the leg's opening when it was never connected. RTP and RTCP count alike.
     RtpLost {
         /// The leg.
         leg: LegId,

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leg::{Leg, Shared};
+use leg::{Leg, Patience, Shared};
 use random::Random;
 
 pub use message::{Channel, Command, Event, Heard, LegId, LegStats, PlayId, PlayOutcome, Sink};
@@ -30,6 +30,10 @@ pub struct EngineConfig {
     pub seed: u64,
     /// Silence from the far side after which [`Event::RtpLost`] is reported, unless [`Command::Watch`] says otherwise.
     pub rtp_timeout: Duration,
+    /// The same while either side is on hold: RTP may well stop then, and not everybody sends RTCP.
+    pub held_timeout: Duration,
+    /// The same for a leg that was opened and never connected.
+    pub connect_timeout: Duration,
     /// Added to `now` to make the NTP time of sender reports: wall time at the epoch since 1 January 1900. Zero makes
     /// reports carry elapsed time, which RFC 3550 section 6.4.1 allows.
     pub ntp_at_epoch: Duration,
@@ -38,13 +42,25 @@ pub struct EngineConfig {
 }
 
 impl Default for EngineConfig {
-    /// Seed 0, 20 s, elapsed time in reports, 4,096 legs.
+    /// Seed 0; 20 s, 15 min on hold, 60 s to connect; elapsed time in reports, 4,096 legs.
     fn default() -> Self {
         EngineConfig {
             seed: 0,
             rtp_timeout: Duration::from_secs(20),
+            held_timeout: Duration::from_secs(15 * 60),
+            connect_timeout: Duration::from_secs(60),
             ntp_at_epoch: Duration::ZERO,
             legs_max: 4_096,
+        }
+    }
+}
+
+impl EngineConfig {
+    fn patience(&self) -> Patience {
+        Patience {
+            talking: self.rtp_timeout,
+            held: self.held_timeout,
+            unconnected: self.connect_timeout,
         }
     }
 }
@@ -84,6 +100,7 @@ impl Engine {
             Command::Unbridge { a, b } => return self.unbridge(now, a, b),
             _ => {}
         }
+        let patience = self.config.patience();
         let Some((leg, mut shared)) = self.work(now, command.leg()) else {
             return;
         };
@@ -108,7 +125,7 @@ impl Engine {
                 ..
             } => leg.send_digits(&digits, tone_ms, gap_ms, &mut shared),
             Command::Listen { on, .. } => leg.listen(on),
-            Command::Watch { timeout, .. } => leg.watch(now, timeout),
+            Command::Watch { timeout, .. } => leg.watch(now, timeout, patience),
             Command::Open { .. }
             | Command::Close { .. }
             | Command::Bridge { .. }
@@ -184,8 +201,7 @@ impl Engine {
         if self.legs.len() <= slot {
             self.legs.resize_with(slot + 1, || None);
         }
-        let timeout = self.config.rtp_timeout;
-        let leg = Leg::new(id, phase, timeout, now, &mut self.random);
+        let leg = Leg::new(id, phase, self.config.patience(), now, &mut self.random);
         self.legs[slot] = Some(Box::new(leg));
         self.phases[phase as usize].push(id.slot());
         self.open += 1;

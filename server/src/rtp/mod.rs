@@ -135,6 +135,7 @@ impl Media {
                 rtp_timeout: config.rtp_timeout,
                 ntp_at_epoch: ntp_at(&config),
                 legs_max: config.legs_max,
+                ..EngineConfig::default()
             };
             let worker = Worker::new(
                 engine,
