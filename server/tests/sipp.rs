@@ -35,7 +35,13 @@ struct Sipp {
 }
 
 impl Sipp {
-    fn start(server: &Server, name: &str, port: u16, pause: Duration, keys: &[(&str, &str)]) -> Self {
+    fn start(
+        server: &Server,
+        name: &str,
+        port: u16,
+        pause: Duration,
+        keys: &[(&str, &str)],
+    ) -> Self {
         let log = scratch("sipp").join(format!("{name}-{port}.log"));
         let _ = std::fs::remove_file(&log);
         let mut command = Command::new("sipp");
@@ -94,8 +100,14 @@ impl Drop for Sipp {
 fn agent(server: &Server, user: &str, secret: &str, ear: &Ear) -> Sipp {
     let port = free_port();
     let second = Duration::from_secs(1);
-    Sipp::start(server, "register.xml", port, second, &[("user", user), ("secret", secret)])
-        .succeeded(Duration::from_secs(10));
+    Sipp::start(
+        server,
+        "register.xml",
+        port,
+        second,
+        &[("user", user), ("secret", secret)],
+    )
+    .succeeded(Duration::from_secs(10));
     Sipp::start(
         server,
         "agent.xml",
@@ -143,7 +155,10 @@ fn ticket_in(log: &str) -> String {
         .to_owned();
     assert_eq!(ticket.len(), 10, "a ticket number has ten digits: {log}");
     let hex: String = ticket.bytes().map(|b| format!("{b:02x}")).collect();
-    assert!(log.contains(&hex), "User-to-User carries the same number: {log}");
+    assert!(
+        log.contains(&hex),
+        "User-to-User carries the same number: {log}"
+    );
     ticket
 }
 
@@ -208,7 +223,10 @@ fn an_unknown_caller_chooses_by_key_hears_the_ticket_and_talks() {
     let ticket = ticket_in(&log);
     heard_number(&caller_ear, &book, &ticket);
     let (share, _) = caller_ear.share_of(clip(&book, menu));
-    println!("{:.1} % of the menu's frames arrived bit-identical and in order", share * 100.0);
+    println!(
+        "{:.1} % of the menu's frames arrived bit-identical and in order",
+        share * 100.0
+    );
     assert!(log.contains("Unknown caller"), "nobody is named: {log}");
 }
 
@@ -220,8 +238,14 @@ fn a_caller_who_hangs_up_stops_the_ringing() {
     let (caller_ear, agent_ear) = (Ear::open(440.0), Ear::open(620.0));
     let port = free_port();
     let second = Duration::from_secs(1);
-    Sipp::start(&server, "register.xml", port, second, &[("user", "ana"), ("secret", "demo-ana")])
-        .succeeded(Duration::from_secs(10));
+    Sipp::start(
+        &server,
+        "register.xml",
+        port,
+        second,
+        &[("user", "ana"), ("secret", "demo-ana")],
+    )
+    .succeeded(Duration::from_secs(10));
     let ana = Sipp::start(
         &server,
         "cancelled.xml",
