@@ -413,7 +413,11 @@ impl Node {
                     Ok((leg, port)) => Input::MediaOpened { key, leg, port },
                     Err(error) => {
                         self.counters.media_refused += 1;
-                        tracing::warn!(%error, "no media leg");
+                        // Ever more rarely: whoever is out of legs refuses thousands of calls.
+                        let refused = self.counters.media_refused;
+                        if refused.is_power_of_two() {
+                            tracing::warn!(%error, refused, "no media leg");
+                        }
                         Input::MediaRefused { key }
                     }
                 });

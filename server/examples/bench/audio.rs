@@ -259,11 +259,11 @@ impl Party {
             return;
         }
         match self.awaited.get(&port).copied() {
-            Some(Awaited::Voice { since_ns, pattern }) => {
-                if packet.payload.iter().all(|byte| *byte == pattern) {
-                    self.awaited.remove(&port);
-                    self.voice_ms.add((at_ns - since_ns) as f64 / 1e6);
-                }
+            Some(Awaited::Voice { since_ns, pattern })
+                if packet.payload.iter().all(|byte| *byte == pattern) =>
+            {
+                self.awaited.remove(&port);
+                self.voice_ms.add((at_ns - since_ns) as f64 / 1e6);
             }
             Some(Awaited::Prompt { down_ns, up_ns }) => {
                 let frame = <&[u8; FRAME_SAMPLES]>::try_from(packet.payload)
@@ -279,7 +279,7 @@ impl Party {
                         .add((began_ns - up_ns) as f64 / 1e6);
                 }
             }
-            None => {}
+            Some(Awaited::Voice { .. }) | None => {}
         }
     }
 }

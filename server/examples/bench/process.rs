@@ -71,7 +71,7 @@ impl Server {
             .args(["--bind", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(fs::File::create(data.join("stderr.log"))?)
             .spawn()?;
         let mut lines = BufReader::new(
             child

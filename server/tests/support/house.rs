@@ -2,6 +2,7 @@
 //! through memory, phones that know by ear what they hear.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -21,7 +22,7 @@ use server::store::{ContactRow, History, Reader};
 use switch::{Note, NoteWhat};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
-use super::{root, scratch, speech_dir};
+use super::{InMemory, root, scratch, speech_dir};
 
 /// For whatever should happen at once, on a machine that has other things to do.
 pub const SOON: Duration = Duration::from_secs(8);
@@ -100,6 +101,7 @@ pub struct House {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     seed: std::cell::Cell<u64>,
+    _memory: InMemory,
     _room: SemaphorePermit<'static>,
 }
 
@@ -139,10 +141,9 @@ impl House {
     pub async fn open_ringing(name: &str, ring_for_s: Option<u64>) -> Self {
         let room = ROOM.acquire().await.expect("never closed");
         let spoken = spoken();
-        let dir = scratch(&format!("house-{name}"));
-        let data = dir.join("data");
-        let _ = std::fs::remove_dir_all(&data);
-        let config = config(&dir);
+        let memory = InMemory::new(&format!("house-{name}"));
+        let data = memory.path().join("data");
+        let config = config(memory.path());
         if let Some(seconds) = ring_for_s {
             let file = config.join("operator.yaml");
             let text = std::fs::read_to_string(&file).expect("readable");
@@ -202,6 +203,7 @@ impl House {
             stop: Some(stop),
             thread: Some(thread),
             seed: std::cell::Cell::new(1),
+            _memory: memory,
             _room: room,
         }
     }
@@ -376,7 +378,7 @@ impl Party {
         loop {
             let Ok(Some(event)) = tokio::time::timeout_at(deadline, self.events.next()).await
             else {
-                panic!("waited in vain: {what}; there was only {:#?}", self.seen);
+                panic!("waited in vain: {what}; there was only {}", self.told());
             };
             let found = pick(&event);
             self.seen.push(event);
@@ -384,6 +386,14 @@ impl Party {
                 return found;
             }
         }
+    }
+
+    /// All that happened, a line each.
+    fn told(&self) -> String {
+        self.seen.iter().fold(String::new(), |mut text, event| {
+            let _ = write!(text, "\n  {:>12.3?} {:?}", event.at, event.kind);
+            text
+        })
     }
 
     /// What happened until now counts no more.

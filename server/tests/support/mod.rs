@@ -35,6 +35,34 @@ pub fn scratch(name: &str) -> PathBuf {
     dir
 }
 
+/// A folder in memory, for data whose durability isn't what is tested. (A disk
+/// may take seconds for a flush while something is being built, and the call
+/// then rightly goes on without a ticket.) Removed when dropped.
+#[derive(Debug)]
+pub struct InMemory(PathBuf);
+
+impl InMemory {
+    pub fn new(name: &str) -> Self {
+        let name = format!("careline-{name}-{}", std::process::id());
+        let dir = Path::new("/dev/shm").join(&name);
+        let _ = std::fs::remove_dir_all(&dir);
+        match std::fs::create_dir_all(&dir) {
+            Ok(()) => Self(dir),
+            Err(_) => Self(scratch(&name)),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for InMemory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Rendered prompts are shared by all tests: a prompt is rendered once.
 pub fn speech_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("speech")
@@ -71,14 +99,16 @@ pub struct Server {
     pub data: PathBuf,
     /// Everything it printed.
     pub printed: Arc<Mutex<String>>,
+    memory: Option<InMemory>,
 }
 
 impl Server {
-    /// Starts on a free port with an empty data directory.
+    /// Starts on a free port with an empty data directory in memory.
     pub fn start(name: &str) -> Self {
-        let data = scratch(name).join("data");
-        let _ = std::fs::remove_dir_all(&data);
-        Self::start_in(&data)
+        let memory = InMemory::new(name);
+        let mut server = Self::start_in(&memory.path().join("data"));
+        server.memory = Some(memory);
+        server
     }
 
     /// Starts on a free port with this data directory.
@@ -134,6 +164,7 @@ impl Server {
             address,
             data: data.to_owned(),
             printed,
+            memory: None,
         }
     }
 
