@@ -88,7 +88,10 @@ impl TicketPairs {
     /// The clips of a number; none if it isn't one of an even count of digits.
     pub fn of(&self, digits: &str) -> Option<Vec<Arc<Clip>>> {
         let bytes = digits.as_bytes();
-        if bytes.is_empty() || bytes.len() % 2 != 0 || !bytes.iter().all(u8::is_ascii_digit) {
+        if bytes.is_empty()
+            || !bytes.len().is_multiple_of(2)
+            || !bytes.iter().all(u8::is_ascii_digit)
+        {
             return None;
         }
         let pairs = bytes.len() / 2;

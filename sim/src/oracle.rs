@@ -252,23 +252,21 @@ impl Oracle {
     // --- the distributor ---------------------------------------------------
 
     pub(crate) fn acd_hears(&mut self, message: &ToAcd) {
-        match *message {
-            ToAcd::Wait {
-                contact,
-                visit,
-                queue,
-                class,
-                since,
-                ..
-            } => {
-                // One of an earlier stay may come late.
-                let stay = (visit, queue, class, since);
-                let known = self.waiting.entry(contact).or_insert(stay);
-                if known.0 <= visit {
-                    *known = stay;
-                }
+        if let ToAcd::Wait {
+            contact,
+            visit,
+            queue,
+            class,
+            since,
+            ..
+        } = *message
+        {
+            // One of an earlier stay may come late.
+            let stay = (visit, queue, class, since);
+            let known = self.waiting.entry(contact).or_insert(stay);
+            if known.0 <= visit {
+                *known = stay;
             }
-            _ => {}
         }
     }
 

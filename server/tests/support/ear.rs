@@ -36,7 +36,7 @@ impl Ear {
     pub fn open(hertz: f64) -> Self {
         let socket = loop {
             let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-            if socket.local_addr().expect("bound").port() % 2 == 0 {
+            if socket.local_addr().expect("bound").port().is_multiple_of(2) {
                 break socket;
             }
         };
