@@ -99,7 +99,25 @@ impl Loaded {
         if let Some(bind) = options.bind {
             process.sip.bind = bind;
         }
+        // Everything that starting would refuse is refused here, so that `careline check` and
+        // `careline serve` never disagree.
+        process.sip.interface(&process_file)?;
+        process.sip.trusted(&process_file)?;
+        process.media.port_range(&process_file)?;
         let helpdesk = HelpDesk::load(&options.config_dir)?;
+        for hospital in &helpdesk.hospitals {
+            let file = options
+                .config_dir
+                .join("hospitals")
+                .join(format!("{}.yaml", hospital.key));
+            directory(hospital).map_err(|fault| ConfigError {
+                file,
+                line: None,
+                message: format!(
+                    "{fault}; numbers are digits with an optional leading +, ids stand once"
+                ),
+            })?;
+        }
         let data_dir = match &options.data_dir {
             Some(dir) => dir.clone(),
             None => options.config_dir.join(&process.store.dir),

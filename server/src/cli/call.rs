@@ -26,8 +26,8 @@ pub(super) struct Args {
     /// Who calls: a key of the directory (okafor), a number, "unknown" or "withheld".
     #[arg(long = "as", value_name = "PERSON", default_value = "unknown")]
     person: String,
-    /// What the caller does: keys (1), pauses (w2), "words to wait for", music, hangup.
-    /// See the manual of `careline call`.
+    /// What the caller does, step by step: keys (1), pauses in seconds (w2), "words to wait for",
+    /// music, hangup. Example: '"patient, 3" 1 music/20 w5 hangup'.
     #[arg(long, default_value = "")]
     keys: String,
     /// Where Careline is.
@@ -104,8 +104,11 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                     println!("{:<10} {line}", "caller");
                 }
                 if let PhoneEventKind::Ended(report) = &event.kind {
-                    if !matches!(report.hung_up_by, HungUpBy::Refused(_) | HungUpBy::Failed(_)) {
-                        code = ExitCode::SUCCESS;
+                    match report.hung_up_by {
+                        HungUpBy::Refused(404) => eprintln!("No such number; `careline check` reads the configuration"),
+                        HungUpBy::Refused(_) | HungUpBy::Failed(_) => {}
+                        _ if report.answered_after.is_some() => code = ExitCode::SUCCESS,
+                        _ => eprintln!("Nobody at {} answered", args.server),
                     }
                     break;
                 }

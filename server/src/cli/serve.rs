@@ -35,6 +35,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = Loaded::read(options)?;
+    println!("Preparing the voice (the first time this takes a minute)");
     let (studio, book) = super::speak(&loaded)?;
     let (notes, mut shown) = mpsc::channel(NOTES_MAX);
     let mut server = Server::start(

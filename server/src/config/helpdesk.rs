@@ -374,6 +374,17 @@ fn check(
                     ),
                 ));
             }
+            let waits_in = flows.get(&line.flow).into_iter().flat_map(|f| f.queues());
+            if let Some(missing) = waits_in.into_iter().find(|queue| !queues.contains(queue)) {
+                return Err(ConfigError::new(
+                    file,
+                    format!(
+                        "line {} is answered by flow \"{}\", which uses queue \"{missing}\"; \
+                         operator.yaml has no such queue",
+                        line.number, line.flow
+                    ),
+                ));
+            }
             for number in std::iter::once(&line.number).chain(&line.short) {
                 if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
                     return Err(ConfigError::new(
