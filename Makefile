@@ -31,7 +31,7 @@ call: voices
 ## Everything: unit tests, the simulated world, real calls.
 test: voices
 	@tools/needs.sh test
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --tests
 
 ## Formatting, lints, licences and advisories, unused dependencies.
 check:

@@ -22,7 +22,13 @@ pub struct CheckError {
 
 impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        f.write_str(&self.file)?;
+        for number in [self.line, self.column] {
+            if number > 0 {
+                write!(f, ":{number}")?;
+            }
+        }
+        f.write_str(": ")?;
         if let Some(node) = &self.node {
             write!(f, "{node}: ")?;
         }

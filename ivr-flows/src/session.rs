@@ -44,6 +44,8 @@ pub struct Session {
     /// What the caller said they are.
     stated: Option<Role>,
     ticket: Option<Arc<str>>,
+    /// A queue has said the number to its end.
+    ticket_told: bool,
     /// Collected last.
     digits: Keyed,
     /// Tries without a usable answer at the question asked last.
@@ -108,6 +110,7 @@ impl Session {
             },
             stated: None,
             ticket: None,
+            ticket_told: false,
             digits: Keyed::default(),
             attempts: 0,
             ahead: Keyed::default(),
@@ -405,7 +408,7 @@ impl Session {
                 self.end(at, cause);
             }
             State::Asking(asking) if asking.speaks(play) => self.asked(now, heard),
-            State::Waiting(waiting) if waiting.speaks(play) => self.announced(now),
+            State::Waiting(waiting) if waiting.speaks(play) => self.announced(now, heard),
             _ => {}
         }
     }

@@ -110,12 +110,9 @@ impl Loaded {
                 .config_dir
                 .join("hospitals")
                 .join(format!("{}.yaml", hospital.key));
-            directory(hospital).map_err(|fault| ConfigError {
-                file,
-                line: None,
-                message: format!(
-                    "{fault}; numbers are digits with an optional leading +, ids stand once"
-                ),
+            directory(hospital).map_err(|fault| {
+                let help = "numbers are digits with an optional leading +, ids stand once";
+                ConfigError::new(&file, format!("{fault}; {help}"))
             })?;
         }
         let data_dir = match &options.data_dir {
@@ -230,10 +227,8 @@ impl Server {
             tenants.push(TenantSetup {
                 id,
                 ticket_key: root.ticket_key(id),
-                directory: directory(hospital).map_err(|fault| ConfigError {
-                    file: format!("hospital {}", hospital.key).into(),
-                    line: None,
-                    message: fault.to_string(),
+                directory: directory(hospital).map_err(|fault| {
+                    ConfigError::new(Path::new(&hospital.key), fault.to_string())
                 })?,
                 next_ticket: recovered.next_ticket(id),
             });

@@ -28,6 +28,8 @@ pub(super) struct Waiting {
     lost_due: bool,
     greeting_due: bool,
     ticket: TicketTold,
+    /// What is on air says the ticket number.
+    telling_ticket: bool,
     /// Where the caller stands, as last heard.
     place: Option<u32>,
     /// The place last spoken, and when.
@@ -41,7 +43,7 @@ pub(super) struct Waiting {
     leave_at: Option<Duration>,
 }
 
-/// What the caller heard of the ticket in this queue.
+/// What the caller hears of the ticket in this queue; in the next one they don't hear it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TicketTold {
     /// To be said as soon as there is one.
@@ -99,11 +101,12 @@ impl Session {
             on_air: None,
             lost_due: again,
             greeting_due: !again,
-            ticket: if again {
+            ticket: if self.ticket_told {
                 TicketTold::Settled
             } else {
                 TicketTold::Due
             },
+            telling_ticket: false,
             place: None,
             told: None,
             told_at: None,
@@ -142,6 +145,7 @@ impl Session {
             (TicketTold::Asked, Some(_)) => Some(&queue.repeat),
             _ => None,
         };
+        let telling_ticket = tell_ticket.is_some();
         if let Some(text) = tell_ticket {
             text.speak(&fill, &mut prompt);
         }
@@ -177,6 +181,7 @@ impl Session {
             return;
         };
         waiting.on_air = on_air;
+        waiting.telling_ticket = telling_ticket;
         waiting.lost_due = false;
         waiting.greeting_due = false;
         if has_ticket || waiting.ticket == TicketTold::Asked {
@@ -190,12 +195,13 @@ impl Session {
     }
 
     /// An announcement is over, heard or not.
-    pub(super) fn announced(&mut self, now: Duration) {
+    pub(super) fn announced(&mut self, now: Duration, heard: bool) {
         let flow = Arc::clone(&self.flow);
         let State::Waiting(waiting) = &mut self.state else {
             return;
         };
         waiting.on_air = None;
+        self.ticket_told |= std::mem::take(&mut waiting.telling_ticket) && heard;
         // The interval is one of music: it begins when the voice ends. What
         // fell due meanwhile is said now.
         if let Some(due) = &mut waiting.standing_at
@@ -296,7 +302,7 @@ impl Session {
             && on_air.until <= now
         {
             self.push(Step::StopPlay { play: on_air.play });
-            return self.announced(now);
+            return self.announced(now, true);
         }
         self.announce(now);
     }

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use crate::config::HelpDesk;
 use crate::phone::{
     AnswerPolicy, CallOptions, Ears, HungUpBy, Library, Marker, Phone, PhoneConfig, PhoneEventKind,
-    PhoneMedia, Printer, Script, Voice,
+    PhoneMedia, Printer, Script, Voice, summary,
 };
 use crate::serve::{Loaded, Options};
 
@@ -104,6 +104,9 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                     println!("{:<10} {line}", "caller");
                 }
                 if let PhoneEventKind::Ended(report) = &event.kind {
+                    for line in summary(report) {
+                        println!("{:<10} {line}", "");
+                    }
                     match report.hung_up_by {
                         HungUpBy::Refused(404) => eprintln!("No such number; `careline check` reads the configuration"),
                         HungUpBy::Refused(_) | HungUpBy::Failed(_) => {}

@@ -16,7 +16,8 @@ struct Cli {
     /// Folder with careline.toml, operator.yaml and hospitals/.
     #[arg(long, global = true, default_value = "demo")]
     config: PathBuf,
-    /// Where everything is kept; store.dir of careline.toml if absent.
+    /// Where everything is kept; if absent, what careline.toml says ([store] dir), else the folder
+    /// "data" in that of the configuration.
     #[arg(long, global = true)]
     data: Option<PathBuf>,
     /// Where rendered prompts are kept; "speech" in the data directory if absent.

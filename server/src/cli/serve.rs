@@ -86,6 +86,15 @@ async fn drain(
     interrupt: &mut tokio::signal::unix::Signal,
 ) {
     server.drain().await;
+    if let Some(status) = server.status().await
+        && status.calls > 0
+    {
+        println!(
+            "Stopping: no new calls; {} in progress may go on for {} s (another signal ends them now)",
+            status.calls,
+            DRAIN_MAX.as_secs()
+        );
+    }
     let ended = async {
         while server.status().await.is_some_and(|status| status.calls > 0) {
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -8,6 +8,7 @@ use desk::Role;
 use ivr_flows::Flow;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use super::{ConfigError, read};
 
@@ -32,6 +33,8 @@ const SHIPPED: [(&str, &str); 5] = [
 /// Most hospitals, and most entries of any list in one file.
 const HOSPITALS_MAX: usize = 1_000;
 const ENTRIES_MAX: usize = 200_000;
+/// How long a phone may be set to ring, in seconds: not at once, and less than a caller's patience.
+const RING_FOR_S: std::ops::RangeInclusive<u64> = 2..=120;
 
 /// Everything the folder says.
 #[derive(Debug, Clone)]
@@ -277,169 +280,195 @@ fn add_flow(
     file: &Path,
     text: &str,
 ) -> Result<(), ConfigError> {
-    let flow = Flow::parse(&file.display().to_string(), text).map_err(|errors| ConfigError {
-        file: file.to_owned(),
-        line: None,
-        message: errors
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n  "),
-    })?;
+    let flow = Flow::parse(&file.display().to_string(), text).map_err(ConfigError::Flow)?;
     flows.insert(flow.name().to_owned(), Arc::new(flow));
     Ok(())
 }
 
-fn check(
+/// What stands once in the whole folder, as far as it has been read.
+#[derive(Default)]
+struct Seen<'a> {
+    queues: HashSet<&'a str>,
+    users: HashSet<&'a str>,
+    hospitals: HashMap<u32, &'a Path>,
+    numbers: HashMap<&'a str, &'a Path>,
+    keys: HashSet<&'a str>,
+}
+
+fn check<'a>(
     operator_file: &Path,
-    operator: &OperatorFile,
-    hospitals: &[(std::path::PathBuf, Hospital)],
+    operator: &'a OperatorFile,
+    hospitals: &'a [(std::path::PathBuf, Hospital)],
     flows: &BTreeMap<String, Arc<Flow>>,
 ) -> Result<(), ConfigError> {
-    let mut queues = HashSet::new();
-    for queue in &operator.queues {
-        if !queues.insert(queue.name.as_str()) {
-            return Err(ConfigError::new(
-                operator_file,
-                format!("queue \"{}\" is there twice; rename one", queue.name),
-            ));
-        }
-    }
-    let mut users = HashSet::new();
-    let mut agents = HashSet::new();
-    for agent in &operator.agents {
-        if !agents.insert(agent.id) {
-            return Err(ConfigError::new(
-                operator_file,
-                format!("agent id {} is there twice; ids are unique", agent.id),
-            ));
-        }
-        if !users.insert(agent.user.clone()) {
-            return Err(ConfigError::new(
-                operator_file,
-                format!(
-                    "user \"{}\" is there twice; user names are unique",
-                    agent.user
-                ),
-            ));
-        }
-        for queue in &agent.queues {
-            if !queues.contains(queue.as_str()) {
-                return Err(ConfigError::new(
-                    operator_file,
-                    format!(
-                        "agent \"{}\" serves queue \"{queue}\", which isn't in `queues`",
-                        agent.user
-                    ),
-                ));
-            }
-        }
-    }
-    let mut ids = HashMap::new();
-    let mut numbers: HashMap<&str, &Path> = HashMap::new();
+    let mut seen = Seen::default();
+    check_operator(operator, &mut seen)
+        .map_err(|message| ConfigError::new(operator_file, message))?;
     for (file, hospital) in hospitals {
-        if hospital.id == 0 {
-            return Err(ConfigError::new(
-                file,
-                "id 0 is the operator's own; hospitals begin at 1",
+        check_hospital(file, hospital, flows, &mut seen)
+            .map_err(|message| ConfigError::new(file, message))?;
+    }
+    Ok(())
+}
+
+fn check_operator<'a>(operator: &'a OperatorFile, seen: &mut Seen<'a>) -> Result<(), String> {
+    for queue in &operator.queues {
+        if !seen.queues.insert(&queue.name) {
+            return Err(format!(
+                "queue \"{}\" is there twice; rename one",
+                queue.name
             ));
         }
-        if let Some(other) = ids.insert(hospital.id, file) {
-            return Err(ConfigError::new(
-                file,
-                format!("id {} is also that of {}", hospital.id, other.display()),
+        if !RING_FOR_S.contains(&queue.ring_for_s) {
+            return Err(format!(
+                "queue \"{}\": ring_for_s is {}; phones ring for {} to {} seconds",
+                queue.name,
+                queue.ring_for_s,
+                RING_FOR_S.start(),
+                RING_FOR_S.end()
             ));
         }
-        let longest = hospital
-            .lines
-            .len()
-            .max(hospital.people.len())
-            .max(hospital.places.len())
-            .max(hospital.phones.len());
-        if longest > ENTRIES_MAX {
-            return Err(ConfigError::new(
-                file,
-                format!("a list has more than {ENTRIES_MAX} entries"),
+    }
+    let mut ids = HashSet::new();
+    for agent in &operator.agents {
+        if !ids.insert(agent.id) {
+            return Err(format!(
+                "agent id {} is there twice; ids are unique",
+                agent.id
             ));
         }
-        for line in &hospital.lines {
-            if !flows.contains_key(&line.flow) {
-                return Err(ConfigError::new(
-                    file,
-                    format!(
-                        "line {} is answered by flow \"{}\", which doesn't exist; there are: {}",
-                        line.number,
-                        line.flow,
-                        flows.keys().cloned().collect::<Vec<_>>().join(", ")
-                    ),
-                ));
-            }
-            let waits_in = flows.get(&line.flow).into_iter().flat_map(|f| f.queues());
-            if let Some(missing) = waits_in.into_iter().find(|queue| !queues.contains(queue)) {
-                return Err(ConfigError::new(
-                    file,
-                    format!(
-                        "line {} is answered by flow \"{}\", which uses queue \"{missing}\"; \
-                         operator.yaml has no such queue",
-                        line.number, line.flow
-                    ),
-                ));
-            }
-            for number in std::iter::once(&line.number).chain(&line.short) {
-                if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-                    return Err(ConfigError::new(
-                        file,
-                        format!("line \"{number}\": a number is written with digits only"),
-                    ));
-                }
-                if let Some(other) = numbers.insert(number, file) {
-                    return Err(ConfigError::new(
-                        file,
-                        format!(
-                            "number {number} is also in {}; a dialled number has one hospital",
-                            other.display()
-                        ),
-                    ));
-                }
-            }
-        }
-        let mut people = HashSet::new();
-        for id in hospital
-            .people
+        account(&agent.user, &agent.secret, seen)?;
+        if let Some(queue) = agent
+            .queues
             .iter()
-            .map(|p| p.id)
-            .chain(hospital.places.iter().map(|p| p.id))
+            .find(|queue| !seen.queues.contains(queue.as_str()))
         {
-            if !people.insert(id) {
-                return Err(ConfigError::new(
-                    file,
-                    format!("id {id} is there twice among people and places"),
-                ));
-            }
+            return Err(format!(
+                "agent \"{}\" serves queue \"{queue}\", which isn't in `queues`",
+                agent.user
+            ));
         }
-        for phone in &hospital.phones {
-            if !users.insert(phone.user.clone()) {
-                return Err(ConfigError::new(
-                    file,
-                    format!(
-                        "user \"{}\" is there twice; user names are unique",
-                        phone.user
-                    ),
-                ));
-            }
+    }
+    Ok(())
+}
+
+fn check_hospital<'a>(
+    file: &'a Path,
+    hospital: &'a Hospital,
+    flows: &BTreeMap<String, Arc<Flow>>,
+    seen: &mut Seen<'a>,
+) -> Result<(), String> {
+    if hospital.id == 0 {
+        return Err("id 0 is the operator's own; hospitals begin at 1".into());
+    }
+    if let Some(other) = seen.hospitals.insert(hospital.id, file) {
+        return Err(format!(
+            "id {} is also that of {}",
+            hospital.id,
+            other.display()
+        ));
+    }
+    if hospital.name.trim().is_empty() {
+        return Err("`name` is empty; callers hear it".into());
+    }
+    let lists = [
+        hospital.lines.len(),
+        hospital.people.len(),
+        hospital.places.len(),
+        hospital.phones.len(),
+    ];
+    if lists.into_iter().any(|entries| entries > ENTRIES_MAX) {
+        return Err(format!("a list has more than {ENTRIES_MAX} entries"));
+    }
+    for line in &hospital.lines {
+        check_line(file, line, flows, seen)?;
+    }
+    let mut ids = HashSet::new();
+    let people = hospital.people.iter().map(|p| (p.id, &p.key, &p.spoken));
+    let places = hospital.places.iter().map(|p| (p.id, &p.key, &p.spoken));
+    for (id, key, spoken) in people.chain(places) {
+        if !ids.insert(id) {
+            return Err(format!("id {id} is there twice among people and places"));
         }
+        if !seen.keys.insert(key) {
+            return Err(format!(
+                "key \"{key}\" (id {id}) is there twice; keys are unique over all hospitals, since \
+                 `careline call --as KEY` knows no other name"
+            ));
+        }
+        if spoken.trim().is_empty() {
+            return Err(format!(
+                "`spoken` of \"{key}\" is empty; write the name as it is said, e.g. Doctor Okafor"
+            ));
+        }
+    }
+    for phone in &hospital.phones {
+        account(&phone.user, &phone.secret, seen)?;
+    }
+    Ok(())
+}
+
+fn check_line<'a>(
+    file: &'a Path,
+    line: &'a LineSetup,
+    flows: &BTreeMap<String, Arc<Flow>>,
+    seen: &mut Seen<'a>,
+) -> Result<(), String> {
+    let Some(flow) = flows.get(&line.flow) else {
+        return Err(format!(
+            "line {} is answered by flow \"{}\", which doesn't exist; there are: {}",
+            line.number,
+            line.flow,
+            flows.keys().cloned().collect::<Vec<_>>().join(", ")
+        ));
+    };
+    let mut waits_in = flow.queues();
+    if let Some(missing) = waits_in.find(|queue| !seen.queues.contains(queue)) {
+        return Err(format!(
+            "line {} is answered by flow \"{}\", which uses queue \"{missing}\"; operator.yaml has \
+             no such queue",
+            line.number, line.flow
+        ));
+    }
+    for number in std::iter::once(&line.number).chain(&line.short) {
+        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(format!(
+                "line \"{number}\": a number is written with digits only"
+            ));
+        }
+        if let Some(other) = seen.numbers.insert(number, file) {
+            return Err(format!(
+                "number {number} is also in {}; a dialled number has one hospital",
+                other.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn account<'a>(user: &'a str, secret: &str, seen: &mut Seen<'a>) -> Result<(), String> {
+    if user.is_empty() || secret.is_empty() {
+        return Err(format!(
+            "user \"{user}\": a phone account has a user name and a secret"
+        ));
+    }
+    if !seen.users.insert(user) {
+        return Err(format!(
+            "user \"{user}\" is there twice; user names are unique"
+        ));
     }
     Ok(())
 }
 
 fn yaml<T: DeserializeOwned>(file: &Path) -> Result<T, ConfigError> {
     let text = read(file)?;
-    serde_saphyr::from_str(&text).map_err(|error| ConfigError {
-        file: file.to_owned(),
-        line: error
+    serde_saphyr::from_str(&text).map_err(|error: serde_saphyr::Error| {
+        let line = error
             .location()
-            .and_then(|location| usize::try_from(location.line()).ok()),
-        message: error.without_snippet().to_string(),
+            .and_then(|location| usize::try_from(location.line()).ok());
+        // The bare message: its place is said by us.
+        let message = UserMessageFormatter.format_message(error.without_snippet());
+        ConfigError::at(file, line, message.escape_debug().to_string())
     })
 }
 

@@ -18,6 +18,8 @@ mod process;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use ivr_flows::CheckError;
+
 pub use helpdesk::{Agent, HelpDesk, Hospital, LineSetup, Person, Phone, Place, QueueConfig};
 pub use process::{Digest, Limits, Media, Process, Sip, Speech, Store};
 
@@ -26,20 +28,29 @@ const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Why the configuration can't be used.
 #[derive(Debug)]
-pub struct ConfigError {
-    /// The file.
-    pub file: PathBuf,
-    /// The line, counted from 1.
-    pub line: Option<usize>,
-    /// What is wrong, and what to do.
-    pub message: String,
+pub enum ConfigError {
+    /// Something in a file, or the file itself.
+    File {
+        /// The file.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: Option<usize>,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+    /// A flow: everything that its checker found.
+    Flow(Vec<CheckError>),
 }
 
 impl ConfigError {
-    fn new(file: &Path, message: impl Into<String>) -> Self {
-        Self {
+    pub(crate) fn new(file: &Path, message: impl Into<String>) -> Self {
+        Self::at(file, None, message)
+    }
+
+    fn at(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
+        Self::File {
             file: file.to_owned(),
-            line: None,
+            line,
             message: message.into(),
         }
     }
@@ -47,9 +58,20 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}:{line}: {}", self.file.display(), self.message),
-            None => write!(f, "{}: {}", self.file.display(), self.message),
+        match self {
+            Self::File {
+                file,
+                line: Some(line),
+                message,
+            } => write!(f, "{}:{line}: {message}", file.display()),
+            Self::File { file, message, .. } => write!(f, "{}: {message}", file.display()),
+            Self::Flow(faults) => {
+                for (index, fault) in faults.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "\n" };
+                    write!(f, "{separator}{fault}")?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -68,4 +90,156 @@ fn read(file: &Path) -> Result<String, ConfigError> {
     }
     std::fs::read_to_string(file)
         .map_err(|error| ConfigError::new(file, format!("can't be read: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPERATOR: &str = "\
+operator: Northbridge
+queues:
+  - { name: clinical, clinical: true, ring_for_s: 15 }
+  - { name: service }
+  - { name: tier2 }
+agents:
+  - { id: 1, user: ana, secret: sesame, name: Ana, tier: one, queues: [clinical] }
+";
+    const HOSPITAL: &str = "\
+id: 1
+name: Saint Anne
+lines:
+  - { number: \"1001\", flow: clinician }
+people:
+  - { id: 1, key: okafor, role: clinician, name: Okafor, spoken: Doctor Okafor, numbers: [\"+15550177001\"] }
+places:
+  - { id: 2, key: theatre, name: Theatre 2, spoken: Theatre two, numbers: [] }
+";
+    const FLOW: &str = "\
+flow: own
+about: Own.
+pace: standard
+language: en
+start: bye
+nodes:
+  bye: { hang_up: Goodbye. }
+";
+
+    /// What is said of a folder in which `from` stands as `to`.
+    fn fault(from: &str, to: &str) -> String {
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let dir =
+            std::env::temp_dir().join(format!("careline-config-{}-{number}", std::process::id()));
+        let process = "[media]\nthreads = 1\n\n[limits]\ncalls_max = 10\nclinical_reserve = 2\n";
+        let files = [
+            ("careline.toml", process),
+            ("operator.yaml", OPERATOR),
+            ("hospitals/st-anne.yaml", HOSPITAL),
+            ("flows/own.yaml", FLOW),
+        ];
+        let mut changed = 0;
+        for (name, text) in files {
+            let file = dir.join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            changed += text.matches(from).count();
+            std::fs::write(&file, text.replace(from, to)).unwrap();
+        }
+        assert!(changed > 0 || from == to, "{from:?} stands nowhere");
+        let read = Process::load(&dir.join("careline.toml")).and_then(|_| HelpDesk::load(&dir));
+        std::fs::remove_dir_all(&dir).unwrap();
+        match read {
+            Ok(_) => String::new(),
+            Err(error) => error
+                .to_string()
+                .replace(&format!("{}/", dir.display()), ""),
+        }
+    }
+
+    #[test]
+    fn a_good_folder_is_taken() {
+        assert_eq!(fault("1001", "1001"), "");
+    }
+
+    #[test]
+    fn faults_say_where_they_are_and_what_to_do() {
+        for (from, to, said) in [
+            (
+                "threads = 1",
+                "threads = 0",
+                "careline.toml: media.threads is 0; ",
+            ),
+            (
+                "threads = 1",
+                "threads = \"x\"",
+                "careline.toml:2: invalid type: string \"x\"",
+            ),
+            (
+                "calls_max = 10",
+                "calls_max = 1",
+                "careline.toml: limits.clinical_reserve is a part",
+            ),
+            (
+                "ring_for_s: 15",
+                "ring_for_s: 0",
+                "operator.yaml: queue \"clinical\": ring_for_s is 0; ",
+            ),
+            (
+                "name: tier2",
+                "name: service",
+                "operator.yaml: queue \"service\" is there twice",
+            ),
+            (
+                "[clinical]",
+                "[surgery]",
+                "operator.yaml: agent \"ana\" serves queue \"surgery\"",
+            ),
+            (
+                "secret: sesame",
+                "secret: \"\"",
+                "operator.yaml: user \"ana\": a phone account has",
+            ),
+            (
+                "queues:",
+                "queue:",
+                "operator.yaml:2: unknown field `queue`",
+            ),
+            ("id: 1, user", "id: one, user", "operator.yaml:7: invalid"),
+            (
+                "key: theatre",
+                "key: okafor",
+                "st-anne.yaml: key \"okafor\" (id 2) is there twice",
+            ),
+            (
+                "Doctor Okafor",
+                "\" \"",
+                "st-anne.yaml: `spoken` of \"okafor\" is empty",
+            ),
+            (
+                "id: 2, key",
+                "id: 1, key",
+                "st-anne.yaml: id 1 is there twice",
+            ),
+            (
+                "\"1001\"",
+                "\"10-01\"",
+                "st-anne.yaml: line \"10-01\": a number is written with digits",
+            ),
+            (
+                "flow: clinician",
+                "flow: clinic",
+                "st-anne.yaml: line 1001 is answered by flow \"clinic\"",
+            ),
+            ("start: bye", "start: hello", "flows/own.yaml:5:"),
+            ("pace: standard\n", "pace: [\n", "flows/own.yaml:"),
+        ] {
+            let text = fault(from, to);
+            let at = text.strip_prefix("hospitals/").unwrap_or(&text);
+            assert!(at.starts_with(said), "{from:?} as {to:?}: {text}");
+            assert!(
+                !text.contains("struct "),
+                "a name of the program's own: {text}"
+            );
+        }
+    }
 }

@@ -295,12 +295,60 @@ impl Process {
             return Ok(Self::default());
         }
         let text = read(file)?;
-        toml::from_str(&text).map_err(|error| ConfigError {
-            file: file.to_owned(),
-            line: error
+        let process: Self = toml::from_str(&text).map_err(|error| {
+            let line = error
                 .span()
-                .map(|span| 1 + text.get(..span.start).unwrap_or("").matches('\n').count()),
-            message: error.message().to_owned(),
-        })
+                .map(|span| 1 + text.get(..span.start).unwrap_or("").matches('\n').count());
+            ConfigError::at(file, line, error.message())
+        })?;
+        process.check(file)?;
+        Ok(process)
+    }
+    /// Refuses numbers that parse and can't work.
+    fn check(&self, file: &Path) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        let (min_s, max_s) = (self.sip.registration_min_s, self.sip.registration_max_s);
+        let faults = [
+            (
+                self.media.threads == 0,
+                "media.threads is 0; 1 carries about 2,000 playing calls",
+            ),
+            (
+                self.media.timeout_s == 0,
+                "media.timeout_s is 0, which would end every call; 20 suits most networks",
+            ),
+            (
+                self.speech.threads == 0,
+                "speech.threads is 0, and nothing could be said; write at least 1",
+            ),
+            (
+                self.speech.command.as_ref().is_some_and(Vec::is_empty),
+                "speech.command is an empty list; write the program and its arguments, or leave it out",
+            ),
+            (
+                min_s == 0 || min_s > max_s,
+                "sip.registration_min_s must lie between 1 and sip.registration_max_s",
+            ),
+            (
+                ![480, 486, 503].contains(&self.sip.refusal_code),
+                "sip.refusal_code is one of 503, 480 and 486",
+            ),
+            (
+                !(limits.calls_per_second > 0.0 && limits.burst >= 1.0),
+                "limits.calls_per_second must be above 0 and limits.burst at least 1, or no call comes in",
+            ),
+            (
+                limits.calls_max == 0 || limits.calls_per_tenant_max == 0,
+                "limits.calls_max and limits.calls_per_tenant_max must be at least 1",
+            ),
+            (
+                limits.clinical_reserve > limits.calls_max,
+                "limits.clinical_reserve is a part of limits.calls_max and can't be more",
+            ),
+        ];
+        match faults.into_iter().find(|(wrong, _)| *wrong) {
+            Some((_, message)) => Err(ConfigError::new(file, message)),
+            None => Ok(()),
+        }
     }
 }

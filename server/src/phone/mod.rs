@@ -38,7 +38,7 @@ pub use config::{AnswerPolicy, Ears, PhoneConfig, PhoneMedia, Registration, Voic
 pub use event::{CallId, PhoneEvent, PhoneEventKind};
 pub use hearing::{Hearing, HearingEvent, Library, Sound};
 pub use marker::Marker;
-pub use printer::Printer;
+pub use printer::{Printer, summary};
 pub use report::{CallReport, Direction, HungUpBy, Pressed, PromptHeard};
 pub use script::Script;
 

@@ -13,7 +13,7 @@ const WORTH_TELLING: Duration = Duration::from_millis(1_500);
 
 /// Writes one line an event, with the time since the call was placed: `00:01.2  heard     "Welcome." (…)`.
 ///
-/// Prompts are told when they end, since only then it is known how they arrived; everything else when it begins. With
+/// Everything is told when it begins, a prompt once more at its end if it didn't arrive whole and as it was sent. With
 /// [`Printer::naming`], markers are told by the name of whom they belong to.
 #[derive(Debug, Default)]
 pub struct Printer {
@@ -104,7 +104,8 @@ impl Printer {
         match event {
             HearingEvent::Began { sound, from } => {
                 let (what, detail) = match sound {
-                    Sound::Prompt { .. } | Sound::Voice | Sound::Silence => return None,
+                    Sound::Prompt { text, .. } => ("heard", format!("\"{}\"", short(text))),
+                    Sound::Voice | Sound::Silence => return None,
                     Sound::Music { identical: true } => ("music", String::new()),
                     Sound::Music { identical: false } => ("music", "(transcoded)".to_owned()),
                     Sound::RingBack => ("ringing", "(ring-back tone)".to_owned()),
@@ -128,13 +129,13 @@ impl Printer {
                     of_frames,
                     identical,
                 } => {
-                    let how = match (identical, frames == of_frames) {
-                        (true, true) => "bit-identical, ".to_owned(),
-                        (true, false) if frames < span_frames => {
-                            format!("bit-identical but for {} lost, ", span_frames - frames)
+                    let how = match identical {
+                        true if frames == of_frames => return None,
+                        true if frames < span_frames => {
+                            format!("{} frames lost", span_frames - frames)
                         }
-                        (true, false) => "bit-identical, cut short, ".to_owned(),
-                        (false, _) => "recognised by its sound, ".to_owned(),
+                        true => "cut short".to_owned(),
+                        false => "recognised by its sound, not its bits".to_owned(),
                     };
                     let start = if *from_ms > 0 {
                         format!(", from {:.1} s in", f64::from(*from_ms) / 1_000.0)
@@ -142,12 +143,12 @@ impl Printer {
                         String::new()
                     };
                     Some((
-                        "heard",
+                        "",
                         format!(
-                            "\"{}\" ({how}{frames} of {of_frames} frames{start})",
+                            "\"{}\": {how}, {frames} of {of_frames} frames{start}",
                             short(text)
                         ),
-                        *from,
+                        *to,
                     ))
                 }
                 Sound::Voice if to.saturating_sub(*from) > WORTH_TELLING => Some((
@@ -183,13 +184,26 @@ fn ending(report: &CallReport) -> String {
         HungUpBy::Us => "hung up: by us".to_owned(),
         HungUpBy::Them => "hung up: by the other side".to_owned(),
         HungUpBy::Cancelled => "the caller gave up".to_owned(),
-        HungUpBy::Refused(code) => format!("refused: {code}"),
+        HungUpBy::Refused(code) => format!("refused: {code}{}", meaning(*code)),
         HungUpBy::Failed(why) => format!("failed: {why}"),
     };
     if let Some(reason) = &report.reason {
         line.push_str(&format!(" ({reason})"));
     }
     line
+}
+
+/// What an answer code means to whoever dialled.
+fn meaning(code: u16) -> &'static str {
+    match code {
+        401 | 403 | 407 => " (not allowed: a phone here needs a user and a secret)",
+        404 => " (no such number)",
+        480 => " (nobody there)",
+        486 | 600 => " (busy)",
+        603 => " (declined)",
+        500..=599 => " (the other side can't take calls now)",
+        _ => "",
+    }
 }
 
 /// The figures of a call, some lines for after its end.
@@ -275,27 +289,27 @@ mod tests {
             Some("00:00.1  ringing"),
         );
         check(5_200, PhoneEventKind::Answered, Some("00:00.2  answered"));
-        check(5_900, began(prompt(0, 5, 5, true), 100), None);
         check(
-            8_000,
-            ended(prompt(0, 98, 98, true), 1_000, 2_960),
-            Some("00:01.2  heard     \"Welcome.\" (bit-identical, 98 of 98 frames)"),
+            5_900,
+            began(prompt(0, 5, 5, true), 100),
+            Some("00:00.3  heard     \"Welcome.\""),
         );
+        check(8_000, ended(prompt(0, 98, 98, true), 1_000, 2_960), None);
         check(
             8_000,
             ended(prompt(0, 96, 98, true), 1_000, 2_960),
-            Some("00:01.2  heard     \"Welcome.\" (bit-identical but for 2 lost, 96 of 98 frames)"),
+            Some("00:03.1            \"Welcome.\": 2 frames lost, 96 of 98 frames"),
         );
         check(
             8_000,
             ended(prompt(0, 50, 50, true), 1_000, 2_000),
-            Some("00:01.2  heard     \"Welcome.\" (bit-identical, cut short, 50 of 98 frames)"),
+            Some("00:02.2            \"Welcome.\": cut short, 50 of 98 frames"),
         );
         check(
             8_000,
             ended(prompt(600, 60, 68, false), 1_000, 2_000),
             Some(
-                "00:01.2  heard     \"Welcome.\" (recognised by its sound, 60 of 98 frames, from 0.6 s in)",
+                "00:02.2            \"Welcome.\": recognised by its sound, not its bits, 60 of 98 frames, from 0.6 s in",
             ),
         );
         check(
