@@ -42,7 +42,7 @@ pub(crate) fn clock_ns() -> i64 {
     clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, nanoseconds)
 }
 
-fn nanoseconds(time: TimeSpec) -> i64 {
+pub(crate) fn nanoseconds(time: TimeSpec) -> i64 {
     time.tv_sec() * 1_000_000_000 + time.tv_nsec()
 }
 
@@ -282,39 +282,6 @@ impl Party {
             Some(Awaited::Voice { .. }) | None => {}
         }
     }
-}
-
-/// What a packet of audio costs here whoever sends it, in µs of a processor: a
-/// bare send to a socket of this machine, and a bare receive. The least that a
-/// server with a socket for each port can spend.
-pub(crate) fn floor() -> io::Result<(f64, f64)> {
-    const SOCKETS: usize = 500;
-    const ROUNDS: usize = 40;
-    let phone = bound(0)?;
-    let to = phone.local_addr()?;
-    let legs: Vec<UdpSocket> = (0..SOCKETS).map(|_| bound(0)).collect::<Result<_, _>>()?;
-    let packet = [0x55; 12 + FRAME_SAMPLES];
-    let mut buffer = [0; DATAGRAM_BYTES];
-    let spent = || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, nanoseconds);
-    let (mut sending, mut receiving) = (0, 0);
-    for _ in 0..ROUNDS {
-        let before = spent();
-        for leg in &legs {
-            leg.send_to(&packet, to)?;
-        }
-        sending += spent() - before;
-        while phone.recv(&mut buffer).is_ok() {}
-        for leg in &legs {
-            phone.send_to(&packet, leg.local_addr()?)?;
-        }
-        let before = spent();
-        for leg in &legs {
-            leg.recv(&mut buffer)?;
-        }
-        receiving += spent() - before;
-    }
-    let each_us = |ns: i64| ns as f64 / 1e3 / (SOCKETS * ROUNDS) as f64;
-    Ok((each_us(sending), each_us(receiving)))
 }
 
 struct Reader {

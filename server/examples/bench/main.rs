@@ -13,12 +13,14 @@
 //! | `talking.rs` | W3: calls that wait with music, then talk with an agent |
 //! | `load.rs`, `callers.rs`, `agents.rs`, `audio.rs`, `wire.rs` | the load |
 //! | `process.rs`, `folder.rs` | the server, and the help desk it serves |
+//! | `floor.rs` | the least that a call can cost on this machine |
 //! | `figures.rs` | percentiles, and how a figure is printed |
 
 mod agents;
 mod audio;
 mod callers;
 mod figures;
+mod floor;
 mod folder;
 mod load;
 mod playing;
@@ -62,12 +64,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let frames = playing::render(&settings)?;
     process::step_aside();
-    let (send_us, receive_us) = audio::floor()?;
-    println!(
-        "floor: sending a packet costs {send_us:.1} µs here, receiving one {receive_us:.1} µs, whoever does it: \
-         {:.4} %core/call for both at 50 packets/s",
-        (send_us + receive_us) * 50.0 / 1e4
+    let mut floor = floor::measure()?;
+    figures::line(
+        "floor: bare loop, send and receive",
+        "%core/call",
+        &floor.percent,
+        4,
+        None,
+        "the least for a playing call; a bridged one has two such legs",
     );
+    playing::gaps("floor: bare loop,", &mut floor.gaps_ms);
     println!();
     if which.contains("W2") {
         playing::measure(&settings, frames)?;

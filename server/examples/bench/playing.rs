@@ -66,7 +66,7 @@ pub(crate) fn measure(settings: &Settings, frames: Frames) -> Result<(), Box<dyn
     println!("W2: {calls} calls hear a prompt and talk all the while; each presses a key half-way");
     let server = Server::start(&settings.config, &settings.scratch, "w2")?;
     let mut load = Load::new(&server, true, frames)?;
-    let memory_before = server.memory_kb();
+    let (memory_before, kernel_before) = (server.memory_kb(), Server::kernel_kb());
     load.until(
         Duration::from_secs(30),
         |load, ms| {
@@ -80,6 +80,7 @@ pub(crate) fn measure(settings: &Settings, frames: Frames) -> Result<(), Box<dyn
     );
     load.run(Duration::from_secs(1));
     let memory = (server.memory_kb() - memory_before) / calls as f64;
+    let kernel = (Server::kernel_kb() - kernel_before) / calls as f64;
 
     load.measure(true);
     let mut windows = Vec::new();
@@ -180,7 +181,7 @@ pub(crate) fn measure(settings: &Settings, frames: Frames) -> Result<(), Box<dyn
         1,
         Bar::at_most(100.0, 60.0),
         &format!(
-            "resident: {:.0} MB before, {calls} calls",
+            "resident: {:.0} MB before, {calls} calls; the kernel {kernel:.1} kB/call besides, load included",
             memory_before / 1e3
         ),
     );

@@ -13,7 +13,7 @@ use thread_priority::{
 };
 
 /// The core the server may use; the load has another.
-const SERVER_CORE: &str = "0";
+const SERVER_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
 
 /// Processor time by what it was spent for, in seconds.
@@ -59,7 +59,7 @@ impl Server {
             .map(|dir| dir.join("careline"))
             .ok_or_else(|| io::Error::other("where is careline?"))?;
         let mut child = Command::new("taskset")
-            .args(["-c", SERVER_CORE])
+            .args(["-c", &SERVER_CORE.to_string()])
             .arg(program)
             .arg("serve")
             .arg("--config")
@@ -69,6 +69,9 @@ impl Server {
             .arg("--speech")
             .arg(scratch.join("speech"))
             .args(["--bind", "127.0.0.1:0"])
+            // What starting needed and freed goes back to the system, so that resident memory
+            // shows what calls take.
+            .env("MALLOC_MMAP_THRESHOLD_", "65536")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(data.join("stderr.log"))?)
@@ -136,6 +139,16 @@ impl Server {
         cpu
     }
 
+    /// The kernel's memory for sockets and the like, of the whole machine, in kB.
+    pub(crate) fn kernel_kb() -> f64 {
+        fs::read_to_string("/proc/meminfo")
+            .unwrap_or_default()
+            .lines()
+            .find_map(|line| line.strip_prefix("SUnreclaim:"))
+            .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
+            .unwrap_or(f64::NAN)
+    }
+
     /// Memory in use, in kB.
     pub(crate) fn memory_kb(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
@@ -181,13 +194,22 @@ pub(crate) fn step_aside() {
     if !raised {
         println!("(the load may not run in real time: other work on its core shows as gaps)");
     }
-    let mut cores = nix::sched::CpuSet::new();
-    let moved = cores
-        .set(LOAD_CORE)
-        .and_then(|()| nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cores));
-    if moved.is_err() {
+    if pin(LOAD_CORE).is_err() {
         println!("(one core only: the load runs where the server runs, and disturbs it)");
     }
+}
+
+/// Moves this thread to the core the server may use.
+pub(crate) fn on_servers_core() {
+    if pin(SERVER_CORE).is_err() {
+        println!("(one core only: the floor is that of a shared core)");
+    }
+}
+
+fn pin(core: usize) -> nix::Result<()> {
+    let mut cores = nix::sched::CpuSet::new();
+    cores.set(core)?;
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cores)
 }
 
 /// What this was measured on.

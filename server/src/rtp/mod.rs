@@ -191,7 +191,8 @@ impl Media {
                 rtp,
                 rtcp,
                 port,
-                v6: bind.is_ipv6(),
+                bind,
+                tied: None,
             };
             match thread.mailbox.open(leg, leg_port) {
                 Ok(()) => Ok(OpenedLeg { leg, port }),

@@ -1,6 +1,6 @@
 //! What a leg sends and receives through.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use media::codec::Codec;
 use media::engine::LegId;
@@ -16,8 +16,11 @@ pub(super) enum LegPort {
         rtcp: UdpSocket,
         /// The RTP port.
         port: u16,
-        /// Bound to an IPv6 address.
-        v6: bool,
+        /// Where both are bound.
+        bind: IpAddr,
+        /// The only address that RTP goes to and comes from, which the kernel then knows: it looks the route up once,
+        /// not for every packet, and drops strangers' packets unread. None where the address may yet be learnt.
+        tied: Option<SocketAddr>,
     },
     /// Somebody in this process. Its packets bear the address that was negotiated, whatever that is: nobody else can
     /// put any into the ring.

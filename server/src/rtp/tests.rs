@@ -128,17 +128,7 @@ fn two_phones_hear_each_other() {
     one.recv(&mut [0; 1_500]).unwrap();
     two.recv(&mut [0; 1_500]).unwrap();
     for (from, opened, to, byte) in [(&one, &a, &two, 1), (&two, &b, &one, 2)] {
-        for sequence in 0..20 {
-            let header = Header {
-                marker: false,
-                payload_type: 0,
-                sequence,
-                timestamp: u32::from(sequence) * 160,
-                ssrc: 5,
-            };
-            let bytes = [&header.bytes()[..], &[byte; 160]].concat();
-            from.send_to(&bytes, (HOST, opened.port)).unwrap();
-        }
+        talk(from, opened.port, 0..20, byte);
         assert_eq!(frames(to, 20), [byte; 20 * 160]);
     }
     for leg in [a.leg, b.leg] {
@@ -146,6 +136,81 @@ fn two_phones_hear_each_other() {
         let stats = closed(&mut events, leg);
         assert_eq!((stats.packets_received, stats.packets_lost), (20, 0));
     }
+}
+
+/// Sends packets of audio that consists of one byte.
+fn talk(from: &UdpSocket, port: u16, sequences: std::ops::Range<u16>, byte: u8) {
+    for sequence in sequences {
+        let header = Header {
+            marker: false,
+            payload_type: 0,
+            sequence,
+            timestamp: u32::from(sequence) * 160,
+            ssrc: 5,
+        };
+        let bytes = [&header.bytes()[..], &[byte; 160]].concat();
+        from.send_to(&bytes, (HOST, port)).unwrap();
+    }
+}
+
+#[test]
+fn the_far_side_moves_to_another_address_and_behind_a_nat() {
+    let (media, mut events) = start(20_500);
+    let (one, two, three) = (phone(), phone(), phone());
+    let opened = media.open(ThreadHint::Any, HOST).unwrap();
+    let port = opened.port;
+    let at = |phone: &UdpSocket| phone.local_addr().unwrap();
+    let sound = clip(10);
+    let music = Command::Loop {
+        leg: opened.leg,
+        clip: sound.clone(),
+        offset_ms: 0,
+    };
+    media.command(music).unwrap();
+    let (sender, mut listener) = mpsc::channel(64);
+    media.listen(opened.leg, sender).unwrap();
+    let mut heard = |count: usize| -> Vec<u8> {
+        let mut next = || listener.blocking_recv().expect("audio is accepted").payload[0];
+        std::iter::repeat_with(&mut next).take(count).collect()
+    };
+    // Where it says it is, and nowhere else.
+    connect(&media, opened.leg, at(&one));
+    assert_eq!(frames(&one, 10).len(), 1_600);
+    talk(&two, port, 0..4, 2);
+    talk(&one, port, 0..4, 1);
+    assert_eq!(heard(4), [1; 4]);
+    // It moves.
+    connect(&media, opened.leg, at(&two));
+    assert_eq!(frames(&two, 10).len(), 1_600);
+    talk(&one, port, 4..8, 1);
+    talk(&two, port, 4..8, 2);
+    assert_eq!(heard(4), [2; 4]);
+    // It moves behind a NAT: what it says of itself is wrong, and its packets tell.
+    let wrong = phone();
+    let natted = Command::Connect {
+        leg: opened.leg,
+        negotiated: Negotiated::plain(Codec::Pcmu, at(&wrong)),
+        natted: true,
+    };
+    media.command(natted).unwrap();
+    assert_eq!(frames(&wrong, 1).len(), 160);
+    talk(&three, port, 8..12, 3);
+    // Of a row of three the last is accepted, and what comes after it.
+    assert_eq!(heard(2), [3; 2]);
+    let learned = event(&mut events, |event| match event {
+        Event::Learned { remote, .. } => Some(*remote),
+        _ => None,
+    });
+    assert_eq!(learned, at(&three));
+    assert_eq!(frames(&three, 10).len(), 1_600);
+    // And back again.
+    connect(&media, opened.leg, at(&one));
+    assert_eq!(frames(&one, 10).len(), 1_600);
+    talk(&one, port, 12..16, 1);
+    assert_eq!(heard(4), [1; 4]);
+    media.command(Command::Close { leg: opened.leg }).unwrap();
+    let stats = closed(&mut events, opened.leg);
+    assert_eq!(stats.packets_received, 4 + 4 + 2 + 4);
 }
 
 /// Reads a ring as a socket is read.

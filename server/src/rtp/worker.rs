@@ -1,7 +1,7 @@
 //! One media thread.
 
 use std::collections::VecDeque;
-use std::io::IoSliceMut;
+use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use media::engine::{Channel, Command, Engine, EngineConfig, Event, Heard, LegId,
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{
-    MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmmsg, sendto,
+    self, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmmsg, sendto,
 };
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
@@ -20,13 +20,13 @@ use thread_priority::{
 };
 use tokio::sync::mpsc;
 
-use super::MediaError;
 use super::figures::{Counters, Tally};
 use super::mailbox::{Mailbox, Message};
 use super::port::{HeardFrame, LegPort};
 use super::ports::PortPool;
 use super::ring::RING_PACKET_BYTES;
 use super::seats::Seats;
+use super::{MediaError, udp};
 
 /// Packets read from one socket at a time.
 const BATCH: usize = 8;
@@ -201,15 +201,24 @@ impl Worker {
 
     fn command(&mut self, now: Duration, command: Command) {
         if let Command::Connect {
-            leg, negotiated, ..
+            leg,
+            negotiated,
+            natted,
         } = &command
-            && let Some(Place {
-                port: LegPort::Ring { rtp, rtcp, .. },
-                ..
-            }) = self.io.place(*leg)
         {
-            *rtp = negotiated.remote_rtp;
-            *rtcp = negotiated.remote_rtcp;
+            match self.io.place(*leg).map(|place| &mut place.port) {
+                Some(LegPort::Ring { rtp, rtcp, .. }) => {
+                    *rtp = negotiated.remote_rtp;
+                    *rtcp = negotiated.remote_rtcp;
+                }
+                Some(LegPort::Udp { .. }) => {
+                    if let Err(error) = self.io.tie(*leg, negotiated.remote_rtp, *natted) {
+                        // The watch will tell that nothing comes.
+                        tracing::error!(%error, "a leg's RTP socket is lost");
+                    }
+                }
+                None => {}
+            }
         }
         self.engine.command(now, command, &mut self.io);
     }
@@ -270,12 +279,14 @@ impl Worker {
         };
         let leg = place.leg;
         match &place.port {
-            LegPort::Udp { rtp, rtcp, v6, .. } => {
+            LegPort::Udp {
+                rtp, rtcp, bind, ..
+            } => {
                 let socket = match channel {
                     Channel::Rtp => rtp.as_raw_fd(),
                     Channel::Rtcp => rtcp.as_raw_fd(),
                 };
-                let v6 = *v6;
+                let v6 = bind.is_ipv6();
                 let (engine, io) = (&mut self.engine, &mut self.io);
                 for _ in 0..BATCHES_MAX {
                     let emptied = reader.datagrams(socket, v6, |source, bytes| {
@@ -312,15 +323,11 @@ impl Io {
         if self.places.len() <= slot {
             self.places.resize_with(slot + 1, || None);
         }
-        // Told once for each arrival: a level would have the kernel ask every socket that had a packet once more in
-        // the next millisecond. In return whoever reads must empty the socket, or remember it.
-        let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
-        let socket = |channel| EpollEvent::new(once, mark(slot, channel));
         let watched = match &port {
             LegPort::Udp { rtp, rtcp, .. } => self
                 .epoll
-                .add(rtp, socket(Channel::Rtp))
-                .and_then(|()| self.epoll.add(rtcp, socket(Channel::Rtcp))),
+                .add(rtp, watch(slot, Channel::Rtp))
+                .and_then(|()| self.epoll.add(rtcp, watch(slot, Channel::Rtcp))),
             LegPort::Ring { end, .. } => {
                 let ring = EpollEvent::new(EpollFlags::EPOLLIN, mark(slot, Channel::Rtp));
                 self.epoll.add(end.as_fd(), ring)
@@ -332,6 +339,45 @@ impl Io {
             listener: None,
         });
         watched
+    }
+
+    /// Ties a leg's RTP socket to its far side; unties it where the address is to be learnt.
+    fn tie(&mut self, leg: LegId, remote: SocketAddr, natted: bool) -> io::Result<()> {
+        let Io { epoll, places, .. } = self;
+        let Some(Some(Place {
+            leg: open,
+            port:
+                LegPort::Udp {
+                    rtp,
+                    port,
+                    bind,
+                    tied,
+                    ..
+                },
+            ..
+        })) = places.get_mut(leg.slot() as usize)
+        else {
+            return Ok(());
+        };
+        if *open != leg {
+            return Ok(());
+        }
+        if natted {
+            if tied.take().is_some() {
+                // No safe call dissolves a tie, so another socket takes the port.
+                drop(std::mem::replace(rtp, udp(*bind, 0)?));
+                *rtp = udp(*bind, *port)?;
+                epoll.add(&*rtp, watch(leg.slot() as usize, Channel::Rtp))?;
+            }
+            return Ok(());
+        }
+        // On hold the old way (RFC 2543) it has no address, and the tie stays as it was.
+        let somewhere = remote.port() != 0 && !remote.ip().is_unspecified();
+        if somewhere && *tied != Some(remote) && rtp.connect(remote).is_ok() {
+            *tied = Some(remote);
+        }
+        // Not reachable now, it may be later: untied, it is tried for every packet.
+        Ok(())
     }
 
     fn close(&mut self, leg: LegId) {
@@ -372,6 +418,9 @@ impl Sink for Io {
     fn send(&mut self, leg: LegId, channel: Channel, to: SocketAddr, packet: &[u8]) {
         let Some(place) = self.place(leg) else { return };
         let sent = match &place.port {
+            LegPort::Udp { rtp, tied, .. } if channel == Channel::Rtp && *tied == Some(to) => {
+                socket::send(rtp.as_raw_fd(), packet, MsgFlags::MSG_DONTWAIT)
+            }
             LegPort::Udp { rtp, rtcp, .. } => {
                 let socket = match channel {
                     Channel::Rtp => rtp,
@@ -483,6 +532,15 @@ fn datagram(socket: RawFd, to: SocketAddr, packet: &[u8]) -> Result<usize, Errno
         SocketAddr::V4(to) => sendto(socket, packet, &SockaddrIn::from(to), flags),
         SocketAddr::V6(to) => sendto(socket, packet, &SockaddrIn6::from(to), flags),
     }
+}
+
+/// How a leg's socket is watched: told once for each arrival. A level would have the kernel ask every socket that had
+/// a packet once more in the next millisecond. In return whoever reads must empty the socket, or remember it.
+fn watch(slot: usize, channel: Channel) -> EpollEvent {
+    EpollEvent::new(
+        EpollFlags::EPOLLIN | EpollFlags::EPOLLET,
+        mark(slot, channel),
+    )
 }
 
 /// A socket's mark in the epoll set.
