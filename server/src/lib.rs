@@ -10,6 +10,7 @@
 //! | [`prompts`], [`prompter`] | from a flow's words to clips |
 //! | [`rtp`] | media threads |
 //! | [`store`] | what is durable |
+//! | [`streams`] | SIP over TCP and TLS |
 //! | [`secrets`] | keys of this installation |
 //! | [`phone`] | the built-in test phone |
 
@@ -23,3 +24,4 @@ pub mod rtp;
 pub mod secrets;
 pub mod serve;
 pub mod store;
+pub mod streams;

@@ -22,6 +22,7 @@ use crate::phone::RingHub;
 use crate::prompter::{Prompter, Ready};
 use crate::rtp::{Media, MediaError, RingPhone, ThreadHint};
 use crate::store::{Done, Journal};
+use crate::streams::{Arrived, Streams};
 
 /// Largest datagram read. SIP over UDP is smaller; what is cut off fails to
 /// parse and is answered as that.
@@ -94,8 +95,10 @@ pub struct Node {
     /// In whose log an agent's own events are written: the operator's, since
     /// agents may serve many hospitals.
     pub operator: desk::TenantId,
-    /// The SIP socket.
+    /// The SIP socket for datagrams.
     pub socket: Arc<UdpSocket>,
+    /// SIP over connections.
+    pub streams: Streams,
     /// The media threads.
     pub media: Media,
     /// How legs reach their far side.
@@ -165,7 +168,9 @@ pub struct Status {
 pub struct Counters {
     /// Datagrams received.
     pub datagrams: u64,
-    /// Of these, not SIP or not to be answered.
+    /// Messages received by connections.
+    pub messages: u64,
+    /// Of both, not SIP or not to be answered.
     pub unreadable: u64,
     /// Datagrams that a full socket lost.
     pub unsent: u64,
@@ -204,6 +209,7 @@ impl Node {
             tokio::select! {
                 readable = socket.readable() => readable?,
                 writable = socket.writable(), if !unsent.is_empty() => writable?,
+                Some(arrived) = self.streams.recv() => self.arrived(arrived, &mut inputs),
                 Some(event) = self.media_events.recv() => inputs.push_back(Input::Media(event)),
                 Some(batch) = self.done.recv() => self.committed(batch),
                 Some(ready) = self.ready.recv() => {
@@ -218,6 +224,12 @@ impl Node {
                 () = &mut timer => {}
             }
             self.receive(&mut buffer, &mut inputs);
+            for _ in 0..BATCH_MAX {
+                let Some(arrived) = self.streams.try_recv() else {
+                    break;
+                };
+                self.arrived(arrived, &mut inputs);
+            }
             for _ in 0..BATCH_MAX {
                 let Ok(event) = self.media_events.try_recv() else {
                     break;
@@ -349,6 +361,27 @@ impl Node {
         }
     }
 
+    /// Something came by a connection.
+    fn arrived(&mut self, arrived: Arrived, inputs: &mut VecDeque<Input>) {
+        match arrived {
+            Arrived::Message { peer, message } => {
+                self.counters.messages += 1;
+                inputs.push_back(Input::Sip { peer, message });
+            }
+            Arrived::Unreadable(answer) => {
+                self.counters.unreadable += 1;
+                self.streams.send(&answer);
+            }
+            Arrived::Noise => self.counters.unreadable += 1,
+            Arrived::Accepted(stream, by) => self.streams.accepted(stream, by),
+            Arrived::Closed { peer, serial } => {
+                if self.streams.closed(peer, serial) {
+                    inputs.push_back(Input::PeerLost { peer });
+                }
+            }
+        }
+    }
+
     /// Carries messages until nobody has any.
     fn pump(&mut self, inputs: &mut VecDeque<Input>, unsent: &mut VecDeque<sip::Transmit>) {
         let now = self.clock.now();
@@ -398,6 +431,9 @@ impl Node {
         unsent: &mut VecDeque<sip::Transmit>,
     ) {
         match output {
+            Output::Transmit(transmit) if transmit.peer.transport.is_reliable() => {
+                self.streams.send(&transmit);
+            }
             Output::Transmit(transmit) => {
                 if !unsent.is_empty() || !self.send(&transmit) {
                     if unsent.len() < UNSENT_MAX {

@@ -16,7 +16,7 @@ use switch::{Account, Line, Queue, Setup, SipSettings, Sounds, Switch, Tenant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::{ConfigError, HelpDesk, Process};
+use crate::config::{self, ConfigError, HelpDesk, Process};
 use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
 use crate::phone::RingHub;
 use crate::prompter::Prompter;
@@ -24,6 +24,7 @@ use crate::prompts::{self, Book, PromptError};
 use crate::rtp::{Media, MediaConfig, MediaError};
 use crate::secrets::{self, RootKey};
 use crate::store::{Settings, Store, StoreError};
+use crate::streams::{self, Certificates, Streams, TlsError};
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The media threads.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// Certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A file or socket.
     #[error("{what}: {error}")]
     Io {
@@ -78,6 +82,8 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
 pub struct Loaded {
     /// How the process runs.
     pub process: Process,
+    /// The folder.
+    pub config_dir: PathBuf,
     /// `careline.toml`, for messages about it.
     pub process_file: PathBuf,
     /// What the help desk is.
@@ -104,6 +110,7 @@ impl Loaded {
         process.sip.interface(&process_file)?;
         process.sip.trusted(&process_file)?;
         process.media.port_range(&process_file)?;
+        certificates(&process.sip, &options.config_dir)?;
         let helpdesk = HelpDesk::load(&options.config_dir)?;
         for hospital in &helpdesk.hospitals {
             let file = options
@@ -127,6 +134,7 @@ impl Loaded {
             .unwrap_or_else(|| data_dir.join("speech"));
         Ok(Self {
             process,
+            config_dir: options.config_dir.clone(),
             process_file,
             helpdesk,
             data_dir,
@@ -156,6 +164,9 @@ impl Loaded {
 pub struct Server {
     /// Where SIP is heard.
     pub address: SocketAddr,
+    /// The port for TLS, at the same address.
+    pub tls_port: Option<u16>,
+    certificates: Option<Arc<Certificates>>,
     /// Contacts that a crash had left open.
     pub left_open: usize,
     media: Media,
@@ -180,11 +191,24 @@ impl Server {
         let clock = Clock::start();
         let process = &loaded.process;
         let file = &loaded.process_file;
-        let socket =
-            bind(process.sip.bind).map_err(io_error(format!("SIP on {}", process.sip.bind)))?;
+        let (socket, tcp) = bind(process.sip.bind, process.sip.tcp)
+            .map_err(io_error(format!("SIP on {}", process.sip.bind)))?;
         let address = socket.local_addr().map_err(io_error("SIP socket"))?;
         let mut interface_settings = process.sip.clone();
         interface_settings.bind = address;
+        let certificates = certificates(&process.sip, &loaded.config_dir)?.map(Arc::new);
+        let tls = match &mut interface_settings.tls {
+            None => None,
+            Some(tls) => {
+                let at = SocketAddr::new(address.ip(), tls.port);
+                let listener =
+                    streams::bind(at).map_err(io_error(format!("SIP over TLS on {at}")))?;
+                // Port 0 has become some port.
+                tls.port = listener.local_addr().map_or(tls.port, |at| at.port());
+                Some(listener)
+            }
+        };
+        let tls_port = interface_settings.tls.as_ref().map(|tls| tls.port);
         let interface = interface_settings.interface(file)?;
 
         let root = RootKey::load_or_create(&loaded.data_dir).map_err(io_error("root key"))?;
@@ -244,7 +268,8 @@ impl Server {
         let threads = media.clone();
         let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
-        let node = move |socket| Node {
+        let streams = Streams::new(certificates.clone());
+        let node = move |socket, streams| Node {
             clock,
             switch: Switch::new(switch_setup),
             acd: Acd::new(distributor),
@@ -254,6 +279,7 @@ impl Server {
             }),
             operator: OPERATOR,
             socket,
+            streams,
             media: threads,
             media_side: rings.map_or(MediaSide::Udp(media_bind), |hub| MediaSide::Ring {
                 hub,
@@ -279,7 +305,14 @@ impl Server {
                     .and_then(|runtime| {
                         runtime.block_on(async {
                             let socket = Arc::new(UdpSocket::from_std(socket)?);
-                            node(socket).run().await
+                            for (listener, by) in
+                                [(tcp, sip::Transport::Tcp), (tls, sip::Transport::Tls)]
+                            {
+                                if let Some(listener) = listener {
+                                    streams.listen(listener, by)?;
+                                }
+                            }
+                            node(socket, streams).run().await
                         })
                     });
                 // Not sent when this thread panics: the receiver sees that too.
@@ -288,6 +321,8 @@ impl Server {
             .map_err(io_error("signalling thread"))?;
         Ok(Self {
             address,
+            tls_port,
+            certificates,
             left_open: recovered.left_open.len(),
             media,
             control,
@@ -305,6 +340,16 @@ impl Server {
     /// The media threads' figures.
     pub fn media(&self) -> &Media {
         &self.media
+    }
+
+    /// Reads our certificate anew, for connections from now on.
+    ///
+    /// # Errors
+    /// What is wrong with it; the old one stays in use.
+    pub fn reload_certificates(&self) -> Result<(), TlsError> {
+        self.certificates
+            .as_ref()
+            .map_or(Ok(()), |ours| ours.reload())
     }
 
     /// Takes no new calls from now on.
@@ -336,16 +381,47 @@ impl Server {
 /// The operator's own log: hospitals' ids begin at 1.
 const OPERATOR: TenantId = TenantId(0);
 
-/// A SIP socket with room for a burst: a call a millisecond for a quarter of a
-/// second, while the pump is busy elsewhere.
-fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+/// A free port may be somebody's for the other kind of socket: then another is tried.
+const BIND_ATTEMPTS: usize = 8;
+
+/// A SIP socket with room for a burst (a call a millisecond for a quarter of a
+/// second, while the pump is busy elsewhere), and a listener on the same port.
+fn bind(
+    address: SocketAddr,
+    tcp: bool,
+) -> io::Result<(std::net::UdpSocket, Option<std::net::TcpListener>)> {
     use nix::sys::socket::{setsockopt, sockopt};
-    let socket = std::net::UdpSocket::bind(address)?;
+    let mut attempt = 0;
+    let (socket, listener) = loop {
+        let socket = std::net::UdpSocket::bind(address)?;
+        if !tcp {
+            break (socket, None);
+        }
+        attempt += 1;
+        match streams::bind(socket.local_addr()?) {
+            Ok(listener) => break (socket, Some(listener)),
+            Err(error) if address.port() != 0 || attempt == BIND_ATTEMPTS => return Err(error),
+            Err(_) => {}
+        }
+    };
     // The system may allow less; a smaller buffer only means earlier loss.
     let _ = setsockopt(&socket, sockopt::RcvBuf, &(4 * 1024 * 1024));
     let _ = setsockopt(&socket, sockopt::SndBuf, &(4 * 1024 * 1024));
     socket.set_nonblocking(true)?;
-    Ok(socket)
+    Ok((socket, listener))
+}
+
+fn certificates(sip: &config::Sip, dir: &Path) -> Result<Option<Certificates>, TlsError> {
+    let Some(tls) = &sip.tls else {
+        return Ok(None);
+    };
+    let authorities = tls.authorities.as_ref().map(|file| dir.join(file));
+    Certificates::load(
+        &dir.join(&tls.certificate),
+        &dir.join(&tls.key),
+        authorities.as_deref(),
+    )
+    .map(Some)
 }
 
 fn directory(hospital: &crate::config::Hospital) -> Result<Directory, desk::DirectoryFault> {

@@ -43,12 +43,43 @@ fn free_port() -> u16 {
         .port()
 }
 
+/// How a phone reaches the server.
+#[derive(Debug, Clone)]
+enum By {
+    Udp,
+    Tcp,
+    /// With the authority whose certificates it takes.
+    Tls(PathBuf),
+}
+
+impl By {
+    /// What stands behind the `@` of a URI.
+    fn host(&self, server: &Server) -> String {
+        match self {
+            By::Udp => server.address.to_string(),
+            By::Tcp => format!("{};transport=tcp", server.address),
+            By::Tls(_) => format!("127.0.0.1:{};transport=tls", server.tls_port()),
+        }
+    }
+}
+
 impl Baresip {
     /// Starts with one account: `user`, with a secret it registers.
     fn start(server: &Server, test: &str, user: &str, secret: Option<&str>, hertz: f64) -> Self {
+        Self::start_by(&By::Udp, server, test, user, secret, hertz)
+    }
+
+    fn start_by(
+        by: &By,
+        server: &Server,
+        test: &str,
+        user: &str,
+        secret: Option<&str>,
+        hertz: f64,
+    ) -> Self {
         // Somebody else may take a port between our asking and its use.
         for _ in 0..5 {
-            if let Some(baresip) = Self::try_start(server, test, user, secret, hertz) {
+            if let Some(baresip) = Self::try_start(by, server, test, user, secret, hertz) {
                 return baresip;
             }
         }
@@ -56,6 +87,7 @@ impl Baresip {
     }
 
     fn try_start(
+        by: &By,
         server: &Server,
         test: &str,
         user: &str,
@@ -89,10 +121,14 @@ impl Baresip {
         ] {
             let _ = writeln!(config, "{line}");
         }
+        if let By::Tls(authority) = by {
+            let _ = writeln!(config, "sip_cafile {}", authority.display());
+        }
         std::fs::write(dir.join("config"), config).expect("written");
+        let host = by.host(server);
         let account = match secret {
-            Some(secret) => format!("<sip:{user}@{}>;auth_pass={secret}", server.address),
-            None => format!("<sip:{user}@{}>;regint=0", server.address),
+            Some(secret) => format!("<sip:{user}@{host}>;auth_pass={secret}"),
+            None => format!("<sip:{user}@{host}>;regint=0"),
         };
         std::fs::write(dir.join("accounts"), account + ";audio_codecs=PCMU\n").expect("written");
         let log = std::fs::File::create(dir.join("log")).expect("a log");
@@ -172,7 +208,11 @@ impl Baresip {
     }
 
     fn dial(&self, server: &Server, number: &str) {
-        self.command("dial", &format!("sip:{number}@{}", server.address));
+        self.dial_by(&By::Udp, server, number);
+    }
+
+    fn dial_by(&self, by: &By, server: &Server, number: &str) {
+        self.command("dial", &format!("sip:{number}@{}", by.host(server)));
     }
 
     /// How often it told of such an event.
@@ -530,6 +570,61 @@ fn a_withheld_number_chooses_by_key_and_talks() {
         "nobody is named: {}",
         ben.log()
     );
+}
+
+/// Phones that reach us by streams: both sides hear each other, keys arrive, a
+/// line is held and taken up, and whoever is gone is noticed.
+fn talks_by(by: &By, server: &Server, test: &str) {
+    let ana = Baresip::start_by(by, server, test, "ana", Some("demo-ana"), AGENT_HZ);
+    let okafor = Baresip::start_by(by, server, test, "okafor", Some("demo-okafor"), CALLER_HZ);
+    okafor.dial_by(by, server, "1001");
+    okafor.wait_for("CALL_ESTABLISHED", SOON);
+    ana.wait_for("CALL_INCOMING", SOON);
+    ana.command("accept", "");
+    ana.wait_for("CALL_ESTABLISHED", SOON);
+    okafor.hears_tone(AGENT_HZ);
+    ana.hears_tone(CALLER_HZ);
+    okafor.menu('x');
+    let music = media::music::on_hold();
+    ana.hears("music while held", SOON, |samples| {
+        let last = samples.len().saturating_sub(8_000);
+        has_music(&samples[last..], &music)
+    });
+    okafor.menu('X');
+    ana.hears_tone(CALLER_HZ);
+    okafor.command("hangup", "");
+    ana.wait_for("CALL_CLOSED", SOON);
+    ticket(&ana);
+    signed_in(&ana);
+    let via = match by {
+        By::Udp => "Via: SIP/2.0/UDP",
+        By::Tcp => "Via: SIP/2.0/TCP",
+        By::Tls(_) => "Via: SIP/2.0/TLS",
+    };
+    for phone in [&ana, &okafor] {
+        let log = phone.log();
+        let vias = log.lines().filter(|line| line.starts_with("Via: "));
+        assert!(vias.clone().count() > 4, "{log}");
+        assert!(vias.clone().all(|line| line.starts_with(via)), "{log}");
+    }
+    // Its connection is closed without a word; the next call doesn't ring in the void.
+    drop(ana);
+    let ben = Baresip::start_by(by, server, test, "dov", Some("demo-dov"), AGENT_HZ);
+    okafor.dial_by(by, server, "1001");
+    ben.wait_for("CALL_INCOMING", SOON);
+}
+
+#[test]
+fn phones_talk_by_tcp() {
+    let server = Server::start("baresip-tcp");
+    talks_by(&By::Tcp, &server, "tcp");
+}
+
+#[test]
+fn phones_talk_by_tls() {
+    let (config, authority) = support::with_tls("baresip-tls");
+    let server = Server::start_with(&config.join("data"), &config, "127.0.0.1:0", &[]);
+    talks_by(&By::Tls(authority), &server, "tls");
 }
 
 /// Is a whole second of the music on hold in it, from wherever in its loop?

@@ -138,7 +138,9 @@ impl Dialog {
 
     /// Where a request inside the dialog is sent: the first route or the
     /// target when that is an address; names aren't resolved here, so for them
-    /// it is where the dialog's messages come from.
+    /// it is where the dialog's messages come from. On a stream it is the
+    /// connection that they come on, as long as that leads to the same host:
+    /// often no other can be made (RFC 5626, RFC 5923).
     pub(crate) fn hop(&self) -> Peer {
         if self.pinned {
             return self.source;
@@ -148,13 +150,18 @@ impl Dialog {
         let Some(Host::Ip(ip)) = uri.host() else {
             return self.source;
         };
-        let port = uri.port().unwrap_or(self.source.transport.default_port());
+        let transport = uri.transport().unwrap_or(self.source.transport);
+        let port = uri.port().unwrap_or(transport.default_port());
         if !reachable(ip, self.source.addr.ip()) || port == 0 {
+            return self.source;
+        }
+        let same_host = ip.to_canonical() == self.source.addr.ip().to_canonical();
+        if same_host && transport == self.source.transport && transport.is_reliable() {
             return self.source;
         }
         Peer {
             addr: SocketAddr::new(ip, port),
-            transport: self.source.transport,
+            transport,
         }
     }
 }

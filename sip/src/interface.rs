@@ -4,8 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-/// How a message travels. Only UDP is driven by a shell today; the machines
-/// already know which transports are reliable (RFC 3261 section 17).
+/// How a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transport {
     /// Datagrams.
@@ -24,6 +23,19 @@ impl Transport {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+        }
+    }
+
+    /// The value of a URI's `transport` parameter; none where it would say
+    /// nothing new.
+    #[must_use]
+    pub fn uri_param(self) -> Option<&'static str> {
+        match self {
+            Self::Udp => None,
+            Self::Tcp => Some("tcp"),
+            // Deprecated by RFC 3261 and what everybody writes all the same;
+            // `sips` would promise TLS on hops that we don't see.
+            Self::Tls => Some("tls"),
         }
     }
 
@@ -136,14 +148,19 @@ pub struct Advertise {
     pub host: Option<String>,
     /// The port written into Via and Contact.
     pub port: u16,
+    /// The same for what travels by TLS.
+    pub tls_port: u16,
 }
 
 /// One SIP listening address with its outside face. Decides what stands in
 /// Via, Contact and SDP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
-    /// Where the socket is bound.
+    /// Where datagrams and streams come in (RFC 3261 section 18.2.1 asks for
+    /// both on one port).
     pub bind: SocketAddr,
+    /// The port for TLS, at the same address.
+    pub tls_port: u16,
     /// What peers outside `local_nets` are told.
     pub advertise: Advertise,
     /// Networks whose hosts reach `bind` directly.
@@ -154,12 +171,15 @@ impl Interface {
     /// An interface that tells everybody its bound address.
     #[must_use]
     pub fn local(bind: SocketAddr) -> Self {
+        let tls_port = Transport::Tls.default_port();
         Self {
             bind,
+            tls_port,
             advertise: Advertise {
                 ip: bind.ip(),
                 host: None,
                 port: bind.port(),
+                tls_port,
             },
             local_nets: Vec::new(),
         }
@@ -179,26 +199,23 @@ impl Interface {
 
     /// The port that goes with [`Self::address_towards`].
     #[must_use]
-    pub fn port_towards(&self, peer: IpAddr) -> u16 {
-        if self.is_local(peer) {
-            self.bind.port()
-        } else {
-            self.advertise.port
+    pub fn port_towards(&self, peer: Peer) -> u16 {
+        match (self.is_local(peer.addr.ip()), peer.transport) {
+            (true, Transport::Udp | Transport::Tcp) => self.bind.port(),
+            (true, Transport::Tls) => self.tls_port,
+            (false, Transport::Udp | Transport::Tcp) => self.advertise.port,
+            (false, Transport::Tls) => self.advertise.tls_port,
         }
     }
 
     /// Writes `host:port` as `peer` should see it in Via and Contact.
-    pub(crate) fn write_host_port(&self, peer: IpAddr, out: &mut Vec<u8>) {
+    pub(crate) fn write_host_port(&self, peer: Peer, out: &mut Vec<u8>) {
         use std::io::Write;
+        let (ip, port) = (peer.addr.ip(), self.port_towards(peer));
         // Writing to a Vec can't fail.
         let _ = match &self.advertise.host {
-            Some(host) if !self.is_local(peer) => {
-                write!(out, "{host}:{}", self.advertise.port)
-            }
-            _ => {
-                let addr = SocketAddr::new(self.address_towards(peer), self.port_towards(peer));
-                write!(out, "{addr}")
-            }
+            Some(host) if !self.is_local(ip) => write!(out, "{host}:{port}"),
+            _ => write!(out, "{}", SocketAddr::new(self.address_towards(ip), port)),
         };
     }
 
@@ -240,20 +257,25 @@ mod tests {
     fn the_peer_decides_which_face_it_sees() {
         let interface = Interface {
             bind: "10.0.0.5:5060".parse().unwrap(),
+            tls_port: 5061,
             advertise: Advertise {
                 ip: ip("203.0.113.5"),
                 host: Some("sip.example.net".into()),
                 port: 5080,
+                tls_port: 5081,
             },
             local_nets: vec!["10.0.0.0/8".parse().unwrap()],
         };
-        let seen = |peer: &str| {
+        let seen = |peer: &str, transport: Transport| {
             let mut out = Vec::new();
-            interface.write_host_port(ip(peer), &mut out);
+            let addr = SocketAddr::new(ip(peer), 40_000);
+            interface.write_host_port(Peer { addr, transport }, &mut out);
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(seen("10.1.1.1"), "10.0.0.5:5060");
-        assert_eq!(seen("198.51.100.7"), "sip.example.net:5080");
+        assert_eq!(seen("10.1.1.1", Transport::Udp), "10.0.0.5:5060");
+        assert_eq!(seen("10.1.1.1", Transport::Tls), "10.0.0.5:5061");
+        assert_eq!(seen("198.51.100.7", Transport::Tcp), "sip.example.net:5080");
+        assert_eq!(seen("198.51.100.7", Transport::Tls), "sip.example.net:5081");
         assert_eq!(
             interface.address_towards(ip("198.51.100.7")),
             ip("203.0.113.5")

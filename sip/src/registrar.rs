@@ -2,7 +2,7 @@
 //! has right now.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use crate::digest::{Accounts, AuthLimits, Authenticator, Verdict};
@@ -80,6 +80,9 @@ pub enum Gone {
     Expired,
     /// The same phone (same `+sip.instance`) registered from elsewhere.
     Replaced,
+    /// The connection that it registered on was closed (RFC 5626 section 4.3):
+    /// there is no other way to it.
+    FlowLost,
 }
 
 /// What a REGISTER or the passing of time changed.
@@ -123,6 +126,9 @@ pub struct Registrar {
     /// When to look at an address of record. An entry is only a hint: a
     /// refreshed binding has a later one too.
     expiries: BinaryHeap<Reverse<(Duration, String)>>,
+    /// Who registered on which connection. An entry is only a hint too, and
+    /// goes with the connection.
+    flows: BTreeSet<(Peer, String)>,
 }
 
 /// A Contact of a REGISTER, checked.
@@ -143,6 +149,7 @@ impl Registrar {
             bindings: BTreeMap::new(),
             count: 0,
             expiries: BinaryHeap::new(),
+            flows: BTreeSet::new(),
         }
     }
 
@@ -283,6 +290,9 @@ impl Registrar {
         wanted: Wanted,
         changes: &mut Vec<Change>,
     ) {
+        if peer.transport.is_reliable() {
+            self.flows.insert((peer, aor.to_owned()));
+        }
         let list = self.bindings.entry(aor.to_owned()).or_default();
         let same = list.iter().position(|b| b.contact.same_as(&wanted.uri));
         let previous = same.map(|at| list.remove(at));
@@ -401,6 +411,31 @@ impl Registrar {
                 let expired = list.remove(at);
                 self.count -= 1;
                 changes.push(signed_out(&aor, expired, Gone::Expired, list.len()));
+            }
+            if list.is_empty() {
+                self.bindings.remove(&aor);
+            }
+        }
+        changes
+    }
+
+    /// A connection was closed: whoever registered on it can't be reached.
+    pub fn flow_lost(&mut self, peer: Peer) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let registered = self.flows.range((peer, String::new())..);
+        let aors: Vec<String> = registered
+            .take_while(|(flow, _)| *flow == peer)
+            .map(|(_, aor)| aor.clone())
+            .collect();
+        for aor in aors {
+            self.flows.remove(&(peer, aor.clone()));
+            let Some(list) = self.bindings.get_mut(&aor) else {
+                continue;
+            };
+            while let Some(at) = list.iter().position(|b| b.peer == peer) {
+                let lost = list.remove(at);
+                self.count -= 1;
+                changes.push(signed_out(&aor, lost, Gone::FlowLost, list.len()));
             }
             if list.is_empty() {
                 self.bindings.remove(&aor);

@@ -2,13 +2,14 @@
 
 mod pair;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use pair::{CALLER, OneUser, read};
 use sip::digest::authorize;
 use sip::registrar::{Change, Gone, Registrar, RegistrarConfig, aor};
 use sip::wire::AuthParams;
-use sip::{Credentials, Message, Peer, Reply, Request};
+use sip::{Credentials, Message, Peer, Reply, Request, Transport};
 
 const AOR: &str = "sip:agent7@careline.example";
 
@@ -155,6 +156,30 @@ fn a_phone_that_moved_is_one_phone() {
         ["in sip:a@192.0.2.99", "Replaced sip:a@192.0.2.1 1"]
     );
     let _ = Gone::Replaced;
+}
+
+/// A phone on a stream is gone with its connection, unless it has registered on
+/// another one meanwhile.
+#[test]
+fn a_closed_connection_takes_its_contacts_along() {
+    let by_tcp = |port| Peer {
+        addr: SocketAddr::from(([192, 0, 2, 10], port)),
+        transport: Transport::Tcp,
+    };
+    let contact = "Contact: <sip:a@192.0.2.10;transport=tcp>\n";
+    let mut desk = Desk::new();
+    desk.source = by_tcp(40_001);
+    desk.register(0, contact);
+    desk.source = by_tcp(40_002);
+    let (_, changes) = desk.register(1, contact);
+    assert_eq!(changes, ["again sip:a@192.0.2.10;transport=tcp"]);
+    assert!(desk.registrar.flow_lost(by_tcp(40_001)).is_empty());
+    let binding = &desk.registrar.lookup(AOR)[0];
+    assert!(binding.natted && binding.peer == by_tcp(40_002));
+    let lost = desk.registrar.flow_lost(by_tcp(40_002));
+    assert_eq!(short(&lost), ["FlowLost sip:a@192.0.2.10;transport=tcp 0"]);
+    assert!(desk.registrar.is_empty());
+    assert!(desk.registrar.flow_lost(by_tcp(40_002)).is_empty());
 }
 
 #[test]

@@ -39,6 +39,12 @@ pub enum Input {
         /// What.
         message: sip::Message,
     },
+    /// A connection was closed, or couldn't be made: what was sent there and
+    /// isn't answered yet will not be, and whoever registered on it is gone.
+    PeerLost {
+        /// Whose.
+        peer: sip::Peer,
+    },
     /// A media leg is open.
     MediaOpened {
         /// Which wish is granted.

@@ -88,6 +88,18 @@ impl Phones {
         reply
     }
 
+    /// A phone's connection is closed.
+    pub(crate) fn flow_lost(
+        &mut self,
+        now: Duration,
+        setup: &Setup,
+        peer: sip::Peer,
+        say: &mut impl FnMut(ToAcd),
+    ) {
+        let changes = self.registrar.flow_lost(peer);
+        self.changed(now, setup, changes, say);
+    }
+
     fn changed(
         &mut self,
         now: Duration,

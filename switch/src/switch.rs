@@ -112,6 +112,12 @@ impl Switch {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Sip { peer, message } => self.receive(now, peer, message),
+            Input::PeerLost { peer } => {
+                self.sip.transport_error(now.mono, peer);
+                let out = &mut self.out;
+                let mut say = |message| out.push_back(Output::ToAcd(message));
+                self.phones.flow_lost(now.mono, &self.setup, peer, &mut say);
+            }
             Input::MediaOpened { key, leg, port } => match self.index.wishes.remove(&key) {
                 Some((id, side)) if self.contacts.contains_key(&id) => {
                     self.with(now, id, |contact, cx| {

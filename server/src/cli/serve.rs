@@ -54,13 +54,18 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
     if args.welcome {
         print!("{}", welcome(&loaded.helpdesk, server.address));
     }
-    println!("Careline answers on {} (UDP)", server.address);
+    let tcp = if loaded.process.sip.tcp { ", TCP" } else { "" };
+    let tls = server
+        .tls_port
+        .map_or(String::new(), |port| format!("; TLS on port {port}"));
+    println!("Careline answers on {} (UDP{tcp}){tls}", server.address);
     if !args.stand_in.is_empty() {
         super::agent::stand_in(&loaded, &book, server.address, &args.stand_in)?;
     }
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             Some(note) = shown.recv() => {
@@ -71,6 +76,10 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 break;
             }
             _ = interrupt.recv() => break,
+            _ = hang_up.recv() => match server.reload_certificates() {
+                Ok(()) => println!("Certificates read anew"),
+                Err(error) => eprintln!("careline: the old certificate stays in use: {error}"),
+            },
             // Better no Careline, which its supervisor starts anew, than a deaf one.
             error = server.failed() => return Err(error.into()),
         }

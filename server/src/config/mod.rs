@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use ivr_flows::CheckError;
 
 pub use helpdesk::{Agent, HelpDesk, Hospital, LineSetup, Person, Phone, Place, QueueConfig};
-pub use process::{Digest, Limits, Media, Process, Sip, Speech, Store};
+pub use process::{Digest, Limits, Media, Process, Sip, Speech, Store, Tls};
 
 /// Largest configuration file read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -29,8 +29,12 @@ pub struct Process {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sip {
-    /// Address and port listened on; `127.0.0.1:5060`.
+    /// Address and port listened on, by UDP and TCP; `127.0.0.1:5060`.
     pub bind: SocketAddr,
+    /// Whether streams are accepted on it too; true (RFC 3261 section 18.2.1 asks for it).
+    pub tcp: bool,
+    /// TLS, on a port of its own; none by default.
+    pub tls: Option<Tls>,
     /// The address told to peers outside `local_nets`; the bound one if absent.
     pub advertise: Option<IpAddr>,
     /// Networks whose hosts reach `bind` directly, e.g. `10.0.0.0/8`.
@@ -59,6 +63,8 @@ impl Default for Sip {
     fn default() -> Self {
         Self {
             bind: SocketAddr::from(([127, 0, 0, 1], 5060)),
+            tcp: true,
+            tls: None,
             advertise: None,
             local_nets: Vec::new(),
             realm: "careline".into(),
@@ -70,6 +76,25 @@ impl Default for Sip {
             retry_after_s: None,
         }
     }
+}
+
+/// `[sip.tls]`. Files are PEM; their paths are relative to the configuration's folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Port, at the address of `sip.bind`; 5061.
+    #[serde(default = "default_tls_port")]
+    pub port: u16,
+    /// Our certificate, then those of the authorities between it and the root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Authorities whose certificates we take: of those we call, and of callers that show one.
+    pub authorities: Option<PathBuf>,
+}
+
+fn default_tls_port() -> u16 {
+    sip::Transport::Tls.default_port()
 }
 
 /// `sip.digest`
@@ -115,6 +140,10 @@ impl Sip {
         let mut interface = sip::Interface::local(self.bind);
         if let Some(ip) = self.advertise {
             interface.advertise.ip = ip;
+        }
+        if let Some(tls) = &self.tls {
+            interface.tls_port = tls.port;
+            interface.advertise.tls_port = tls.port;
         }
         interface.local_nets = nets(file, "sip.local_nets", &self.local_nets)?;
         Ok(interface)

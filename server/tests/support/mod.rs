@@ -168,6 +168,16 @@ impl Server {
         }
     }
 
+    /// The port for TLS.
+    pub fn tls_port(&self) -> u16 {
+        let printed = self.printed();
+        let port = printed.split("TLS on port ").nth(1).expect("it has TLS");
+        port.split_whitespace()
+            .next()
+            .and_then(|port| port.parse().ok())
+            .expect("a port")
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -220,6 +230,38 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The demo with TLS, by a certificate made for it; and the authority that made it.
+pub fn with_tls(name: &str) -> (PathBuf, PathBuf) {
+    let dir = scratch(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(dir.join("hospitals")).expect("a folder");
+    let demo = root().join("demo");
+    for file in [
+        "operator.yaml",
+        "hospitals/st-anne.yaml",
+        "hospitals/mercy.yaml",
+    ] {
+        std::fs::copy(demo.join(file), dir.join(file)).expect("copied");
+    }
+    let toml = std::fs::read_to_string(demo.join("careline.toml")).expect("readable");
+    let tls = "[sip.tls]\nport = 0\ncertificate = \"ours.pem\"\nkey = \"ours.key\"\nauthorities = \"authority.pem\"\n";
+    std::fs::write(dir.join("careline.toml"), toml + "\n" + tls).expect("written");
+    let mut params = rcgen::CertificateParams::new(vec![]).expect("names");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().expect("a key");
+    let authority = params.self_signed(&authority_key).expect("a certificate");
+    let issuer = rcgen::Issuer::new(params, authority_key);
+    let ours_key = rcgen::KeyPair::generate().expect("a key");
+    let ours = rcgen::CertificateParams::new(vec!["127.0.0.1".into()])
+        .and_then(|params| params.signed_by(&ours_key, &issuer))
+        .expect("a certificate");
+    let file = dir.join("authority.pem");
+    std::fs::write(&file, authority.pem()).expect("written");
+    std::fs::write(dir.join("ours.pem"), ours.pem()).expect("written");
+    std::fs::write(dir.join("ours.key"), ours_key.serialize_pem()).expect("written");
+    (dir, file)
 }
 
 /// Runs a program to its end.

@@ -139,7 +139,7 @@ impl Endpoint {
             out.extend_from_slice(b"SIP/2.0/");
             out.extend_from_slice(peer.transport.via_token().as_bytes());
             out.push(b' ');
-            self.config.interface.write_host_port(peer.addr.ip(), out);
+            self.config.interface.write_host_port(peer, out);
             out.extend_from_slice(b";rport;branch=");
             out.extend_from_slice(branch.as_bytes());
         });
@@ -170,9 +170,10 @@ impl Endpoint {
             out.extend_from_slice(b"<sip:");
             out.extend_from_slice(user.as_bytes());
             out.push(b'@');
-            self.config.interface.write_host_port(peer.addr.ip(), out);
-            if peer.transport.is_reliable() {
-                out.extend_from_slice(b";transport=tcp");
+            self.config.interface.write_host_port(peer, out);
+            if let Some(transport) = peer.transport.uri_param() {
+                out.extend_from_slice(b";transport=");
+                out.extend_from_slice(transport.as_bytes());
             }
             out.push(b'>');
         });

@@ -98,9 +98,7 @@ impl Endpoint {
             Some(host) => value.push_str(host),
             None => {
                 let mut host = Vec::new();
-                self.config
-                    .interface
-                    .write_host_port(peer.addr.ip(), &mut host);
+                self.config.interface.write_host_port(peer, &mut host);
                 value.push_str(&String::from_utf8_lossy(&host));
             }
         }

@@ -20,7 +20,7 @@ pub use auth::{AuthParams, Challenge};
 pub use name_addr::NameAddr;
 pub use params::Params;
 pub use parse::{WireError, parse_datagram};
-pub use stream::{Framing, frame};
+pub use stream::{Framed, Framer, MESSAGE_MAX};
 pub use uri::{Host, Scheme, Uri, UriError};
 pub use via::Via;
 

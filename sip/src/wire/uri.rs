@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use super::params::{Params, unescape};
+use crate::interface::Transport;
 
 /// A URI's scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -279,6 +280,19 @@ impl Uri {
     pub fn params(&self) -> Params<'_> {
         let end = usize::from(self.headers) - 1;
         Params::new(&self.text[usize::from(self.params).min(end)..end])
+    }
+
+    /// What the `transport` parameter or the scheme asks for (RFC 3261 section
+    /// 19.1.1); none when neither does, or for what isn't spoken here.
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport> {
+        if self.scheme == Scheme::Sips {
+            return Some(Transport::Tls);
+        }
+        let asked = self.params().get("transport")?;
+        [Transport::Udp, Transport::Tcp, Transport::Tls]
+            .into_iter()
+            .find(|known| asked.eq_ignore_ascii_case(known.via_token()))
     }
 
     /// The `?name=value&…` part without the `?`, if any.

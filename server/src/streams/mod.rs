@@ -1,0 +1,301 @@
+//! SIP over TCP and TLS: the listeners, and a task for each connection.
+//!
+//! [`Streams`] belongs to the pump and owns the table of connections. A
+//! connection is known by its far end ([`sip::Peer`]): answers and calls to a
+//! phone leave by the connection it came on. Where there is none one is made,
+//! within [`CONNECT_MAX`]; that it couldn't be made, or was closed, is told
+//! like anything else that arrives.
+//!
+//! What a connection may cost is bounded: see the constants here and in
+//! [`connection`].
+
+mod connection;
+mod tls;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip::{Peer, Transport};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use connection::{Connection, converse};
+pub use tls::{Certificates, TlsError};
+
+/// Connections at a time.
+const CONNECTIONS_MAX: usize = 8_192;
+/// Of these, from one address: a hospital's phones may all come from one.
+const PER_ADDRESS_MAX: usize = 2_048;
+/// What arrived and waits for the pump. Beyond it connections aren't read.
+const ARRIVED_MAX: usize = 1_024;
+/// Messages that wait to be written to one connection. More, and its far end
+/// doesn't read: it is closed.
+const UNWRITTEN_MAX: usize = 128;
+/// How long making a connection may take, its TLS handshake included.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// The pause after an accept that failed for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What comes from connections.
+#[derive(Debug)]
+pub enum Arrived {
+    /// A message.
+    Message {
+        /// From where.
+        peer: Peer,
+        /// What.
+        message: sip::Message,
+    },
+    /// Something unreadable that the RFC has an answer for.
+    Unreadable(sip::Transmit),
+    /// Something unreadable that gets no answer.
+    Noise,
+    /// A connection was accepted.
+    Accepted(TcpStream, Transport),
+    /// A connection is over, or couldn't be made.
+    Closed {
+        /// Whose.
+        peer: Peer,
+        /// Which, of several that the same far end may have had.
+        serial: u64,
+    },
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections refused: too many.
+    pub refused: u64,
+    /// Connections made.
+    pub made: u64,
+    /// Connections closed because their far end didn't read.
+    pub choked: u64,
+}
+
+/// The connections.
+#[derive(Debug)]
+pub struct Streams {
+    open: HashMap<Peer, Connection>,
+    per_address: HashMap<IpAddr, usize>,
+    serial: u64,
+    arrived: mpsc::Receiver<Arrived>,
+    sender: mpsc::Sender<Arrived>,
+    certificates: Option<Arc<Certificates>>,
+    counters: Counters,
+}
+
+impl Streams {
+    /// Without listeners; connections can be made all the same.
+    #[must_use]
+    pub fn new(certificates: Option<Arc<Certificates>>) -> Self {
+        let (sender, arrived) = mpsc::channel(ARRIVED_MAX);
+        Self {
+            open: HashMap::new(),
+            per_address: HashMap::new(),
+            serial: 0,
+            arrived,
+            sender,
+            certificates,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Accepts connections from now on. Called inside the pump's runtime.
+    ///
+    /// # Errors
+    /// When the socket can't be used.
+    pub fn listen(&self, listener: std::net::TcpListener, by: Transport) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        if sender.send(Arrived::Accepted(stream, by)).await.is_err() {
+                            return;
+                        }
+                    }
+                    // Out of descriptors, or the far end has gone already. The listener itself
+                    // doesn't fail; a pause keeps the first from turning into a busy loop.
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// What arrives next.
+    pub async fn recv(&mut self) -> Option<Arrived> {
+        self.arrived.recv().await
+    }
+
+    /// What has arrived.
+    pub fn try_recv(&mut self) -> Option<Arrived> {
+        self.arrived.try_recv().ok()
+    }
+
+    /// Takes an accepted connection into the table.
+    pub fn accepted(&mut self, stream: TcpStream, by: Transport) {
+        let Ok(addr) = stream.peer_addr() else {
+            return;
+        };
+        let peer = Peer {
+            addr,
+            transport: by,
+        };
+        let Some((serial, queue)) = self.enter(peer) else {
+            // Dropped, which closes it.
+            self.counters.refused += 1;
+            return;
+        };
+        self.counters.accepted += 1;
+        let sender = self.sender.clone();
+        let certificates = self.certificates.clone();
+        tokio::spawn(async move {
+            prepare(&stream);
+            match (by, certificates) {
+                (Transport::Tls, Some(certificates)) => {
+                    let secured = tokio::time::timeout(
+                        connection::FIRST_MESSAGE_MAX,
+                        certificates.accept(stream),
+                    );
+                    if let Ok(Ok(stream)) = secured.await {
+                        converse(stream, peer, queue, &sender).await;
+                    }
+                }
+                (Transport::Tcp, _) => converse(stream, peer, queue, &sender).await,
+                _ => {}
+            }
+            // The pump may have ended.
+            let _ = sender.send(Arrived::Closed { peer, serial }).await;
+        });
+    }
+
+    /// Sends a message by the peer's connection, or by a new one.
+    pub fn send(&mut self, transmit: &sip::Transmit) {
+        let peer = transmit.peer;
+        if !self.open.contains_key(&peer) {
+            self.connect(peer);
+        }
+        let Some(connection) = self.open.get_mut(&peer) else {
+            // No room: told as if it couldn't be made.
+            let closed = Arrived::Closed { peer, serial: 0 };
+            if self.sender.try_send(closed).is_err() {
+                tracing::debug!("a connection that has no room isn't told of");
+            }
+            return;
+        };
+        if connection.write(Arc::clone(&transmit.bytes)).is_err() {
+            self.counters.choked += 1;
+        }
+    }
+
+    /// A connection's end was told. True when it was the peer's last word: no
+    /// newer connection has taken its place.
+    pub fn closed(&mut self, peer: Peer, serial: u64) -> bool {
+        let Some(connection) = self.open.get(&peer) else {
+            return true;
+        };
+        if connection.serial != serial {
+            return false;
+        }
+        self.open.remove(&peer);
+        if let Some(count) = self.per_address.get_mut(&peer.addr.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&peer.addr.ip());
+            }
+        }
+        true
+    }
+
+    /// Connections there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// True when there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// A place in the table; none when there is no room.
+    fn enter(&mut self, peer: Peer) -> Option<(u64, connection::Queue)> {
+        let of_address = self.per_address.get(&peer.addr.ip()).copied().unwrap_or(0);
+        if self.open.len() >= CONNECTIONS_MAX || of_address >= PER_ADDRESS_MAX {
+            return None;
+        }
+        self.serial += 1;
+        let (connection, queue) = Connection::new(self.serial, UNWRITTEN_MAX);
+        if self.open.insert(peer, connection).is_none() {
+            *self.per_address.entry(peer.addr.ip()).or_default() += 1;
+        }
+        Some((self.serial, queue))
+    }
+
+    fn connect(&mut self, peer: Peer) {
+        let Some((serial, queue)) = self.enter(peer) else {
+            self.counters.refused += 1;
+            return;
+        };
+        self.counters.made += 1;
+        let sender = self.sender.clone();
+        let certificates = self.certificates.clone();
+        tokio::spawn(async move {
+            let made = tokio::time::timeout(CONNECT_MAX, open(peer, certificates.as_deref()));
+            match made.await {
+                Ok(Ok(stream)) => converse(stream, peer, queue, &sender).await,
+                Ok(Err(error)) => tracing::info!(peer = %peer.addr, %error, "no connection"),
+                Err(_) => tracing::info!(peer = %peer.addr, "no connection in time"),
+            }
+            let _ = sender.send(Arrived::Closed { peer, serial }).await;
+        });
+    }
+}
+
+/// A connection of either kind.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn open(peer: Peer, certificates: Option<&Certificates>) -> io::Result<Box<dyn Stream>> {
+    let stream = TcpStream::connect(peer.addr).await?;
+    prepare(&stream);
+    match (peer.transport, certificates) {
+        (Transport::Tcp, _) => Ok(Box::new(stream)),
+        (Transport::Tls, Some(certificates)) => Ok(Box::new(
+            certificates.connect(peer.addr.ip(), stream).await?,
+        )),
+        (Transport::Tls, None) => Err(io::Error::other("sip.tls isn't configured")),
+        (Transport::Udp, _) => Err(io::Error::other("UDP has no connections")),
+    }
+}
+
+/// Messages are small and each is waited for.
+fn prepare(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+}
+
+/// Binds a listener.
+///
+/// # Errors
+/// When the address is taken or not ours.
+pub fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    std::net::TcpListener::bind(addr)
+}

@@ -1,0 +1,200 @@
+//! Certificates: ours, whom we trust, and changing ours while running.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// Why certificates can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file.
+    #[error("{}: {why}", file.display())]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// All of them together.
+    #[error("TLS: {0}")]
+    Config(String),
+}
+
+/// What TLS connections are made and accepted with. TLS 1.2 and 1.3; nothing older exists in the library.
+#[derive(Debug)]
+pub struct Certificates {
+    ours: Arc<Ours>,
+    acceptor: Arc<ServerConfig>,
+    connector: Arc<ClientConfig>,
+}
+
+/// Our certificate chain, which can be another one from the next connection on.
+struct Ours {
+    chain_file: PathBuf,
+    key_file: PathBuf,
+    now: Mutex<Arc<CertifiedKey>>,
+}
+
+impl std::fmt::Debug for Ours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ours")
+            .field("chain_file", &self.chain_file)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ResolvesServerCert for Ours {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(
+            &self.now.lock().unwrap_or_else(PoisonError::into_inner),
+        ))
+    }
+}
+
+impl rustls::client::ResolvesClientCert for Ours {
+    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(
+            &self.now.lock().unwrap_or_else(PoisonError::into_inner),
+        ))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+impl Certificates {
+    /// Reads our chain and key (PEM), and the authorities whose certificates peers must show when
+    /// they show one. Without `authorities` nobody is asked for a certificate, and no connection can
+    /// be made.
+    ///
+    /// # Errors
+    /// Which file, and what is wrong.
+    pub fn load(chain: &Path, key: &Path, authorities: Option<&Path>) -> Result<Self, TlsError> {
+        let ours = Arc::new(Ours {
+            chain_file: chain.to_owned(),
+            key_file: key.to_owned(),
+            now: Mutex::new(read_ours(chain, key)?),
+        });
+        let config = |error: &dyn std::fmt::Display| TlsError::Config(error.to_string());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        if let Some(file) = authorities {
+            for certificate in read_chain(file)? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| fault(file, &error))?;
+            }
+        }
+        let roots = Arc::new(roots);
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| config(&error))?;
+        let builder = if roots.is_empty() {
+            builder.with_no_client_auth()
+        } else {
+            let verifier = WebPkiClientVerifier::builder_with_provider(
+                Arc::clone(&roots),
+                Arc::clone(&provider),
+            )
+            // Phones have a password; trunks are asked for a certificate where they are configured.
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| config(&error))?;
+            builder.with_client_cert_verifier(verifier)
+        };
+        let acceptor = builder.with_cert_resolver(Arc::clone(&ours) as Arc<dyn ResolvesServerCert>);
+        let connector = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| config(&error))?
+            .with_root_certificates(roots)
+            .with_client_cert_resolver(
+                Arc::clone(&ours) as Arc<dyn rustls::client::ResolvesClientCert>
+            );
+        Ok(Self {
+            ours,
+            acceptor: Arc::new(acceptor),
+            connector: Arc::new(connector),
+        })
+    }
+
+    /// Reads our chain and key again. Connections there are keep what they began with.
+    ///
+    /// # Errors
+    /// What is wrong with them; the old ones stay in use.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let fresh = read_ours(&self.ours.chain_file, &self.ours.key_file)?;
+        *self.ours.now.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+        TlsAcceptor::from(Arc::clone(&self.acceptor))
+            .accept(stream)
+            .await
+    }
+
+    /// The far end must show a certificate for this address, of an authority we trust.
+    pub(super) async fn connect(
+        &self,
+        to: IpAddr,
+        stream: TcpStream,
+    ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let name = ServerName::IpAddress(to.into());
+        TlsConnector::from(Arc::clone(&self.connector))
+            .connect(name, stream)
+            .await
+    }
+}
+
+fn fault(file: &Path, why: &dyn std::fmt::Display) -> TlsError {
+    TlsError::File {
+        file: file.to_owned(),
+        why: why.to_string(),
+    }
+}
+
+fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain: Vec<_> = CertificateDer::pem_file_iter(file)
+        .map_err(|error| fault(file, &error))?
+        .collect::<Result<_, _>>()
+        .map_err(|error| fault(file, &error))?;
+    if chain.is_empty() {
+        return Err(fault(
+            file,
+            &"holds no certificate (PEM: BEGIN CERTIFICATE)",
+        ));
+    }
+    Ok(chain)
+}
+
+fn read_ours(chain_file: &Path, key_file: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
+    let chain = read_chain(chain_file)?;
+    // What stands in the key's file is never part of a message.
+    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|_| {
+        fault(
+            key_file,
+            &"holds no private key that can be read (PEM: BEGIN PRIVATE KEY)",
+        )
+    })?;
+    let provider = rustls::crypto::ring::default_provider();
+    let key = CertifiedKey::from_der(chain, key, &provider).map_err(|error| {
+        fault(
+            chain_file,
+            &format!("doesn't go with {}: {error}", key_file.display()),
+        )
+    })?;
+    Ok(Arc::new(key))
+}
