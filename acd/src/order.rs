@@ -7,7 +7,7 @@
 //! | lane | who | order |
 //! |---|---|---|
 //! | care | `CareStopped` | by arrival; always first |
-//! | clinical | clinicians; everybody in a clinical queue | by arrival |
+//! | clinical | clinicians; staff in a clinical queue | by arrival |
 //! | general | staff, patients | by arrival, a patient counted as having come `patient_behind_staff` later |
 //!
 //! An agent takes the first of the first lane that isn't empty, over all
@@ -49,7 +49,7 @@ impl Place {
         let lane = match class {
             Class::CareStopped => Lane::Care,
             Class::Clinician => Lane::Clinical,
-            Class::Staff | Class::Patient if queue.clinical => Lane::Clinical,
+            Class::Staff if queue.clinical => Lane::Clinical,
             Class::Staff | Class::Patient => Lane::General,
         };
         let at = match (lane, class) {

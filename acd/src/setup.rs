@@ -78,8 +78,8 @@ pub struct QueueSetup {
     pub id: QueueId,
     /// Whose. `None`: shared by the operator's hospitals.
     pub tenant: Option<TenantId>,
-    /// Everybody in it is served as a clinician (theatre, ICU and ED lines),
-    /// whatever their class; `CareStopped` stays ahead.
+    /// Hospital staff in it are served like clinicians (whoever picks up a
+    /// theatre's phone); `CareStopped` stays ahead, and patients behind.
     pub clinical: bool,
     /// How long a phone rings before it counts as unanswered. Default 20 s.
     pub ring_for: Duration,

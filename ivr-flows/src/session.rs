@@ -132,6 +132,11 @@ impl Session {
     pub fn handle(&mut self, now: Duration, input: Input) {
         match input {
             Input::PlayEnded { play } => self.play_over(now, play, true),
+            Input::PlayCut { play } => match &self.state {
+                State::Waiting(waiting) if waiting.speaks(play) => self.announcement_cut(now),
+                // Asked and played nodes go on with what was heard of them.
+                _ => self.play_over(now, play, true),
+            },
             Input::ClipUnavailable { play } => self.play_over(now, play, false),
             Input::Digit(key) => {
                 if matches!(key, '0'..='9' | '*' | '#') {

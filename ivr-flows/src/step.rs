@@ -131,6 +131,11 @@ pub enum Input {
         /// Which.
         play: PlayId,
     },
+    /// A prompt was cut short, by a key or by whoever plays it.
+    PlayCut {
+        /// Which.
+        play: PlayId,
+    },
     /// A prompt could not be rendered in time and was not heard.
     ClipUnavailable {
         /// Which.

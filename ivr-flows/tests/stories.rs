@@ -10,7 +10,7 @@ const HEAD: &str = "flow: story\nstart: a\nnodes:\n";
 /// Walks a flow through a script of events, a word each, and gives what the
 /// session asked for, a word each, a line for each event.
 ///
-/// Events: `start`, `+5s` (time passes, timers run), `ended`, `noclip`, a key,
+/// Events: `start`, `+5s` (time passes, timers run), `ended`, `cut`, `noclip`, a key,
 /// `clinician`/`patient`/... (identified, named Dr Okafor), `ticket`,
 /// `noticket`, `pos3`, `unstaffed`, `refused`, `answered`, `over`, `broken`, `gone`.
 fn walk(nodes: &str, events: &str) -> String {
@@ -54,6 +54,7 @@ fn walk(nodes: &str, events: &str) -> String {
             let input = match event {
                 "start" => None,
                 "ended" => Some(Input::PlayEnded { play: last_play }),
+                "cut" => Some(Input::PlayCut { play: last_play }),
                 "noclip" => Some(Input::ClipUnavailable { play: last_play }),
                 "ticket" => Some(Input::Ticket("4719203855".into())),
                 "noticket" => Some(Input::TicketFailed),
@@ -524,4 +525,30 @@ fn a_session_is_for_any_thread() {
     fn shareable<T: Send + Sync>() {}
     sendable::<Session>();
     shareable::<Flow>();
+}
+
+/// A ticket number that a key cut short is said again, once, and in another
+/// queue only if it was never heard.
+#[test]
+fn a_ticket_number_cut_short() {
+    let nodes = "  a: {ticket: open, next: b}
+  b: {queue: first, class: staff, greeting: Hello., ticket_text: 'It is {ticket.number}.', no_agents: c}
+  c: {queue: second, class: staff, greeting: Moved., ticket_text: 'It is {ticket.number}.', no_agents: stay}
+";
+    let told = |events: &str| -> Vec<usize> {
+        let lines = walk(nodes, events);
+        lines
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| line.contains("It is"))
+            .map(|(index, _)| index)
+            .collect()
+    };
+    assert_eq!(told("start ticket ended pos1 ended"), [1]);
+    assert_eq!(told("start ticket cut pos1 ended"), [1, 2]);
+    // Not for ever.
+    assert_eq!(told("start ticket cut cut cut pos1 ended"), [1, 2]);
+    // Nobody signed in there: the next queue says what the first couldn't.
+    assert_eq!(told("start ticket unstaffed ended"), [1, 2]);
+    assert_eq!(told("start ticket ended unstaffed ended"), [1]);
 }

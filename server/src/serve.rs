@@ -109,7 +109,21 @@ impl Loaded {
         // `careline serve` never disagree.
         process.sip.interface(&process_file)?;
         process.sip.trusted(&process_file)?;
-        process.media.port_range(&process_file)?;
+        audio_interface(
+            &process,
+            &process_file,
+            process.sip.interface(&process_file)?,
+        )?;
+        let ports = process.media.port_range(&process_file)?;
+        let pairs = (ports.end() - ports.start()) / 2 + 1;
+        let legs = 2 * process.limits.calls_max;
+        if u32::from(pairs) < legs {
+            let message = format!(
+                "media.ports has {pairs} pairs of ports, and limits.calls_max calls need {legs}: a caller's \
+                 and an analyst's each; widen the one or lower the other"
+            );
+            return Err(ConfigError::new(&process_file, message).into());
+        }
         certificates(&process.sip, &options.config_dir)?;
         let helpdesk = HelpDesk::load(&options.config_dir)?;
         for hospital in &helpdesk.hospitals {
@@ -126,7 +140,9 @@ impl Loaded {
             Some(dir) => dir.clone(),
             None => options.config_dir.join(&process.store.dir),
         };
-        std::fs::create_dir_all(&data_dir)
+        // Calling numbers are in it: nobody else on this machine reads them.
+        std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700)
+            .create(&data_dir)
             .map_err(io_error(format!("data directory {}", data_dir.display())))?;
         let speech_dir = options
             .speech_dir
@@ -223,8 +239,12 @@ impl Server {
         let seed: [u8; 32] = secrets::random().map_err(io_error("random source"))?;
         let number = u64::from_le_bytes(seed[..8].try_into().unwrap_or_default());
         let media_bind = process.media.bind.unwrap_or(address.ip());
+        let threads = process.media.threads.max(1);
+        // All legs of a call are on one thread, so that threads fill unevenly.
+        let legs_max = 2 * process.limits.calls_max / u32::from(threads) * 5 / 4 + 64;
         let (media, media_events) = Media::start(MediaConfig {
-            threads: process.media.threads.max(1),
+            threads,
+            legs_max,
             bind: vec![media_bind],
             ports: process.media.port_range(file)?,
             rtp_timeout: Duration::from_secs(process.media.timeout_s),
@@ -257,13 +277,10 @@ impl Server {
                 next_ticket: recovered.next_ticket(id),
             });
         }
-        let mut audio = interface.clone();
-        audio.bind.set_ip(media_bind);
-        if let Some(ip) = process.media.advertise {
-            audio.advertise.ip = ip;
-        } else if process.media.bind.is_some() && process.sip.advertise.is_none() {
-            audio.advertise.ip = media_bind;
-        }
+        // An address that isn't ours is found out now, not by the first caller.
+        std::net::UdpSocket::bind((media_bind, 0))
+            .map_err(io_error(format!("media on {media_bind}")))?;
+        let audio = audio_interface(process, file, interface.clone())?;
         let switch_setup = setup(loaded, interface, audio, seed)?;
         let threads = media.clone();
         let distributor = acd_setup(&loaded.helpdesk, number);
@@ -380,6 +397,30 @@ impl Server {
 
 /// The operator's own log: hospitals' ids begin at 1.
 const OPERATOR: TenantId = TenantId(0);
+
+/// What stands in SDP: the SIP interface's addresses where `[media]` says nothing else.
+fn audio_interface(
+    process: &Process,
+    file: &Path,
+    sip: sip::Interface,
+) -> Result<sip::Interface, ConfigError> {
+    let mut audio = sip;
+    let bind = process.media.bind.unwrap_or(audio.bind.ip());
+    audio.bind.set_ip(bind);
+    if let Some(ip) = process.media.advertise {
+        audio.advertise.ip = ip;
+    } else if process.media.bind.is_some() && process.sip.advertise.is_none() {
+        audio.advertise.ip = bind;
+    }
+    if audio.advertise.ip.is_unspecified() {
+        return Err(ConfigError::new(
+            file,
+            "media is bound to a wildcard, which in SDP means hold; set media.advertise to the address that \
+             phones and trunks send audio to",
+        ));
+    }
+    Ok(audio)
+}
 
 /// A free port may be somebody's for the other kind of socket: then another is tried.
 const BIND_ATTEMPTS: usize = 8;

@@ -469,19 +469,36 @@ async fn nobody_signed_in_and_the_caller_waits_with_music() {
     assert!(theirs.heard_music() > Duration::from_millis(300));
 }
 
+/// The clinical desk is talking: the second tier's phone rings, at once.
 async fn the_second_tier_takes_over() {
     let house = House::open("tier2").await;
-    let mut dov = house.agent("dov", 1, answering(5_000)).await;
+    let mut ana = house.agent("ana", 1, answering(300)).await;
+    let mut first = house.caller(UNKNOWN, 2).await;
+    let (first_call, _) = first.dial("1001").await;
+    let busy = ana.rings(SOON).await;
+    both_talk(&mut first, &mut ana).await;
+    let mut dov = house.agent("dov", 3, answering(5_000)).await;
     let mut caller = house.caller(OKAFOR, 0).await;
     let (call, _) = caller.dial("1001").await;
-    let ring = dov.rings(LATER).await;
+    let ring = dov.rings(SOON).await;
     assert!(ring.display.contains("Okafor"), "{}", ring.display);
     both_talk(&mut caller, &mut dov).await;
     let (theirs, _) = caller_ends(&mut caller, call, &mut dov, &ring).await;
-    in_order(
-        &theirs,
-        &["Nobody is at the clinical desk. The second tier is being called."],
-    );
+    in_order(&theirs, &["Hello Doctor Okafor."]);
+    caller_ends(&mut first, first_call, &mut ana, &busy).await;
+}
+
+/// Nobody of the clinical desk is signed in, nor of the second tier: the service
+/// desk's phone rings, for a theatre too.
+async fn the_service_desk_takes_over() {
+    let house = House::open("last").await;
+    let mut ben = house.agent("ben", 1, answering(4_000)).await;
+    let mut caller = house.caller(WITHHELD, 0).await;
+    let (call, _) = caller.dial("1004").await;
+    let ring = ben.rings(LATER).await;
+    both_talk(&mut caller, &mut ben).await;
+    let (theirs, _) = caller_ends(&mut caller, call, &mut ben, &ring).await;
+    in_order(&theirs, &["The service desk is being called."]);
 }
 
 async fn two_wait_for_one() {
@@ -664,6 +681,7 @@ async fn waiting() {
     tokio::join!(
         nobody_signed_in_and_the_caller_waits_with_music(),
         the_second_tier_takes_over(),
+        the_service_desk_takes_over(),
         two_wait_for_one(),
     );
 }

@@ -219,7 +219,9 @@ impl Interface {
         };
     }
 
-    fn is_local(&self, peer: IpAddr) -> bool {
+    /// True for hosts of the local networks.
+    #[must_use]
+    pub fn is_local(&self, peer: IpAddr) -> bool {
         !self.bind.ip().is_unspecified() && self.local_nets.iter().any(|net| net.contains(peer))
     }
 }

@@ -312,8 +312,16 @@ impl Registrar {
             .take(PATHS_MAX)
             .map(str::to_owned)
             .collect();
-        let direct = wanted.uri.host().and_then(Host::ip) == Some(peer.addr.ip().to_canonical())
-            && wanted.uri.port().unwrap_or(peer.transport.default_port()) == peer.addr.port();
+        let mut peer = peer;
+        let same_host = wanted.uri.host().and_then(Host::ip) == Some(peer.addr.ip().to_canonical());
+        let port = wanted.uri.port().unwrap_or(peer.transport.default_port());
+        let by_rport = request.via().is_some_and(|via| via.params.has("rport"));
+        // A phone that doesn't ask for answers at its source listens where it says, and may send
+        // from another port.
+        if same_host && port != 0 && !by_rport && !peer.transport.is_reliable() {
+            peer.addr.set_port(port);
+        }
+        let direct = same_host && port == peer.addr.port();
         let binding = Binding {
             contact: wanted.uri,
             peer,

@@ -386,6 +386,9 @@ impl Switch {
         use sip::Event;
         match event {
             Event::Incoming { leg, peer, request } => self.incoming(now, leg, peer, &request),
+            Event::Trying { leg } => {
+                self.with_leg(now, leg, |contact, _, cx| contact.agent_is_tried(cx));
+            }
             Event::Ringing { leg, .. } => {
                 self.with_leg(now, leg, |contact, _, _| contact.agent_rings());
             }
@@ -453,7 +456,8 @@ impl Switch {
             ani,
         }) = self.admitted.take()
         else {
-            self.sip.reject(now.mono, leg, 503, None, &[]);
+            let code = self.setup.sip.refusal_code;
+            self.sip.reject(now.mono, leg, code, None, &[]);
             return;
         };
         let arrival = Arrival {
@@ -462,6 +466,7 @@ impl Switch {
             line,
             dnis,
             ani,
+            hops_left: request.max_forwards(),
             sdp: request.sdp().map(<[u8]>::to_vec),
         };
         self.contact += 1;
@@ -578,7 +583,16 @@ impl Switch {
 
 /// The calling number as a trunk says it; `None`: withheld.
 fn trunk_number(request: &sip::Request) -> Option<PhoneNumber> {
-    if request.lists("Privacy", "id") || request.lists("Privacy", "user") {
+    // RFC 3323 section 4.2 separates its values by semicolons.
+    let withheld = request
+        .header_values("Privacy")
+        .flat_map(|value| value.split([';', ',']))
+        .any(|value| {
+            ["id", "user"]
+                .iter()
+                .any(|p| value.trim().eq_ignore_ascii_case(p))
+        });
+    if withheld {
         return None;
     }
     let asserted = request
@@ -593,9 +607,68 @@ fn trunk_number(request: &sip::Request) -> Option<PhoneNumber> {
 
 /// The digits of a number as a peer wrote it, with a leading `+` if it had one.
 fn digits(text: &str) -> String {
-    text.char_indices()
+    // Behind a semicolon stand parameters of the user part (`;npdi;rn=…`).
+    let number = text.split(';').next().unwrap_or_default();
+    number
+        .char_indices()
         .filter(|&(index, c)| c.is_ascii_digit() || (c == '+' && index == 0))
         .map(|(_, c)| c)
         .take(NUMBER_MAX)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(lines: &str) -> Option<String> {
+        let text = format!(
+            "INVITE sip:1001@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n\
+             From: <sip:+15550177002@192.0.2.9>;tag=1\r\nTo: <sip:1001@192.0.2.1>\r\nCall-ID: 1\r\n\
+             CSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.9>\r\n{lines}Content-Length: 0\r\n\r\n"
+        );
+        let peer = sip::Peer::udp(([192, 0, 2, 9], 5060).into());
+        match sip::parse_datagram(text.as_bytes(), peer) {
+            Ok(sip::Message::Request(request)) => trunk_number(&request).map(|number| number.0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_calls_is_what_the_trunk_asserts_unless_withheld() {
+        for (lines, expected) in [
+            ("", Some("+15550177002")),
+            (
+                "P-Asserted-Identity: \"Ada\" <sip:+15550177001@trunk>\r\n",
+                Some("+15550177001"),
+            ),
+            (
+                "P-Asserted-Identity: <sip:+15550177001;isup-oli=00@trunk>\r\n",
+                Some("+15550177001"),
+            ),
+            (
+                "P-Asserted-Identity: <tel:+1-555-017-7001;phone-context=x9>\r\n",
+                Some("+15550177001"),
+            ),
+            ("Privacy: none\r\n", Some("+15550177002")),
+            ("Privacy: id\r\n", None),
+            ("Privacy: user;id\r\n", None),
+            ("Privacy: id;critical\r\n", None),
+            ("Privacy: critical; ID\r\n", None),
+        ] {
+            assert_eq!(number(lines).as_deref(), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn parameters_of_the_user_part_are_no_digits() {
+        for (text, expected) in [
+            ("+15550101001;npdi;rn=+15550100000", "+15550101001"),
+            ("1001", "1001"),
+            ("1-555 0177", "15550177"),
+            ("15+5", "155"),
+        ] {
+            assert_eq!(digits(text), expected);
+        }
+    }
 }

@@ -30,6 +30,8 @@ pub(super) struct Waiting {
     ticket: TicketTold,
     /// What is on air says the ticket number.
     telling_ticket: bool,
+    /// It was cut short once and is said again; not a third time.
+    told_twice: bool,
     /// Where the caller stands, as last heard.
     place: Option<u32>,
     /// The place last spoken, and when.
@@ -107,6 +109,7 @@ impl Session {
                 TicketTold::Due
             },
             telling_ticket: false,
+            told_twice: false,
             place: None,
             told: None,
             told_at: None,
@@ -192,6 +195,17 @@ impl Session {
             waiting.told_at = Some(now);
             waiting.standing_at = every.map(|every| now + every);
         }
+    }
+
+    /// An announcement was cut short. A ticket number in it is said once more.
+    pub(super) fn announcement_cut(&mut self, now: Duration) {
+        if let State::Waiting(waiting) = &mut self.state
+            && waiting.telling_ticket
+            && !std::mem::replace(&mut waiting.told_twice, true)
+        {
+            waiting.ticket = TicketTold::Due;
+        }
+        self.announced(now, false);
     }
 
     /// An announcement is over, heard or not.

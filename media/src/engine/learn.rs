@@ -123,6 +123,10 @@ impl Remote {
                 *heard_at = now;
                 Verdict::Accepted
             }
+            // The signalled address may always have its leg back.
+            Trust::Learnt { .. } if source == self.signalled && negotiated => {
+                self.learn(now, source)
+            }
             Trust::Learnt {
                 heard_at,
                 candidates,

@@ -1,8 +1,7 @@
 //! The floor: what a playing call costs on this machine if a server does
 //! nothing but send a packet and receive one every 20 ms, on a socket for each
-//! call, from a clock of a millisecond. No program with a socket for each port
-//! can be below it; how far above it Careline is says more than a percentage
-//! that the machine's neighbours move.
+//! call, from a clock of a millisecond, watched by epoll. How far above it
+//! Careline is says more than a percentage that the machine's neighbours move.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

@@ -50,8 +50,8 @@ PRIORITY
 [limits]
 calls_per_second = 100000.0
 burst = 100000.0
-calls_per_tenant_max = 100000
-calls_max = 100000
+calls_per_tenant_max = 15000
+calls_max = 15000
 clinical_reserve = 0
 "#;
 

@@ -65,7 +65,7 @@ struct OperatorFile {
 pub struct QueueConfig {
     /// As flows name it.
     pub name: String,
-    /// Whether clinicians are served here.
+    /// Whether hospital staff who wait here are served like clinicians.
     #[serde(default)]
     pub clinical: bool,
     /// How long a phone rings, in seconds.
@@ -231,17 +231,15 @@ impl HelpDesk {
         }
         let mut flows = BTreeMap::new();
         for (name, text) in SHIPPED {
-            add_flow(
-                &mut flows,
-                Path::new(&format!("{name}.yaml (shipped)")),
-                text,
-            )?;
+            let file = format!("{name}.yaml (shipped)");
+            add_flow(&mut flows, &mut HashSet::new(), Path::new(&file), text)?;
         }
         let own = dir.join("flows");
+        let mut names = HashSet::new();
         if own.is_dir() {
             for file in files(&own, "yaml")? {
                 let text = read(&file)?;
-                add_flow(&mut flows, &file, &text)?;
+                add_flow(&mut flows, &mut names, &file, &text)?;
             }
         }
         check(&operator_file, &operator, &hospitals, &flows)?;
@@ -277,11 +275,17 @@ impl HelpDesk {
 
 fn add_flow(
     flows: &mut BTreeMap<String, Arc<Flow>>,
+    own: &mut HashSet<String>,
     file: &Path,
     text: &str,
 ) -> Result<(), ConfigError> {
     let flow = Flow::parse(&file.display().to_string(), text).map_err(ConfigError::Flow)?;
-    flows.insert(flow.name().to_owned(), Arc::new(flow));
+    let name = flow.name().to_owned();
+    if !own.insert(name.clone()) {
+        let twice = format!("flow \"{name}\" is also in another file of this folder; rename one");
+        return Err(ConfigError::new(file, twice));
+    }
+    flows.insert(name, Arc::new(flow));
     Ok(())
 }
 

@@ -130,6 +130,12 @@ impl Sip {
     /// When a network isn't one, or a wildcard address is bound without an
     /// address to advertise.
     pub fn interface(&self, file: &Path) -> Result<sip::Interface, ConfigError> {
+        if self.advertise.is_some_and(|ip| ip.is_unspecified()) {
+            return Err(ConfigError::new(
+                file,
+                "sip.advertise is a wildcard; it is the address that phones and trunks reach this machine by",
+            ));
+        }
         if self.bind.ip().is_unspecified() && self.advertise.is_none() {
             return Err(ConfigError::new(
                 file,
@@ -184,7 +190,8 @@ pub struct Media {
     pub ports: String,
     /// Threads; one carries about 2,000 playing calls; 1.
     pub threads: u8,
-    /// Seconds without any packet after which a leg's audio counts as lost; 20.
+    /// Seconds without any packet, RTCP included, after which a leg's audio counts as lost and its
+    /// call as over; 60, since a muted phone that suppresses silence sends RTCP alone.
     pub timeout_s: u64,
     /// SCHED_FIFO priority of the media threads, where the system permits it; none.
     pub realtime_priority: Option<u8>,
@@ -197,7 +204,7 @@ impl Default for Media {
             advertise: None,
             ports: "16384-32767".into(),
             threads: 1,
-            timeout_s: 20,
+            timeout_s: 60,
             realtime_priority: None,
         }
     }
@@ -221,7 +228,8 @@ impl Media {
         let (first, last) = self.ports.split_once('-').ok_or_else(wrong)?;
         let first: u16 = first.trim().parse().map_err(|_| wrong())?;
         let last: u16 = last.trim().parse().map_err(|_| wrong())?;
-        if first >= last {
+        // An even port and the odd one after it.
+        if first.next_multiple_of(2).max(2) >= last {
             return Err(wrong());
         }
         Ok(first..=last)
@@ -344,7 +352,7 @@ impl Process {
             ),
             (
                 self.media.timeout_s == 0,
-                "media.timeout_s is 0, which would end every call; 20 suits most networks",
+                "media.timeout_s is 0, which would end every call; 60 suits most networks",
             ),
             (
                 self.speech.threads == 0,

@@ -22,6 +22,8 @@ impl Task {
             Event::Register { id, .. } | Event::Other { id, .. } => {
                 self.endpoint.respond(now, id, sip::Reply::new(405));
             }
+            // Whoever dials hears nothing of it.
+            Event::Trying { .. } => {}
             Event::Ringing { leg, code, sdp } => self.with_call(leg, |task, at| {
                 task.calls[at].code(code);
                 if let (State::Dialling { offer }, Some(sdp)) = (&task.calls[at].state, sdp)

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -297,7 +297,10 @@ impl Worker {
                         return;
                     }
                 }
-                self.unread.push(mark);
+                // From the last round and from epoll, the same socket may come twice.
+                if !self.unread.contains(&mark) {
+                    self.unread.push(mark);
+                }
             }
             LegPort::Ring { .. } => {
                 let mut buffer = [0; RING_PACKET_BYTES];
@@ -363,20 +366,37 @@ impl Io {
             return Ok(());
         }
         if natted {
-            if tied.take().is_some() {
-                // No safe call dissolves a tie, so another socket takes the port.
-                drop(std::mem::replace(rtp, udp(*bind, 0)?));
-                *rtp = udp(*bind, *port)?;
-                epoll.add(&*rtp, watch(leg.slot() as usize, Channel::Rtp))?;
-            }
-            return Ok(());
+            return Io::untie(epoll, leg, rtp, *port, *bind, tied);
         }
         // On hold the old way (RFC 2543) it has no address, and the tie stays as it was.
         let somewhere = remote.port() != 0 && !remote.ip().is_unspecified();
-        if somewhere && *tied != Some(remote) && rtp.connect(remote).is_ok() {
+        // Tied, a socket of all addresses would hear only the one its route begins at, which
+        // needn't be the one that was advertised.
+        if !somewhere || bind.is_unspecified() || *tied == Some(remote) {
+            return Ok(());
+        }
+        if rtp.connect(remote).is_ok() {
             *tied = Some(remote);
+            return Ok(());
         }
         // Not reachable now, it may be later: untied, it is tried for every packet.
+        Io::untie(epoll, leg, rtp, *port, *bind, tied)
+    }
+
+    /// No safe call dissolves a tie, so another socket takes the port.
+    fn untie(
+        epoll: &Epoll,
+        leg: LegId,
+        rtp: &mut UdpSocket,
+        port: u16,
+        bind: IpAddr,
+        tied: &mut Option<SocketAddr>,
+    ) -> io::Result<()> {
+        if tied.take().is_some() {
+            drop(std::mem::replace(rtp, udp(bind, 0)?));
+            *rtp = udp(bind, port)?;
+            epoll.add(&*rtp, watch(leg.slot() as usize, Channel::Rtp))?;
+        }
         Ok(())
     }
 
@@ -521,9 +541,12 @@ fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = storage.as_sockaddr_in() {
         return Some(SocketAddr::V4(SocketAddrV4::from(*v4)));
     }
-    storage
-        .as_sockaddr_in6()
-        .map(|v6| SocketAddr::V6(SocketAddrV6::from(*v6)))
+    // On a socket of both families an IPv4 host comes as `::ffff:a.b.c.d`; SDP says `a.b.c.d`.
+    let v6 = SocketAddrV6::from(*storage.as_sockaddr_in6()?);
+    Some(match v6.ip().to_ipv4_mapped() {
+        Some(v4) => SocketAddr::V4(SocketAddrV4::new(v4, v6.port())),
+        None => SocketAddr::V6(v6),
+    })
 }
 
 fn datagram(socket: RawFd, to: SocketAddr, packet: &[u8]) -> Result<usize, Errno> {

@@ -23,7 +23,12 @@ pub enum Event {
         /// The INVITE.
         request: Box<Request>,
     },
-    /// A call we make got a provisional response (not 100).
+    /// A call we make got a 100: the next hop has it.
+    Trying {
+        /// The leg.
+        leg: LegId,
+    },
+    /// A call we make got any other provisional response.
     Ringing {
         /// The leg.
         leg: LegId,

@@ -118,7 +118,7 @@ impl Endpoint {
         response: Response,
     ) {
         match (self.legs.get_mut(&leg.0), response.code()) {
-            (Some(Leg::Calling(_)), 100) => {}
+            (Some(Leg::Calling(_)), 100) => self.events.push_back(Event::Trying { leg }),
             (Some(Leg::Calling(_)), code @ 101..=199) => {
                 let sdp = response.sdp().map(<[u8]>::to_vec);
                 self.events.push_back(Event::Ringing { leg, code, sdp });

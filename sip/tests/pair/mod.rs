@@ -250,6 +250,7 @@ impl Pair {
                 }
                 format!("incoming {}", request.uri())
             }
+            Event::Trying { .. } => "trying".into(),
             Event::Ringing { code, .. } => format!("ringing {code}"),
             Event::Answered { leg, sdp, .. } => {
                 let sdp = sdp.unwrap();

@@ -21,6 +21,8 @@ pub(crate) struct Arrival {
     pub(crate) line: Line,
     pub(crate) dnis: PhoneNumber,
     pub(crate) ani: Option<PhoneNumber>,
+    /// Max-Forwards.
+    pub(crate) hops_left: Option<u8>,
     pub(crate) sdp: Option<Vec<u8>>,
 }
 
@@ -33,6 +35,7 @@ impl Contact {
             line,
             dnis,
             ani,
+            hops_left,
             sdp,
         } = arrival;
         let tenant = cx.setup.tenants.get(&line.tenant);
@@ -49,6 +52,7 @@ impl Contact {
             permit: None,
             dnis,
             ani,
+            hops_left,
             caller: Caller::Unknown,
             leg,
             peer,
@@ -113,7 +117,7 @@ impl Contact {
                 match opened {
                     Some((leg, _)) if !wanted => cx.media(MediaCommand::Close { leg }),
                     Some((leg, port)) => self.accept(leg, port, cx),
-                    None if wanted => self.refuse_arrival(cx, 503),
+                    None if wanted => self.refuse_arrival(cx, cx.setup.sip.refusal_code),
                     None => {}
                 }
             }
@@ -145,7 +149,7 @@ impl Contact {
             }
         };
         if let Some(negotiated) = negotiated {
-            let natted = is_natted(&negotiated, self.peer);
+            let natted = is_natted(&negotiated, self.peer, cx.setup);
             cx.media(MediaCommand::Connect {
                 leg,
                 negotiated,
@@ -218,7 +222,7 @@ impl Contact {
             cx.media(MediaCommand::Connect {
                 leg,
                 negotiated: agreed,
-                natted: is_natted(&agreed, peer),
+                natted: is_natted(&agreed, peer, cx.setup),
             });
         }
     }
@@ -249,9 +253,17 @@ pub(super) fn refusal_for(error: &sdp::SdpError) -> u16 {
 }
 
 /// May the far side's media address be learnt from its packets? Only where the
-/// signalled one can't be right: a private address behind another one.
-pub(super) fn is_natted(negotiated: &sdp::Negotiated, peer: sip::Peer) -> bool {
+/// signalled one can't be right: a private address behind another one, and not
+/// in a network that we reach directly.
+pub(super) fn is_natted(
+    negotiated: &sdp::Negotiated,
+    peer: sip::Peer,
+    setup: &crate::Setup,
+) -> bool {
     let signalled = negotiated.remote_rtp.ip();
+    if setup.media.is_local(signalled) {
+        return false;
+    }
     let private = match signalled {
         std::net::IpAddr::V4(ip) => ip.is_private() || ip.octets().starts_with(&[100, 64]),
         std::net::IpAddr::V6(ip) => ip.is_unique_local(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, What};
 use ivr_flows::{CallerFacts, HangUpCause, Input as FlowInput, Piece, Role, Step};
 use media::clip::Clip;
-use media::engine::{Command as MediaCommand, Event as MediaEvent};
+use media::engine::{Command as MediaCommand, Event as MediaEvent, PlayOutcome};
 
 use super::{Contact, Cx, RENDER_MAX, Side, Sound, Stage};
 use crate::input::{Output, RenderId};
@@ -212,13 +212,18 @@ impl Contact {
                     .handle(cx.now.mono, FlowInput::Digit(digit.char()));
                 self.carry_out(cx);
             }
-            (Side::Caller, MediaEvent::PlayEnded { play, .. }) => {
+            (Side::Caller, MediaEvent::PlayEnded { play, outcome, .. }) => {
                 if let Sound::Prompt { play: said, media } = self.sound
                     && media == *play
                 {
                     self.rest_sound(cx);
-                    self.session
-                        .handle(cx.now.mono, FlowInput::PlayEnded { play: said });
+                    let ended = match outcome {
+                        PlayOutcome::Finished => FlowInput::PlayEnded { play: said },
+                        PlayOutcome::BargedIn | PlayOutcome::Stopped => {
+                            FlowInput::PlayCut { play: said }
+                        }
+                    };
+                    self.session.handle(cx.now.mono, ended);
                     self.carry_out(cx);
                 }
             }

@@ -57,6 +57,9 @@ const ACCEPT_EVERY: Duration = Duration::from_millis(250);
 const ACCEPT_MAX: Duration = Duration::from_secs(5);
 /// How long a phone may take to show any sign of life.
 const PROVISIONAL_MAX: Duration = Duration::from_secs(3);
+/// How long it may take to ring once it said 100: a mobile is paged, a push is
+/// delivered.
+const TRYING_MAX: Duration = Duration::from_secs(8);
 /// How often an unacknowledged end is repeated.
 const OWED_EVERY: Duration = Duration::from_millis(500);
 /// How often at most: then the leases do it.
@@ -205,7 +208,7 @@ enum Progress {
     /// The media leg is being opened.
     Opening { since: Duration },
     /// INVITE sent, no sign of life yet.
-    Calling { leg: sip::LegId, since: Duration },
+    Calling { leg: sip::LegId, until: Duration },
     /// The phone rings.
     Ringing { leg: sip::LegId },
     /// The agent answered; the distributor has to confirm.
@@ -275,6 +278,9 @@ pub(crate) struct Contact {
     permit: Option<Permit>,
     dnis: PhoneNumber,
     ani: Option<PhoneNumber>,
+    /// Max-Forwards of the INVITE: calls we make for it have one less
+    /// (RFC 7332), so that a phone that forwards to us doesn't go in circles.
+    hops_left: Option<u8>,
     caller: Caller,
     leg: sip::LegId,
     peer: sip::Peer,
@@ -402,7 +408,7 @@ impl Contact {
                 consider(Some(stay.announce_at));
                 consider(Some(match offer.progress {
                     Progress::Opening { since } => offer.until.min(since + MEDIA_OPEN_MAX),
-                    Progress::Calling { since, .. } => offer.until.min(since + PROVISIONAL_MAX),
+                    Progress::Calling { until, .. } => offer.until.min(until),
                     Progress::Ringing { .. } => offer.until,
                     Progress::Accepting {
                         since, repeat_at, ..
@@ -430,7 +436,7 @@ impl Contact {
         let now = cx.now.mono;
         match self.stage {
             Stage::Opening { since } if now >= since + MEDIA_OPEN_MAX => {
-                self.refuse_arrival(cx, 503);
+                self.refuse_arrival(cx, cx.setup.sip.refusal_code);
             }
             Stage::Answered { since } if self.can_hear() && now >= since + BEGIN_WITHOUT_ACK => {
                 self.begin(cx);

@@ -125,7 +125,7 @@ impl Contact {
                 cx.media(MediaCommand::Connect {
                     leg,
                     negotiated: agreed,
-                    natted: is_natted(&agreed, peer),
+                    natted: is_natted(&agreed, peer, cx.setup),
                 });
                 cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
                 self.join(cx);

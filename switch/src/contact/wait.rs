@@ -11,7 +11,7 @@ use media::sdp::{self, Capabilities, LocalMedia};
 
 use super::{
     ACCEPT_EVERY, ACCEPT_MAX, Audio, Contact, Cx, MEDIA_OPEN_MAX, Offer, Owing, PROVISIONAL_MAX,
-    Progress, Side, Sound, Stage, Stay, WAIT_EVERY,
+    Progress, Side, Sound, Stage, Stay, TRYING_MAX, WAIT_EVERY,
 };
 use crate::input::{MediaKey, NoteWhat};
 use crate::phones::Target;
@@ -263,7 +263,9 @@ impl Contact {
                 }
                 self.call_next_phone(cx);
             }
-            None if wanted => self.give_up_offer(Refusal::Unreachable, None, cx),
+            // Our shortage, not the agent's phone: they rest no longer than needed to keep this from
+            // being tried over and over.
+            None if wanted => self.give_up_offer(Refusal::Declined, None, cx),
             None => {}
         }
     }
@@ -272,7 +274,7 @@ impl Contact {
     fn call_next_phone(&mut self, cx: &mut Cx<'_>) {
         let ticket = self.session.ticket().map(str::to_owned);
         let from = self.shown_to_agent(cx);
-        let contact = self.id;
+        let (contact, hops_left) = (self.id, self.hops_left);
         let Stage::Offer(stay, offer) = &mut self.stage else {
             return;
         };
@@ -295,6 +297,7 @@ impl Contact {
         let mut invite = sip::Invite::new(uri, peer, from, Some(body));
         invite.pinned = pinned;
         invite.route = route;
+        invite.max_forwards = hops_left.map(|left| left.saturating_sub(1));
         invite
             .headers
             .push(("X-Careline-Queue".into(), stay.name.to_string()));
@@ -310,7 +313,7 @@ impl Contact {
         cx.index.legs.insert(leg, (contact, Side::Agent));
         offer.progress = Progress::Calling {
             leg,
-            since: cx.now.mono,
+            until: cx.now.mono + PROVISIONAL_MAX,
         };
     }
 
@@ -335,6 +338,15 @@ impl Contact {
                 .as_ref()
                 .map_or_else(|| "anonymous".to_owned(), |ani| ani.0.clone()),
             host: None,
+        }
+    }
+
+    /// Something on the way to the agent's phone is at work.
+    pub(crate) fn agent_is_tried(&mut self, cx: &Cx<'_>) {
+        if let Stage::Offer(_, offer) = &mut self.stage
+            && let Progress::Calling { until, .. } = &mut offer.progress
+        {
+            *until = (*until).max(cx.now.mono + TRYING_MAX);
         }
     }
 
@@ -485,7 +497,7 @@ impl Contact {
             Progress::Opening { since } if now >= *since + MEDIA_OPEN_MAX => {
                 self.give_up_offer(Refusal::Unreachable, None, cx);
             }
-            Progress::Calling { leg, since } if now >= *since + PROVISIONAL_MAX => {
+            Progress::Calling { leg, until } if now >= *until => {
                 let leg = *leg;
                 cx.index.legs.remove(&leg);
                 cx.sip.hangup(now, leg, None);
