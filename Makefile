@@ -31,7 +31,8 @@ call: voices
 ## Everything: unit tests, the simulated world, real calls.
 test: voices
 	@tools/needs.sh test
-	$(CARGO) test --workspace --tests
+	@# Real calls mostly wait: four at a time on two cores.
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(CARGO) test --workspace --tests
 
 ## Formatting, lints, licences and advisories, unused dependencies.
 check:

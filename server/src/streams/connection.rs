@@ -123,7 +123,7 @@ async fn read(
         framer.push(buffer.get(..count).unwrap_or_default());
         let mut whole = false;
         loop {
-            let what = match framer.next() {
+            let what = match framer.take() {
                 Framed::Incomplete => break,
                 Framed::Broken(why) => {
                     tracing::info!(peer = %peer.addr, why, "connection closed");

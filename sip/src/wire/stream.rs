@@ -54,7 +54,7 @@ impl Framer {
     }
 
     /// The next message. To be called until it says [`Framed::Incomplete`].
-    pub fn next(&mut self) -> Framed<'_> {
+    pub fn take(&mut self) -> Framed<'_> {
         if self.whole.is_none() {
             while let Some(b'\r' | b'\n') = self.buffer.get(self.taken) {
                 self.taken += 1;
@@ -142,7 +142,7 @@ mod tests {
         for bytes in stream.chunks(at_a_time) {
             framer.push(bytes);
             loop {
-                match framer.next() {
+                match framer.take() {
                     Framed::Incomplete => break,
                     Framed::Ping => found.push("ping".to_owned()),
                     Framed::Message(message) => {
