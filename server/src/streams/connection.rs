@@ -158,3 +158,136 @@ async fn read(
         begun = framer.begun();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use sip::Transport;
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    const OPTIONS: &[u8] = b"OPTIONS sip:a@192.0.2.1 SIP/2.0\r\n\
+        Via: SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK1\r\nFrom: <sip:b@192.0.2.9>;tag=1\r\n\
+        To: <sip:a@192.0.2.1>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+
+    /// A connection, seen from its far end. Time is virtual: it passes while everybody waits.
+    struct Far {
+        line: DuplexStream,
+        connection: Option<Connection>,
+        arrived: mpsc::Receiver<Arrived>,
+        ended: JoinHandle<Duration>,
+    }
+
+    fn connected() -> Far {
+        let (line, ours) = tokio::io::duplex(1_024);
+        let (connection, queue) = Connection::new(1, 4);
+        let (sender, arrived) = mpsc::channel(8);
+        let peer = Peer {
+            addr: SocketAddr::from(([192, 0, 2, 9], 40_000)),
+            transport: Transport::Tcp,
+        };
+        let ended = tokio::spawn(async move {
+            let began = Instant::now();
+            converse(ours, peer, queue, &sender).await;
+            began.elapsed()
+        });
+        Far {
+            line,
+            connection: Some(connection),
+            arrived,
+            ended,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_come_in_however_their_bytes_come() {
+        let mut far = connected();
+        far.line
+            .write_all(&[OPTIONS, OPTIONS].concat())
+            .await
+            .unwrap();
+        for byte in OPTIONS {
+            far.line.write_all(&[*byte]).await.unwrap();
+        }
+        for _ in 0..3 {
+            let arrived = far.arrived.recv().await;
+            assert!(
+                matches!(arrived, Some(Arrived::Message { .. })),
+                "{arrived:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ping_is_answered() {
+        let mut far = connected();
+        far.line.write_all(b"\r\n\r\n").await.unwrap();
+        let mut pong = [0; 2];
+        far.line.read_exact(&mut pong).await.unwrap();
+        assert_eq!(&pong, b"\r\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_says_nothing_is_let_go() {
+        let far = connected();
+        assert_eq!(far.ended.await.unwrap(), FIRST_MESSAGE_MAX);
+        let mut far = connected();
+        far.line.write_all(OPTIONS).await.unwrap();
+        assert_eq!(far.ended.await.unwrap(), IDLE_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_never_comes_to_an_end_is_let_go() {
+        let mut far = connected();
+        far.line.write_all(OPTIONS).await.unwrap();
+        let began = Instant::now();
+        // A byte a second, for ever.
+        for byte in OPTIONS.iter().cycle() {
+            if far.line.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let waited = began.elapsed();
+        assert!(
+            waited <= MESSAGE_TIME_MAX + Duration::from_secs(2),
+            "{waited:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_sip_ends_it() {
+        let mut far = connected();
+        far.line.write_all(b"l: x\r\nl: y\r\n\r\n").await.unwrap();
+        assert_eq!(far.ended.await.unwrap(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_does_not_read_is_let_go() {
+        let mut far = connected();
+        let message: Arc<[u8]> = Arc::from(vec![b'x'; 600]);
+        let mut connection = far.connection.take().unwrap();
+        let mut written = 0;
+        while connection.write(Arc::clone(&message)).is_ok() {
+            written += 1;
+            assert!(written < 20, "it is bounded");
+            tokio::task::yield_now().await;
+        }
+        // What was written could still be read, but nobody does.
+        assert!(far.ended.await.unwrap() <= WRITE_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_given_up_is_closed() {
+        let mut far = connected();
+        let mut connection = far.connection.take().unwrap();
+        connection.write(Arc::from(&b"bye"[..])).unwrap();
+        drop(connection);
+        let mut read = Vec::new();
+        far.line.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"bye");
+    }
+}
