@@ -3,7 +3,10 @@
 CONFIG ?= demo
 BIND ?= 127.0.0.1:5060
 NUMBER ?= 1002
-AS ?= unknown
+# Not `?=`: make itself knows an AS, the assembler.
+ifneq ($(origin AS),command line)
+AS = unknown
+endif
 KEYS ?= "patient, 3" 1 w14 hangup
 AGENT ?= ana
 

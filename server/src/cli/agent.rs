@@ -64,7 +64,7 @@ pub(super) async fn show(user: String, mut events: PhoneEvents) {
     let mut printer = Printer::default();
     while let Some(event) = events.next().await {
         if let Some(line) = printer.line(&event) {
-            println!("{user:<10} {line}");
+            super::say(&format!("{user:<10} {line}"));
         }
     }
 }

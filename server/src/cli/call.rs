@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::HelpDesk;
 use crate::phone::{
@@ -26,8 +27,9 @@ pub(super) struct Args {
     /// Who calls: a key of the directory (okafor), a number, "unknown" or "withheld".
     #[arg(long = "as", value_name = "PERSON", default_value = "unknown")]
     person: String,
-    /// What the caller does, step by step: keys (1), pauses in seconds (w2), "words to wait for",
-    /// music, hangup. Example: '"patient, 3" 1 music/20 w5 hangup'.
+    /// What the caller does, step by step: keys (1), pauses in seconds (w2), what to wait for
+    /// ("words of a prompt", music, ringing, voice, silence, tone; at most 20 s: music/20), hangup.
+    /// Example: '"patient, 3" 1 music/20 w5 hangup'.
     #[arg(long, default_value = "")]
     keys: String,
     /// Where Careline is.
@@ -93,6 +95,8 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
         .await?;
     let mut printer = Printer::default();
     let mut code = ExitCode::FAILURE;
+    let mut undone = !args.keys.trim().is_empty();
+    let mut terminate = signal(SignalKind::terminate())?;
     let limit = tokio::time::sleep(Duration::from_secs(args.seconds));
     tokio::pin!(limit);
     let mut hung_up = false;
@@ -101,16 +105,26 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
             event = events.next() => {
                 let Some(event) = event else { break };
                 if let Some(line) = printer.line(&event) {
-                    println!("{:<10} {line}", "caller");
+                    super::say(&format!("{:<10} {line}", "caller"));
                 }
+                undone &= !matches!(event.kind, PhoneEventKind::ScriptEnded);
                 if let PhoneEventKind::Ended(report) = &event.kind {
                     for line in summary(report) {
-                        println!("{:<10} {line}", "");
+                        super::say(&format!("{:<10} {line}", ""));
                     }
                     match report.hung_up_by {
-                        HungUpBy::Refused(404) => eprintln!("No such number; `careline check` reads the configuration"),
+                        HungUpBy::Refused(401 | 407) => eprintln!(
+                            "Callers without a password come from networks in `sip.trusted` of careline.toml; \
+                             {} sees another address",
+                            args.server
+                        ),
+                        HungUpBy::Refused(404) => eprintln!("There are: {}", numbers(&loaded.helpdesk)),
                         HungUpBy::Refused(_) | HungUpBy::Failed(_) => {}
+                        HungUpBy::Us if hung_up && undone => {
+                            eprintln!("Not all of --keys was done before the call ended");
+                        }
                         _ if report.answered_after.is_some() => code = ExitCode::SUCCESS,
+                        HungUpBy::Us => {}
                         _ => eprintln!("Nobody at {} answered", args.server),
                     }
                     break;
@@ -120,9 +134,8 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 hung_up = true;
                 phone.hang_up(call).await?;
             }
-            _ = tokio::signal::ctrl_c() => {
-                phone.hang_up(call).await?;
-            }
+            _ = tokio::signal::ctrl_c() => phone.hang_up(call).await?,
+            _ = terminate.recv() => phone.hang_up(call).await?,
         }
     }
     phone.stop().await;
@@ -131,6 +144,18 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
         let _ = task.await;
     }
     Ok(code)
+}
+
+/// What can be dialled, the short forms where there are any.
+fn numbers(helpdesk: &HelpDesk) -> String {
+    let lines = helpdesk
+        .hospitals
+        .iter()
+        .flat_map(|hospital| &hospital.lines);
+    let numbers: Vec<&str> = lines
+        .map(|line| line.short.as_deref().unwrap_or(&line.number))
+        .collect();
+    numbers.join(", ")
 }
 
 /// The calling number of whoever is meant.

@@ -82,6 +82,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Prints a line; whoever has stopped reading (`| head`) doesn't want more.
+fn say(line: &str) {
+    use std::io::Write;
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
+
 fn check(options: &crate::serve::Options) -> anyhow::Result<ExitCode> {
     let loaded = crate::serve::Loaded::read(options)?;
     let helpdesk = &loaded.helpdesk;

@@ -191,7 +191,7 @@ pub struct Media {
     /// Threads; one carries about 2,000 playing calls; 1.
     pub threads: u8,
     /// Seconds without any packet, RTCP included, after which a leg's audio counts as lost and its
-    /// call as over; 60, since a muted phone that suppresses silence sends RTCP alone.
+    /// call as over; 30.
     pub timeout_s: u64,
     /// SCHED_FIFO priority of the media threads, where the system permits it; none.
     pub realtime_priority: Option<u8>,
@@ -204,7 +204,7 @@ impl Default for Media {
             advertise: None,
             ports: "16384-32767".into(),
             threads: 1,
-            timeout_s: 60,
+            timeout_s: 30,
             realtime_priority: None,
         }
     }
@@ -352,7 +352,7 @@ impl Process {
             ),
             (
                 self.media.timeout_s == 0,
-                "media.timeout_s is 0, which would end every call; 60 suits most networks",
+                "media.timeout_s is 0, which would end every call; 30 suits most networks",
             ),
             (
                 self.speech.threads == 0,

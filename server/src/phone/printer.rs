@@ -91,7 +91,7 @@ impl Printer {
         let since = at.saturating_sub(self.began.unwrap_or_default());
         let tenths = since.as_millis() / 100;
         let line = format!(
-            "{:02}:{:02}.{}  {what:<10}{detail}",
+            "{:02}:{:02}.{}  {what:<11}{detail}",
             tenths / 600,
             tenths / 10 % 60,
             tenths % 10
@@ -281,7 +281,7 @@ mod tests {
             PhoneEventKind::Dialling {
                 number: "1001".into(),
             },
-            Some("00:00.0  calling   1001"),
+            Some("00:00.0  calling    1001"),
         );
         check(
             5_100,
@@ -292,30 +292,30 @@ mod tests {
         check(
             5_900,
             began(prompt(0, 5, 5, true), 100),
-            Some("00:00.3  heard     \"Welcome.\""),
+            Some("00:00.3  heard      \"Welcome.\""),
         );
         check(8_000, ended(prompt(0, 98, 98, true), 1_000, 2_960), None);
         check(
             8_000,
             ended(prompt(0, 96, 98, true), 1_000, 2_960),
-            Some("00:03.1            \"Welcome.\": 2 frames lost, 96 of 98 frames"),
+            Some("00:03.1             \"Welcome.\": 2 frames lost, 96 of 98 frames"),
         );
         check(
             8_000,
             ended(prompt(0, 50, 50, true), 1_000, 2_000),
-            Some("00:02.2            \"Welcome.\": cut short, 50 of 98 frames"),
+            Some("00:02.2             \"Welcome.\": cut short, 50 of 98 frames"),
         );
         check(
             8_000,
             ended(prompt(600, 60, 68, false), 1_000, 2_000),
             Some(
-                "00:02.2            \"Welcome.\": recognised by its sound, not its bits, 60 of 98 frames, from 0.6 s in",
+                "00:02.2             \"Welcome.\": recognised by its sound, not its bits, 60 of 98 frames, from 0.6 s in",
             ),
         );
         check(
             8_000,
             PhoneEventKind::Pressed { keys: "1".into() },
-            Some("00:03.0  pressed   1"),
+            Some("00:03.0  pressed    1"),
         );
         check(
             9_500,
@@ -325,18 +325,18 @@ mod tests {
         check(
             11_500,
             began(Sound::Tone(Marker::new(0)), 5_900),
-            Some("00:06.1  speaking  with Ana Reyes (tone 440)"),
+            Some("00:06.1  speaking   with Ana Reyes (tone 440)"),
         );
         check(
             11_500,
             began(Sound::Tone(Marker::new(1)), 5_900),
-            Some("00:06.1  speaking  with tone 620"),
+            Some("00:06.1  speaking   with tone 620"),
         );
         check(11_500, ended(Sound::Silence, 1_000, 2_100), None);
         check(
             11_500,
             ended(Sound::Silence, 65_000, 67_100),
-            Some("01:05.2  silence   for 2.1 s"),
+            Some("01:05.2  silence    for 2.1 s"),
         );
     }
 }

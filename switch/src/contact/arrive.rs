@@ -253,8 +253,9 @@ pub(super) fn refusal_for(error: &sdp::SdpError) -> u16 {
 }
 
 /// May the far side's media address be learnt from its packets? Only where the
-/// signalled one can't be right: a private address behind another one, and not
-/// in a network that we reach directly.
+/// signalled one isn't where its signalling comes from, nor in a network that
+/// we reach directly; and of a trunk, whose audio often comes from elsewhere,
+/// only where it can't be right: a private address behind another one.
 pub(super) fn is_natted(
     negotiated: &sdp::Negotiated,
     peer: sip::Peer,
@@ -268,5 +269,8 @@ pub(super) fn is_natted(
         std::net::IpAddr::V4(ip) => ip.is_private() || ip.octets().starts_with(&[100, 64]),
         std::net::IpAddr::V6(ip) => ip.is_unique_local(),
     };
-    private && signalled != peer.addr.ip()
+    let trunk = setup.trusted.iter().any(|net| net.contains(peer.addr.ip()));
+    // Phones on this machine say an address of their network and send from loopback.
+    let beside_us = peer.addr.ip().is_loopback();
+    signalled != peer.addr.ip() && (private || !trunk || beside_us)
 }
