@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::expression::Condition;
 use crate::script::Script;
 use crate::text::Text;
-use crate::{CheckError, Class, Role, build};
+use crate::{CheckError, Class, HoursState, Role, build};
 
 /// How fast a flow speaks and how long it waits for keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +80,14 @@ impl Flow {
         self.purpose
     }
 
+    /// The names of the opening hours it asks for.
+    pub fn calendars(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
+            Kind::Hours(hours) => Some(&*hours.calendar),
+            _ => None,
+        })
+    }
+
     /// The names of the queues it may put a caller in, each once.
     pub fn queues(&self) -> impl Iterator<Item = &str> {
         let mut names: Vec<&str> = self
@@ -123,6 +131,7 @@ pub(crate) enum Kind {
     Menu(Menu),
     Collect(Collect),
     Identify(Identify),
+    Hours(Hours),
     Branch(Branch),
     Ticket(Ticket),
     Queue(Box<Queue>),
@@ -184,6 +193,25 @@ pub(crate) struct Identify {
 impl Identify {
     pub(crate) fn exit(&self, role: Role) -> NodeIndex {
         self.exits[role as usize]
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Hours {
+    /// As the hospital's file names it.
+    pub(crate) calendar: Arc<str>,
+    pub(crate) open: NodeIndex,
+    pub(crate) closed: NodeIndex,
+    pub(crate) holiday: NodeIndex,
+}
+
+impl Hours {
+    pub(crate) fn exit(&self, state: HoursState) -> NodeIndex {
+        match state {
+            HoursState::Open => self.open,
+            HoursState::Closed => self.closed,
+            HoursState::Holiday => self.holiday,
+        }
     }
 }
 
@@ -271,6 +299,7 @@ impl Kind {
                 free(collect.ask.invalid),
             ],
             Kind::Identify(identify) => identify.exits.into_iter().map(free).collect(),
+            Kind::Hours(hours) => [hours.open, hours.closed, hours.holiday].map(free).into(),
             Kind::Branch(branch) => branch
                 .cases
                 .iter()
@@ -305,7 +334,7 @@ impl Kind {
             Kind::Menu(Menu { ask, .. }) | Kind::Collect(Collect { ask, .. }) => {
                 vec![&ask.text, &ask.sorry]
             }
-            Kind::Identify(_) | Kind::Branch(_) | Kind::Ticket(_) => Vec::new(),
+            Kind::Identify(_) | Kind::Hours(_) | Kind::Branch(_) | Kind::Ticket(_) => Vec::new(),
             Kind::Queue(queue) => {
                 let standing = queue.standing.as_ref();
                 [

@@ -7,22 +7,21 @@ use std::time::Duration;
 use crate::document::{Entry, Place, Tree, Value};
 use crate::expression::Condition;
 use crate::flow::{
-    Ask, Branch, Choice, Collect, HangUp, Identify, Kind, Menu, NodeIndex, Pace, Play, Purpose,
-    Queue, Standing, Ticket,
+    Ask, Branch, Choice, Collect, HangUp, Hours, Identify, Kind, Menu, NodeIndex, Pace, Play,
+    Purpose, Queue, Standing, Ticket,
 };
 use crate::keys::{Findings, Keys, duration, nearest, shortened};
 use crate::text::{Placeholder, Text};
 use crate::{Class, Role};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 8] = [
-    "play", "menu", "collect", "identify", "branch", "ticket", "queue", "hang_up",
+pub(crate) const KINDS: [&str; 9] = [
+    "play", "menu", "collect", "identify", "hours", "branch", "ticket", "queue", "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 11] = [
+const LATER: [&str; 10] = [
     "verify",
-    "hours",
     "incident",
     "partner",
     "on_call",
@@ -169,6 +168,7 @@ impl Surroundings<'_> {
             "menu" => self.menu(&mut keys, findings).map(Kind::Menu),
             "collect" => self.collect(&mut keys, findings).map(Kind::Collect),
             "identify" => self.identify(&mut keys, findings).map(Kind::Identify),
+            "hours" => self.hours(&mut keys, findings).map(Kind::Hours),
             "branch" => self.branch(&mut keys, findings).map(Kind::Branch),
             "ticket" => self.ticket(&mut keys, findings).map(Kind::Ticket),
             "queue" => self
@@ -387,6 +387,28 @@ impl Surroundings<'_> {
             min: u8::try_from(min).unwrap_or(u8::MAX),
             max: u8::try_from(max).unwrap_or(u8::MAX),
             next,
+        })
+    }
+
+    fn hours(&self, keys: &mut Keys<'_>, findings: &mut Findings) -> Option<Hours> {
+        let (calendar, at) = keys.word("hours", findings)?;
+        if !is_queue_name(calendar) {
+            keys.error(
+                findings,
+                at,
+                format!("\"{}\" can't be the name of opening hours", shortened(calendar)),
+                Some("Small letters, digits, - and _, at most 48; they stand under `hours` in the hospital's file."),
+            );
+        }
+        let calendar = Arc::from(calendar);
+        let open = self.needed(keys, "open", "where does the caller go then?", findings);
+        let closed = self.needed(keys, "closed", "where does the caller go then?", findings);
+        let holiday = self.target(keys, "holiday", findings);
+        Some(Hours {
+            calendar,
+            open,
+            closed,
+            holiday: holiday.unwrap_or(closed),
         })
     }
 

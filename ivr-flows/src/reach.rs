@@ -229,6 +229,11 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
                 arrive(identify.exit(role), crowd.of(callers));
             }
         }
+        Kind::Hours(hours) => {
+            for to in [hours.open, hours.closed, hours.holiday] {
+                arrive(to, crowd);
+            }
+        }
         Kind::Branch(branch) => {
             for (role, known) in crowd.callers() {
                 let caller = crowd.of(Crowd::bit(role, known));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::document::{Place, Tree, Value};
 use crate::flow::NodeIndex;
 use crate::keys::{Findings, Keys, duration, shortened};
-use crate::{CallerFacts, Role};
+use crate::{CallerFacts, HoursState, Role};
 
 /// Most things done, and most things heard, in one test.
 const LINES_MAX: usize = 60;
@@ -24,6 +24,8 @@ pub(crate) struct Script {
     pub(crate) hospital: String,
     /// Whether the directory answers at all.
     pub(crate) directory: bool,
+    /// What every calendar says.
+    pub(crate) hours: HoursState,
     pub(crate) store: Store,
     pub(crate) signed_in: bool,
     pub(crate) position: u32,
@@ -109,6 +111,15 @@ impl Script {
         let hospital = keys
             .word("hospital", findings)
             .map_or("test", |(word, _)| word);
+        let hours = keys.choice(
+            "hours",
+            &[
+                ("open", HoursState::Open),
+                ("closed", HoursState::Closed),
+                ("holiday", HoursState::Holiday),
+            ],
+            findings,
+        );
         let directory = keys.choice("directory", &[("up", true), ("down", false)], findings);
         let store = keys.choice(
             "store",
@@ -162,6 +173,7 @@ impl Script {
             dialled: dialled.to_owned(),
             hospital: hospital.to_owned(),
             directory: directory.unwrap_or(true),
+            hours: hours.unwrap_or(HoursState::Open),
             store: store.unwrap_or(Store::Up),
             signed_in: signed_in.unwrap_or(true),
             position: position.unwrap_or(1),

@@ -10,13 +10,17 @@ use std::time::Duration;
 use crate::expression::Known;
 use crate::flow::{Flow, Kind, NodeIndex};
 use crate::text::{Fill, Text};
-use crate::{CallerFacts, Facts, HangUpCause, Input, Piece, PlayId, Role, Step, TicketAsk};
+use crate::{
+    CallerFacts, Facts, HangUpCause, HoursState, Input, Piece, PlayId, Role, Step, TicketAsk,
+};
 
 use asking::{Asking, Keyed};
 use waiting::Waiting;
 
 /// How long the directory may take; then the caller is unknown.
 const IDENTIFY_WAIT: Duration = Duration::from_millis(500);
+/// The calendar answers at once.
+const HOURS_WAIT: Duration = Duration::from_millis(500);
 /// How long a prompt may last before it counts as ended: its end was lost.
 const PLAY_GUARD: Duration = Duration::from_secs(120);
 /// Said before a call that can't go on is ended.
@@ -70,6 +74,10 @@ struct OnAir {
 enum State {
     New,
     Identifying {
+        at: NodeIndex,
+        until: Duration,
+    },
+    AskingHours {
         at: NodeIndex,
         until: Duration,
     },
@@ -145,6 +153,7 @@ impl Session {
             }
             Input::Identified(caller) => self.identified(now, caller),
             Input::IdentifyFailed => self.unidentified(now),
+            Input::Hours(state) => self.hours_are(now, state),
             Input::Ticket(number) => self.ticket_is(now, number),
             Input::TicketFailed => self.no_ticket(now),
             Input::QueuePosition {
@@ -174,6 +183,7 @@ impl Session {
         }
         match &self.state {
             State::Identifying { .. } => self.unidentified(now),
+            State::AskingHours { .. } => self.hours_are(now, HoursState::Open),
             State::Ticketing { .. } => self.no_ticket(now),
             State::Playing { on_air, .. } | State::Leaving { on_air, .. } => {
                 let play = on_air.play;
@@ -189,7 +199,9 @@ impl Session {
     /// When to call [`handle_timeout`](Session::handle_timeout), if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.state {
-            State::Identifying { until, .. } | State::Ticketing { until, .. } => Some(*until),
+            State::Identifying { until, .. }
+            | State::AskingHours { until, .. }
+            | State::Ticketing { until, .. } => Some(*until),
             State::Playing { on_air, .. } | State::Leaving { on_air, .. } => Some(on_air.until),
             State::Asking(asking) => Some(asking.due()),
             State::Waiting(waiting) => waiting.due(),
@@ -241,6 +253,7 @@ impl Session {
         match &self.state {
             State::New => self.flow.start,
             State::Identifying { at, .. }
+            | State::AskingHours { at, .. }
             | State::Ticketing { at, .. }
             | State::Playing { at, .. }
             | State::Talking { at }
@@ -294,6 +307,15 @@ impl Session {
                     self.state = State::Identifying {
                         at,
                         until: now + IDENTIFY_WAIT,
+                    };
+                }
+                Kind::Hours(hours) => {
+                    self.push(Step::AskHours {
+                        calendar: Arc::clone(&hours.calendar),
+                    });
+                    self.state = State::AskingHours {
+                        at,
+                        until: now + HOURS_WAIT,
                     };
                 }
                 Kind::Branch(branch) => {
@@ -420,7 +442,9 @@ impl Session {
 
     fn key(&mut self, now: Duration, key: char) {
         match &self.state {
-            State::Identifying { .. } | State::Ticketing { .. } => self.ahead.push(key),
+            State::Identifying { .. } | State::AskingHours { .. } | State::Ticketing { .. } => {
+                self.ahead.push(key);
+            }
             State::Playing { at, on_air } => {
                 let play = on_air.play;
                 let next = match &self.flow.node(*at).kind {
@@ -447,6 +471,15 @@ impl Session {
         {
             let next = identify.exit(caller.role);
             self.caller = caller;
+            self.walk(now, next);
+        }
+    }
+
+    fn hours_are(&mut self, now: Duration, state: HoursState) {
+        if let State::AskingHours { at, .. } = self.state
+            && let Kind::Hours(hours) = &self.flow.node(at).kind
+        {
+            let next = hours.exit(state);
             self.walk(now, next);
         }
     }

@@ -123,6 +123,17 @@ pub enum Piece {
     TicketPairs(Arc<str>),
 }
 
+/// What opening hours say of a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HoursState {
+    /// Open.
+    Open,
+    /// Closed, as on any such day.
+    Closed,
+    /// Closed on a day with hours of its own, or on somebody's word.
+    Holiday,
+}
+
 /// What happened. Anything late or unexpected is ignored, never an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -143,6 +154,8 @@ pub enum Input {
     },
     /// The caller pressed a key: `0`–`9`, `*`, `#`, `A`–`D`.
     Digit(char),
+    /// The answer to [`Step::AskHours`].
+    Hours(HoursState),
     /// The directory's answer to [`Step::Identify`].
     Identified(CallerFacts),
     /// The directory has no answer. As good as an unknown caller.
@@ -210,6 +223,12 @@ pub enum Step {
     },
     /// Look up the caller. Answer within 500 ms, else the caller is unknown.
     Identify,
+    /// Are these hours of the hospital now? Answered by [`Input::Hours`]; without an answer the
+    /// flow takes it that they are, since a person is the safer guess.
+    AskHours {
+        /// As the hospital's file names them.
+        calendar: Arc<str>,
+    },
     /// Make a ticket. The flow waits for it as long as its node says.
     OpenTicket {
         /// What for.

@@ -355,6 +355,7 @@ impl<'s> Trial<'s> {
                         self.later(soon, Input::Identified(self.script.caller.clone()));
                     }
                 }
+                Step::AskHours { .. } => self.later(soon, Input::Hours(self.script.hours)),
                 Step::OpenTicket { .. } => match self.script.store {
                     Store::Up => self.later(soon, Input::Ticket(Arc::from(TICKET))),
                     Store::Late => {

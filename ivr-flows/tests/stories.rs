@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ivr_flows::{CallerFacts, Facts, Flow, Input, Piece, PlayId, Role, Session, Step};
+use ivr_flows::{CallerFacts, Facts, Flow, HoursState, Input, Piece, PlayId, Role, Session, Step};
 
 const HEAD: &str = "flow: story\nstart: a\nnodes:\n";
 
 /// Walks a flow through a script of events, a word each, and gives what the
 /// session asked for, a word each, a line for each event.
 ///
-/// Events: `start`, `+5s` (time passes, timers run), `ended`, `cut`, `noclip`, a key,
+/// Events: `start`, `+5s` (time passes, timers run), `ended`, `closed`, `holiday`, `cut`, `noclip`, a key,
 /// `clinician`/`patient`/... (identified, named Dr Okafor), `ticket`,
 /// `noticket`, `pos3`, `unstaffed`, `refused`, `answered`, `over`, `broken`, `gone`.
 fn walk(nodes: &str, events: &str) -> String {
@@ -54,6 +54,8 @@ fn walk(nodes: &str, events: &str) -> String {
             let input = match event {
                 "start" => None,
                 "ended" => Some(Input::PlayEnded { play: last_play }),
+                "closed" => Some(Input::Hours(HoursState::Closed)),
+                "holiday" => Some(Input::Hours(HoursState::Holiday)),
                 "cut" => Some(Input::PlayCut { play: last_play }),
                 "noclip" => Some(Input::ClipUnavailable { play: last_play }),
                 "ticket" => Some(Input::Ticket("4719203855".into())),
@@ -127,6 +129,7 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
                 assert_eq!(play, *last_play, "only what plays is stopped");
                 "stop".to_owned()
             }
+            Step::AskHours { calendar } => format!("hours:{calendar}"),
             Step::Identify => "identify".to_owned(),
             Step::OpenTicket { role, .. } => format!("ticket for {}", role.word()),
             Step::SetRole(role) => format!("role {}", role.word()),
@@ -551,4 +554,29 @@ fn a_ticket_number_cut_short() {
     // Nobody signed in there: the next queue says what the first couldn't.
     assert_eq!(told("start ticket unstaffed ended"), [1, 2]);
     assert_eq!(told("start ticket ended unstaffed ended"), [1]);
+}
+
+/// Hours decide; without an answer a person is the safer guess, and a day's own
+/// hours may have their own way.
+#[test]
+fn hours() {
+    let nodes = "  a: {hours: desk, open: o, closed: c, holiday: h}
+  o: {hang_up: Open.}
+  c: {hang_up: Closed.}
+  h: {hang_up: Holiday.}
+";
+    for (events, said) in [
+        ("start closed", "Closed."),
+        ("start holiday", "Holiday."),
+        ("start +1s", "Open."),
+    ] {
+        let lines = walk(nodes, events);
+        assert!(
+            lines.contains("hours:desk") && lines.contains(said),
+            "{lines}"
+        );
+    }
+    let without =
+        "  a: {hours: desk, open: o, closed: c}\n  o: {hang_up: Open.}\n  c: {hang_up: Closed.}\n";
+    assert!(walk(without, "start holiday").contains("Closed."));
 }

@@ -562,6 +562,12 @@ fn setup(
             Tenant {
                 key: hospital.key.as_str().into(),
                 name: hospital.name.as_str().into(),
+                calendars: hospital
+                    .calendars()
+                    .map_err(|fault| ConfigError::new(Path::new(&hospital.key), fault))?
+                    .into_iter()
+                    .map(|(name, calendar)| (name.into(), calendar))
+                    .collect(),
             },
         );
         for line in &hospital.lines {

@@ -459,7 +459,7 @@ async fn nobody_signed_in_and_the_caller_waits_with_music() {
     let mut caller = house.caller(UNKNOWN, 0).await;
     let (call, _) = caller.dial("1001").await;
     house.queued("service").await;
-    caller.hears("The service desk is being called.").await;
+    caller.hears("Nobody is signed in at this moment.").await;
     caller.hears_music().await;
     // Ana signs in, and gets whoever waits.
     let mut ana = house.agent("ana", 1, answering(300)).await;
@@ -655,6 +655,18 @@ async fn the_agent_goes_off_before_the_answer() {
     caller_ends(&mut caller, call, &mut eva, &next).await;
 }
 
+async fn hours_decide_where_a_call_goes() {
+    let house = House::open("hours").await;
+    for (number, words) in [
+        ("1006", "The desk is open."),
+        ("2006", "The desk is closed."),
+    ] {
+        let mut caller = house.caller(WITHHELD, 0).await;
+        caller.dial(number).await;
+        caller.hears(words).await;
+    }
+}
+
 // --- several at a time: they take time, but hardly work
 
 #[tokio::test]
@@ -664,6 +676,7 @@ async fn clinicians_and_places() {
         a_withheld_number_on_the_clinicians_line_rings_at_once(),
         location_lines_never_need_a_key(),
         the_same_number_at_the_other_hospital_is_somebody_else(),
+        hours_decide_where_a_call_goes(),
     );
 }
 

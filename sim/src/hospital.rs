@@ -367,6 +367,7 @@ pub(crate) fn switch_setup(
                     Tenant {
                         key: Arc::from(key),
                         name: Arc::from(hospital.name()),
+                        calendars: HashMap::new(),
                     },
                 )
             })

@@ -84,6 +84,8 @@ pub struct Tenant {
     pub key: Arc<str>,
     /// As it is spoken.
     pub name: Arc<str>,
+    /// Opening hours, as flows name them.
+    pub calendars: HashMap<Arc<str>, hours::Calendar>,
 }
 
 /// Sounds that aren't prompts. Generated, see [`media::music`].

@@ -116,6 +116,12 @@ pub struct Hospital {
     /// For comparing numbers with and without it.
     #[serde(default)]
     pub country_code: String,
+    /// The time zone of its hours, by its IANA name.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// Opening hours by name, as flows' `hours` nodes ask for them.
+    #[serde(default)]
+    pub hours: BTreeMap<String, Hours>,
     /// Numbers that can be dialled.
     pub lines: Vec<LineSetup>,
     /// People known by their numbers.
@@ -127,6 +133,27 @@ pub struct Hospital {
     /// Phones that register here and aren't an analyst's.
     #[serde(default)]
     pub phones: Vec<Phone>,
+}
+
+/// Opening hours.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hours {
+    /// By day or range of days (`mon-fri`); days not named are closed.
+    pub week: BTreeMap<String, String>,
+    /// Days with hours of their own, by date.
+    #[serde(default)]
+    pub days: BTreeMap<String, Day>,
+}
+
+/// A day with hours of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Day {
+    /// `closed`, or `08:00-12:00`.
+    pub hours: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// A number that can be dialled.
@@ -200,6 +227,27 @@ macro_rules! quiet {
         })*
     };
 }
+impl Hospital {
+    /// Its calendars by name.
+    ///
+    /// # Errors
+    /// What can't be read of them, and how it is written.
+    pub fn calendars(&self) -> Result<BTreeMap<String, hours::Calendar>, String> {
+        let read = |(name, hours): (&String, &Hours)| {
+            let zone = self.zone.as_deref().ok_or_else(|| {
+                format!("`hours` \"{name}\" needs `zone`, e.g. zone: America/Chicago")
+            })?;
+            let week = hours.week.iter().map(|(days, at)| (&**days, &**at));
+            let days = hours.days.iter();
+            let days = days.map(|(date, day)| (&**date, &*day.hours, &*day.name));
+            hours::Calendar::read(zone, week, days)
+                .map(|calendar| (name.clone(), calendar))
+                .map_err(|error| format!("`hours` \"{name}\": {error}"))
+        };
+        self.hours.iter().map(read).collect()
+    }
+}
+
 quiet!(Agent: id, Person: id, Phone: user);
 
 impl HelpDesk {
@@ -384,8 +432,17 @@ fn check_hospital<'a>(
     if lists.into_iter().any(|entries| entries > ENTRIES_MAX) {
         return Err(format!("a list has more than {ENTRIES_MAX} entries"));
     }
+    let calendars = hospital.calendars()?;
     for line in &hospital.lines {
         check_line(file, line, flows, seen)?;
+        let flow = flows.get(&line.flow);
+        let mut asked = flow.into_iter().flat_map(|flow| flow.calendars());
+        if let Some(missing) = asked.find(|name| !calendars.contains_key(*name)) {
+            return Err(format!(
+                "line {} is answered by flow \"{}\", which asks for hours \"{missing}\"; write them under `hours`",
+                line.number, line.flow
+            ));
+        }
     }
     let mut ids = HashSet::new();
     let people = hospital.people.iter().map(|p| (p.id, &p.key, &p.spoken));

@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 
 use ivr_flows::CheckError;
 
-pub use helpdesk::{Agent, HelpDesk, Hospital, LineSetup, Person, Phone, Place, QueueConfig};
+pub use helpdesk::{
+    Agent, Day, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
+};
 pub use process::{Digest, Limits, Media, Process, Sip, Speech, Store, Tls};
 
 /// Largest configuration file read.
@@ -108,6 +110,9 @@ agents:
     const HOSPITAL: &str = "\
 id: 1
 name: Saint Anne
+zone: America/Chicago
+hours:
+  desk: { week: { mon-fri: 08:00-17:00 }, days: { 2026-12-25: { hours: closed, name: Christmas } } }
 lines:
   - { number: \"1001\", flow: clinician }
 people:
@@ -229,6 +234,21 @@ nodes:
                 "flow: clinician",
                 "flow: clinic",
                 "st-anne.yaml: line 1001 is answered by flow \"clinic\"",
+            ),
+            (
+                "zone: America/Chicago",
+                "zone: Chicago",
+                "st-anne.yaml: `hours` \"desk\": \"Chicago\" isn't a time zone",
+            ),
+            (
+                "08:00-17:00",
+                "8 to 5",
+                "st-anne.yaml: `hours` \"desk\": \"8 to 5\" aren't hours; write e.g.",
+            ),
+            (
+                "hours: closed",
+                "hours: 20:00-02:00",
+                "st-anne.yaml: `hours` \"desk\": 2026-12-25: a date's hours end",
             ),
             ("start: bye", "start: hello", "flows/own.yaml:5:"),
             ("pace: standard\n", "pace: [\n", "flows/own.yaml:"),

@@ -54,8 +54,8 @@ pub fn spoken() -> &'static Spoken {
     SPOKEN.get_or_init(|| {
         std::env::set_current_dir(root()).expect("the workspace");
         let loaded = Loaded::read(&Options {
-            config_dir: root().join("demo"),
-            data_dir: Some(scratch("spoken")),
+            config_dir: config(&scratch("spoken")),
+            data_dir: Some(scratch("spoken").join("data")),
             bind: None,
             speech_dir: Some(speech_dir()),
         })
@@ -105,16 +105,47 @@ pub struct House {
     _room: SemaphorePermit<'static>,
 }
 
-/// The demo, but that phones ring shorter, after-call work is shorter, and a
-/// second analyst (eva) sits at the clinical desk.
+/// Says whether the desk is open.
+const DOOR: &str = "
+flow: door
+about: Says whether the desk is open.
+pace: standard
+language: en
+start: door
+nodes:
+  door: {hours: desk, open: open, closed: closed, holiday: holiday}
+  open: {hang_up: The desk is open.}
+  closed: {hang_up: The desk is closed.}
+  holiday: {hang_up: Today is a holiday.}
+tests:
+  - {name: Open, hears: [The desk is open.], ends: hang up}
+  - {name: Closed, hours: closed, hears: [The desk is closed.], ends: hang up}
+  - {name: Holiday, hours: holiday, hears: [Today is a holiday.], ends: hang up}
+";
+
+/// The demo, but that phones ring shorter, after-call work is shorter, a
+/// second analyst (eva) sits at the clinical desk, and 1006 and 2006 say whether
+/// the desk is open.
 fn config(dir: &Path) -> PathBuf {
     let config = dir.join("config");
     std::fs::create_dir_all(config.join("hospitals")).expect("a folder");
     let demo = root().join("demo");
     std::fs::copy(demo.join("careline.toml"), config.join("careline.toml")).expect("copied");
-    for hospital in ["mercy.yaml", "st-anne.yaml"] {
+    std::fs::create_dir_all(config.join("flows")).expect("a folder");
+    std::fs::write(config.join("flows/door.yaml"), DOOR).expect("written");
+    // One desk that is always open, one that never is: what time it is doesn't matter.
+    for (hospital, number, week) in [
+        ("st-anne.yaml", 1006, "mon-sun: 00:00-24:00"),
+        ("mercy.yaml", 2006, "mon: closed"),
+    ] {
         let name = Path::new("hospitals").join(hospital);
-        std::fs::copy(demo.join(&name), config.join(&name)).expect("copied");
+        let text = std::fs::read_to_string(demo.join(&name)).expect("readable");
+        let line = format!(
+            "zone: America/Chicago\nhours:\n  desk: {{ week: {{ {week} }} }}\nlines:\n  \
+             - {{ number: \"1555010{number}\", short: \"{number}\", flow: door }}\n"
+        );
+        assert!(text.contains("lines:\n"), "the demo has changed");
+        std::fs::write(config.join(&name), text.replacen("lines:\n", &line, 1)).expect("written");
     }
     let mut operator = std::fs::read_to_string(demo.join("operator.yaml")).expect("readable");
     for (is, shall) in [

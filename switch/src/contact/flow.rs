@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, What};
-use ivr_flows::{CallerFacts, HangUpCause, Input as FlowInput, Piece, Role, Step};
+use ivr_flows::{CallerFacts, HangUpCause, HoursState, Input as FlowInput, Piece, Role, Step};
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, PlayOutcome};
 
@@ -41,6 +41,10 @@ impl Contact {
             Step::Identify => {
                 let ani = self.ani.clone();
                 self.tell_desk(cx, What::Identify { ani });
+            }
+            Step::AskHours { calendar } => {
+                let state = self.hours(&calendar, cx);
+                self.session.handle(cx.now.mono, FlowInput::Hours(state));
             }
             Step::OpenTicket { .. } => self.tell_desk(cx, What::OpenTicket),
             Step::SetRole(role) => {
@@ -201,6 +205,21 @@ impl Contact {
                 cx.media(MediaCommand::Stop { leg });
                 self.sound = Sound::Nothing;
             }
+        }
+    }
+
+    /// What the hospital's calendar says now. One that doesn't exist is open: a person is the
+    /// safer guess.
+    fn hours(&self, calendar: &str, cx: &Cx<'_>) -> HoursState {
+        let tenant = cx.setup.tenants.get(&self.tenant);
+        let Some(calendar) = tenant.and_then(|tenant| tenant.calendars.get(calendar)) else {
+            return HoursState::Open;
+        };
+        let state = calendar.at(cx.now.wall, None);
+        match (state.open, state.why) {
+            (true, _) => HoursState::Open,
+            (false, hours::Why::Week) => HoursState::Closed,
+            (false, hours::Why::Day(_) | hours::Why::Exception) => HoursState::Holiday,
         }
     }
 
