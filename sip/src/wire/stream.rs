@@ -6,6 +6,9 @@ use super::split::split;
 /// Largest message taken from a stream.
 pub const MESSAGE_MAX: usize = 65_535;
 
+/// Most memory kept between messages.
+const KEPT_MAX: usize = 4_096;
+
 /// What a stream holds next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framed<'a> {
@@ -44,6 +47,10 @@ impl Framer {
         self.line = self.line.saturating_sub(self.taken);
         self.searched = self.searched.saturating_sub(self.taken);
         self.taken = 0;
+        if self.buffer.is_empty() {
+            // What one long message took isn't kept for a connection that idles.
+            self.buffer.shrink_to(KEPT_MAX);
+        }
         self.buffer.extend_from_slice(bytes);
     }
 
