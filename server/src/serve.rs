@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,17 +108,14 @@ impl Loaded {
         }
         // Everything that starting would refuse is refused here, so that `careline check` and
         // `careline serve` never disagree.
-        process.sip.interface(&process_file)?;
+        let interface = process.sip.interface(&process_file)?;
         process.sip.trusted(&process_file)?;
-        audio_interface(
-            &process,
-            &process_file,
-            process.sip.interface(&process_file)?,
-        )?;
+        audio_interface(&process, &process_file, interface)?;
         let ports = process.media.port_range(&process_file)?;
-        let pairs = (ports.end() - ports.start()) / 2 + 1;
-        let legs = 2 * process.limits.calls_max;
-        if u32::from(pairs) < legs {
+        let first = ports.start().next_multiple_of(2).max(2);
+        let pairs = (u32::from(*ports.end()) + 1 - u32::from(first)) / 2;
+        let legs = process.limits.calls_max.saturating_mul(2);
+        if pairs < legs {
             let message = format!(
                 "media.ports has {pairs} pairs of ports, and limits.calls_max calls need {legs}: a caller's \
                  and an analyst's each; widen the one or lower the other"
@@ -141,7 +139,9 @@ impl Loaded {
             None => options.config_dir.join(&process.store.dir),
         };
         // Calling numbers are in it: nobody else on this machine reads them.
-        std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
             .create(&data_dir)
             .map_err(io_error(format!("data directory {}", data_dir.display())))?;
         let speech_dir = options

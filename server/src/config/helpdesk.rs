@@ -227,6 +227,8 @@ macro_rules! quiet {
         })*
     };
 }
+quiet!(Agent: id, Person: id, Phone: user);
+
 impl Hospital {
     /// Its calendars by name.
     ///
@@ -247,8 +249,6 @@ impl Hospital {
         self.hours.iter().map(read).collect()
     }
 }
-
-quiet!(Agent: id, Person: id, Phone: user);
 
 impl HelpDesk {
     /// Reads the folder.
@@ -434,15 +434,7 @@ fn check_hospital<'a>(
     }
     let calendars = hospital.calendars()?;
     for line in &hospital.lines {
-        check_line(file, line, flows, seen)?;
-        let flow = flows.get(&line.flow);
-        let mut asked = flow.into_iter().flat_map(|flow| flow.calendars());
-        if let Some(missing) = asked.find(|name| !calendars.contains_key(*name)) {
-            return Err(format!(
-                "line {} is answered by flow \"{}\", which asks for hours \"{missing}\"; write them under `hours`",
-                line.number, line.flow
-            ));
-        }
+        check_line(file, line, flows, &calendars, seen)?;
     }
     let mut ids = HashSet::new();
     let people = hospital.people.iter().map(|p| (p.id, &p.key, &p.spoken));
@@ -473,6 +465,7 @@ fn check_line<'a>(
     file: &'a Path,
     line: &'a LineSetup,
     flows: &BTreeMap<String, Arc<Flow>>,
+    calendars: &BTreeMap<String, hours::Calendar>,
     seen: &mut Seen<'a>,
 ) -> Result<(), String> {
     let Some(flow) = flows.get(&line.flow) else {
@@ -488,6 +481,12 @@ fn check_line<'a>(
         return Err(format!(
             "line {} is answered by flow \"{}\", which uses queue \"{missing}\"; operator.yaml has \
              no such queue",
+            line.number, line.flow
+        ));
+    }
+    if let Some(missing) = flow.calendars().find(|name| !calendars.contains_key(*name)) {
+        return Err(format!(
+            "line {} is answered by flow \"{}\", which asks for hours \"{missing}\"; write them under `hours`",
             line.number, line.flow
         ));
     }
