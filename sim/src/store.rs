@@ -165,6 +165,9 @@ impl Log {
                 | Event::ContactQueued { .. }
                 | Event::ContactOffered { .. }
                 | Event::ContactConnected { .. }
+                | Event::ContactPartnerCalled { .. }
+                | Event::ContactTransferred { .. }
+                | Event::ContactTakenBack { .. }
                 | Event::ContactAbandoned { .. }
                 | Event::ContactFlowOut { .. }
                 | Event::ContactEnded { .. }
