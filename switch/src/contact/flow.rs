@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, What};
-use ivr_flows::{CallerFacts, HangUpCause, HoursState, Input as FlowInput, Piece, Role, Step};
+use ivr_flows::{
+    CallerFacts, HangUpCause, HoursState, Input as FlowInput, PartnerOutcome, Piece, Role, Step,
+};
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, PlayOutcome};
 
@@ -62,6 +64,11 @@ impl Contact {
                 }
             }
             Step::LeaveQueue => self.leave_queue(Some(Journey::FlowOut), cx),
+            // No partner can be called yet: the caller goes the way of one that can't be had.
+            Step::Partner { .. } => self
+                .session
+                .handle(cx.now.mono, FlowInput::Partner(PartnerOutcome::Failed)),
+            Step::LeavePartner => {}
             Step::HangUp { cause } => {
                 let cause = match cause {
                     HangUpCause::Finished => desk::EndCause::FlowEnded,
