@@ -22,11 +22,12 @@ run() {
 
 log=$(mktemp)
 run "$(grep '/sim ' <<<"$programs")" "nice -n 19" >"$log" 2>&1 &
-world=$!
-trap 'kill $world 2>/dev/null; rm -f "$log"' EXIT
+beside=$!
+trap '[ -z "$beside" ] || kill "$beside" 2>/dev/null; rm -f "$log"' EXIT
 run "$(grep -v '/sim ' <<<"$programs")"
 calls=$?
-wait $world
+wait "$beside"
 world=$?
+beside=
 cat "$log"
 [ $calls = 0 ] && [ $world = 0 ] || { echo; echo "tests FAILED"; exit 1; }

@@ -244,7 +244,8 @@ impl Facts {
                 if visit.is_some() {
                     events.push(Event::ContactFlowOut { contact });
                 }
-                if !matches!(self.position, Position::PartnerCalled { partner: called } if called == partner) {
+                if !matches!(self.position, Position::PartnerCalled { partner: called } if called == partner)
+                {
                     events.push(Event::ContactPartnerCalled { contact, partner });
                 }
             }
@@ -252,7 +253,8 @@ impl Facts {
                 if visit.is_some() {
                     events.push(Event::ContactFlowOut { contact });
                 }
-                if !matches!(self.position, Position::Transferred { partner: with, .. } if with == partner) {
+                if !matches!(self.position, Position::Transferred { partner: with, .. } if with == partner)
+                {
                     events.push(Event::ContactTransferred { contact, partner });
                 }
             }

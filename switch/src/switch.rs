@@ -246,6 +246,15 @@ impl Switch {
         self.admission.calls()
     }
 
+    /// Each trunk: its name, the calls it carries, how many of its gateways work.
+    pub fn trunks(&self) -> impl Iterator<Item = (&str, u32, usize)> {
+        let names = self.setup.trunks.keys();
+        names.filter_map(|name| {
+            let (calls, alive) = self.trunks.load(name)?;
+            Some((&**name, calls, alive))
+        })
+    }
+
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -449,15 +458,13 @@ impl Switch {
             Event::Other { id, .. } => self.sip.respond(now.mono, id, sip::Reply::new(405)),
             Event::Response { id, response } => {
                 let code = response.code();
-                self.trunks
-                    .answered(now.mono, &self.setup, id, Some(code));
+                self.trunks.answered(now.mono, &self.setup, id, Some(code));
             }
             Event::RequestTimeout { id } => {
                 self.trunks.answered(now.mono, &self.setup, id, None);
             }
-            Event::ReinviteAnswered { .. }
-            | Event::ReinviteRefused { .. }
-            | Event::Info { .. } => {}
+            Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } | Event::Info { .. } => {
+            }
         }
     }
 

@@ -20,7 +20,7 @@ const PROBE_DEAD_EVERY: Duration = Duration::from_secs(5);
 /// request may be lost on the way.
 const PROBES_LOST_MAX: u8 = 2;
 /// After which time a dead gateway that isn't asked is tried again.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(60);
 
 /// Why a trunk can't take a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -366,7 +366,8 @@ mod tests {
         let mut story = Story::new(trunk(1, None));
         story.trunks.found_dead(Duration::from_secs(1), NAME, 0);
         assert_eq!(story.order(2), Err(Unavailable::Dead));
-        assert_eq!(story.order(31), Ok(vec![0]));
+        assert_eq!(story.order(60), Err(Unavailable::Dead));
+        assert_eq!(story.order(61), Ok(vec![0]));
         story.trunks.found_alive(NAME, 0);
         assert_eq!(story.trunks.load(NAME), Some((0, 1)));
     }

@@ -119,11 +119,11 @@ impl TrunkConfig {
             name: Arc::from(self.name.as_str()),
             gateways: registered.chain(gateways).collect::<Result<_, _>>()?,
             calls_max: self.calls_max,
-            credentials: self.credentials.as_ref().map(|account| {
-                sip::Credentials::new(account.user.clone(), account.secret.clone())
-            }),
-            probe_every: (self.probe_every_s != 0)
-                .then(|| Duration::from_secs(self.probe_every_s)),
+            credentials: self
+                .credentials
+                .as_ref()
+                .map(|account| sip::Credentials::new(account.user.clone(), account.secret.clone())),
+            probe_every: (self.probe_every_s != 0).then(|| Duration::from_secs(self.probe_every_s)),
             trusted: self.trusted,
         })
     }
@@ -133,7 +133,8 @@ impl PartnerConfig {
     /// Is it well written?
     pub(super) fn check(&self, name: &str) -> Result<(), String> {
         let mut digits = self.number.chars();
-        let dialled = digits.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_'));
+        let dialled =
+            digits.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_'));
         if self.number.is_empty() || !dialled {
             return Err(format!(
                 "partner \"{name}\": number \"{}\" can't be dialled; write digits with an optional \

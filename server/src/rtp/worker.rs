@@ -307,14 +307,15 @@ impl Worker {
                 continue;
             };
             let next = match attention {
-                Attention::Watched {
-                    steady,
-                    came: true,
-                } if !heard && steady + 1 < STEADY => Attention::Watched {
-                    steady: steady + 1,
-                    came: false,
-                },
-                Attention::Watched { came: true, .. } if !heard => Attention::Fetched { missing: 0 },
+                Attention::Watched { steady, came: true } if !heard && steady + 1 < STEADY => {
+                    Attention::Watched {
+                        steady: steady + 1,
+                        came: false,
+                    }
+                }
+                Attention::Watched { came: true, .. } if !heard => {
+                    Attention::Fetched { missing: 0 }
+                }
                 Attention::Watched { .. } => Attention::NEW,
                 Attention::Fetched { .. } if heard => Attention::NEW,
                 Attention::Fetched { missing } => {

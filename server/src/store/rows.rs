@@ -3,8 +3,8 @@
 //! Ids of 64 bits are stored bit for bit in SQLite's signed integers.
 
 use desk::{
-    AgentId, ContactId, EndCause, Event, Facts, Found, PartnerId, PersonId, Position, QueueId, Role, Stamped,
-    TicketId, TicketNumber, Visits,
+    AgentId, ContactId, EndCause, Event, Facts, Found, PartnerId, PersonId, Position, QueueId,
+    Role, Stamped, TicketId, TicketNumber, Visits,
 };
 use rusqlite::{Row, Statement};
 

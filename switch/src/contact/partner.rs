@@ -14,7 +14,7 @@ use media::sdp::{self, Capabilities, LocalMedia};
 
 use super::{
     Audio, Contact, Cx, LegEnd, MEDIA_OPEN_MAX, Other, Outside, PROVISIONAL_MAX, Progress, Side,
-    Sound, Stage, TRYING_MAX, TALKING_EVERY, Talk, Trunked,
+    Sound, Stage, TALKING_EVERY, TRYING_MAX, Talk, Trunked,
 };
 use crate::input::{MediaKey, NoteWhat};
 use crate::phones::Target;
@@ -155,7 +155,12 @@ impl Contact {
         };
         let ours = cx.setup.host_towards(way.peer);
         let mut invite = sip::Invite::new(way.uri, way.peer, from, Some(body));
-        invite.to = sip::Uri::parse(&format!("sip:{}@{}", outside.number, invite.target.host())).ok();
+        invite.to = sip::Uri::parse(&format!(
+            "sip:{}@{}",
+            outside.number,
+            invite.target.host_str()
+        ))
+        .ok();
         invite.pinned = way.pinned;
         invite.route = way.route;
         invite.credentials = trunk.credentials.clone();

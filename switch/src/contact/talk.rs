@@ -8,9 +8,7 @@ use media::sdp::{self, Capabilities};
 
 use super::arrive::{is_natted, refusal_for};
 use super::wait::refusal_of;
-use super::{
-    Audio, Contact, Cx, Other, Owing, Progress, Side, Sound, Stage, TALKING_EVERY, Talk,
-};
+use super::{Audio, Contact, Cx, Other, Owing, Progress, Side, Sound, Stage, TALKING_EVERY, Talk};
 use crate::input::NoteWhat;
 
 impl Contact {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::{PartnerId, TakenBack};
 
 /// How bad the world is.
 #[derive(Debug, Clone)]
