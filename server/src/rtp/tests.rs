@@ -154,6 +154,45 @@ fn talk(from: &UdpSocket, port: u16, sequences: std::ops::Range<u16>, byte: u8) 
 }
 
 #[test]
+fn nothing_is_missed_when_a_socket_is_fetched_from_watched_and_fetched_again() {
+    let (media, mut events) = start(20_300);
+    let (one, two) = (phone(), phone());
+    let a = media.open(ThreadHint::Any, HOST).unwrap();
+    let b = media.open(ThreadHint::With(a.leg), HOST).unwrap();
+    connect(&media, a.leg, one.local_addr().unwrap());
+    connect(&media, b.leg, two.local_addr().unwrap());
+    one.recv(&mut [0; 1_500]).unwrap();
+    let pause = Duration::from_millis(200);
+    let paced = |sequences: std::ops::Range<u16>, byte| {
+        for sequence in sequences {
+            talk(&one, a.port, sequence..sequence + 1, byte);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    // Alone and steady, silent, steady again: watched, fetched, watched, fetched.
+    paced(0..15, 1);
+    std::thread::sleep(pause);
+    paced(15..30, 1);
+    // In mid-speech somebody hears it: watched.
+    media
+        .command(Command::Bridge { a: a.leg, b: b.leg })
+        .unwrap();
+    std::thread::sleep(pause);
+    paced(30..50, 2);
+    let heard = frames(&two, 20);
+    assert_eq!(heard.iter().filter(|&&b| b != 1).count(), 20 * 160);
+    // And nobody any more.
+    media
+        .command(Command::Unbridge { a: a.leg, b: b.leg })
+        .unwrap();
+    paced(50..70, 3);
+    std::thread::sleep(pause);
+    media.command(Command::Close { leg: a.leg }).unwrap();
+    let stats = closed(&mut events, a.leg);
+    assert_eq!((stats.packets_received, stats.packets_lost), (70, 0));
+}
+
+#[test]
 fn the_far_side_moves_to_another_address_and_behind_a_nat() {
     let (media, mut events) = start(20_500);
     let (one, two, three) = (phone(), phone(), phone());
