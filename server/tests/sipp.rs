@@ -1,4 +1,4 @@
-//! Scenes 1 and 2 with SIPp as caller and as agent: a SIP stack that we didn't
+//! Scenes 1 to 3 with SIPp as caller, as agent and as partner: a SIP stack that we didn't
 //! write, sockets that we read ourselves, and what a person would hear.
 
 mod support;
@@ -258,4 +258,109 @@ fn a_caller_who_hangs_up_stops_the_ringing() {
     // The agent's scenario ends well only when CANCEL came and 487 was acknowledged.
     ana.succeeded(Duration::from_secs(3));
     server.wait_for("ended: CallerHungUp", Duration::from_secs(2));
+}
+
+/// The demo, but that the partner is behind these two ports.
+fn with_partner_at(name: &str, ports: [u16; 2]) -> Server {
+    let gateways = format!(
+        "gateways: [\"sip:127.0.0.1:{}\", \"sip:127.0.0.1:{}\"]\n    probe_every_s: 0",
+        ports[0], ports[1]
+    );
+    let account = "account: { user: nightline, secret: demo-nightline }";
+    Server::start_changed(name, &[("operator.yaml", account, &gateways)])
+}
+
+/// A partner's phone behind a gateway, which answers one call.
+fn partner(server: &Server, port: u16, ear: &Ear) -> Sipp {
+    let second = Duration::from_secs(1);
+    let audio = ear.port.to_string();
+    Sipp::start(
+        server,
+        "agent.xml",
+        port,
+        second,
+        &[("user", "8000"), ("audio_port", &audio)],
+    )
+}
+
+/// A gateway that refuses one call. SIPp wants the code in the scenario itself.
+fn refuses(server: &Server, port: u16, refusal: &str) -> Sipp {
+    let text = std::fs::read_to_string(scenario("refuses.xml")).expect("readable");
+    let file = scratch("sipp").join(format!("refuses-{port}.xml"));
+    std::fs::write(&file, text.replace("[refusal]", refusal)).expect("written");
+    let name = file.display().to_string();
+    Sipp::start(server, &name, port, Duration::ZERO, &[])
+}
+
+/// Scene 3: after hours, out of service at the first gateway, the partner
+/// answers at the second, with the ticket.
+#[test]
+fn after_hours_the_partner_takes_the_call_at_the_gateway_that_works() {
+    let book = book();
+    let ports = [free_port(), free_port()];
+    let server = with_partner_at("sipp-partner", ports);
+    let (caller_ear, partner_ear) = (Ear::open(440.0), Ear::open(620.0));
+    let first = refuses(&server, ports[0], "503 Service Unavailable");
+    let second = partner(&server, ports[1], &partner_ear);
+    let patient = caller(&server, "1005", "+15550177005", &caller_ear, 32);
+    let emergency = "If this is an emergency, hang up and dial nine one one.";
+    caller_ear.wait_for(
+        emergency,
+        clip(&book, emergency),
+        0.95,
+        Duration::from_secs(10),
+    );
+    caller_ear.press('0');
+    server.wait_for("partner portal is called", Duration::from_secs(25));
+    let asked = Instant::now();
+    first.succeeded(Duration::from_secs(3));
+    server.wait_for("talks with the partner", Duration::from_secs(4));
+    // 700 ms of them the partner's phone rings.
+    assert!(asked.elapsed() < Duration::from_millis(1_500));
+    caller_ear.wait_for_tone(620.0, Duration::from_secs(4));
+    partner_ear.wait_for_tone(440.0, Duration::from_secs(4));
+    patient.succeeded(Duration::from_secs(35));
+    let log = second.succeeded(Duration::from_secs(5));
+    let ticket = ticket_in(&log);
+    heard_number(&caller_ear, &book, &ticket);
+    assert!(!log.contains("Rosa"), "a patient is never named: {log}");
+}
+
+/// Scene 3: one gateway is silent, the other's partner is busy: the caller is
+/// taken back, told so, and waits with music for our own desk.
+#[test]
+fn a_silent_gateway_and_a_busy_partner_give_the_caller_back() {
+    let book = book();
+    // Bound, so that nothing tells that nobody is there.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let ports = [silent.local_addr().expect("bound").port(), free_port()];
+    let server = with_partner_at("sipp-taken-back", ports);
+    let (caller_ear, agent_ear) = (Ear::open(440.0), Ear::open(620.0));
+    let busy = refuses(&server, ports[1], "486 Busy Here");
+    let ben = agent(&server, "ben", "demo-ben", &agent_ear);
+    let patient = caller(&server, "1005", "+15550177005", &caller_ear, 40);
+    let emergency = "If this is an emergency, hang up and dial nine one one.";
+    caller_ear.wait_for(
+        emergency,
+        clip(&book, emergency),
+        0.95,
+        Duration::from_secs(10),
+    );
+    caller_ear.press('0');
+    server.wait_for("partner portal is called", Duration::from_secs(25));
+    let asked = Instant::now();
+    server.wait_for("back from the partner: Busy", Duration::from_secs(6));
+    let waited = asked.elapsed();
+    assert!(
+        waited < Duration::from_secs(4),
+        "{waited:?} until the second gateway was asked"
+    );
+    busy.succeeded(Duration::from_secs(3));
+    let back = "Our partner can't take your call now. You have kept your place with us.";
+    caller_ear.wait_for(back, clip(&book, back), 0.95, Duration::from_secs(12));
+    server.wait_for("talks (offer", Duration::from_secs(10));
+    caller_ear.wait_for_tone(620.0, Duration::from_secs(4));
+    agent_ear.wait_for_tone(440.0, Duration::from_secs(4));
+    patient.succeeded(Duration::from_secs(35));
+    ticket_in(&ben.succeeded(Duration::from_secs(5)));
 }

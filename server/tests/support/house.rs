@@ -141,11 +141,11 @@ fn config(dir: &Path) -> PathBuf {
         let name = Path::new("hospitals").join(hospital);
         let text = std::fs::read_to_string(demo.join(&name)).expect("readable");
         let line = format!(
-            "zone: America/Chicago\nhours:\n  desk: {{ week: {{ {week} }} }}\nlines:\n  \
-             - {{ number: \"1555010{number}\", short: \"{number}\", flow: door }}\n"
+            "lines:\n  - {{ number: \"1555010{number}\", short: \"{number}\", flow: door }}\n"
         );
-        assert!(text.contains("lines:\n"), "the demo has changed");
-        std::fs::write(config.join(&name), text.replacen("lines:\n", &line, 1)).expect("written");
+        let desk = format!("hours:\n  desk: {{ week: {{ {week} }} }}\n");
+        let text = replace(&text, "lines:\n", &line);
+        std::fs::write(config.join(&name), replace(&text, "hours:\n", &desk)).expect("written");
     }
     let mut operator = std::fs::read_to_string(demo.join("operator.yaml")).expect("readable");
     for (is, shall) in [
@@ -160,6 +160,11 @@ fn config(dir: &Path) -> PathBuf {
     );
     std::fs::write(config.join("operator.yaml"), operator).expect("written");
     config
+}
+
+fn replace(text: &str, is: &str, shall: &str) -> String {
+    assert!(text.contains(is), "the demo has changed: no {is:?}");
+    text.replacen(is, shall, 1)
 }
 
 impl House {

@@ -111,6 +111,34 @@ impl Server {
         server
     }
 
+    /// Starts like [`Self::start`], with some of the demo's configuration changed: in this file this
+    /// text is replaced by that.
+    pub fn start_changed(name: &str, changes: &[(&str, &str, &str)]) -> Self {
+        let memory = InMemory::new(name);
+        let config = memory.path().join("config");
+        let demo = root().join("demo");
+        for folder in ["", "hospitals"] {
+            std::fs::create_dir_all(config.join(folder)).expect("a folder");
+            for entry in std::fs::read_dir(demo.join(folder)).expect("the demo") {
+                let path = entry.expect("an entry").path();
+                if path.is_file() {
+                    let to = config.join(folder).join(path.file_name().expect("a name"));
+                    std::fs::copy(&path, to).expect("copied");
+                }
+            }
+        }
+        for (file, is, shall) in changes {
+            let file = config.join(file);
+            let text = std::fs::read_to_string(&file).expect("readable");
+            assert!(text.contains(is), "the demo has changed: no {is:?}");
+            std::fs::write(&file, text.replace(is, shall)).expect("written");
+        }
+        let data = memory.path().join("data");
+        let mut server = Self::start_with(&data, &config, "127.0.0.1:0", &[]);
+        server.memory = Some(memory);
+        server
+    }
+
     /// Starts on a free port with this data directory.
     pub fn start_in(data: &Path) -> Self {
         Self::start_with(data, &root().join("demo"), "127.0.0.1:0", &[])
