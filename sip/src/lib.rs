@@ -13,9 +13,11 @@
 
 pub mod digest;
 pub mod endpoint;
+pub mod info;
 pub mod interface;
 pub mod leg;
 pub mod message;
+pub mod refer;
 pub mod registrar;
 pub mod wire;
 
@@ -27,7 +29,8 @@ mod transaction;
 
 pub use digest::Credentials;
 pub use endpoint::{
-    Class, Endpoint, EndpointConfig, Event, Limits, OutRequest, Reply, RequestId, Timing, Transmit,
+    Class, Endpoint, EndpointConfig, Event, Limits, OutRequest, Reply, RequestId, SessionTimer,
+    Timing, Transmit,
 };
 pub use ids::shard_of;
 pub use interface::{Advertise, Interface, Net, Peer, Transport};
