@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod info;
 pub mod interface;
 pub mod leg;
+pub mod locate;
 pub mod message;
 pub mod refer;
 pub mod registrar;
