@@ -34,8 +34,7 @@ call: voices
 ## Everything: unit tests, the simulated world, real calls.
 test: voices
 	@tools/needs.sh test
-	@# Real calls mostly wait: four at a time on two cores.
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(CARGO) test --workspace --tests
+	@tools/test.sh
 
 ## Formatting, lints, licences and advisories, unused dependencies.
 check:

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::event::{Event, Found};
-use crate::message::{AgentId, ContactId, EndCause, Journey, QueueId, Role, Stamped, TicketId};
+use crate::message::{
+    AgentId, ContactId, EndCause, Journey, PartnerId, QueueId, Role, Stamped, TicketId,
+};
 use crate::ticket::TicketNumber;
 
 /// What the log says about a contact.
@@ -59,6 +61,18 @@ pub enum Position {
         /// Since when, Unix milliseconds.
         since: i64,
     },
+    /// A partner is being called for it.
+    PartnerCalled {
+        /// Which.
+        partner: PartnerId,
+    },
+    /// Talks with a partner.
+    Transferred {
+        /// Which.
+        partner: PartnerId,
+        /// Since when, Unix milliseconds.
+        since: i64,
+    },
     /// Over.
     Ended {
         /// How.
@@ -97,7 +111,11 @@ impl Position {
         match *self {
             Self::Queue { queue, since } => Some((queue, since)),
             Self::Offer { visit, .. } => visit,
-            Self::Flow | Self::Conversation { .. } | Self::Ended { .. } => None,
+            Self::Flow
+            | Self::Conversation { .. }
+            | Self::PartnerCalled { .. }
+            | Self::Transferred { .. }
+            | Self::Ended { .. } => None,
         }
     }
 
@@ -142,6 +160,13 @@ impl Facts {
                 }
                 self.position = Position::Conversation { agent, since: at };
             }
+            Event::ContactPartnerCalled { partner, .. } => {
+                self.position = Position::PartnerCalled { partner };
+            }
+            Event::ContactTransferred { partner, .. } => {
+                self.position = Position::Transferred { partner, since: at };
+            }
+            Event::ContactTakenBack { .. } => self.position = Position::Flow,
             Event::ContactAbandoned { .. } => {
                 if self.position.visit().is_some() {
                     self.visits.abandoned += 1;
@@ -214,6 +239,38 @@ impl Facts {
             Journey::Connected { agent } => match self.position {
                 Position::Conversation { agent: talking, .. } if talking == agent => {}
                 _ => events.push(Event::ContactConnected { contact, agent }),
+            },
+            Journey::PartnerCalled { partner } => {
+                if visit.is_some() {
+                    events.push(Event::ContactFlowOut { contact });
+                }
+                if !matches!(self.position, Position::PartnerCalled { partner: called } if called == partner)
+                {
+                    events.push(Event::ContactPartnerCalled { contact, partner });
+                }
+            }
+            Journey::Transferred { partner } => {
+                if visit.is_some() {
+                    events.push(Event::ContactFlowOut { contact });
+                }
+                if !matches!(self.position, Position::Transferred { partner: with, .. } if with == partner)
+                {
+                    events.push(Event::ContactTransferred { contact, partner });
+                }
+            }
+            // Told late, it would take the contact out of where it is now.
+            Journey::TakenBack { partner, why } => match self.position {
+                Position::PartnerCalled { partner: from }
+                | Position::Transferred { partner: from, .. }
+                    if from == partner =>
+                {
+                    events.push(Event::ContactTakenBack {
+                        contact,
+                        partner,
+                        why,
+                    });
+                }
+                _ => {}
             },
             Journey::Abandoned if visit.is_some() => {
                 events.push(Event::ContactAbandoned { contact });

@@ -10,7 +10,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::{AgentId, ContactId, EndCause, OfferId, PersonId, QueueId, Role, TicketId};
+use crate::message::{
+    AgentId, ContactId, EndCause, OfferId, PartnerId, PersonId, QueueId, Role, TakenBack, TicketId,
+};
 use crate::ticket::TicketNumber;
 
 /// Something that happened, as the log keeps it.
@@ -65,6 +67,32 @@ pub enum Event {
         contact: ContactId,
         /// With whom.
         agent: AgentId,
+    },
+    /// A partner is being called for it.
+    #[serde(rename = "contact.partner_called")]
+    ContactPartnerCalled {
+        /// Whose journey.
+        contact: ContactId,
+        /// Which partner.
+        partner: PartnerId,
+    },
+    /// Talks with a partner.
+    #[serde(rename = "contact.transferred")]
+    ContactTransferred {
+        /// Whose journey.
+        contact: ContactId,
+        /// With which.
+        partner: PartnerId,
+    },
+    /// Back from a partner who couldn't take it.
+    #[serde(rename = "contact.taken_back")]
+    ContactTakenBack {
+        /// Whose journey.
+        contact: ContactId,
+        /// From which.
+        partner: PartnerId,
+        /// Why.
+        why: TakenBack,
     },
     /// Left the queue by hanging up.
     #[serde(rename = "contact.abandoned")]
@@ -234,6 +262,9 @@ impl Event {
             | Self::ContactQueued { contact, .. }
             | Self::ContactOffered { contact, .. }
             | Self::ContactConnected { contact, .. }
+            | Self::ContactPartnerCalled { contact, .. }
+            | Self::ContactTransferred { contact, .. }
+            | Self::ContactTakenBack { contact, .. }
             | Self::ContactAbandoned { contact }
             | Self::ContactFlowOut { contact }
             | Self::ContactEnded { contact, .. }
@@ -322,6 +353,14 @@ mod tests {
                 role: Role::Patient,
             },
             r#"{"type":"contact.role_set","contact":7,"role":"patient"}"#,
+        );
+        check(
+            Event::ContactTakenBack {
+                contact,
+                partner: PartnerId(6),
+                why: TakenBack::NoAnswer,
+            },
+            r#"{"type":"contact.taken_back","contact":7,"partner":6,"why":"no_answer"}"#,
         );
         check(
             Event::ContactQueued {

@@ -34,6 +34,8 @@ id!(/// An analyst.
     AgentId(u32));
 id!(/// A queue.
     QueueId(u32));
+id!(/// A partner who takes calls over, e.g. after hours.
+    PartnerId(u32));
 id!(/// A reservation of one agent for one contact, minted by the distributor, never reused.
     OfferId(u64));
 id!(/// A ticket, counted per tenant from 1. Never spoken: see [`TicketNumber`].
@@ -154,6 +156,23 @@ pub enum Journey {
         /// With whom.
         agent: AgentId,
     },
+    /// A partner is being called for it.
+    PartnerCalled {
+        /// Which.
+        partner: PartnerId,
+    },
+    /// Talks with the partner.
+    Transferred {
+        /// Which.
+        partner: PartnerId,
+    },
+    /// The partner couldn't take it: it is back with us.
+    TakenBack {
+        /// From which.
+        partner: PartnerId,
+        /// Why.
+        why: TakenBack,
+    },
     /// Left the queue without an answer.
     Abandoned,
     /// Left the queue by the flow (overflow, exit key, nobody signed in).
@@ -163,6 +182,22 @@ pub enum Journey {
         /// How.
         cause: EndCause,
     },
+}
+
+/// Why a contact came back from a partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakenBack {
+    /// Busy.
+    Busy,
+    /// Rang, and nobody answered.
+    NoAnswer,
+    /// Couldn't be reached, refused, or showed no sign of life.
+    Failed,
+    /// Our trunk to them carries as many calls as it may.
+    TrunkFull,
+    /// The conversation with them broke down.
+    Broken,
 }
 
 /// How a contact ended.

@@ -114,9 +114,7 @@ pub(crate) fn build(file: &str, source: &str) -> Result<Flow, Vec<CheckError>> {
     }
     reach::check(&flow, &mut findings);
     for script in &flow.tests {
-        if let Some(queue) = script.ends.queue()
-            && !flow.queues().any(|known| known == queue)
-        {
+        if !script.ends.possible(flow.queues(), flow.partners()) {
             findings.add(
                 Place {
                     line: script.line,
@@ -124,8 +122,8 @@ pub(crate) fn build(file: &str, source: &str) -> Result<Flow, Vec<CheckError>> {
                 },
                 None,
                 format!(
-                    "the test \"{}\" ends in queue `{queue}`, which this flow doesn't enter",
-                    script.name
+                    "the test \"{}\" ends in {}, where this flow doesn't lead",
+                    script.name, script.ends
                 ),
                 None,
             );

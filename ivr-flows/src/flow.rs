@@ -88,6 +88,14 @@ impl Flow {
         })
     }
 
+    /// The names of the partners it may call.
+    pub fn partners(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
+            Kind::Partner(partner) => Some(&*partner.partner),
+            _ => None,
+        })
+    }
+
     /// The names of the queues it may put a caller in, each once.
     pub fn queues(&self) -> impl Iterator<Item = &str> {
         let mut names: Vec<&str> = self
@@ -135,6 +143,7 @@ pub(crate) enum Kind {
     Branch(Branch),
     Ticket(Ticket),
     Queue(Box<Queue>),
+    Partner(Box<Partner>),
     HangUp(HangUp),
 }
 
@@ -266,6 +275,32 @@ pub(crate) struct Standing {
     pub(crate) every: Duration,
 }
 
+/// Another desk, called on its trunk while we stay in the path.
+#[derive(Debug)]
+pub(crate) struct Partner {
+    /// As the hospital's file names it.
+    pub(crate) partner: Arc<str>,
+    pub(crate) music: bool,
+    /// Said while it already rings.
+    pub(crate) greeting: Option<Text>,
+    /// Said when the connection broke in mid-conversation, before the way of `failed`.
+    pub(crate) lost: Text,
+    /// How long it may ring.
+    pub(crate) ring_for: Duration,
+    pub(crate) busy: NodeIndex,
+    pub(crate) failed: NodeIndex,
+    pub(crate) no_answer: NodeIndex,
+    /// After the conversation; `None`: the call ends.
+    pub(crate) after: Option<NodeIndex>,
+}
+
+impl Partner {
+    /// Where a caller goes whom the partner didn't take.
+    pub(crate) fn take_back(&self) -> [NodeIndex; 3] {
+        [self.busy, self.failed, self.no_answer]
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct HangUp {
     pub(crate) text: Text,
@@ -323,6 +358,12 @@ impl Kind {
                     .map(free),
                 )
                 .collect(),
+            Kind::Partner(partner) => partner
+                .take_back()
+                .into_iter()
+                .chain(partner.after)
+                .map(free)
+                .collect(),
             Kind::HangUp(_) => Vec::new(),
         }
     }
@@ -350,6 +391,7 @@ impl Kind {
                 .flatten()
                 .collect()
             }
+            Kind::Partner(partner) => partner.greeting.iter().chain([&partner.lost]).collect(),
             Kind::HangUp(hang_up) => vec![&hang_up.text],
         }
     }

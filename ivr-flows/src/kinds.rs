@@ -1,5 +1,7 @@
 //! One node's map to one node: everything a single node can get wrong.
 
+mod partner;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +17,15 @@ use crate::text::{Placeholder, Text};
 use crate::{Class, Role};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 9] = [
-    "play", "menu", "collect", "identify", "hours", "branch", "ticket", "queue", "hang_up",
+pub(crate) const KINDS: [&str; 10] = [
+    "play", "menu", "collect", "identify", "hours", "branch", "ticket", "queue", "partner",
+    "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 10] = [
+const LATER: [&str; 9] = [
     "verify",
     "incident",
-    "partner",
     "on_call",
     "callback",
     "voicemail",
@@ -174,6 +176,9 @@ impl Surroundings<'_> {
             "queue" => self
                 .queue(&mut keys, findings)
                 .map(|queue| Kind::Queue(Box::new(queue))),
+            "partner" => self
+                .partner(&mut keys, findings)
+                .map(|partner| Kind::Partner(Box::new(partner))),
             _ => self.hang_up(&mut keys, findings).map(Kind::HangUp),
         };
         keys.finish(&format!("a {kind} node"), findings);

@@ -47,6 +47,7 @@ pub use flow::{Flow, Pace, Purpose};
 pub use prompts::{Expansions, prompts};
 pub use session::Session;
 pub use step::{
-    CallerFacts, Class, Facts, HangUpCause, HoursState, Input, Piece, PlayId, Role, Step, TicketAsk,
+    CallerFacts, Class, Facts, HangUpCause, HoursState, Input, PartnerOutcome, Piece, PlayId, Role,
+    Step, TicketAsk,
 };
 pub use trial::{TestResult, run_tests, unvisited};

@@ -265,7 +265,12 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
             arrive(ticket.next, crowd.with_ticket());
             arrive(ticket.on_store_down, crowd.with_ticket());
         }
-        Kind::Play(_) | Kind::Menu(_) | Kind::Collect(_) | Kind::Queue(_) | Kind::HangUp(_) => {
+        Kind::Play(_)
+        | Kind::Menu(_)
+        | Kind::Collect(_)
+        | Kind::Queue(_)
+        | Kind::Partner(_)
+        | Kind::HangUp(_) => {
             for exit in kind.exits() {
                 arrive(exit.to, crowd);
             }
@@ -332,7 +337,7 @@ pub(crate) fn question_follows(flow: &Flow, node: usize) -> bool {
         }
         match &flow.nodes[node].kind {
             Kind::Menu(_) | Kind::Collect(_) => return true,
-            Kind::Queue(_) | Kind::HangUp(_) => {}
+            Kind::Queue(_) | Kind::Partner(_) | Kind::HangUp(_) => {}
             kind => ahead.extend(kind.exits().iter().map(|exit| usize::from(exit.to.0))),
         }
     }
@@ -349,6 +354,8 @@ fn leads_to_person(flow: &Flow, from: NodeIndex) -> bool {
         }
         match &flow.node(index).kind {
             Kind::Queue(_) => {}
+            // A partner is a person; whoever it doesn't take must come to one all the same.
+            Kind::Partner(partner) => ahead.extend(partner.take_back()),
             Kind::Menu(_) | Kind::Collect(_) | Kind::HangUp(_) => return false,
             kind => ahead.extend(kind.exits().iter().map(|exit| exit.to)),
         }

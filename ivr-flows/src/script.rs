@@ -2,13 +2,14 @@
 //! heard, where the call must end.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::document::{Place, Tree, Value};
 use crate::flow::NodeIndex;
 use crate::keys::{Findings, Keys, duration, shortened};
-use crate::{CallerFacts, HoursState, Role};
+use crate::{CallerFacts, HoursState, PartnerOutcome, Role};
 
 /// Most things done, and most things heard, in one test.
 const LINES_MAX: usize = 60;
@@ -28,6 +29,8 @@ pub(crate) struct Script {
     pub(crate) hours: HoursState,
     pub(crate) store: Store,
     pub(crate) signed_in: bool,
+    /// What every partner says at once; `None`: it rings, until somebody answers.
+    pub(crate) partner: Option<PartnerOutcome>,
     pub(crate) position: u32,
     pub(crate) does: Vec<Act>,
     pub(crate) hears: Vec<String>,
@@ -55,9 +58,9 @@ pub(crate) enum Act {
     Wait(Option<Duration>),
     /// Presses keys; not `at_once`: when asked.
     Press { keys: String, at_once: bool },
-    /// An analyst answers.
+    /// An analyst or a partner answers.
     Answer,
-    /// The analyst hangs up.
+    /// The analyst or the partner hangs up.
     AnalystHangsUp,
     /// The analyst's side breaks down.
     LineBreaks,
@@ -74,7 +77,9 @@ pub(crate) enum Act {
 pub(crate) enum Ending {
     /// Waiting in this queue.
     Queue(String),
-    /// Talking to an analyst of this queue.
+    /// Being put through to this partner.
+    Partner(String),
+    /// Talking to an analyst of this queue, or to this partner.
     Conversation(String),
     /// Hung up by the flow.
     HangUp,
@@ -83,11 +88,33 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// The queue that is named.
-    pub(crate) fn queue(&self) -> Option<&str> {
+    /// Whether a call can end so in a flow with these queues and partners.
+    pub(crate) fn possible(
+        &self,
+        mut queues: impl Iterator<Item = impl AsRef<str>>,
+        mut partners: impl Iterator<Item = impl AsRef<str>>,
+    ) -> bool {
         match self {
-            Ending::Queue(queue) | Ending::Conversation(queue) => Some(queue),
-            Ending::HangUp | Ending::CallerHangsUp => None,
+            Ending::Queue(name) => queues.any(|queue| queue.as_ref() == name),
+            Ending::Partner(name) => partners.any(|partner| partner.as_ref() == name),
+            Ending::Conversation(name) => {
+                queues.any(|queue| queue.as_ref() == name)
+                    || partners.any(|partner| partner.as_ref() == name)
+            }
+            Ending::HangUp | Ending::CallerHangsUp => true,
+        }
+    }
+}
+
+/// As the document writes it.
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Queue(queue) => write!(f, "queue {queue}"),
+            Ending::Partner(partner) => write!(f, "partner {partner}"),
+            Ending::Conversation(with) => write!(f, "conversation {with}"),
+            Ending::HangUp => f.write_str("hang up"),
+            Ending::CallerHangsUp => f.write_str("caller hangs up"),
         }
     }
 }
@@ -132,6 +159,15 @@ impl Script {
             findings,
         );
         let signed_in = keys.choice("agents", &[("signed in", true), ("none", false)], findings);
+        let partner = keys.choice(
+            "partner",
+            &[
+                ("rings", None),
+                ("busy", Some(PartnerOutcome::Busy)),
+                ("fails", Some(PartnerOutcome::Failed)),
+            ],
+            findings,
+        );
         let position = keys.number("position", 1..=10_000, findings);
         let does = lines(&mut keys, "does", act, findings);
         let hears = lines(&mut keys, "hears", sentence, findings);
@@ -159,7 +195,7 @@ impl Script {
                 None,
                 format!("a call can't end in \"{}\"", shortened(ends)),
                 Some(
-                    "It ends in: queue NAME, conversation NAME, hang up, caller hangs up."
+                    "It ends in: queue NAME, partner NAME, conversation NAME, hang up, caller hangs up."
                         .to_owned(),
                 ),
             );
@@ -176,6 +212,7 @@ impl Script {
             hours: hours.unwrap_or(HoursState::Open),
             store: store.unwrap_or(Store::Up),
             signed_in: signed_in.unwrap_or(true),
+            partner: partner.flatten(),
             position: position.unwrap_or(1),
             does,
             hears,
@@ -251,7 +288,7 @@ fn lines<T>(
                 };
                 let help = match key {
                     "does" => {
-                        "There are: wait, wait 10s, press 1, press 1 at once, answer, analyst hangs up, line breaks, analysts leave, analysts return, position 2, hang up."
+                        "There are: wait, wait 10s, press 1, press 1 at once, answer, analyst hangs up, partner hangs up, line breaks, analysts leave, analysts return, position 2, hang up."
                     }
                     "passes" => "It names nodes of this flow.",
                     _ => "It is a piece of what is spoken; ticket digits in pairs, 47 19.",
@@ -283,7 +320,7 @@ fn act(line: &str) -> Option<Act> {
         ["press", keys] => Some((keys, false)).and_then(press),
         ["press", keys, "at", "once"] => Some((keys, true)).and_then(press),
         ["answer"] => Some(Act::Answer),
-        ["analyst", "hangs", "up"] => Some(Act::AnalystHangsUp),
+        ["analyst" | "partner", "hangs", "up"] => Some(Act::AnalystHangsUp),
         ["line", "breaks"] => Some(Act::LineBreaks),
         ["analysts", "leave"] => Some(Act::SignedIn(false)),
         ["analysts", "return"] => Some(Act::SignedIn(true)),
@@ -312,6 +349,7 @@ fn ending(line: &str) -> Option<Ending> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["queue", queue] => Some(Ending::Queue(queue.to_owned())),
+        ["partner", partner] => Some(Ending::Partner(partner.to_owned())),
         ["conversation", queue] => Some(Ending::Conversation(queue.to_owned())),
         ["hang", "up"] => Some(Ending::HangUp),
         ["caller", "hangs", "up"] => Some(Ending::CallerHangsUp),

@@ -1,6 +1,7 @@
 //! One caller's walk through a flow.
 
 mod asking;
+mod partner;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use crate::{
 };
 
 use asking::{Asking, Keyed};
+use partner::Calling;
 use waiting::Waiting;
 
 /// How long the directory may take; then the caller is unknown.
@@ -91,8 +93,15 @@ enum State {
     },
     Asking(Asking),
     Waiting(Box<Waiting>),
+    /// A partner is being called.
+    Calling(Calling),
     Talking {
         at: NodeIndex,
+    },
+    /// Hearing that the partner's side broke down.
+    TakenBack {
+        at: NodeIndex,
+        on_air: OnAir,
     },
     /// Saying goodbye.
     Leaving {
@@ -162,10 +171,14 @@ impl Session {
             } => self.stands(now, position, signed_in),
             Input::QueueRefused => self.refused(now),
             Input::QueueAnswered => self.answered(),
+            Input::Partner(outcome) => self.partner_said(now, outcome),
             Input::ConversationEnded => self.conversation_over(now),
             Input::ConversationBroken => {
                 if let State::Talking { at } = self.state {
-                    self.wait_in_queue(now, at, true);
+                    match &self.flow.node(at).kind {
+                        Kind::Partner(_) => self.partner_lost(now, at),
+                        _ => self.wait_in_queue(now, at, true),
+                    }
                 }
             }
             Input::CallerHungUp => {
@@ -185,13 +198,16 @@ impl Session {
             State::Identifying { .. } => self.unidentified(now),
             State::AskingHours { .. } => self.hours_are(now, HoursState::Open),
             State::Ticketing { .. } => self.no_ticket(now),
-            State::Playing { on_air, .. } | State::Leaving { on_air, .. } => {
+            State::Playing { on_air, .. }
+            | State::TakenBack { on_air, .. }
+            | State::Leaving { on_air, .. } => {
                 let play = on_air.play;
                 self.push(Step::StopPlay { play });
                 self.play_over(now, play, true);
             }
             State::Asking(_) => self.ask_timeout(now),
             State::Waiting(_) => self.wait_timeout(now),
+            State::Calling(_) => self.partner_timeout(now),
             State::New | State::Talking { .. } | State::Ended { .. } => {}
         }
     }
@@ -202,9 +218,12 @@ impl Session {
             State::Identifying { until, .. }
             | State::AskingHours { until, .. }
             | State::Ticketing { until, .. } => Some(*until),
-            State::Playing { on_air, .. } | State::Leaving { on_air, .. } => Some(on_air.until),
+            State::Playing { on_air, .. }
+            | State::TakenBack { on_air, .. }
+            | State::Leaving { on_air, .. } => Some(on_air.until),
             State::Asking(asking) => Some(asking.due()),
             State::Waiting(waiting) => waiting.due(),
+            State::Calling(calling) => Some(calling.due()),
             State::New | State::Talking { .. } | State::Ended { .. } => None,
         }
     }
@@ -256,11 +275,13 @@ impl Session {
             | State::AskingHours { at, .. }
             | State::Ticketing { at, .. }
             | State::Playing { at, .. }
+            | State::TakenBack { at, .. }
             | State::Talking { at }
             | State::Leaving { at, .. }
             | State::Ended { at } => *at,
             State::Asking(asking) => asking.at,
             State::Waiting(waiting) => waiting.at,
+            State::Calling(calling) => calling.at,
         }
     }
 
@@ -343,6 +364,7 @@ impl Session {
                     };
                 }
                 Kind::Queue(_) => self.wait_in_queue(now, at, false),
+                Kind::Partner(partner) => self.call_partner(now, at, partner),
                 Kind::HangUp(hang_up) => {
                     let prompt = self.spoken(&hang_up.text);
                     self.leave(now, at, prompt, HangUpCause::Finished);
@@ -434,7 +456,12 @@ impl Session {
                 let (at, cause) = (*at, *cause);
                 self.end(at, cause);
             }
+            State::TakenBack { at, on_air } if on_air.play == play => {
+                let at = *at;
+                self.take_back(now, at);
+            }
             State::Asking(asking) if asking.speaks(play) => self.asked(now, heard),
+            State::Calling(calling) if calling.speaks(play) => self.partner_announced(),
             State::Waiting(waiting) if waiting.speaks(play) => self.announced(now, heard),
             _ => {}
         }
@@ -459,7 +486,12 @@ impl Session {
             }
             State::Asking(_) => self.answer_key(now, key),
             State::Waiting(_) => self.wait_key(now, key),
-            State::New | State::Talking { .. } | State::Leaving { .. } | State::Ended { .. } => {}
+            State::New
+            | State::Calling(_)
+            | State::Talking { .. }
+            | State::TakenBack { .. }
+            | State::Leaving { .. }
+            | State::Ended { .. } => {}
         }
     }
 
@@ -536,10 +568,13 @@ impl Session {
     }
 
     fn conversation_over(&mut self, now: Duration) {
-        if let State::Talking { at } = self.state
-            && let Kind::Queue(queue) = &self.flow.node(at).kind
-        {
-            match queue.after {
+        if let State::Talking { at } = self.state {
+            let after = match &self.flow.node(at).kind {
+                Kind::Queue(queue) => queue.after,
+                Kind::Partner(partner) => partner.after,
+                _ => None,
+            };
+            match after {
                 Some(next) => self.walk(now, next),
                 None => self.end(at, HangUpCause::ConversationOver),
             }

@@ -177,13 +177,30 @@ pub enum Input {
     /// Somebody answered and is being connected. The session stops what it is
     /// playing and rests until [`Input::ConversationEnded`].
     QueueAnswered,
-    /// The analyst hung up, the caller still being there.
+    /// What came of [`Step::Partner`]. When the partner answered, the caller is
+    /// connected, and the session rests until [`Input::ConversationEnded`];
+    /// otherwise the call to the partner is over, and the caller is taken back.
+    Partner(PartnerOutcome),
+    /// The analyst or the partner hung up, the caller still being there.
     ConversationEnded,
-    /// The analyst's side broke down in mid-conversation: the caller hears so
-    /// and waits in the same queue again.
+    /// The other side broke down in mid-conversation: the caller hears so, and
+    /// waits in the same queue again or is taken back from the partner.
     ConversationBroken,
     /// The caller hung up: nothing more will be asked for.
     CallerHungUp,
+}
+
+/// What came of a call to a partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PartnerOutcome {
+    /// It answered and is being connected.
+    Answered,
+    /// It said that it is busy (486, 600).
+    Busy,
+    /// It can't be had: refused (503 and the like), no sign of life, no way there, not allowed.
+    Failed,
+    /// It rang, and nobody answered (408, 480).
+    NoAnswer,
 }
 
 /// What a ticket node wants.
@@ -249,7 +266,18 @@ pub enum Step {
     },
     /// Take the caller out of the queue entered last.
     LeaveQueue,
-    /// Say this in the queue: music pauses and resumes after it.
+    /// Call this partner for the caller, and answer by [`Input::Partner`]. How
+    /// long it may ring is the session's business ([`Step::LeavePartner`]);
+    /// that it gives no sign of life at all is the driver's to notice.
+    Partner {
+        /// The partner's name, as the hospital's file has it.
+        partner: Arc<str>,
+        /// Whether music plays while it rings.
+        music: bool,
+    },
+    /// Give up calling the partner. No [`Input::Partner`] is expected any more.
+    LeavePartner,
+    /// Say this in the queue, or while the partner rings: music pauses and resumes after it.
     Announce {
         /// Its id, named again when it has ended.
         play: PlayId,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::script::{Act, Ending, Script, Store};
-use crate::{Facts, Flow, Input, Piece, PlayId, Session, Step};
+use crate::{Facts, Flow, Input, PartnerOutcome, Piece, PlayId, Session, Step};
 
 /// The ticket number every test gets.
 const TICKET: &str = "4719203855";
@@ -65,6 +65,8 @@ struct Trial<'s> {
     on_air: Option<PlayId>,
     heard: Vec<String>,
     queue: Option<Arc<str>>,
+    /// Being called, or talking to the caller.
+    partner: Option<Arc<str>>,
     talking: bool,
     signed_in: bool,
     position: u32,
@@ -104,6 +106,7 @@ impl<'s> Trial<'s> {
             on_air: None,
             heard: Vec::new(),
             queue: None,
+            partner: None,
             talking: false,
             signed_in: script.signed_in,
             position: script.position,
@@ -170,22 +173,27 @@ impl<'s> Trial<'s> {
         }
         let ended = self.ending();
         if ended.as_ref() == Some(&self.script.ends) {
-            Ok(())
-        } else {
-            Err(format!(
-                "the call ends with {ended:?}, not with {:?}; heard was:\n{all}",
-                self.script.ends
-            ))
+            return Ok(());
         }
+        let ended = ended.map_or_else(|| "nowhere".to_owned(), |ended| format!("in {ended}"));
+        Err(format!(
+            "the call ends {ended}, not in {}; heard was:\n{all}",
+            self.script.ends
+        ))
     }
 
     fn ending(&self) -> Option<Ending> {
-        match (&self.over, &self.queue) {
-            (Some(over), _) => Some(over.clone()),
-            (None, Some(queue)) if self.talking => Some(Ending::Conversation(queue.to_string())),
-            (None, Some(queue)) => Some(Ending::Queue(queue.to_string())),
-            (None, None) => None,
+        if let Some(over) = &self.over {
+            return Some(over.clone());
         }
+        let place = self.queue.as_ref().or(self.partner.as_ref())?.to_string();
+        Some(if self.talking {
+            Ending::Conversation(place)
+        } else if self.queue.is_some() {
+            Ending::Queue(place)
+        } else {
+            Ending::Partner(place)
+        })
     }
 
     fn act(&mut self, act: &Act) -> Result<(), String> {
@@ -208,13 +216,18 @@ impl<'s> Trial<'s> {
                 }
             }
             Act::Answer => {
-                self.until("is in a queue", Trial::waits)?;
+                self.until("is in a queue or on the way to a partner", |trial| {
+                    trial.waits() || trial.rings()
+                })?;
                 self.pass(Duration::from_secs(1));
-                if !self.waits() {
-                    return Err("the caller left the queue before anybody could answer".to_owned());
+                if !self.waits() && !self.rings() {
+                    return Err("the caller left before anybody could answer".to_owned());
                 }
-                self.input(Input::QueueAnswered);
                 self.talking = true;
+                self.input(match self.queue {
+                    Some(_) => Input::QueueAnswered,
+                    None => Input::Partner(PartnerOutcome::Answered),
+                });
             }
             Act::AnalystHangsUp | Act::LineBreaks => {
                 if !self.talking {
@@ -222,6 +235,7 @@ impl<'s> Trial<'s> {
                 }
                 self.talking = false;
                 self.queue = None;
+                self.partner = None;
                 self.input(match act {
                     Act::LineBreaks => Input::ConversationBroken,
                     _ => Input::ConversationEnded,
@@ -249,6 +263,11 @@ impl<'s> Trial<'s> {
         self.queue.is_some() && !self.talking && self.over.is_none()
     }
 
+    /// A partner is being called.
+    fn rings(&self) -> bool {
+        self.partner.is_some() && !self.talking && self.over.is_none()
+    }
+
     /// Nothing is on its way but the end of what is being played.
     fn ahead_is_calm(&self) -> bool {
         self.ahead
@@ -264,12 +283,12 @@ impl<'s> Trial<'s> {
     }
 
     /// Lets the call go on until it rests: ended, in conversation, or in a
-    /// queue with everything said that is due.
+    /// queue or on the way to a partner with everything said that is due.
     fn settle(&mut self) {
         let limit = self.now + ACT_MAX;
         while self.over.is_none()
             && !self.talking
-            && !(self.waits() && self.ahead.is_empty() && self.on_air.is_none())
+            && !((self.waits() || self.rings()) && self.ahead.is_empty() && self.on_air.is_none())
             && self.advance(limit) != Moved::Not
         {}
     }
@@ -320,6 +339,11 @@ impl<'s> Trial<'s> {
     }
 
     fn input(&mut self, input: Input) {
+        if let Input::Partner(outcome) = &input
+            && *outcome != PartnerOutcome::Answered
+        {
+            self.partner = None;
+        }
         if let Input::PlayEnded { play } = &input
             && self.on_air == Some(*play)
         {
@@ -376,6 +400,13 @@ impl<'s> Trial<'s> {
                     );
                 }
                 Step::LeaveQueue => self.queue = None,
+                Step::Partner { partner, .. } => {
+                    self.partner = Some(partner);
+                    if let Some(outcome) = self.script.partner {
+                        self.later(soon, Input::Partner(outcome));
+                    }
+                }
+                Step::LeavePartner => self.partner = None,
                 Step::HangUp { .. } => self.over = Some(Ending::HangUp),
             }
         }

@@ -205,6 +205,46 @@ fn paths_into_silence() {
 }
 
 #[test]
+fn partners_take_back_whom_they_do_not_take() {
+    check("  a: {partner: night-desk, next: desk}", &[]);
+    check(
+        "  a: {partner: night-desk, busy: bye, failed: desk, no_answer: desk, after: bye, ring_for: 45s, greeting: Hold on.}",
+        &[],
+    );
+    check(
+        "  a: {partner: night-desk}",
+        &["4 a: nothing is said for: busy, failed, no_answer; a caller"],
+    );
+    check(
+        "  a: {partner: night-desk, busy: desk, failed: dsk}",
+        &[
+            "4 a: nothing is said for: no_answer",
+            "4 a: `failed` leads to `dsk`",
+        ],
+    );
+    check(
+        "  a: {partner: Night Desk, next: desk}",
+        &["4 a: \"Night Desk\" can't be a partner's name"],
+    );
+    check(
+        "  a: {partner: night-desk, ring_for: 1s, next: desk}",
+        &["4 a: `ring_for` must be a time from 5s to 120s"],
+    );
+    check(
+        "  a: {partner: night-desk, music: false, next: desk}",
+        &["4 a: without music the caller waits in silence"],
+    );
+    check(
+        "  a: {partner: night-desk, next: b}\n  b: {queue: x, no_agents: a, exit_keys: {0: desk}}",
+        &["4 a: a loop without a way out: a → b → a"],
+    );
+    check(
+        "  a: {partner: night-desk, lost: 'Hello {caller.name}.', next: desk}",
+        &["4 a: the caller may hear nothing"],
+    );
+}
+
+#[test]
 fn the_patient_pace() {
     let patient = |nodes, expected: &[&str]| check_with("\npace: patient", nodes, expected);
     patient(
@@ -221,6 +261,15 @@ fn the_patient_pace() {
     );
     patient(
         "  a: {menu: Press 0., options: {0: bye, 1: desk}, timeout: desk, invalid: bye}",
+        &["5 a: 0 doesn't lead to a person"],
+    );
+    // Who isn't taken by the partner is led to a person all the same.
+    patient(
+        "  a: {menu: Press 0., options: {0: b, 1: bye}, timeout: desk, invalid: bye}\n  b: {partner: x, next: desk}",
+        &[],
+    );
+    patient(
+        "  a: {menu: Press 0., options: {0: b, 1: desk}, timeout: desk, invalid: bye}\n  b: {partner: x, busy: bye, next: desk}",
         &["5 a: 0 doesn't lead to a person"],
     );
     patient(
@@ -419,7 +468,7 @@ fn the_flows_own_tests_are_checked() {
     );
     test(
         "  - {name: n, ends: queue y}",
-        &["6 -: the test \"n\" ends in queue `y`"],
+        &["6 -: the test \"n\" ends in queue y"],
     );
     test(
         "  - {name: n, does: [jump], ends: queue x}",

@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ivr_flows::{
-    CallerFacts, Expansions, Facts, Flow, Input, Piece, PlayId, Role, Session, Step, prompts,
+    CallerFacts, Expansions, Facts, Flow, Input, PartnerOutcome, Piece, PlayId, Role, Session,
+    Step, prompts,
 };
 use proptest::prelude::*;
 
@@ -41,8 +42,10 @@ nodes:
     exit_keys: {1: menu, 2: after}
     no_agents: second
     max_wait: 60s
-    on_max_wait: second
+    on_max_wait: night
     after: after
+  night: {partner: night-desk, greeting: One moment., busy: third, next: second, after: after}
+  third: {play: The night desk is busy., next: second}
   second: {queue: tier2, class: patient, no_agents: stay, refused: bye}
   after: {collect: 'How was it? Press 1 to 5.', digits: 1, next: menu, timeout: bye, invalid: bye}
   bye: {hang_up: Goodbye.}
@@ -70,6 +73,7 @@ struct Driver {
     ticket: bool,
     ticket_given: bool,
     queue: Option<String>,
+    partner: bool,
     talking: bool,
     hung_up: bool,
     caller: Option<CallerFacts>,
@@ -93,6 +97,7 @@ enum Happens {
     Answered,
     Over,
     Broken,
+    Partner(PartnerOutcome),
 }
 
 fn arb_happening() -> impl Strategy<Value = Happens> {
@@ -112,6 +117,13 @@ fn arb_happening() -> impl Strategy<Value = Happens> {
         1 => Just(Happens::Answered),
         1 => Just(Happens::Over),
         1 => Just(Happens::Broken),
+        2 => prop::sample::select(vec![
+            PartnerOutcome::Answered,
+            PartnerOutcome::Busy,
+            PartnerOutcome::Failed,
+            PartnerOutcome::NoAnswer,
+        ])
+        .prop_map(Happens::Partner),
     ]
 }
 
@@ -124,11 +136,14 @@ impl Driver {
             assert!(!self.hung_up, "nothing follows the hang-up: {step:?}");
             match step {
                 Step::Play { play, prompt, .. } => {
-                    assert!(self.queue.is_none(), "prompts in a queue are announcements");
+                    assert!(
+                        self.queue.is_none() && !self.partner,
+                        "prompts in a queue are announcements"
+                    );
                     self.plays(play, prompt);
                 }
                 Step::Announce { play, prompt } => {
-                    assert!(self.queue.is_some() && !self.talking);
+                    assert!((self.queue.is_some() || self.partner) && !self.talking);
                     assert!(
                         self.on_air.is_none(),
                         "announcements don't cut one another off"
@@ -150,6 +165,11 @@ impl Driver {
                     self.queue = Some(queue.to_string());
                 }
                 Step::LeaveQueue => assert!(self.queue.take().is_some()),
+                Step::Partner { .. } => {
+                    assert!(self.on_air.is_none() && !self.talking && self.queue.is_none());
+                    assert!(!std::mem::replace(&mut self.partner, true));
+                }
+                Step::LeavePartner => assert!(std::mem::take(&mut self.partner)),
                 Step::HangUp { .. } => self.hung_up = true,
             }
         }
@@ -170,7 +190,7 @@ impl Driver {
     /// exactly one place, and always something to wait for.
     fn check(&self, session: &Session) {
         let waits_for_answer = self.identify || self.ticket;
-        let elsewhere = self.queue.is_some() || self.talking || self.hung_up;
+        let elsewhere = self.queue.is_some() || self.partner || self.talking || self.hung_up;
         assert!(
             session.poll_timeout().is_some() || elsewhere,
             "at {} nothing is waited for",
@@ -185,7 +205,7 @@ impl Driver {
             session.node()
         );
         assert_eq!(session.ended(), self.hung_up);
-        if self.queue.is_some() && !self.talking {
+        if (self.queue.is_some() || self.partner) && !self.talking {
             assert!(
                 session.poll_timeout().is_some(),
                 "a queue that announces has a timer"
@@ -288,17 +308,24 @@ fn run(which: usize, happenings: &[Happens], dnis: &str, withheld: bool) -> Driv
                 driver.talking = true;
                 Input::QueueAnswered
             }
+            Happens::Partner(outcome) if driver.partner && !driver.talking => {
+                driver.talking = outcome == PartnerOutcome::Answered;
+                driver.partner = driver.talking;
+                Input::Partner(outcome)
+            }
             Happens::Over if driver.talking => {
                 driver.talking = false;
+                driver.partner = false;
                 driver.queue = None;
                 Input::ConversationEnded
             }
             Happens::Broken if driver.talking => {
                 driver.talking = false;
+                driver.partner = false;
                 driver.queue = None;
                 Input::ConversationBroken
             }
-            Happens::Answered | Happens::Over | Happens::Broken => continue,
+            Happens::Answered | Happens::Over | Happens::Broken | Happens::Partner(_) => continue,
         };
         session.handle(now, input);
         driver.carry_out(&mut session);
@@ -306,7 +333,7 @@ fn run(which: usize, happenings: &[Happens], dnis: &str, withheld: bool) -> Driv
     }
     // Whoever does nothing from here on comes to a queue, a conversation or the end.
     for _ in 0..60 {
-        if driver.queue.is_some() || driver.hung_up {
+        if driver.queue.is_some() || driver.talking || driver.hung_up {
             break;
         }
         if let Some(play) = driver.on_air.take() {
@@ -319,7 +346,7 @@ fn run(which: usize, happenings: &[Happens], dnis: &str, withheld: bool) -> Driv
         driver.check(&session);
     }
     assert!(
-        driver.queue.is_some() || driver.hung_up,
+        driver.queue.is_some() || driver.talking || driver.hung_up,
         "stuck at {}",
         session.node()
     );

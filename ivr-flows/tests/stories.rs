@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ivr_flows::{CallerFacts, Facts, Flow, HoursState, Input, Piece, PlayId, Role, Session, Step};
+use ivr_flows::{
+    CallerFacts, Facts, Flow, HoursState, Input, PartnerOutcome, Piece, PlayId, Role, Session, Step,
+};
 
 const HEAD: &str = "flow: story\nstart: a\nnodes:\n";
 
@@ -12,7 +14,8 @@ const HEAD: &str = "flow: story\nstart: a\nnodes:\n";
 ///
 /// Events: `start`, `+5s` (time passes, timers run), `ended`, `closed`, `holiday`, `cut`, `noclip`, a key,
 /// `clinician`/`patient`/... (identified, named Dr Okafor), `ticket`,
-/// `noticket`, `pos3`, `unstaffed`, `refused`, `answered`, `over`, `broken`, `gone`.
+/// `noticket`, `pos3`, `unstaffed`, `refused`, `answered`, `over`, `broken`, `gone`;
+/// of a partner: `taken`, `busy`, `failed`, `norespond`.
 fn walk(nodes: &str, events: &str) -> String {
     let source = format!("{HEAD}{nodes}");
     let flow = Flow::parse("story.yaml", &source).unwrap_or_else(|errors| {
@@ -67,6 +70,10 @@ fn walk(nodes: &str, events: &str) -> String {
                 }),
                 "refused" => Some(Input::QueueRefused),
                 "answered" => Some(Input::QueueAnswered),
+                "taken" => Some(Input::Partner(PartnerOutcome::Answered)),
+                "busy" => Some(Input::Partner(PartnerOutcome::Busy)),
+                "failed" => Some(Input::Partner(PartnerOutcome::Failed)),
+                "norespond" => Some(Input::Partner(PartnerOutcome::NoAnswer)),
                 "over" => Some(Input::ConversationEnded),
                 "broken" => Some(Input::ConversationBroken),
                 "gone" => Some(Input::CallerHungUp),
@@ -144,6 +151,10 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
                 )
             }
             Step::LeaveQueue => "leave".to_owned(),
+            Step::Partner { partner, music } => {
+                format!("partner {partner}{}", if music { "" } else { " mute" })
+            }
+            Step::LeavePartner => "give up".to_owned(),
             Step::HangUp { cause } => format!("hang up {cause:?}"),
         });
     }
@@ -579,4 +590,122 @@ fn hours() {
     let without =
         "  a: {hours: desk, open: o, closed: c}\n  o: {hang_up: Open.}\n  c: {hang_up: Closed.}\n";
     assert!(walk(without, "start holiday").contains("Closed."));
+}
+
+const PARTNER: &str = "
+  a:
+    partner: night-desk
+    greeting: You are being put through to the night desk.
+    ring_for: 20s
+    busy: busy
+    failed: desk
+    no_answer: tried
+  busy: {play: All lines are busy., next: desk}
+  tried: {play: Nobody answers., next: desk}
+  desk: {queue: service, no_agents: stay}
+";
+
+#[test]
+fn a_partner_takes_the_caller() {
+    check(
+        PARTNER,
+        "start ended taken +600s over",
+        "
+        start: partner night-desk, announce \"You are being put through to the night desk.\"
+        ended:
+        taken:
+        +600s:
+        over: hang up ConversationOver",
+    );
+    // Answered in mid-sentence; a key is nothing to us; a late word changes nothing.
+    check(
+        PARTNER,
+        "start 1 taken busy norespond 2",
+        "
+        start: partner night-desk, announce \"You are being put through to the night desk.\"
+        1:
+        taken: stop
+        busy:
+        norespond:
+        2:",
+    );
+}
+
+#[test]
+fn a_partner_that_does_not_take_the_caller_gives_them_back() {
+    check(
+        PARTNER,
+        "start ended busy ended",
+        "
+        start: partner night-desk, announce \"You are being put through to the night desk.\"
+        ended:
+        busy: play! \"All lines are busy.\"
+        ended: queue service Patient",
+    );
+    check(
+        PARTNER,
+        "start failed taken",
+        "
+        start: partner night-desk, announce \"You are being put through to the night desk.\"
+        failed: stop, queue service Patient
+        taken:",
+    );
+    check(
+        PARTNER,
+        "start noclip norespond",
+        "
+        start: partner night-desk, announce \"You are being put through to the night desk.\"
+        noclip:
+        norespond: play! \"Nobody answers.\"",
+    );
+    // It rings too long; an answer that crosses the giving up comes too late.
+    check(
+        PARTNER,
+        "start ended +19.9s +0.1s taken ended",
+        "
+        start: partner night-desk, announce \"You are being put through to the night desk.\"
+        ended:
+        +19.9s:
+        +0.1s: give up, play! \"Nobody answers.\"
+        taken:
+        ended: queue service Patient",
+    );
+}
+
+#[test]
+fn a_partner_that_breaks_down_gives_the_caller_back_too() {
+    check(
+        PARTNER,
+        "start ended taken broken ended",
+        "
+        start: partner night-desk, announce \"You are being put through to the night desk.\"
+        ended:
+        taken:
+        broken: play! \"The connection was lost. Please stay on the line.\"
+        ended: queue service Patient",
+    );
+    // The end of the announcement is never told: the guard takes the caller on.
+    check(
+        PARTNER,
+        "start ended taken broken +120s",
+        "
+        start: partner night-desk, announce \"You are being put through to the night desk.\"
+        ended:
+        taken:
+        broken: play! \"The connection was lost. Please stay on the line.\"
+        +120s: stop, queue service Patient",
+    );
+    check(
+        "
+  a: {partner: night-desk, next: desk, after: thanks}
+  thanks: {hang_up: Thank you for calling.}
+  desk: {queue: service, no_agents: stay}
+",
+        "start taken over ended",
+        "
+        start: partner night-desk
+        taken:
+        over: play! \"Thank you for calling.\"
+        ended: hang up Finished",
+    );
 }

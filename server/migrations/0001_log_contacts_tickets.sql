@@ -46,6 +46,7 @@ CREATE TABLE contact (
     role TEXT,
     position TEXT NOT NULL,
     queue INTEGER,
+    -- Whom it is with, or who is called for it: an agent, or, by position, a partner.
     agent INTEGER,
     since INTEGER,
     cause TEXT,

@@ -13,7 +13,7 @@ use desk::{
     Desk, Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, TenantId,
     TenantSetup,
 };
-use switch::{Account, Line, Queue, Setup, SipSettings, Sounds, Switch, Tenant};
+use switch::{Account, Line, Partner, Queue, Setup, SipSettings, Sounds, Switch, Tenant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
@@ -549,9 +549,30 @@ fn setup(
                 ha1s: sip::digest::Ha1s::derive(&agent.user, realm, &agent.secret),
                 agent: Some(acd::AgentId(agent.id)),
                 number: None,
+                trunk: false,
             },
         );
     }
+    let mut trunks = HashMap::new();
+    for config in &helpdesk.trunks {
+        let operator = || loaded.config_dir.join("operator.yaml");
+        let trunk = config
+            .trunk()
+            .map_err(|fault| ConfigError::new(&operator(), fault))?;
+        trunks.insert(Arc::clone(&trunk.name), Arc::new(trunk));
+        if let Some(account) = &config.account {
+            accounts.insert(
+                account.user.clone(),
+                Account {
+                    ha1s: sip::digest::Ha1s::derive(&account.user, realm, &account.secret),
+                    agent: None,
+                    number: None,
+                    trunk: true,
+                },
+            );
+        }
+    }
+    let mut partners = HashMap::new();
     let mut tenants = HashMap::new();
     let mut lines = HashMap::new();
     let mut queues = HashMap::new();
@@ -595,6 +616,16 @@ fn setup(
                 );
             }
         }
+        for (name, partner) in &hospital.partners {
+            partners.insert(
+                (tenant, Arc::from(name.as_str())),
+                Partner {
+                    id: desk::PartnerId(partner.id),
+                    trunk: partner.trunk.as_str().into(),
+                    number: partner.number.clone(),
+                },
+            );
+        }
         for phone in &hospital.phones {
             accounts.insert(
                 phone.user.clone(),
@@ -602,6 +633,7 @@ fn setup(
                     ha1s: sip::digest::Ha1s::derive(&phone.user, realm, &phone.secret),
                     agent: None,
                     number: phone.number.clone().map(PhoneNumber),
+                    trunk: false,
                 },
             );
         }
@@ -618,6 +650,8 @@ fn setup(
         accounts,
         queues,
         trusted: process.sip.trusted(&loaded.process_file)?,
+        trunks,
+        partners,
         sounds: Sounds {
             music: ::media::music::on_hold(),
             chime: ::media::music::chime(),

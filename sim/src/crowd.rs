@@ -40,6 +40,14 @@ pub(crate) fn phone(dice: &mut Dice, people: u8, span: Duration) -> PhonePlan {
     }
 }
 
+/// A telephone of the partner's: never registered, and human.
+pub(crate) fn partner(people: u8) -> PhonePlan {
+    PhonePlan {
+        habit: Habit::Chance { people, talk: TALK },
+        ..PhonePlan::absent()
+    }
+}
+
 pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
     let at = dice.between(Duration::ZERO, span);
     let hospital = *dice.pick(&Hospital::ALL);
@@ -48,6 +56,7 @@ pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
         (3, Door::Patient),
         (2, Door::Clinician),
         (1, Door::Location),
+        (2, Door::Portal),
     ]);
     let from = *dice.pick(&[
         Some(OKAFOR),

@@ -12,7 +12,9 @@ use acd::{AgentSetup, Membership, QueueSetup};
 use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, Role};
 use ivr_flows::Flow;
 use media::clip::Clip;
-use switch::{Account, Limits, Line, Queue, Setup, SipSettings, Sounds, Tenant};
+use switch::{
+    Account, Gateway, Limits, Line, Partner, Queue, Setup, SipSettings, Sounds, Tenant, Trunk,
+};
 
 /// One of the two hospitals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +36,8 @@ pub enum Door {
     Patient,
     /// Theatre, ICU, ED.
     Location,
+    /// Patients; a partner covers the evenings and weekends.
+    Portal,
 }
 
 impl Hospital {
@@ -66,6 +70,8 @@ impl Hospital {
             (Self::StAnne, Door::Staff) => "15550101002",
             (Self::StAnne, Door::Patient) => "15550101003",
             (Self::StAnne, Door::Location) => "15550101004",
+            (Self::StAnne, Door::Portal) => "15550101005",
+            (Self::Mercy, Door::Portal) => "15550102005",
             (Self::Mercy, Door::Clinician) => "15550102001",
             (Self::Mercy, Door::Staff) => "15550102002",
             (Self::Mercy, Door::Patient) => "15550102003",
@@ -101,7 +107,13 @@ impl Hospital {
 
 impl Door {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::Clinician, Self::Staff, Self::Patient, Self::Location];
+    pub const ALL: [Self; 5] = [
+        Self::Clinician,
+        Self::Staff,
+        Self::Patient,
+        Self::Location,
+        Self::Portal,
+    ];
 }
 
 /// Doctor Okafor's mobile at Saint Anne; Ada's of the staff at Mercy.
@@ -147,6 +159,9 @@ pub(crate) const QUEUE_IDS: [acd::QueueId; 6] = [
     acd::QueueId(6),
 ];
 
+/// The partner's telephones, behind a trunk: the preferred first.
+pub(crate) const PARTNER_PHONES: usize = 2;
+
 pub(crate) const REALM: &str = "careline.example";
 pub(crate) const SWITCH: &str = "203.0.113.5:5060";
 
@@ -176,8 +191,8 @@ pub(crate) fn queue_serves(queue: u32, hospital: Hospital) -> bool {
         .any(|&(id, _, whose, _)| id == queue && (whose == 0 || whose == hospital.id()))
 }
 
-fn flows() -> &'static [Arc<Flow>; 4] {
-    static FLOWS: OnceLock<[Arc<Flow>; 4]> = OnceLock::new();
+fn flows() -> &'static [Arc<Flow>; 5] {
+    static FLOWS: OnceLock<[Arc<Flow>; 5]> = OnceLock::new();
     FLOWS.get_or_init(|| {
         [
             (
@@ -195,6 +210,10 @@ fn flows() -> &'static [Arc<Flow>; 4] {
             (
                 "location.yaml",
                 include_str!("../../ivr-flows/flows/location.yaml"),
+            ),
+            (
+                "portal.yaml",
+                include_str!("../../ivr-flows/flows/portal.yaml"),
             ),
         ]
         .map(|(file, text)| match Flow::parse(file, text) {
@@ -331,6 +350,7 @@ pub(crate) fn switch_setup(
                 ha1s: sip::digest::Ha1s::derive(&analyst.user, REALM, &analyst.secret),
                 agent: Some(acd::AgentId(n as u32 + 1)),
                 number: None,
+                trunk: false,
             };
             (analyst.user.clone(), account)
         })
@@ -348,6 +368,33 @@ pub(crate) fn switch_setup(
             }
         }
     }
+    let trunk = Trunk {
+        name: Arc::from("night"),
+        gateways: (0..PARTNER_PHONES)
+            .map(|n| {
+                let addr = crate::phone::address(analysts.len() + n);
+                Gateway::Address {
+                    host: addr.ip().to_string(),
+                    peer: sip::Peer::udp(addr),
+                }
+            })
+            .collect(),
+        calls_max: 20,
+        credentials: None,
+        // Asked for ever, they would keep a world from becoming quiet.
+        probe_every: None,
+        trusted: true,
+    };
+    let partner = |hospital: Hospital| {
+        let partner = Partner {
+            id: desk::PartnerId(1),
+            trunk: Arc::clone(&trunk.name),
+            number: "8000".to_owned(),
+        };
+        let name = Arc::from("portal");
+        ((desk::TenantId(hospital.id()), name), partner)
+    };
+    let partners = Hospital::ALL.into_iter().map(partner).collect();
     Setup {
         shard: 0,
         interface: sip::Interface::local(bind),
@@ -367,7 +414,7 @@ pub(crate) fn switch_setup(
                     Tenant {
                         key: Arc::from(key),
                         name: Arc::from(hospital.name()),
-                        calendars: HashMap::new(),
+                        calendars: HashMap::from([(Arc::from("portal"), hours_of(hospital))]),
                     },
                 )
             })
@@ -375,11 +422,22 @@ pub(crate) fn switch_setup(
         lines,
         accounts,
         queues,
+        trunks: HashMap::from([(Arc::clone(&trunk.name), Arc::new(trunk))]),
+        partners,
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],
         sounds: Sounds { music, chime },
         limits: Limits::default(),
         sip: SipSettings::default(),
     }
+}
+
+/// Mercy's own desk is always there, Saint Anne's never.
+fn hours_of(hospital: Hospital) -> hours::Calendar {
+    let week = match hospital {
+        Hospital::StAnne => "closed",
+        Hospital::Mercy => "00:00-24:00",
+    };
+    hours::Calendar::read("America/Chicago", [("mon-sun", week)], []).expect("hours")
 }
 
 /// The hospital and door of a number dialled.

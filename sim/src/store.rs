@@ -31,6 +31,8 @@ pub(crate) struct Log {
     /// The sequence number given last.
     pub(crate) sequence: u64,
     pub(crate) contacts: BTreeMap<ContactId, Facts>,
+    /// Why contacts came back from a partner, for stories.
+    pub(crate) taken_back: BTreeMap<ContactId, Vec<desk::TakenBack>>,
     tickets: HashMap<TicketNumber, ContactId>,
     next_ticket: u64,
     gaps: u64,
@@ -156,6 +158,9 @@ impl Log {
         let Some(contact) = stamped.event.contact() else {
             return Ok(());
         };
+        if let Event::ContactTakenBack { why, .. } = stamped.event {
+            self.taken_back.entry(contact).or_default().push(why);
+        }
         let facts = self.contacts.entry(contact).or_default();
         let is_journey = matches!(
             stamped.event,
@@ -165,6 +170,9 @@ impl Log {
                 | Event::ContactQueued { .. }
                 | Event::ContactOffered { .. }
                 | Event::ContactConnected { .. }
+                | Event::ContactPartnerCalled { .. }
+                | Event::ContactTransferred { .. }
+                | Event::ContactTakenBack { .. }
                 | Event::ContactAbandoned { .. }
                 | Event::ContactFlowOut { .. }
                 | Event::ContactEnded { .. }

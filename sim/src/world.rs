@@ -229,16 +229,20 @@ impl World {
     /// A world with these phones, where nobody calls yet.
     pub(crate) fn with(seed: u64, mut dice: Dice, weather: Weather, plans: Vec<PhonePlan>) -> Self {
         let analysts = hospital::analysts(plans.len());
+        let people = weather.people;
+        let partner = (0..hospital::PARTNER_PHONES).map(|_| crowd::partner(people));
         let mut audio = Audio::new();
         let voice = Voice::new(&mut audio);
         let store = Store::new(weather.store.clone(), dice.fork());
         let switch_peer = Peer::udp(hospital::SWITCH.parse().expect("our own address"));
+        let users = analysts.iter();
+        let users = users.map(|analyst| (analyst.user.as_str(), analyst.secret.as_str()));
         let phones: Vec<Phone> = plans
             .into_iter()
-            .zip(&analysts)
+            .chain(partner)
+            .zip(users.chain(std::iter::repeat(("partner", ""))))
             .enumerate()
-            .map(|(n, (plan, analyst))| {
-                let (user, secret) = (&analyst.user, &analyst.secret);
+            .map(|(n, (plan, (user, secret)))| {
                 Phone::new(
                     n,
                     user,

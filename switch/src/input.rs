@@ -150,6 +150,12 @@ pub enum NoteWhat {
     Connected(OfferId),
     /// The agent's side broke down; the contact waits again.
     Broken,
+    /// This partner is called.
+    PartnerCalled(Arc<str>),
+    /// Talks with the partner.
+    Transferred,
+    /// The partner couldn't take it; the contact is back with the flow.
+    TakenBack(desk::TakenBack),
     /// A bug in this one call was caught; the call was ended.
     Panicked,
     /// Over.

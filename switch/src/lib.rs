@@ -21,9 +21,12 @@ mod input;
 mod phones;
 mod setup;
 mod switch;
+mod trunks;
 
 pub use admission::{Admission, Limits, Permit, Refused};
 pub use contact::View;
 pub use input::{Counters, Input, MediaKey, Note, NoteWhat, Now, Output, RenderId};
-pub use setup::{Account, Line, Queue, Setup, SipSettings, Sounds, Tenant};
+pub use setup::{
+    Account, Gateway, Line, Partner, Queue, Setup, SipSettings, Sounds, Tenant, Trunk,
+};
 pub use switch::Switch;

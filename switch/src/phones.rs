@@ -151,12 +151,19 @@ impl Phones {
 
     /// Where the agent can be called, the best last.
     pub(crate) fn targets(&self, agent: AgentId) -> Vec<Target> {
-        let mut bindings: Vec<_> = self
-            .agents
+        self.agents
             .get(&agent)
-            .map_or(&[][..], |aor| self.registrar.lookup(aor))
-            .iter()
-            .collect();
+            .map(|aor| self.at(aor))
+            .unwrap_or_default()
+    }
+
+    /// Where this user is registered, the best last.
+    pub(crate) fn registered(&self, setup: &Setup, user: &str) -> Vec<Target> {
+        self.at(&format!("sip:{user}@{}", setup.realm))
+    }
+
+    fn at(&self, aor: &str) -> Vec<Target> {
+        let mut bindings: Vec<_> = self.registrar.lookup(aor).iter().collect();
         // The phone's own preference first, then whichever registered last.
         bindings.sort_by_key(|binding| (binding.q, binding.expires_at));
         bindings

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acd::{AgentId, QueueId};
-use desk::{PhoneNumber, TenantId};
+use desk::{PartnerId, PhoneNumber, TenantId};
 use ivr_flows::Flow;
 use media::clip::Clip;
 
@@ -39,6 +39,10 @@ pub struct Setup {
     pub queues: HashMap<(TenantId, Arc<str>), Queue>,
     /// Peers whose calls come without a password because of their address (trunks).
     pub trusted: Vec<sip::Net>,
+    /// Ways to the outside, by name.
+    pub trunks: HashMap<Arc<str>, Arc<Trunk>>,
+    /// Partners by the name flows use, per tenant.
+    pub partners: HashMap<(TenantId, Arc<str>), Partner>,
     /// Sounds that aren't prompts.
     pub sounds: Sounds,
     /// How much may come in.
@@ -116,6 +120,68 @@ pub struct Queue {
     pub id: QueueId,
 }
 
+/// A way to the outside: a provider, an exchange, a partner.
+#[derive(Debug, Clone)]
+pub struct Trunk {
+    /// What it is called.
+    pub name: Arc<str>,
+    /// Where calls go, the preferred first. When one is dead the next is taken.
+    pub gateways: Vec<Gateway>,
+    /// Most calls at a time.
+    pub calls_max: u32,
+    /// Answers its challenges.
+    pub credentials: Option<sip::Credentials>,
+    /// How often each gateway is asked whether it lives; never when `None`.
+    pub probe_every: Option<Duration>,
+    /// Whether it may see the ticket's number and who is calling (RFC 3325
+    /// section 4 calls that a trust domain).
+    pub trusted: bool,
+}
+
+/// One of a trunk's gateways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gateway {
+    /// At an address of its own.
+    Address {
+        /// The host in Request-URIs: a name, or the address.
+        host: String,
+        /// Where it is.
+        peer: sip::Peer,
+    },
+    /// Wherever this account is registered with us.
+    Registered {
+        /// The account's user.
+        user: Arc<str>,
+    },
+}
+
+/// Somebody who takes calls over, e.g. after hours.
+#[derive(Debug, Clone)]
+pub struct Partner {
+    /// Stable number.
+    pub id: PartnerId,
+    /// The trunk that leads there.
+    pub trunk: Arc<str>,
+    /// The number to call there.
+    pub number: String,
+}
+
+/// The URI of a number at a gateway, or of the gateway itself; `None` if the
+/// two don't make one.
+pub(crate) fn uri_at(host: &str, peer: sip::Peer, number: Option<&str>) -> Option<sip::Uri> {
+    let mut text = match number {
+        Some(number) => format!("sip:{number}@{host}"),
+        None => format!("sip:{host}"),
+    };
+    if peer.addr.port() != peer.transport.default_port() {
+        text.push_str(&format!(":{}", peer.addr.port()));
+    }
+    if let Some(transport) = peer.transport.uri_param() {
+        text.push_str(&format!(";transport={transport}"));
+    }
+    sip::Uri::parse(&text).ok()
+}
+
 /// A phone that registers with us.
 #[derive(Clone)]
 pub struct Account {
@@ -125,6 +191,9 @@ pub struct Account {
     pub agent: Option<AgentId>,
     /// The calling number that calls from this phone carry.
     pub number: Option<PhoneNumber>,
+    /// Whether it is an exchange rather than a phone: its calls carry the
+    /// calling number that it says, as those of a trusted address do.
+    pub trunk: bool,
 }
 
 impl std::fmt::Debug for Account {
@@ -136,8 +205,48 @@ impl std::fmt::Debug for Account {
 }
 
 impl Setup {
+    /// Our host in a URI for this peer.
+    pub(crate) fn host_towards(&self, peer: sip::Peer) -> String {
+        match self.interface.address_towards(peer.addr.ip()) {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        }
+    }
+
     /// Does this address belong to a trunk?
     pub fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(address))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A help desk without anything.
+    pub(crate) fn empty() -> Setup {
+        let here = sip::Interface::local(([127, 0, 0, 1], 5060).into());
+        let quiet = Clip::silence(Duration::ZERO);
+        Setup {
+            shard: 0,
+            interface: here.clone(),
+            media: here,
+            realm: "test".into(),
+            seed: [1; 32],
+            epoch_ms: 0,
+            tenants: HashMap::new(),
+            lines: HashMap::new(),
+            accounts: HashMap::new(),
+            queues: HashMap::new(),
+            trusted: Vec::new(),
+            trunks: HashMap::new(),
+            partners: HashMap::new(),
+            sounds: Sounds {
+                music: Arc::clone(&quiet),
+                chime: quiet,
+            },
+            limits: Limits::default(),
+            sip: SipSettings::default(),
+        }
     }
 }

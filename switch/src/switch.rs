@@ -14,7 +14,8 @@ use crate::admission::{Admission, Permit};
 use crate::contact::{Arrival, Contact, Cx, Index, LegEnd, Side, View};
 use crate::input::{Counters, Input, Now, Output};
 use crate::phones::{self, Phones};
-use crate::setup::{Account, Line, Setup};
+use crate::setup::{Account, Gateway, Line, Setup, Trunk, uri_at};
+use crate::trunks::Trunks;
 
 /// Longest calling or called number taken from a message.
 const NUMBER_MAX: usize = 32;
@@ -28,6 +29,7 @@ macro_rules! cx {
             setup: &$switch.setup,
             sip: &mut $switch.sip,
             phones: &$switch.phones,
+            trunks: &mut $switch.trunks,
             index: &mut $switch.index,
             out: &mut $switch.out,
             counters: &mut $switch.counters,
@@ -47,6 +49,7 @@ pub struct Switch {
     setup: Setup,
     sip: sip::Endpoint,
     phones: Phones,
+    trunks: Trunks,
     authenticator: Authenticator,
     admission: Admission,
     contacts: HashMap<ContactId, Box<Contact>>,
@@ -86,6 +89,7 @@ impl Switch {
         Self {
             sip: sip::Endpoint::new(config),
             phones: Phones::new(&setup),
+            trunks: Trunks::new(&setup),
             authenticator: Authenticator::new(
                 nonce_key,
                 sip::digest::AuthLimits {
@@ -182,6 +186,13 @@ impl Switch {
                     out.push_back(Output::ToAcd(message));
                 });
         }
+        if self.trunks.poll_timeout().is_some_and(|at| at <= now.mono) {
+            let (sip, setup) = (&mut self.sip, &self.setup);
+            self.trunks
+                .on_timeout(now.mono, setup, &mut |trunk, gateway| {
+                    Some(sip.request(now.mono, probe(trunk, gateway, setup)?))
+                });
+        }
         while let Some(&Reverse((at, id))) = self.timers.peek() {
             if at > now.mono {
                 break;
@@ -203,6 +214,7 @@ impl Switch {
         [
             self.sip.poll_timeout(),
             self.phones.poll_timeout(),
+            self.trunks.poll_timeout(),
             self.timers.peek().map(|Reverse((at, _))| *at),
         ]
         .into_iter()
@@ -232,6 +244,15 @@ impl Switch {
     /// Calls in progress.
     pub fn calls(&self) -> u32 {
         self.admission.calls()
+    }
+
+    /// Each trunk: its name, the calls it carries, how many of its gateways work.
+    pub fn trunks(&self) -> impl Iterator<Item = (&str, u32, usize)> {
+        let names = self.setup.trunks.keys();
+        names.filter_map(|name| {
+            let (calls, alive) = self.trunks.load(name)?;
+            Some((&**name, calls, alive))
+        })
     }
 
     /// Counts since the start.
@@ -299,8 +320,10 @@ impl Switch {
             trunk_number(request)
         } else {
             let user = self.authenticate(now, peer, request)?;
-            let account = self.setup.accounts.get(&user);
-            account.and_then(|account| account.number.clone())
+            match self.setup.accounts.get(&user) {
+                Some(account) if account.trunk => trunk_number(request),
+                account => account.and_then(|account| account.number.clone()),
+            }
         };
         let dialled = request.uri().user();
         let dnis = dialled.as_deref().map(digits).unwrap_or_default();
@@ -390,7 +413,7 @@ impl Switch {
                 self.with_leg(now, leg, |contact, _, cx| contact.agent_is_tried(cx));
             }
             Event::Ringing { leg, .. } => {
-                self.with_leg(now, leg, |contact, _, _| contact.agent_rings());
+                self.with_leg(now, leg, |contact, _, cx| contact.agent_rings(cx));
             }
             Event::Answered { leg, sdp, .. } => {
                 self.with_leg(now, leg, |contact, _, cx| {
@@ -433,11 +456,15 @@ impl Switch {
                 self.sip.respond(now.mono, id, reply);
             }
             Event::Other { id, .. } => self.sip.respond(now.mono, id, sip::Reply::new(405)),
-            Event::ReinviteAnswered { .. }
-            | Event::ReinviteRefused { .. }
-            | Event::Info { .. }
-            | Event::Response { .. }
-            | Event::RequestTimeout { .. } => {}
+            Event::Response { id, response } => {
+                let code = response.code();
+                self.trunks.answered(now.mono, &self.setup, id, Some(code));
+            }
+            Event::RequestTimeout { id } => {
+                self.trunks.answered(now.mono, &self.setup, id, None);
+            }
+            Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } | Event::Info { .. } => {
+            }
         }
     }
 
@@ -579,6 +606,29 @@ impl Switch {
             self.timers.push(Reverse((at, id)));
         }
     }
+}
+
+/// The OPTIONS that asks whether a gateway lives.
+fn probe(trunk: &Trunk, gateway: &Gateway, setup: &Setup) -> Option<sip::OutRequest> {
+    // A registration is a sign of life by itself.
+    let Gateway::Address { host, peer } = gateway else {
+        return None;
+    };
+    let target = uri_at(host, *peer, None)?;
+    let ours = setup.host_towards(*peer);
+    let from = sip::Uri::parse(&format!("sip:careline@{ours}")).ok()?;
+    Some(sip::OutRequest {
+        method: sip::Method::Options,
+        to: target.clone(),
+        target,
+        next_hop: *peer,
+        from,
+        call_id: None,
+        cseq: None,
+        headers: Vec::new(),
+        body: None,
+        credentials: trunk.credentials.clone(),
+    })
 }
 
 /// The calling number as a trunk says it; `None`: withheld.

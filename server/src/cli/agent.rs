@@ -103,22 +103,22 @@ pub(super) fn account_phone(
     answer: AnswerPolicy,
     ears: Ears,
 ) -> anyhow::Result<PhoneConfig> {
-    let (place, agent) = helpdesk
-        .agents
-        .iter()
-        .enumerate()
-        .find(|(_, agent)| agent.user == user)
-        .with_context(|| {
-            let known: Vec<_> = helpdesk.agents.iter().map(|a| a.user.as_str()).collect();
-            format!(
-                "there is no analyst \"{user}\"; there are: {}",
-                known.join(", ")
-            )
-        })?;
+    let (user, secret, name) = helpdesk.account(user).with_context(|| {
+        let known: Vec<_> = helpdesk.agents.iter().map(|a| a.user.as_str()).collect();
+        format!(
+            "there is no analyst \"{user}\"; there are: {}",
+            known.join(", ")
+        )
+    })?;
+    // Each sounds different; those that aren't an analyst's come last.
+    let mut agents = helpdesk.agents.iter();
+    let place = agents
+        .position(|agent| agent.user == user)
+        .unwrap_or(helpdesk.agents.len());
     let mut config = PhoneConfig::new(user, server, PhoneMedia::Udp(audio));
     config.bind = local_address(server)?;
-    config.registration = Some(Registration::new(&agent.user, &agent.secret));
-    config.display = Some(agent.name.clone());
+    config.registration = Some(Registration::new(user, secret));
+    config.display = Some(name.to_owned());
     config.answer = answer;
     config.ears = ears;
     config.voice = Voice::Marker(Marker::new(place + 1));

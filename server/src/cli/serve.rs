@@ -132,6 +132,9 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::OfferFailed(why) => format!("not taken: {why:?}"),
         NoteWhat::Connected(offer) => format!("talks (offer {})", offer.0),
         NoteWhat::Broken => "agent's side lost; waits again".to_owned(),
+        NoteWhat::PartnerCalled(partner) => format!("partner {partner} is called"),
+        NoteWhat::Transferred => "talks with the partner".to_owned(),
+        NoteWhat::TakenBack(why) => format!("back from the partner: {why:?}"),
         NoteWhat::Panicked => "ended by a bug: see the log".to_owned(),
         NoteWhat::Ended(cause) => format!("ended: {cause:?}"),
     };
@@ -151,6 +154,9 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
                 "clinician" => "clinicians: no menu, straight to a person",
                 "staff" => "staff line: clinician 1, hospital staff 2, patient 3",
                 "patient" => "patient portal: 0 for a person",
+                "portal" => {
+                    "patient portal after hours: the partner takes the call, or gives it back"
+                }
                 "location" => "theatre, ICU, ED: no key is ever needed",
                 other => other,
             };

@@ -10,10 +10,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
+use super::outside::{PartnerConfig, TrunkAccount, TrunkConfig};
 use super::{ConfigError, read};
 
 /// The flows that come with Careline.
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 6] = [
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
@@ -26,6 +27,10 @@ const SHIPPED: [(&str, &str); 5] = [
     (
         "location",
         include_str!("../../../ivr-flows/flows/location.yaml"),
+    ),
+    (
+        "portal",
+        include_str!("../../../ivr-flows/flows/portal.yaml"),
     ),
     ("bench", include_str!("../../../ivr-flows/flows/bench.yaml")),
 ];
@@ -43,8 +48,10 @@ pub struct HelpDesk {
     pub operator: String,
     /// Queues, shared by all hospitals.
     pub queues: Vec<QueueConfig>,
-    /// Analysts and the partner's line.
+    /// Analysts.
     pub agents: Vec<Agent>,
+    /// Ways to the outside.
+    pub trunks: Vec<TrunkConfig>,
     /// Hospitals in the order of their ids.
     pub hospitals: Vec<Hospital>,
     /// Flows by name.
@@ -57,6 +64,8 @@ struct OperatorFile {
     operator: String,
     queues: Vec<QueueConfig>,
     agents: Vec<Agent>,
+    #[serde(default)]
+    trunks: Vec<TrunkConfig>,
 }
 
 /// A queue.
@@ -133,6 +142,9 @@ pub struct Hospital {
     /// Phones that register here and aren't an analyst's.
     #[serde(default)]
     pub phones: Vec<Phone>,
+    /// Who takes calls over, by the name flows use.
+    #[serde(default)]
+    pub partners: BTreeMap<String, PartnerConfig>,
 }
 
 /// Opening hours.
@@ -296,6 +308,7 @@ impl HelpDesk {
             operator: operator.operator,
             queues: operator.queues,
             agents: operator.agents,
+            trunks: operator.trunks,
             hospitals: hospitals
                 .into_iter()
                 .map(|(_, hospital)| hospital)
@@ -308,6 +321,16 @@ impl HelpDesk {
     pub fn queue_id(&self, name: &str) -> Option<u32> {
         let place = self.queues.iter().position(|queue| queue.name == name)?;
         u32::try_from(place + 1).ok()
+    }
+
+    /// The account of an analyst or trunk: user, secret, and a name to show.
+    pub fn account(&self, user: &str) -> Option<(&str, &str, &str)> {
+        let agents = self.agents.iter();
+        let agents = agents.map(|a| (a.user.as_str(), a.secret.as_str(), a.name.as_str()));
+        let trunks = self.trunks.iter();
+        let trunks = trunks.filter_map(|trunk| trunk.account.as_ref().map(|a| (trunk, a)));
+        let trunks = trunks.map(|(t, a)| (a.user.as_str(), a.secret.as_str(), t.name.as_str()));
+        agents.chain(trunks).find(|(name, ..)| *name == user)
     }
 
     /// The calling number of whoever has this key, and their hospital.
@@ -342,6 +365,7 @@ fn add_flow(
 struct Seen<'a> {
     queues: HashSet<&'a str>,
     users: HashSet<&'a str>,
+    trunks: HashSet<&'a str>,
     hospitals: HashMap<u32, &'a Path>,
     numbers: HashMap<&'a str, &'a Path>,
     keys: HashSet<&'a str>,
@@ -379,6 +403,18 @@ fn check_operator<'a>(operator: &'a OperatorFile, seen: &mut Seen<'a>) -> Result
                 RING_FOR_S.start(),
                 RING_FOR_S.end()
             ));
+        }
+    }
+    for trunk in &operator.trunks {
+        trunk.trunk()?;
+        if !seen.trunks.insert(&trunk.name) {
+            return Err(format!(
+                "trunk \"{}\" is there twice; rename one",
+                trunk.name
+            ));
+        }
+        if let Some(TrunkAccount { user, secret }) = &trunk.account {
+            account(user, secret, seen)?;
         }
     }
     let mut ids = HashSet::new();
@@ -432,9 +468,10 @@ fn check_hospital<'a>(
     if lists.into_iter().any(|entries| entries > ENTRIES_MAX) {
         return Err(format!("a list has more than {ENTRIES_MAX} entries"));
     }
+    check_partners(hospital, seen)?;
     let calendars = hospital.calendars()?;
     for line in &hospital.lines {
-        check_line(file, line, flows, &calendars, seen)?;
+        check_line(file, hospital, line, flows, &calendars, seen)?;
     }
     let mut ids = HashSet::new();
     let people = hospital.people.iter().map(|p| (p.id, &p.key, &p.spoken));
@@ -461,8 +498,26 @@ fn check_hospital<'a>(
     Ok(())
 }
 
+fn check_partners(hospital: &Hospital, seen: &Seen<'_>) -> Result<(), String> {
+    let mut ids = HashSet::new();
+    for (name, partner) in &hospital.partners {
+        partner.check(name)?;
+        if !ids.insert(partner.id) {
+            return Err(format!("id {} is there twice among partners", partner.id));
+        }
+        if !seen.trunks.contains(partner.trunk.as_str()) {
+            return Err(format!(
+                "partner \"{name}\" is behind trunk \"{}\"; operator.yaml has no such trunk",
+                partner.trunk
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn check_line<'a>(
     file: &'a Path,
+    hospital: &Hospital,
     line: &'a LineSetup,
     flows: &BTreeMap<String, Arc<Flow>>,
     calendars: &BTreeMap<String, hours::Calendar>,
@@ -487,6 +542,15 @@ fn check_line<'a>(
     if let Some(missing) = flow.calendars().find(|name| !calendars.contains_key(*name)) {
         return Err(format!(
             "line {} is answered by flow \"{}\", which asks for hours \"{missing}\"; write them under `hours`",
+            line.number, line.flow
+        ));
+    }
+    if let Some(missing) = flow
+        .partners()
+        .find(|name| !hospital.partners.contains_key(*name))
+    {
+        return Err(format!(
+            "line {} is answered by flow \"{}\", which calls partner \"{missing}\"; write it under `partners`",
             line.number, line.flow
         ));
     }

@@ -4,8 +4,8 @@
 //! ```text
 //! demo/
 //!   careline.toml       addresses, ports, data directory, limits
-//!   operator.yaml       queues and analysts
-//!   hospitals/*.yaml    lines, people, places, phones of one hospital each
+//!   operator.yaml       queues, analysts, trunks
+//!   hospitals/*.yaml    lines, hours, people, places, phones, partners of one hospital each
 //!   flows/*.yaml        flows of one's own; the shipped ones are built in
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! where there is one, what is wrong and what to do.
 
 mod helpdesk;
+mod outside;
 mod process;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use ivr_flows::CheckError;
 pub use helpdesk::{
     Agent, Day, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
+pub use outside::{PartnerConfig, TrunkAccount, TrunkConfig};
 pub use process::{Digest, Limits, Media, Process, Sip, Speech, Store, Tls};
 
 /// Largest configuration file read.

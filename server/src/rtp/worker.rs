@@ -44,6 +44,9 @@ const BEHIND_MAX: Duration = Duration::from_millis(500);
 const CPU_EVERY: u64 = 500;
 
 const SLOT_NS: i64 = 1_000_000;
+/// Frames in a row that have to come before a leg is asked once a frame instead of being watched, and that have to be
+/// missing before it is watched again.
+const STEADY: u8 = 4;
 /// The mailbox's mark among the sockets.
 const WAKE: u64 = u64::MAX;
 
@@ -76,6 +79,27 @@ struct Place {
     leg: LegId,
     port: LegPort,
     listener: Option<mpsc::Sender<HeardFrame>>,
+    rtp: Attention,
+}
+
+/// How a leg's RTP socket is attended to.
+///
+/// Being told of each packet costs more than reading it. Nobody waits for the audio of a leg that isn't bridged, so as
+/// long as it comes steadily it is fetched in the leg's own slot, unasked. Whoever is silent, or heard by somebody, is
+/// watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attention {
+    /// By epoll. `steady` frames in a row brought a packet; `came`: the running one did.
+    Watched { steady: u8, came: bool },
+    /// Once a frame; the last `missing` times in vain.
+    Fetched { missing: u8 },
+}
+
+impl Attention {
+    const NEW: Attention = Attention::Watched {
+        steady: 0,
+        came: false,
+    };
 }
 
 impl Worker {
@@ -144,6 +168,7 @@ impl Worker {
             let now = self.epoch.elapsed();
             while due_ns <= woke_ns {
                 let phase = (slot % u64::from(PHASES)) as u32;
+                self.fetch(now, phase, &mut reader);
                 self.engine.slot(now, phase, &mut self.io);
                 self.io.tally.slot((woke_ns - due_ns) as u64 / 1_000);
                 slot += 1;
@@ -272,12 +297,55 @@ impl Worker {
         }
     }
 
+    /// Reads the legs whose slot has come, of those that aren't watched; decides anew which are.
+    fn fetch(&mut self, now: Duration, phase: u32, reader: &mut Reader) {
+        for index in 0.. {
+            let Some((slot, heard)) = self.engine.in_phase(phase, index) else {
+                return;
+            };
+            let Some(attention) = self.io.attention(slot as usize) else {
+                continue;
+            };
+            let next = match attention {
+                Attention::Watched { steady, came: true } if !heard && steady + 1 < STEADY => {
+                    Attention::Watched {
+                        steady: steady + 1,
+                        came: false,
+                    }
+                }
+                Attention::Watched { came: true, .. } if !heard => {
+                    Attention::Fetched { missing: 0 }
+                }
+                Attention::Watched { .. } => Attention::NEW,
+                Attention::Fetched { .. } if heard => Attention::NEW,
+                Attention::Fetched { missing } => {
+                    let before = self.io.tally.packets_in;
+                    self.read_one(now, mark(slot as usize, Channel::Rtp), reader);
+                    match self.io.tally.packets_in - before {
+                        0 if missing + 1 == STEADY => Attention::NEW,
+                        0 => Attention::Fetched {
+                            missing: missing + 1,
+                        },
+                        _ => Attention::Fetched { missing: 0 },
+                    }
+                }
+            };
+            if let Err(error) = self.io.attend(slot as usize, next) {
+                // Out of kernel memory. The leg is deaf, which its watch will tell.
+                tracing::error!(%error, "a leg's socket can't be watched");
+            }
+        }
+    }
+
     fn read_one(&mut self, now: Duration, mark: u64, reader: &mut Reader) {
         let (slot, channel) = unmark(mark);
-        let Some(Some(place)) = self.io.places.get(slot) else {
+        let Some(Some(place)) = self.io.places.get_mut(slot) else {
             return;
         };
         let leg = place.leg;
+        if let (Channel::Rtp, Attention::Watched { came, .. }) = (channel, &mut place.rtp) {
+            *came = true;
+        }
         match &place.port {
             LegPort::Udp {
                 rtp, rtcp, bind, ..
@@ -340,8 +408,33 @@ impl Io {
             leg,
             port,
             listener: None,
+            rtp: Attention::NEW,
         });
         watched
+    }
+
+    /// How a leg's RTP is attended to; none for a ring, which is always watched.
+    fn attention(&self, slot: usize) -> Option<Attention> {
+        let place = self.places.get(slot)?.as_ref()?;
+        matches!(place.port, LegPort::Udp { .. }).then_some(place.rtp)
+    }
+
+    fn attend(&mut self, slot: usize, next: Attention) -> Result<(), Errno> {
+        let Some(Some(Place {
+            port: LegPort::Udp { rtp: socket, .. },
+            rtp,
+            ..
+        })) = self.places.get_mut(slot)
+        else {
+            return Ok(());
+        };
+        match (std::mem::replace(rtp, next), next) {
+            (Attention::Watched { .. }, Attention::Fetched { .. }) => self.epoll.delete(socket),
+            (Attention::Fetched { .. }, Attention::Watched { .. }) => {
+                self.epoll.add(&*socket, watch(slot, Channel::Rtp))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Ties a leg's RTP socket to its far side; unties it where the address is to be learnt.
@@ -357,6 +450,7 @@ impl Io {
                     tied,
                     ..
                 },
+            rtp: attention,
             ..
         })) = places.get_mut(leg.slot() as usize)
         else {
@@ -366,7 +460,7 @@ impl Io {
             return Ok(());
         }
         if natted {
-            return Io::untie(epoll, leg, rtp, *port, *bind, tied);
+            return Io::untie(epoll, leg, rtp, *port, *bind, tied, attention);
         }
         // On hold the old way (RFC 2543) it has no address, and the tie stays as it was.
         let somewhere = remote.port() != 0 && !remote.ip().is_unspecified();
@@ -380,7 +474,7 @@ impl Io {
             return Ok(());
         }
         // Not reachable now, it may be later: untied, it is tried for every packet.
-        Io::untie(epoll, leg, rtp, *port, *bind, tied)
+        Io::untie(epoll, leg, rtp, *port, *bind, tied, attention)
     }
 
     /// No safe call dissolves a tie, so another socket takes the port.
@@ -391,8 +485,10 @@ impl Io {
         port: u16,
         bind: IpAddr,
         tied: &mut Option<SocketAddr>,
+        attention: &mut Attention,
     ) -> io::Result<()> {
         if tied.take().is_some() {
+            *attention = Attention::NEW;
             drop(std::mem::replace(rtp, udp(bind, 0)?));
             *rtp = udp(bind, port)?;
             epoll.add(&*rtp, watch(leg.slot() as usize, Channel::Rtp))?;

@@ -3,8 +3,8 @@
 //! Ids of 64 bits are stored bit for bit in SQLite's signed integers.
 
 use desk::{
-    AgentId, ContactId, EndCause, Event, Facts, Found, PersonId, Position, QueueId, Role, Stamped,
-    TicketId, TicketNumber, Visits,
+    AgentId, ContactId, EndCause, Event, Facts, Found, PartnerId, PersonId, Position, QueueId,
+    Role, Stamped, TicketId, TicketNumber, Visits,
 };
 use rusqlite::{Row, Statement};
 
@@ -108,15 +108,20 @@ pub(super) fn bind_contact(
         // Told apart from `role`, which the caller may have put right since.
         Some(Found::Person { person, role }) => (Some(role_code(role)), Some(person)),
     };
+    // The column `agent` names whoever the contact is with, or called for: by position an agent or a partner.
     let (position, visit, agent, cause) = match facts.position {
         Position::Flow => ("flow", None, None, None),
         Position::Queue { queue, since } => ("queue", Some((Some(queue), since)), None, None),
         Position::Offer { agent, visit } => {
             let visit = visit.map(|(queue, since)| (Some(queue), since));
-            ("offer", visit, Some(agent), None)
+            ("offer", visit, Some(agent.0), None)
         }
         Position::Conversation { agent, since } => {
-            ("conversation", Some((None, since)), Some(agent), None)
+            ("conversation", Some((None, since)), Some(agent.0), None)
+        }
+        Position::PartnerCalled { partner } => ("partner_called", None, Some(partner.0), None),
+        Position::Transferred { partner, since } => {
+            ("transferred", Some((None, since)), Some(partner.0), None)
         }
         Position::Ended { cause, at } => ("ended", Some((None, at)), None, Some(cause_code(cause))),
     };
@@ -136,7 +141,7 @@ pub(super) fn bind_contact(
     bind(&facts.role.map(role_code))?;
     bind(&position)?;
     bind(&queue)?;
-    bind(&agent.map(|agent| agent.0))?;
+    bind(&agent)?;
     bind(&since)?;
     bind(&cause)?;
     bind(&facts.ticket.map(|(ticket, _)| ticket.0.cast_signed()))?;
@@ -169,8 +174,10 @@ pub(super) fn contact(row: &Row<'_>, first: usize) -> Result<ContactRow, StoreEr
         }),
     };
     let queue = row.get::<_, Option<u32>>(first + 7)?.map(QueueId);
-    let agent = row.get::<_, Option<u32>>(first + 8)?.map(AgentId);
-    let agent = || agent.ok_or_else(missing("a contact's agent"));
+    let with = row.get::<_, Option<u32>>(first + 8)?;
+    let with = || with.ok_or_else(missing("a contact's agent or partner"));
+    let agent = || with().map(AgentId);
+    let partner = || with().map(PartnerId);
     let since = row.get::<_, Option<i64>>(first + 9)?;
     let at = || since.ok_or_else(missing("since when a contact is where it is"));
     let position = match text(6)? {
@@ -185,6 +192,13 @@ pub(super) fn contact(row: &Row<'_>, first: usize) -> Result<ContactRow, StoreEr
         },
         Some("conversation") => Position::Conversation {
             agent: agent()?,
+            since: at()?,
+        },
+        Some("partner_called") => Position::PartnerCalled {
+            partner: partner()?,
+        },
+        Some("transferred") => Position::Transferred {
+            partner: partner()?,
             since: at()?,
         },
         Some("ended") => Position::Ended {

@@ -178,11 +178,15 @@ impl World {
         if let Some((hospital, _)) =
             crate::hospital::dialled(&self.callers[caller as usize].plan.dials)
         {
-            if !self.analysts[phone]
-                .queues
-                .iter()
-                .any(|&(queue, _)| crate::hospital::queue_serves(queue, hospital))
-            {
+            let serves = match self.analysts.get(phone) {
+                Some(analyst) => {
+                    let mut queues = analyst.queues.iter();
+                    queues.any(|&(queue, _)| crate::hospital::queue_serves(queue, hospital))
+                }
+                // The partner takes the calls of both.
+                None => true,
+            };
+            if !serves {
                 return self.fail(format!(
                     "12: phone {} rings for a caller of {hospital:?}",
                     phone + 1

@@ -69,6 +69,11 @@ impl World {
         self.phones[phone - 1].script(reaction);
     }
 
+    /// A phone is without power from now on, and for so long.
+    pub fn switch_off(&mut self, phone: usize, lasts: Duration) {
+        self.phones[phone - 1].vanished_until = Some(self.now + lasts);
+    }
+
     /// A phone forgets what it was to do with its next calls.
     pub fn unscript(&mut self, phone: usize) {
         self.phones[phone - 1].unscript();
@@ -96,6 +101,15 @@ impl World {
         self.store
             .logs()
             .find_map(|(_, log)| log.contacts.get(&contact).copied())
+    }
+
+    /// Why a caller was taken back from the partner, as the log tells it.
+    #[must_use]
+    pub fn taken_back(&self, caller: usize) -> Vec<desk::TakenBack> {
+        let contact = self.oracle.contact_of(caller as u32);
+        let mut logs = self.store.logs();
+        logs.find_map(|(_, log)| log.taken_back.get(&contact?).cloned())
+            .unwrap_or_default()
     }
 
     /// Where the switch has a caller.

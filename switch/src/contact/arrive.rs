@@ -121,6 +121,9 @@ impl Contact {
                     None => {}
                 }
             }
+            Side::Agent if matches!(self.stage, Stage::Outside(_)) => {
+                self.partner_media(key, opened, cx);
+            }
             Side::Agent => self.agent_media(key, opened, cx),
         }
     }
@@ -231,6 +234,7 @@ impl Contact {
     pub(super) fn peer_of(&self, side: Side) -> sip::Peer {
         match (side, &self.stage) {
             (Side::Agent, Stage::Offer(_, offer)) => offer.peer,
+            (Side::Agent, Stage::Outside(outside)) => outside.peer,
             (Side::Agent, Stage::Conversation(talk)) => talk.peer,
             _ => self.peer,
         }
@@ -241,6 +245,7 @@ impl Contact {
         match (side, &mut self.stage) {
             (Side::Caller, _) => Some(&mut self.audio),
             (Side::Agent, Stage::Offer(_, offer)) => Some(&mut offer.audio),
+            (Side::Agent, Stage::Outside(outside)) => Some(&mut outside.audio),
             (Side::Agent, Stage::Conversation(talk)) => Some(&mut talk.audio),
             (Side::Agent, _) => None,
         }

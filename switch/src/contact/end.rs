@@ -84,6 +84,15 @@ impl Contact {
         for offer in offers {
             cx.acd(ToAcd::Finish { offer });
         }
+        match &self.stage {
+            Stage::Outside(outside) => cx.trunks.release(&outside.trunked.trunk.name),
+            Stage::Conversation(talk) => {
+                if let super::Other::Partner { trunked, .. } = &talk.other {
+                    cx.trunks.release(&trunked.trunk.name);
+                }
+            }
+            _ => {}
+        }
         *cx.command += 1;
         cx.out.push_back(Output::ToDesk(Command {
             id: CommandId(*cx.command),
@@ -113,6 +122,9 @@ impl Contact {
                     EndCause::SystemFailure => None,
                 };
                 self.leave_queue(how, cx);
+            }
+            Stage::Outside(_) => {
+                self.stop_calling_partner(cx);
             }
             Stage::Conversation(_) => self.part(reason, cx),
             Stage::Opening { .. } | Stage::Answered { .. } | Stage::Flow => {}

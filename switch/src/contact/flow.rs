@@ -62,6 +62,8 @@ impl Contact {
                 }
             }
             Step::LeaveQueue => self.leave_queue(Some(Journey::FlowOut), cx),
+            Step::Partner { partner, music } => self.call_partner(&partner, music, cx),
+            Step::LeavePartner => self.leave_partner(cx),
             Step::HangUp { cause } => {
                 let cause = match cause {
                     HangUpCause::Finished => desk::EndCause::FlowEnded,
@@ -141,7 +143,10 @@ impl Contact {
         cx.counters.prompts_missed += 1;
         let chime = std::sync::Arc::clone(&cx.setup.sounds.chime);
         self.sound = if music { Sound::Music } else { Sound::Nothing };
-        if matches!(self.stage, Stage::Queue(_) | Stage::Offer(..)) {
+        if matches!(
+            self.stage,
+            Stage::Queue(_) | Stage::Offer(..) | Stage::Outside(_)
+        ) {
             self.rest_sound(cx);
         } else if let Some(leg) = self.audio.leg() {
             let media = cx.play_id();
@@ -188,6 +193,7 @@ impl Contact {
         let Some(leg) = self.audio.leg() else { return };
         let music = match &self.stage {
             Stage::Queue(stay) | Stage::Offer(stay, _) => stay.music.then_some(stay.since),
+            Stage::Outside(outside) => outside.music.then_some(outside.since),
             Stage::Conversation(_) => return,
             _ => None,
         };

@@ -7,16 +7,18 @@
 //! | [`Stage::Flow`] | prompts | the flow |
 //! | [`Stage::Queue`] | music and announcements | an offer, the flow, hang-up |
 //! | [`Stage::Offer`] | the same: an agent's phone rings | an answer, or back to the queue |
-//! | [`Stage::Conversation`] | the agent (music while held) | hang-up by either |
+//! | [`Stage::Outside`] | music: a partner is called | an answer, or back to the flow |
+//! | [`Stage::Conversation`] | the agent or partner (music while held) | hang-up by either |
 //! | [`Stage::Ended`] | nothing: hung up | messages still owed are acknowledged |
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
-//! [`flow`], [`wait`], [`talk`], [`end`].
+//! [`flow`], [`wait`], [`partner`], [`talk`], [`end`].
 
 mod arrive;
 mod end;
 mod flow;
 mod outbox;
+mod partner;
 mod talk;
 mod wait;
 
@@ -25,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
-use desk::{Caller, ContactId, Journey, PhoneNumber, TenantId, What};
+use desk::{Caller, ContactId, Journey, PartnerId, PhoneNumber, TenantId, What};
 use ivr_flows::Session;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
 use media::sdp::{LocalMedia, Negotiated};
@@ -33,7 +35,8 @@ use media::sdp::{LocalMedia, Negotiated};
 use crate::admission::Permit;
 use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, RenderId};
 use crate::phones::Phones;
-use crate::setup::Setup;
+use crate::setup::{Setup, Trunk};
+use crate::trunks::Trunks;
 
 pub(crate) use arrive::Arrival;
 use outbox::Outbox;
@@ -94,6 +97,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) setup: &'a Setup,
     pub(crate) sip: &'a mut sip::Endpoint,
     pub(crate) phones: &'a Phones,
+    pub(crate) trunks: &'a mut Trunks,
     pub(crate) index: &'a mut Index,
     pub(crate) out: &'a mut VecDeque<Output>,
     pub(crate) counters: &'a mut Counters,
@@ -230,13 +234,50 @@ impl Progress {
     }
 }
 
+/// A partner being called.
+#[derive(Debug)]
+struct Outside {
+    partner: PartnerId,
+    trunked: Trunked,
+    number: String,
+    /// When the contact began to wait.
+    since: Duration,
+    music: bool,
+    /// The gateway being called.
+    peer: sip::Peer,
+    audio: Audio,
+    progress: Progress,
+    /// Gateways not tried yet, the best last.
+    untried: Vec<usize>,
+}
+
+/// A call that a trunk carries; given back with [`Trunks::release`].
+#[derive(Debug)]
+struct Trunked {
+    trunk: Arc<Trunk>,
+    /// Through which of its gateways.
+    gateway: usize,
+}
+
+/// With whom a caller talks.
+#[derive(Debug)]
+enum Other {
+    Agent {
+        offer: OfferId,
+        agent: AgentId,
+        /// The stay that the offer ended.
+        visit: Visit,
+    },
+    Partner {
+        partner: PartnerId,
+        trunked: Trunked,
+    },
+}
+
 /// Two people talking.
 #[derive(Debug)]
 struct Talk {
-    offer: OfferId,
-    agent: AgentId,
-    /// The stay that the offer ended.
-    visit: Visit,
+    other: Other,
     leg: sip::LegId,
     peer: sip::Peer,
     audio: Audio,
@@ -250,6 +291,7 @@ enum Stage {
     Flow,
     Queue(Stay),
     Offer(Stay, Box<Offer>),
+    Outside(Box<Outside>),
     Conversation(Box<Talk>),
     Ended { since: Duration },
 }
@@ -322,10 +364,15 @@ pub enum View {
         /// Music, or an announcement.
         sounding: bool,
     },
+    /// A partner is being called for it.
+    Outside {
+        /// Music, or an announcement.
+        sounding: bool,
+    },
     /// Talking.
     Conversation {
-        /// By which offer.
-        offer: OfferId,
+        /// By which offer; none when it is with a partner.
+        offer: Option<OfferId>,
         /// One of the two has put the other on hold.
         held: bool,
     },
@@ -350,8 +397,12 @@ impl Contact {
                 offer: offer.id,
                 sounding,
             },
+            Stage::Outside(_) => View::Outside { sounding },
             Stage::Conversation(talk) => View::Conversation {
-                offer: talk.offer,
+                offer: match talk.other {
+                    Other::Agent { offer, .. } => Some(offer),
+                    Other::Partner { .. } => None,
+                },
                 held: self.audio.held() || talk.audio.held(),
             },
             Stage::Ended { .. } => View::Ended,
@@ -415,7 +466,15 @@ impl Contact {
                     } => repeat_at.min(since + ACCEPT_MAX),
                 }));
             }
-            Stage::Conversation(talk) => consider(Some(talk.announce_at)),
+            Stage::Outside(outside) => consider(match outside.progress {
+                Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
+                Progress::Calling { until, .. } => Some(until),
+                Progress::Ringing { .. } | Progress::Accepting { .. } => None,
+            }),
+            Stage::Conversation(talk) => consider(match talk.other {
+                Other::Agent { .. } => Some(talk.announce_at),
+                Other::Partner { .. } => None,
+            }),
             Stage::Ended { since } => consider(Some(*since + LINGER_MAX)),
         }
         if self.has_begun() {
@@ -449,6 +508,7 @@ impl Contact {
         }
         self.render_timeout(cx);
         self.wait_timeout(cx);
+        self.partner_timeout(cx);
         self.talk_timeout(cx);
         self.outbox.timeout(cx);
         if self.outbox.gave_up_on_ticket() {

@@ -8,12 +8,13 @@ use media::sdp::{self, Capabilities};
 
 use super::arrive::{is_natted, refusal_for};
 use super::wait::refusal_of;
-use super::{Audio, Contact, Cx, Owing, Progress, Side, Sound, Stage, TALKING_EVERY, Talk};
+use super::{Audio, Contact, Cx, Other, Owing, Progress, Side, Sound, Stage, TALKING_EVERY, Talk};
 use crate::input::NoteWhat;
 
 impl Contact {
     pub(super) fn is_talking(&self, id: OfferId) -> bool {
-        matches!(&self.stage, Stage::Conversation(talk) if talk.offer == id)
+        matches!(&self.stage, Stage::Conversation(talk)
+            if matches!(talk.other, Other::Agent { offer, .. } if offer == id))
     }
 
     /// The distributor confirmed: the two are joined.
@@ -41,9 +42,11 @@ impl Contact {
         };
         let agent = offer.agent;
         self.stage = Stage::Conversation(Box::new(Talk {
-            offer: id,
-            agent,
-            visit: stay.visit,
+            other: Other::Agent {
+                offer: id,
+                agent,
+                visit: stay.visit,
+            },
             leg,
             peer: offer.peer,
             audio: offer.audio,
@@ -97,6 +100,10 @@ impl Contact {
             (_, Stage::Ended { .. }) => return,
             (Side::Caller, _) => self.leg,
             (Side::Agent, Stage::Offer(_, offer)) => match offer.progress.leg() {
+                Some(leg) => leg,
+                None => return,
+            },
+            (Side::Agent, Stage::Outside(outside)) => match outside.progress.leg() {
                 Some(leg) => leg,
                 None => return,
             },
@@ -156,6 +163,7 @@ impl Contact {
                     };
                     self.phone_failed(why, cx);
                 }
+                Stage::Outside(_) => self.partner_leg_ended(how, cx),
                 Stage::Conversation(_) => match how {
                     LegEnd::HungUp => self.agent_hung_up(cx),
                     LegEnd::Refused(_) | LegEnd::Broken => self.talk_broke(cx),
@@ -165,7 +173,7 @@ impl Contact {
         }
     }
 
-    /// The agent hung up: the flow goes on with the caller.
+    /// The agent or partner hung up: the flow goes on with the caller.
     fn agent_hung_up(&mut self, cx: &mut Cx<'_>) {
         self.part(None, cx);
         self.session
@@ -183,8 +191,18 @@ impl Contact {
     /// The agent's side broke down: the caller hears so and waits again, with
     /// the time already waited.
     fn talk_broke(&mut self, cx: &mut Cx<'_>) {
+        let partner = match &self.stage {
+            Stage::Conversation(talk) => match talk.other {
+                Other::Partner { partner, .. } => Some(partner),
+                Other::Agent { .. } => None,
+            },
+            _ => None,
+        };
         self.part(Some("SIP;cause=408;text=\"Connection lost\""), cx);
-        self.note(cx, NoteWhat::Broken);
+        match partner {
+            Some(partner) => self.partner_broke(partner, cx),
+            None => self.note(cx, NoteWhat::Broken),
+        }
         self.session
             .handle(cx.now.mono, FlowInput::ConversationBroken);
         self.carry_out(cx);
@@ -200,11 +218,15 @@ impl Contact {
         }
         self.close_audio(talk.audio, cx);
         self.sound = Sound::Nothing;
-        self.owe(cx, Owing::Finish(talk.offer));
+        match talk.other {
+            Other::Agent { offer, .. } => self.owe(cx, Owing::Finish(offer)),
+            Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
+        }
     }
 
     pub(super) fn talk_timeout(&mut self, cx: &mut Cx<'_>) {
         if let Stage::Conversation(talk) = &mut self.stage
+            && matches!(talk.other, Other::Agent { .. })
             && cx.now.mono >= talk.announce_at
         {
             talk.announce_at = cx.now.mono + TALKING_EVERY;
@@ -215,13 +237,19 @@ impl Contact {
     /// Tells the distributor the whole conversation, so that one that starts
     /// anew learns of it.
     pub(super) fn announce_talk(&self, cx: &mut Cx<'_>) {
-        if let Stage::Conversation(talk) = &self.stage {
+        if let Stage::Conversation(talk) = &self.stage
+            && let Other::Agent {
+                offer,
+                agent,
+                visit,
+            } = talk.other
+        {
             cx.acd(ToAcd::Talking {
-                offer: talk.offer,
+                offer,
                 tenant: acd::TenantId(self.tenant.0),
                 contact: acd::ContactId(self.id.0),
-                visit: talk.visit,
-                agent: talk.agent,
+                visit,
+                agent,
             });
         }
     }

@@ -189,7 +189,7 @@ impl Contact {
             {
                 self.give_up_offer(Refusal::NoAnswer, Some(GONE), cx);
             }
-            Stage::Conversation(talk) if talk.offer == id => {
+            Stage::Conversation(_) if self.is_talking(id) => {
                 return cx.acd(ToAcd::Accept { offer: id });
             }
             _ => {
@@ -302,11 +302,9 @@ impl Contact {
             .headers
             .push(("X-Careline-Queue".into(), stay.name.to_string()));
         if let Some(ticket) = ticket {
-            // RFC 7433: the ticket number only, hex of its digits.
-            let hex: String = ticket.bytes().map(|b| format!("{b:02x}")).collect();
             invite
                 .headers
-                .push(("User-to-User".into(), format!("{hex};encoding=hex")));
+                .push(("User-to-User".into(), user_to_user(&ticket)));
             invite.headers.push(("X-Careline-Ticket".into(), ticket));
         }
         let leg = cx.sip.invite(cx.now.mono, invite);
@@ -343,6 +341,7 @@ impl Contact {
 
     /// Something on the way to the agent's phone is at work.
     pub(crate) fn agent_is_tried(&mut self, cx: &Cx<'_>) {
+        self.partner_is_tried(cx);
         if let Stage::Offer(_, offer) = &mut self.stage
             && let Progress::Calling { until, .. } = &mut offer.progress
         {
@@ -351,7 +350,8 @@ impl Contact {
     }
 
     /// The agent's phone rings.
-    pub(crate) fn agent_rings(&mut self) {
+    pub(crate) fn agent_rings(&mut self, cx: &mut Cx<'_>) {
+        self.partner_rings(cx);
         if let Stage::Offer(_, offer) = &mut self.stage
             && let Progress::Calling { leg, .. } = offer.progress
         {
@@ -361,6 +361,9 @@ impl Contact {
 
     /// The agent answered: asked is now the distributor.
     pub(crate) fn agent_answered(&mut self, sdp: Option<&[u8]>, cx: &mut Cx<'_>) {
+        if matches!(self.stage, Stage::Outside(_)) {
+            return self.partner_answered(sdp, cx);
+        }
         let Stage::Offer(_, offer) = &mut self.stage else {
             return;
         };
@@ -418,7 +421,7 @@ impl Contact {
                 self.give_up_offer(Refusal::Rescinded, Some(GONE), cx);
             }
             // The two talk: the distributor is told so again.
-            Stage::Conversation(talk) if talk.offer == id => self.announce_talk(cx),
+            Stage::Conversation(_) if self.is_talking(id) => self.announce_talk(cx),
             _ => cx.acd(ToAcd::Decline {
                 offer: id,
                 why: Refusal::Rescinded,
@@ -506,6 +509,13 @@ impl Contact {
             _ => {}
         }
     }
+}
+
+/// A ticket's number as User-to-User carries it: hex of its digits, and
+/// nothing else (RFC 7433).
+pub(super) fn user_to_user(ticket: &str) -> String {
+    let hex: String = ticket.bytes().map(|b| format!("{b:02x}")).collect();
+    format!("{hex};encoding=hex")
 }
 
 /// What a phone's final answer says about the agent.

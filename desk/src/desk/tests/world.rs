@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::{PartnerId, TakenBack};
 
 /// How bad the world is.
 #[derive(Debug, Clone)]
@@ -131,6 +132,7 @@ impl World {
     fn script(&mut self) -> Vec<What> {
         let agent = AgentId(1 + self.below(3) as u32);
         let queue = QueueId(1 + self.below(2) as u32);
+        let partner = PartnerId(1 + self.below(2) as u32);
         let mut script = vec![
             What::Start {
                 dnis: phone("+15035550000"),
@@ -148,6 +150,14 @@ impl World {
             What::Journey(Journey::Queued { queue: QueueId(8) }),
             What::Journey(Journey::FlowOut),
             What::OpenTicket,
+            What::Journey(Journey::PartnerCalled { partner }),
+            What::Journey(Journey::TakenBack {
+                partner,
+                why: TakenBack::Busy,
+            }),
+            What::Journey(Journey::Queued { queue }),
+            What::Journey(Journey::PartnerCalled { partner }),
+            What::Journey(Journey::Transferred { partner }),
         ];
         let length = 1 + self.below(script.len() as u64) as usize;
         script.truncate(length);

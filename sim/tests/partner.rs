@@ -1,0 +1,264 @@
+//! Scene 3 of the product: the patient who calls after hours, the partner, and
+//! what can go wrong between them, on virtual time.
+
+use std::time::Duration;
+
+use desk::TakenBack;
+use sim::{
+    BELL, CallPlan, CallerEnd, Cue, Door, Hospital, Leave, PhonePlan, Press, Reaction, STRANGER,
+    Weather, World,
+};
+
+const FIRST: Duration = secs(10);
+/// An analyst at the patients' desk of Saint Anne.
+const PATIENTS: usize = 2;
+/// The partner's telephones behind the trunk's two gateways.
+const PARTNER: [usize; 2] = [7, 8];
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// A world in which the patients' desk is signed in, or nobody is.
+fn world(staffed: bool) -> World {
+    let phones = (1..=6).map(|phone| match phone {
+        PATIENTS if staffed => PhonePlan::reliable(),
+        _ => PhonePlan::absent(),
+    });
+    World::story(Weather::calm(), phones.collect())
+}
+
+fn patient(at: Duration, door: Door, from: &str) -> CallPlan {
+    let mut plan = CallPlan::new(at, Hospital::StAnne.number(door), Some(from))
+        .leaves(Leave::AfterTalking(secs(10)));
+    plan.presses.push(Press {
+        cue: Cue::Answer(secs(1)),
+        key: '0',
+    });
+    plan
+}
+
+fn heard(world: &World, caller: usize) -> String {
+    let texts = world.heard(caller).iter().map(|(_, text)| text.as_str());
+    texts.collect::<Vec<_>>().join(" | ")
+}
+
+fn pass(world: &mut World, until: Duration) {
+    if let Err(failure) = world.run_until(until) {
+        panic!("at {:?}: {}", failure.at, failure.what);
+    }
+}
+
+/// Plays to the end: nothing may be left over, no call on the trunk either.
+fn finish(world: &mut World) {
+    if let Err(failure) = world.run() {
+        panic!("at {:?}: {}", failure.at, failure.what);
+    }
+}
+
+/// How the log tells that a contact came back.
+fn refused(code: u16) -> Reaction {
+    Reaction::Refuse {
+        after: secs(1),
+        code,
+    }
+}
+
+#[test]
+fn after_hours_the_partner_takes_the_call_with_the_ticket() {
+    let mut world = world(true);
+    let caller = world.call(patient(FIRST, Door::Portal, BELL));
+    pass(&mut world, FIRST + secs(60));
+    let told = heard(&world, caller);
+    assert!(told.starts_with("If this is an emergency"), "{told}");
+    assert!(!told.contains("Rosa"), "a patient is never named: {told}");
+    let rung = &world.rung(PARTNER[0])[0];
+    let ticket = rung.ticket.as_deref().expect("the ticket goes along");
+    assert!(world.ticket_is_durable(caller, ticket));
+    assert!(told.contains(ticket), "and was read out: {told}");
+    assert!(!rung.from.contains("Rosa") && rung.from.contains(BELL));
+    assert!(world.talking_at(caller).is_some());
+    assert!(world.rung(PATIENTS).is_empty() && world.rung(PARTNER[1]).is_empty());
+    finish(&mut world);
+    assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
+    let facts = world.facts(caller).expect("in the log");
+    assert_eq!(facts.visits.queued, 0);
+}
+
+#[test]
+fn in_the_day_our_own_desk_does() {
+    let mut world = world(true);
+    let number = Hospital::Mercy.number(Door::Portal);
+    let mut plan = patient(FIRST, Door::Portal, STRANGER);
+    plan.dials = number.to_owned();
+    let plan = plan.leaves(Leave::AfterDialling(secs(90)));
+    let caller = world.call(plan);
+    // Nobody at Mercy is signed in: what counts here is that no partner is called.
+    pass(&mut world, FIRST + secs(60));
+    assert!(world.rung(PARTNER[0]).is_empty());
+    assert!(heard(&world, caller).contains("Please stay on the line"));
+    finish(&mut world);
+}
+
+#[test]
+fn a_busy_partner_costs_seconds_and_not_the_place() {
+    for (code, why) in [
+        (486, TakenBack::Busy),
+        (600, TakenBack::Busy),
+        (480, TakenBack::NoAnswer),
+        (404, TakenBack::Failed),
+    ] {
+        let mut world = world(true);
+        world.script(PARTNER[0], refused(code));
+        // Somebody who enters the same queue while the partner is being tried.
+        let first = world.call(patient(FIRST, Door::Portal, BELL));
+        pass(&mut world, FIRST + secs(1));
+        let talking = Reaction::Answer {
+            after: secs(2),
+            hang_up_after: None,
+        };
+        world.script(PATIENTS, talking);
+        pass(&mut world, FIRST + secs(60));
+        let told = heard(&world, first);
+        assert!(told.contains("You have kept your place"), "{code}: {told}");
+        assert_eq!(world.rung(PARTNER[0]).len(), 1, "{code}");
+        // What the callee says of itself isn't asked of another gateway again.
+        assert!(world.rung(PARTNER[1]).is_empty(), "{code}");
+        assert!(
+            world.talking_at(first).is_some(),
+            "{code}: with our own desk"
+        );
+        assert_eq!(world.taken_back(first), [why], "{code}");
+        finish(&mut world);
+    }
+}
+
+#[test]
+fn whoever_is_taken_back_goes_before_those_who_came_later() {
+    let mut world = world(true);
+    // The only analyst talks for a minute with somebody else.
+    let mut talker = patient(FIRST, Door::Patient, STRANGER);
+    talker.leaves = vec![Leave::AfterTalking(secs(60))];
+    let other = world.call(talker);
+    world.script(
+        PARTNER[0],
+        Reaction::Refuse {
+            after: secs(20),
+            code: 486,
+        },
+    );
+    let first = world.call(patient(FIRST + secs(1), Door::Portal, BELL));
+    // In the queue while the partner still rings for the first.
+    let second = world.call(patient(FIRST + secs(15), Door::Patient, STRANGER));
+    pass(&mut world, FIRST + secs(200));
+    assert!(world.talking_at(other).is_some());
+    let (first, second) = (world.talking_at(first), world.talking_at(second));
+    assert!(first.is_some() && first < second, "{first:?} {second:?}");
+    finish(&mut world);
+}
+
+#[test]
+fn out_of_service_the_next_gateway_is_called_within_half_a_second() {
+    for code in [503, 500, 408] {
+        let mut world = world(false);
+        world.script(
+            PARTNER[0],
+            Reaction::Refuse {
+                after: Duration::ZERO,
+                code,
+            },
+        );
+        let caller = world.call(patient(FIRST, Door::Portal, BELL));
+        pass(&mut world, FIRST + secs(60));
+        let (first, second) = (world.rung(PARTNER[0]), world.rung(PARTNER[1]));
+        let waited = second[0].at - first[0].at;
+        assert!(waited < Duration::from_millis(500), "{code}: {waited:?}");
+        assert!(world.talking_at(caller).is_some(), "{code}");
+        assert!(world.taken_back(caller).is_empty());
+        finish(&mut world);
+    }
+}
+
+#[test]
+fn a_silent_gateway_costs_less_than_four_seconds_and_once() {
+    let mut world = world(false);
+    world.switch_off(PARTNER[0], secs(45));
+    let caller = world.call(patient(FIRST, Door::Portal, BELL));
+    pass(&mut world, FIRST + secs(60));
+    let mut told = world.heard(caller).iter();
+    let called = told.find(|(_, text)| text.contains("being connected"));
+    let (called, _) = called.expect("said while the first gateway is called");
+    let waited = world.rung(PARTNER[1])[0].at - *called;
+    assert!(waited < secs(4), "{waited:?}");
+    assert!(world.talking_at(caller).is_some());
+    // It would answer now, but the next caller isn't sent there first.
+    let next = world.call(patient(world.now(), Door::Portal, BELL));
+    pass(&mut world, FIRST + secs(80));
+    assert!(world.rung(PARTNER[0]).is_empty());
+    assert_eq!(world.rung(PARTNER[1]).len(), 2);
+    finish(&mut world);
+    assert!(world.talking_at(next).is_some());
+}
+
+#[test]
+fn with_every_gateway_dead_the_caller_is_taken_back() {
+    let mut world = world(true);
+    // One without power, the other at work on the call for ever.
+    world.switch_off(PARTNER[0], secs(600));
+    world.script(PARTNER[1], Reaction::PlayDead);
+    let caller = world.call(patient(FIRST, Door::Portal, BELL));
+    pass(&mut world, FIRST + secs(60));
+    assert_eq!(world.taken_back(caller), [TakenBack::Failed]);
+    assert!(world.talking_at(caller).is_some(), "with our own desk");
+    finish(&mut world);
+}
+
+#[test]
+fn a_partner_who_vanishes_in_mid_talk_gives_the_caller_back() {
+    let mut world = world(true);
+    world.script(
+        PARTNER[0],
+        Reaction::VanishTalking {
+            after: secs(1),
+            into: secs(5),
+            back_after: secs(600),
+        },
+    );
+    let mut plan = patient(FIRST, Door::Portal, BELL);
+    plan.leaves = vec![Leave::AfterDialling(secs(150))];
+    let caller = world.call(plan);
+    pass(&mut world, FIRST + secs(120));
+    let told = heard(&world, caller);
+    assert!(told.contains("was lost"), "{told}");
+    assert_eq!(world.taken_back(caller), [TakenBack::Broken]);
+    assert_eq!(world.rung(PATIENTS).len(), 1);
+    finish(&mut world);
+}
+
+#[test]
+fn a_hang_up_at_any_moment_ends_the_call_to_the_partner() {
+    for tenths in 0..400 {
+        let mut world = world(true);
+        world.script(
+            PARTNER[0],
+            match tenths % 3 {
+                0 => refused(486),
+                1 => Reaction::PlayDead,
+                _ => Reaction::Answer {
+                    after: secs(3),
+                    hang_up_after: Some(secs(2)),
+                },
+            },
+        );
+        let at = Duration::from_millis(tenths * 100);
+        let mut plan = patient(FIRST, Door::Portal, BELL);
+        plan.leaves = vec![Leave::AfterDialling(at)];
+        let caller = world.call(plan);
+        finish(&mut world);
+        let ended = world.facts(caller).map(|facts| facts.position);
+        assert!(
+            ended.is_none_or(|position| position.is_ended()),
+            "after {at:?}: {ended:?}"
+        );
+    }
+}
