@@ -583,6 +583,7 @@ fn setup(
             Tenant {
                 key: hospital.key.as_str().into(),
                 name: hospital.name.as_str().into(),
+                dial: switch::DialRules::default(),
                 calendars: hospital
                     .calendars()
                     .map_err(|fault| ConfigError::new(Path::new(&hospital.key), fault))?

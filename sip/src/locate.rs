@@ -229,12 +229,7 @@ impl Locator {
     ///
     /// # Errors
     /// When no question to the DNS could help.
-    pub fn new(
-        now: Duration,
-        uri: &Uri,
-        policy: &Policy,
-        seed: u64,
-    ) -> Result<Self, LocateError> {
+    pub fn new(now: Duration, uri: &Uri, policy: &Policy, seed: u64) -> Result<Self, LocateError> {
         let secure_scheme = uri.scheme() == Scheme::Sips;
         if !secure_scheme && uri.scheme() != Scheme::Sip {
             return Err(LocateError::NotSip);

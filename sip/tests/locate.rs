@@ -31,8 +31,7 @@ impl Dns {
             target: target.into(),
         };
         let records = records.iter().map(record).collect();
-        self.0
-            .insert(Query::Srv(name.into()), Answer::Srv(records));
+        self.0.insert(Query::Srv(name.into()), Answer::Srv(records));
         self
     }
 
@@ -93,12 +92,21 @@ fn example() -> Dns {
                 (10, 1, "E2U+email", "_mail.example.com"),
             ],
         )
-        .srv("_sips._tcp.example.com", &[(0, 1, 5061, "server1.example.com.")])
+        .srv(
+            "_sips._tcp.example.com",
+            &[(0, 1, 5061, "server1.example.com.")],
+        )
         .srv(
             "_sip._tcp.example.com",
-            &[(0, 1, 5060, "server1.example.com"), (1, 2, 5070, "server2.example.com")],
+            &[
+                (0, 1, 5060, "server1.example.com"),
+                (1, 2, 5070, "server2.example.com"),
+            ],
         )
-        .srv("_sip._udp.example.com", &[(0, 1, 5060, "server2.example.com")])
+        .srv(
+            "_sip._udp.example.com",
+            &[(0, 1, 5060, "server2.example.com")],
+        )
         .a("server1.example.com", &["192.0.2.1", "2001:db8::1"])
         .a("server2.example.com", &["192.0.2.2"])
         .a("example.com", &["192.0.2.9"])
@@ -134,14 +142,30 @@ fn each_form_of_address_leads_where_the_rfc_says() {
     );
     // A port or a number leaves nothing to be asked but addresses.
     check(&all, "sip:a@example.com:5080", "Udp 192.0.2.9:5080");
-    check(&all, "sips:a@example.com:5080", "Tls 192.0.2.9:5080 example.com");
+    check(
+        &all,
+        "sips:a@example.com:5080",
+        "Tls 192.0.2.9:5080 example.com",
+    );
     check(&all, "sip:192.0.2.77", "Udp 192.0.2.77:5060");
     check(&all, "sips:192.0.2.77", "Tls 192.0.2.77:5061 192.0.2.77");
-    check(&all, "sip:192.0.2.77;transport=tls", "Tls 192.0.2.77:5061 192.0.2.77");
+    check(
+        &all,
+        "sip:192.0.2.77;transport=tls",
+        "Tls 192.0.2.77:5061 192.0.2.77",
+    );
     // Neither NAPTR nor SRV.
     check(&all, "sip:server2.example.com", "Udp 192.0.2.2:5060");
-    check(&all, "sips:server2.example.com", "Tls 192.0.2.2:5061 server2.example.com");
-    check(&all, "sip:server2.example.com;transport=tcp", "Tcp 192.0.2.2:5060");
+    check(
+        &all,
+        "sips:server2.example.com",
+        "Tls 192.0.2.2:5061 server2.example.com",
+    );
+    check(
+        &all,
+        "sip:server2.example.com;transport=tcp",
+        "Tcp 192.0.2.2:5060",
+    );
     check(&all, "sip:nowhere.example.com", "NotFound");
     check(&all, "tel:+15550100", "NotSip");
     check(&all, "sip:a@example.com;transport=sctp", "Unsupported");
@@ -155,20 +179,39 @@ fn encryption_that_is_required_is_never_given_up() {
         ..Policy::default()
     };
     let clear_only = Dns::default()
-        .naptr("clear.example", &[(1, 1, "SIP+D2U", "_sip._udp.clear.example")])
+        .naptr(
+            "clear.example",
+            &[(1, 1, "SIP+D2U", "_sip._udp.clear.example")],
+        )
         .srv("_sip._udp.clear.example", &[(1, 1, 5060, "h.example")])
         .srv("_sip._udp.bare.example", &[(1, 1, 5060, "h.example")])
         .a("bare.example", &["192.0.2.5"])
         .a("h.example", &["192.0.2.4"]);
     let check = |policy: &Policy, uri: &str, expected: &str| {
-        assert_eq!(shown(locate(&clear_only, uri, policy, 1)), expected, "{uri}");
+        assert_eq!(
+            shown(locate(&clear_only, uri, policy, 1)),
+            expected,
+            "{uri}"
+        );
     };
     check(&required, "sip:a@clear.example", "NotEncrypted");
     check(&Policy::default(), "sips:a@clear.example", "NotEncrypted");
-    check(&Policy::default(), "sips:a@clear.example;transport=udp", "NotEncrypted");
-    check(&required, "sip:a@clear.example;transport=tcp", "NotEncrypted");
+    check(
+        &Policy::default(),
+        "sips:a@clear.example;transport=udp",
+        "NotEncrypted",
+    );
+    check(
+        &required,
+        "sip:a@clear.example;transport=tcp",
+        "NotEncrypted",
+    );
     check(&required, "sip:192.0.2.1;transport=udp", "NotEncrypted");
-    check(&required, "sip:a@bare.example", "Tls 192.0.2.5:5061 bare.example");
+    check(
+        &required,
+        "sip:a@bare.example",
+        "Tls 192.0.2.5:5061 bare.example",
+    );
     let without = Policy {
         transports: vec![Transport::Udp],
         ..required
@@ -184,9 +227,15 @@ fn both_families_are_tried_in_the_order_wished() {
             families,
             ..Policy::default()
         };
-        assert_eq!(shown(locate(&dns, "sips:example.com", &policy, 1)), expected);
+        assert_eq!(
+            shown(locate(&dns, "sips:example.com", &policy, 1)),
+            expected
+        );
     };
-    let (v4, v6) = ("Tls 192.0.2.1:5061 example.com", "Tls [2001:db8::1]:5061 example.com");
+    let (v4, v6) = (
+        "Tls 192.0.2.1:5061 example.com",
+        "Tls [2001:db8::1]:5061 example.com",
+    );
     check(Families::V4, v4);
     check(Families::V6, v6);
     check(Families::V4First, &format!("{v4}, {v6}"));
@@ -195,8 +244,14 @@ fn both_families_are_tried_in_the_order_wished() {
         families: Families::V6,
         ..Policy::default()
     };
-    assert_eq!(shown(locate(&dns, "sip:192.0.2.1", &v6_only, 1)), "Unsupported");
-    assert_eq!(shown(locate(&dns, "sip:[2001:db8::7]:5070", &v6_only, 1)), "Udp [2001:db8::7]:5070");
+    assert_eq!(
+        shown(locate(&dns, "sip:192.0.2.1", &v6_only, 1)),
+        "Unsupported"
+    );
+    assert_eq!(
+        shown(locate(&dns, "sip:[2001:db8::7]:5070", &v6_only, 1)),
+        "Udp [2001:db8::7]:5070"
+    );
 }
 
 #[test]
@@ -204,7 +259,12 @@ fn priority_comes_first_and_weight_shares_within_it() {
     let dns = Dns::default()
         .srv(
             "_sip._udp.x",
-            &[(2, 9, 5060, "late"), (1, 30, 5060, "big"), (1, 10, 5060, "small"), (1, 0, 5060, "none")],
+            &[
+                (2, 9, 5060, "late"),
+                (1, 30, 5060, "big"),
+                (1, 10, 5060, "small"),
+                (1, 0, 5060, "none"),
+            ],
         )
         .a("late", &["192.0.2.4"])
         .a("big", &["192.0.2.1"])
@@ -215,7 +275,9 @@ fn priority_comes_first_and_weight_shares_within_it() {
         let targets = locate(&dns, "sip:x;transport=udp", &Policy::default(), seed).unwrap();
         assert_eq!(targets.len(), 4);
         assert_eq!(targets[3].peer.addr.ip().to_string(), "192.0.2.4");
-        *first.entry(targets[0].peer.addr.ip().to_string()).or_default() += 1;
+        *first
+            .entry(targets[0].peer.addr.ip().to_string())
+            .or_default() += 1;
     }
     // Shares of 30, 10 and 0 in 40, within what chance allows.
     assert!((2_800..3_100).contains(&first["192.0.2.1"]), "{first:?}");
@@ -241,7 +303,10 @@ fn a_slow_dns_is_waited_for_no_longer_than_allowed() {
     assert!(locator.outcome().is_none());
     locator.handle_timeout(deadline);
     let targets = locator.outcome().unwrap().clone();
-    assert_eq!(shown(targets), "Tls 192.0.2.1:5061 example.com, Tcp 192.0.2.1:5060");
+    assert_eq!(
+        shown(targets),
+        "Tls 192.0.2.1:5061 example.com, Tcp 192.0.2.1:5060"
+    );
     let mut silent = Locator::new(start, &uri, &Policy::default(), 1).unwrap();
     silent.handle_timeout(deadline);
     assert_eq!(silent.outcome(), Some(&Err(LocateError::TooSlow)));
@@ -261,20 +326,33 @@ fn targets_are_tried_one_after_the_other() {
 }
 
 fn any_name() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["x", "a.x", "b.x", "_sip._udp.x", "_sips._tcp.x", ".", ""])
-        .prop_map(str::to_owned)
+    prop::sample::select(vec![
+        "x",
+        "a.x",
+        "b.x",
+        "_sip._udp.x",
+        "_sips._tcp.x",
+        ".",
+        "",
+    ])
+    .prop_map(str::to_owned)
 }
 
 fn any_answer() -> impl Strategy<Value = Answer> {
-    let naptr = (any::<u16>(), any::<u16>(), any_name(), 0..4_usize, any::<bool>()).prop_map(
-        |(order, preference, replacement, service, s)| Naptr {
+    let naptr = (
+        any::<u16>(),
+        any::<u16>(),
+        any_name(),
+        0..4_usize,
+        any::<bool>(),
+    )
+        .prop_map(|(order, preference, replacement, service, s)| Naptr {
             order,
             preference,
             flags: if s { "S".into() } else { "u".into() },
             services: ["SIP+D2U", "SIP+D2T", "SIPS+D2T", "?"][service].into(),
             replacement,
-        },
-    );
+        });
     let srv = (0..3_u16, any::<u16>(), any::<u16>(), any_name()).prop_map(
         |(priority, weight, port, target)| Srv {
             priority,

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use acd::{FromAcd, Refusal, ToAcd};
 use desk::{ContactId, PhoneNumber};
-use sip::digest::{Authenticator, Verdict};
+use sip::digest::{Authenticator, Throttle, ThrottleLimits, Verdict};
 
 use crate::admission::{Admission, Permit};
-use crate::contact::{Arrival, Contact, Cx, Index, LegEnd, Side, View};
+use crate::contact::{Arrival, Consulting, Contact, Cx, Index, LegEnd, Side, View};
 use crate::input::{Counters, Input, Now, Output};
 use crate::phones::{self, Phones};
-use crate::setup::{Account, Gateway, Line, Setup, Trunk, uri_at};
+use crate::setup::{Account, Destination, Gateway, Line, Setup, Trunk, uri_at};
 use crate::trunks::Trunks;
 
 /// Longest calling or called number taken from a message.
@@ -51,6 +51,7 @@ pub struct Switch {
     phones: Phones,
     trunks: Trunks,
     authenticator: Authenticator,
+    throttle: Throttle,
     admission: Admission,
     contacts: HashMap<ContactId, Box<Contact>>,
     index: Index,
@@ -61,6 +62,8 @@ pub struct Switch {
     admitted: Option<Admitted>,
     /// Whose REGISTER is on its way through it.
     registering: Option<String>,
+    /// Whose REFER is.
+    referring: Option<String>,
     released: Vec<Permit>,
     command: u64,
     contact: u64,
@@ -72,6 +75,7 @@ struct Admitted {
     line: Line,
     dnis: PhoneNumber,
     ani: Option<PhoneNumber>,
+    consulting: Option<Consulting>,
 }
 
 impl Switch {
@@ -79,6 +83,7 @@ impl Switch {
     pub fn new(setup: Setup) -> Self {
         let mut config = sip::EndpointConfig::new(setup.interface.clone(), setup.shard, setup.seed);
         config.user_agent = Some(setup.sip.product.clone());
+        config.transfers = true;
         let mut nonce_key = setup.seed;
         for byte in &mut nonce_key {
             *byte ^= 0xa3;
@@ -97,6 +102,7 @@ impl Switch {
                     ..sip::digest::AuthLimits::default()
                 },
             ),
+            throttle: Throttle::new(ThrottleLimits::default()),
             admission: Admission::new(setup.limits),
             contacts: HashMap::new(),
             index: Index::default(),
@@ -105,6 +111,7 @@ impl Switch {
             counters: Counters::default(),
             admitted: None,
             registering: None,
+            referring: None,
             released: Vec::new(),
             command: first,
             contact: first,
@@ -286,6 +293,12 @@ impl Switch {
                         self.registering = Some(user);
                     })
                 }
+                // Knowing a call's tags isn't enough to send its caller elsewhere.
+                sip::Class::InDialog if request.method() == sip::Method::Refer => {
+                    self.authenticate(now, peer, request).map(|user| {
+                        self.referring = Some(user);
+                    })
+                }
                 _ => Ok(()),
             };
             if let Err(reply) = screened {
@@ -298,6 +311,7 @@ impl Switch {
         self.sip.receive(now.mono, peer, message);
         self.sip_events(now);
         self.registering = None;
+        self.referring = None;
         // The transaction layer answered it by itself (a loop, a missing
         // extension): it was no call.
         if let Some(Admitted { permit, .. }) = self.admitted.take() {
@@ -320,6 +334,9 @@ impl Switch {
             trunk_number(request)
         } else {
             let user = self.authenticate(now, peer, request)?;
+            if let Some(consulting) = self.consulting(&user, request) {
+                return self.admit_consulting(now, consulting?);
+            }
             match self.setup.accounts.get(&user) {
                 Some(account) if account.trunk => trunk_number(request),
                 account => account.and_then(|account| account.number.clone()),
@@ -339,17 +356,110 @@ impl Switch {
                     line: line.clone(),
                     dnis: PhoneNumber(dnis),
                     ani,
+                    consulting: None,
                 })
             }
-            Err(_) => {
-                self.counters.refused += 1;
-                let reply = sip::Reply::new(self.setup.sip.refusal_code);
-                Err(match self.setup.sip.retry_after_s {
-                    Some(seconds) => reply.with("Retry-After", seconds.to_string()),
-                    None => reply,
-                })
-            }
+            Err(_) => Err(self.no_room()),
         }
+    }
+
+    fn no_room(&mut self) -> sip::Reply {
+        self.counters.refused += 1;
+        let reply = sip::Reply::new(self.setup.sip.refusal_code);
+        match self.setup.sip.retry_after_s {
+            Some(seconds) => reply.with("Retry-After", seconds.to_string()),
+            None => reply,
+        }
+    }
+
+    /// An agent who is talking with a caller calls a colleague or a queue: to
+    /// ask about that caller. `None`: it is an ordinary call.
+    fn consulting(
+        &self,
+        user: &str,
+        request: &sip::Request,
+    ) -> Option<Result<Consulting, sip::Reply>> {
+        let by = self.setup.accounts.get(user)?.agent?;
+        let mut contacts = self.contacts.values();
+        let main = contacts
+            .find(|contact| contact.talks_with() == Some(by) && contact.consult().is_none())?;
+        let to = self.setup.destination(main.tenant(), request.uri())?;
+        let asks_already = self
+            .contacts
+            .values()
+            .filter_map(|contact| contact.consult())
+            .any(|consult| consult.of == main.id());
+        // One at a time, and nobody asks themselves.
+        if asks_already || to == Destination::Agent(by) {
+            return Some(Err(sip::Reply::new(486)));
+        }
+        Some(Ok(main.consulted(by, to)))
+    }
+
+    fn admit_consulting(
+        &mut self,
+        now: Now,
+        consulting: Consulting,
+    ) -> Result<Admitted, sip::Reply> {
+        let line = consulting.line.clone();
+        match self.admission.admit(now.mono, line.tenant, line.clinical) {
+            Ok(permit) => Ok(Admitted {
+                permit,
+                line,
+                dnis: PhoneNumber(String::new()),
+                ani: None,
+                consulting: Some(consulting),
+            }),
+            Err(_) => Err(self.no_room()),
+        }
+    }
+
+    /// An agent's phone sends a call elsewhere.
+    fn refer(&mut self, now: Now, leg: sip::LegId, id: sip::RequestId, refer: &sip::refer::Refer) {
+        let user = self.referring.take();
+        let account = user.as_ref().and_then(|user| self.setup.accounts.get(user));
+        let agent = account.and_then(|account| account.agent);
+        let here = self.index.legs.get(&leg).copied();
+        let (Some(user), Some(agent), Some((contact, _))) = (&user, agent, here) else {
+            return self.sip.refuse_refer(now.mono, id, 403);
+        };
+        let by = format!("<sip:{user}@{}>", self.setup.realm);
+        let talks = |id: &ContactId| {
+            let contact = self.contacts.get(id);
+            contact.is_some_and(|c| c.talks_with() == Some(agent) && c.consult().is_none())
+        };
+        let Some(replaces) = &refer.replaces else {
+            let tenant = self.contacts.get(&contact).map(|c| c.tenant());
+            let to = tenant.and_then(|tenant| self.setup.destination(tenant, &refer.target));
+            let Some(to) = to.filter(|_| talks(&contact)) else {
+                return self.sip.refuse_refer(now.mono, id, 403);
+            };
+            return self.with(now, contact, |contact, cx| {
+                contact.transfer(id, &to, &by, cx);
+            });
+        };
+        let replaced = self.sip.replaced(replaces);
+        let Some((other, _)) = replaced.and_then(|leg| self.index.legs.get(&leg).copied()) else {
+            return self.sip.refuse_refer(now.mono, id, 481);
+        };
+        // Phones differ in which of their two calls they ask to replace the other.
+        let asks = |consult: &ContactId, main: &ContactId| {
+            let consult = self.contacts.get(consult).and_then(|c| c.consult());
+            consult.is_some_and(|c| c.of == *main && c.by == agent) && talks(main)
+        };
+        let (main, consult) = match () {
+            () if asks(&other, &contact) => (contact, other),
+            () if asks(&contact, &other) => (other, contact),
+            () => return self.sip.refuse_refer(now.mono, id, 403),
+        };
+        let Some(mut asked) = self.contacts.remove(&consult) else {
+            return;
+        };
+        self.with(now, main, |main, cx| {
+            main.take_over(id, &by, &mut asked, cx)
+        });
+        self.contacts.insert(consult, asked);
+        self.with(now, consult, |_, _| {});
     }
 
     /// The user whose password a request shows; the challenge otherwise.
@@ -360,18 +470,28 @@ impl Switch {
         request: &sip::Request,
     ) -> Result<String, sip::Reply> {
         let accounts = phones::accounts(&self.setup);
-        let realm = &self.setup.realm;
+        let (realm, source) = (&self.setup.realm, peer.addr.ip());
+        let claimed = sip::digest::claimed_user(request, realm).unwrap_or_default();
+        if !claimed.is_empty() && !self.throttle.allows(now.mono, source, &claimed) {
+            // Right or wrong, known or not: it isn't looked at.
+            self.counters.sign_ins_blocked += 1;
+            return Err(sip::Reply::new(403));
+        }
         match self
             .authenticator
-            .check(now.mono, request, realm, &accounts)
+            .check(now.mono, source, request, realm, &accounts)
         {
-            Verdict::Accepted { username } => Ok(username),
+            Verdict::Accepted { username } => {
+                self.throttle.right(now.mono, source, &username);
+                Ok(username)
+            }
             Verdict::Challenge(reply) => {
                 self.counters.challenged += 1;
                 Err(reply)
             }
             Verdict::Refused(reply) => {
                 self.counters.sign_ins_refused += 1;
+                self.throttle.wrong(now.mono, source, &claimed);
                 self.out.push_back(Output::SignInRefused { peer });
                 Err(reply)
             }
@@ -435,9 +555,7 @@ impl Switch {
                 self.leg_ended(now, leg, how);
             }
             Event::Reinvite { leg, sdp } => {
-                self.with_leg(now, leg, |contact, side, cx| {
-                    contact.reinvited(side, sdp.as_deref(), cx);
-                });
+                self.reinvited(now, leg, sdp.as_deref());
             }
             Event::Register { id, peer, request } => {
                 let Some(user) = self.registering.take() else {
@@ -463,9 +581,35 @@ impl Switch {
             Event::RequestTimeout { id } => {
                 self.trunks.answered(now.mono, &self.setup, id, None);
             }
-            Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } | Event::Info { .. } => {
+            Event::EarlyUpdate { leg, sdp, .. } => self.reinvited(now, leg, Some(&sdp)),
+            Event::ReinviteAnswered { leg, offer, sdp } => {
+                if let Some(answer) = sdp {
+                    self.with_leg(now, leg, |contact, side, cx| {
+                        contact.refreshed(side, &offer, &answer, cx);
+                    });
+                }
             }
+            Event::Info {
+                leg,
+                content_type,
+                body,
+            } => self.with_leg(now, leg, |contact, side, cx| {
+                contact.info(side, &content_type, &body, cx);
+            }),
+            Event::Refer { leg, id, refer } => self.refer(now, leg, id, &refer),
+            // We ask nobody to transfer anything, nor to change a session.
+            Event::Referred { .. } | Event::Notify { .. } | Event::ReinviteRefused { .. } => {}
         }
+    }
+
+    fn reinvited(&mut self, now: Now, leg: sip::LegId, sdp: Option<&[u8]>) {
+        if !self.index.legs.contains_key(&leg) {
+            // Of a call that is being let go, after a transfer.
+            return self.sip.reject_reinvite(now.mono, leg, 488);
+        }
+        self.with_leg(now, leg, |contact, side, cx| {
+            contact.reinvited(side, sdp, cx);
+        });
     }
 
     fn leg_ended(&mut self, now: Now, leg: sip::LegId, how: LegEnd) {
@@ -481,6 +625,7 @@ impl Switch {
             line,
             dnis,
             ani,
+            consulting,
         }) = self.admitted.take()
         else {
             let code = self.setup.sip.refusal_code;
@@ -495,9 +640,14 @@ impl Switch {
             ani,
             hops_left: request.max_forwards(),
             sdp: request.sdp().map(<[u8]>::to_vec),
+            consulting,
         };
         self.contact += 1;
-        let id = ContactId(self.contact);
+        let id = match arrival.consulting {
+            // Nobody's journey.
+            Some(_) => ContactId(self.contact | ContactId::JOURNEYS_END << 1),
+            None => ContactId(self.contact),
+        };
         let arrived = {
             let mut cx = cx!(self, now);
             catch_unwind(AssertUnwindSafe(|| Contact::arrive(id, arrival, &mut cx)))

@@ -121,7 +121,7 @@ impl Contact {
 
     /// Calls the best gateway that wasn't tried yet.
     fn call_next_gateway(&mut self, cx: &mut Cx<'_>) {
-        let ticket = self.session.ticket().map(str::to_owned);
+        let ticket = self.ticket().map(str::to_owned);
         let (contact, hops_left) = (self.id, self.hops_left);
         let caller = self.ani.as_ref().map(|ani| ani.0.clone());
         let dnis = self.dnis.0.clone();
