@@ -20,6 +20,7 @@ pub mod locate;
 pub mod message;
 pub mod refer;
 pub mod registrar;
+pub mod registration;
 pub mod wire;
 
 mod dialog;

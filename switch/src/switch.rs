@@ -19,6 +19,9 @@ use crate::trunks::Trunks;
 
 /// Longest calling or called number taken from a message.
 const NUMBER_MAX: usize = 32;
+/// Diversion and History-Info entries passed on, of each, and how long they may be.
+const CARRIED_MAX: usize = 5;
+const CARRIED_LENGTH_MAX: usize = 512;
 
 /// Everything of a switch that a contact may touch. A macro, because a method
 /// would borrow the whole.
@@ -75,6 +78,7 @@ struct Admitted {
     line: Line,
     dnis: PhoneNumber,
     ani: Option<PhoneNumber>,
+    carried: Vec<(String, String)>,
     consulting: Option<Consulting>,
 }
 
@@ -342,6 +346,7 @@ impl Switch {
                 account => account.and_then(|account| account.number.clone()),
             }
         };
+        let carried = carried(request, trunk);
         let dialled = request.uri().user();
         let dnis = dialled.as_deref().map(digits).unwrap_or_default();
         let Some(line) = self.setup.lines.get(dnis.trim_start_matches('+')) else {
@@ -356,6 +361,7 @@ impl Switch {
                     line: line.clone(),
                     dnis: PhoneNumber(dnis),
                     ani,
+                    carried,
                     consulting: None,
                 })
             }
@@ -408,6 +414,7 @@ impl Switch {
                 line,
                 dnis: PhoneNumber(String::new()),
                 ani: None,
+                carried: Vec::new(),
                 consulting: Some(consulting),
             }),
             Err(_) => Err(self.no_room()),
@@ -625,6 +632,7 @@ impl Switch {
             line,
             dnis,
             ani,
+            carried,
             consulting,
         }) = self.admitted.take()
         else {
@@ -638,6 +646,7 @@ impl Switch {
             line,
             dnis,
             ani,
+            carried,
             hops_left: request.max_forwards(),
             sdp: request.sdp().map(<[u8]>::to_vec),
             consulting,
@@ -781,6 +790,38 @@ fn probe(trunk: &Trunk, gateway: &Gateway, setup: &Setup) -> Option<sip::OutRequ
     })
 }
 
+/// What goes along on the calls made for this one: its Session-ID (RFC 7989)
+/// and, of a trunk that we believe, where it was dialled before it came to us
+/// (Diversion, RFC 5806; History-Info, RFC 7044).
+fn carried(request: &sip::Request, trunk: bool) -> Vec<(String, String)> {
+    let mut carried = Vec::new();
+    let session = request.header("Session-ID").unwrap_or("");
+    let session = session.split(';').next().unwrap_or("").trim();
+    let is_id = session.len() == 32 && session.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_id && session.bytes().any(|b| b != b'0') {
+        let nobody = "0".repeat(32);
+        let value = format!("{};remote={nobody}", session.to_ascii_lowercase());
+        carried.push(("Session-ID".to_owned(), value));
+    }
+    let private = |kinds: &[&str]| {
+        let values = request.header_values("Privacy");
+        let mut asked = values.flat_map(|value| value.split([';', ',']).map(str::trim));
+        asked.any(|asked| kinds.iter().any(|kind| asked.eq_ignore_ascii_case(kind)))
+    };
+    for (name, kinds) in [
+        ("Diversion", &["id", "user"][..]),
+        ("History-Info", &["id", "user", "history", "header"][..]),
+    ] {
+        if trunk && !private(kinds) {
+            let values = request.header_values(name);
+            let values = values.filter(|value| value.len() <= CARRIED_LENGTH_MAX);
+            let values = values.take(CARRIED_MAX);
+            carried.extend(values.map(|value| (name.to_owned(), value.to_owned())));
+        }
+    }
+    carried
+}
+
 /// The calling number as a trunk says it; `None`: withheld.
 fn trunk_number(request: &sip::Request) -> Option<PhoneNumber> {
     // RFC 3323 section 4.2 separates its values by semicolons.
@@ -822,6 +863,10 @@ mod tests {
     use super::*;
 
     fn number(lines: &str) -> Option<String> {
+        trunk_number(&invite(lines)).map(|number| number.0)
+    }
+
+    fn invite(lines: &str) -> sip::Request {
         let text = format!(
             "INVITE sip:1001@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n\
              From: <sip:+15550177002@192.0.2.9>;tag=1\r\nTo: <sip:1001@192.0.2.1>\r\nCall-ID: 1\r\n\
@@ -829,7 +874,7 @@ mod tests {
         );
         let peer = sip::Peer::udp(([192, 0, 2, 9], 5060).into());
         match sip::parse_datagram(text.as_bytes(), peer) {
-            Ok(sip::Message::Request(request)) => trunk_number(&request).map(|number| number.0),
+            Ok(sip::Message::Request(request)) => request,
             other => panic!("{other:?}"),
         }
     }
@@ -858,6 +903,118 @@ mod tests {
         ] {
             assert_eq!(number(lines).as_deref(), expected, "{lines}");
         }
+    }
+
+    #[test]
+    fn what_a_call_went_through_goes_along_as_far_as_it_may() {
+        let id = "47755A9DE7794BA387653F2099600EF2";
+        let session = format!("Session-ID: {id};remote={}\r\n", "0".repeat(32));
+        let past = "Diversion: <sip:1@x>;reason=no-answer, <sip:2@x>\r\n\
+                    History-Info: <sip:3@x>;index=1\r\n";
+        let names = |lines: &str, trunk: bool| {
+            let carried = carried(&invite(lines), trunk);
+            let names: Vec<_> = carried.iter().map(|(name, _)| name.clone()).collect();
+            names.join(" ")
+        };
+        let all = format!("{session}{past}");
+        assert_eq!(
+            names(&all, true),
+            "Session-ID Diversion Diversion History-Info"
+        );
+        assert_eq!(names(&all, false), "Session-ID", "anybody could write it");
+        assert_eq!(
+            names(&format!("{all}Privacy: history\r\n"), true),
+            "Session-ID Diversion Diversion"
+        );
+        assert_eq!(names(&format!("{all}Privacy: id\r\n"), true), "Session-ID");
+        let (_, value) = carried(&invite(&session), true).remove(0);
+        assert_eq!(
+            value,
+            format!("{};remote={}", id.to_lowercase(), "0".repeat(32))
+        );
+        for bad in ["", "0000", &"0".repeat(32), &"g".repeat(32)] {
+            assert_eq!(names(&format!("Session-ID: {bad}\r\n"), true), "", "{bad}");
+        }
+        let many = "Diversion: <sip:1@x>\r\n".repeat(40);
+        assert_eq!(carried(&invite(&many), true).len(), CARRIED_MAX);
+    }
+
+    /// Ten wrong passwords from one address, for whomever.
+    #[test]
+    fn guessing_is_blocked_by_source_and_looks_the_same_for_everybody() {
+        let mut setup = crate::setup::tests::empty();
+        let account = Account {
+            ha1s: sip::digest::Ha1s::derive("ana", "test", "secret"),
+            agent: None,
+            number: None,
+            trunk: false,
+        };
+        setup.accounts.insert("ana".into(), account);
+        let mut switch = Switch::new(setup);
+        let mut branch = 0;
+        let mut register = |from: [u8; 4], user: &str, password: &str| -> u16 {
+            let peer = sip::Peer::udp((from, 5060).into());
+            let mut challenge: Option<String> = None;
+            loop {
+                branch += 1;
+                let authorization = challenge.as_ref().map_or(String::new(), |challenge| {
+                    let credentials = sip::Credentials::new(user, password);
+                    let params = sip::wire::AuthParams::parse(challenge).expect("a challenge");
+                    let value = sip::digest::authorize(
+                        &params,
+                        &credentials,
+                        "REGISTER",
+                        "sip:test",
+                        "c",
+                        1,
+                    );
+                    format!("Authorization: {}\r\n", value.expect("an answer"))
+                });
+                let text = format!(
+                    "REGISTER sip:test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{branch}\r\n\
+                     From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\nCall-ID: {branch}\r\n\
+                     CSeq: 1 REGISTER\r\nContact: <sip:{user}@192.0.2.9>\r\n{authorization}\
+                     Content-Length: 0\r\n\r\n"
+                );
+                let message = sip::parse_datagram(text.as_bytes(), peer).expect("well-formed");
+                let now = Now {
+                    mono: Duration::from_secs(10),
+                    wall: 0,
+                };
+                switch.handle(now, Input::Sip { peer, message });
+                let mut answer = None;
+                while let Some(output) = switch.poll() {
+                    if let Output::Transmit(transmit) = output {
+                        answer = Some(transmit.bytes);
+                    }
+                }
+                let answer = answer.expect("an answer");
+                let answer = String::from_utf8_lossy(&answer).into_owned();
+                let code = answer[8..11].parse().expect("a code");
+                let offered = answer
+                    .lines()
+                    .find_map(|line| line.strip_prefix("WWW-Authenticate: "));
+                match (offered, &challenge) {
+                    (Some(offered), None) => challenge = Some(offered.to_owned()),
+                    _ => return code,
+                }
+            }
+        };
+        let (bad, elsewhere) = ([198, 51, 100, 1], [198, 51, 100, 2]);
+        for n in 0..10 {
+            let user = ["ana", "nobody"][n % 2];
+            assert_eq!(register(bad, user, "guess"), 401, "{n}");
+        }
+        for (user, password) in [("ana", "guess"), ("ana", "secret"), ("nobody", "guess")] {
+            assert_eq!(register(bad, user, password), 403);
+        }
+        assert_eq!(
+            register(elsewhere, "ana", "secret"),
+            200,
+            "never the victim"
+        );
+        assert_eq!(switch.counters().sign_ins_refused, 10);
+        assert_eq!(switch.counters().sign_ins_blocked, 3);
     }
 
     #[test]

@@ -79,9 +79,7 @@ impl Task {
                     EndCause::DialogLost => {
                         HungUpBy::Failed("the other side no longer knows the call")
                     }
-                    EndCause::SessionExpired => {
-                        HungUpBy::Failed("nobody refreshed the session")
-                    }
+                    EndCause::SessionExpired => HungUpBy::Failed("nobody refreshed the session"),
                     EndCause::ProtocolError => {
                         HungUpBy::Failed("the other side broke the protocol")
                     }

@@ -21,6 +21,8 @@ pub(crate) struct Arrival {
     pub(crate) line: Line,
     pub(crate) dnis: PhoneNumber,
     pub(crate) ani: Option<PhoneNumber>,
+    /// Headers that go along.
+    pub(crate) carried: Vec<(String, String)>,
     /// Max-Forwards.
     pub(crate) hops_left: Option<u8>,
     pub(crate) sdp: Option<Vec<u8>>,
@@ -37,6 +39,7 @@ impl Contact {
             line,
             dnis,
             ani,
+            carried,
             hops_left,
             sdp,
             consulting,
@@ -56,6 +59,7 @@ impl Contact {
             dnis,
             ani,
             hops_left,
+            carried,
             caller: Caller::Unknown,
             leg,
             peer,
@@ -80,6 +84,7 @@ impl Contact {
             // Who is asked sees whom it is about.
             contact.caller = consulting.caller;
             contact.ani = consulting.ani;
+            contact.carried = consulting.carried;
             contact.came = consulting.class.map(|class| ("".into(), class));
             contact.note(cx, NoteWhat::Consults(consulting.consult.of));
             contact.consult = Some(Box::new(consulting.consult));

@@ -331,6 +331,7 @@ pub(crate) struct Consulting {
     pub(crate) line: crate::setup::Line,
     caller: Caller,
     ani: Option<PhoneNumber>,
+    carried: Vec<(String, String)>,
     class: Option<Class>,
     /// The caller's media: the two may be joined.
     with: Option<MediaLegId>,
@@ -348,6 +349,8 @@ pub(crate) struct Contact {
     /// Max-Forwards of the INVITE: calls we make for it have one less
     /// (RFC 7332), so that a phone that forwards to us doesn't go in circles.
     hops_left: Option<u8>,
+    /// Headers of its INVITE that go along on the calls made for it.
+    carried: Vec<(String, String)>,
     caller: Caller,
     leg: sip::LegId,
     peer: sip::Peer,

@@ -76,6 +76,7 @@ impl Contact {
             },
             caller: self.caller.clone(),
             ani: self.ani.clone(),
+            carried: self.carried.clone(),
             class: self.came.as_ref().map(|(_, class)| *class),
             with: self.audio.leg(),
             line: crate::setup::Line {

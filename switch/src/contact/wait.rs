@@ -296,6 +296,7 @@ impl Contact {
     fn call_next_phone(&mut self, cx: &mut Cx<'_>) {
         let ticket = self.ticket().map(str::to_owned);
         let referred_by = self.referred_by.clone();
+        let carried = self.carried.clone();
         let from = self.shown_to_agent(cx);
         let (contact, hops_left) = (self.id, self.hops_left);
         let Stage::Offer(stay, offer) = &mut self.stage else {
@@ -326,6 +327,7 @@ impl Contact {
                 .headers
                 .push(("X-Careline-Queue".into(), stay.name.to_string()));
         }
+        invite.headers.extend(carried);
         if let Some(by) = referred_by {
             invite.headers.push(("Referred-By".into(), by));
         }
