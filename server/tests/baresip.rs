@@ -720,7 +720,7 @@ const COLLEAGUE_HZ: f64 = 880.0;
 /// A blind transfer, to a colleague's name and to a queue's.
 #[test]
 fn an_agent_sends_the_caller_on() {
-    for (test, to) in [("blind-agent", "dov"), ("blind-queue", "2000")] {
+    for (test, to) in [("blind-agent", "dov"), ("blind-queue", "7000")] {
         let (server, ana, okafor, dov) = three(test);
         let to = format!("sip:{to}@{}", server.address);
         ana.command("transfer", &to);
