@@ -184,6 +184,18 @@ pub enum Journey {
     },
 }
 
+impl ContactId {
+    /// Ids below are people's journeys. Above are calls that belong to
+    /// somebody else's, as when an agent asks a colleague: they are no contact
+    /// of the log's, and nothing about them is written.
+    pub const JOURNEYS_END: u64 = 1 << 53;
+
+    /// Is this somebody's journey?
+    pub fn is_journey(self) -> bool {
+        self.0 < Self::JOURNEYS_END
+    }
+}
+
 /// Why a contact came back from a partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -532,6 +532,23 @@ fn acd_setup(helpdesk: &HelpDesk, seed: u64) -> acd::Setup {
     acd::Setup::new(seed, queues, agents)
 }
 
+/// Where agents may send callers on to: the extensions of queues and of other
+/// agents. (Names do without.)
+fn dial_rules(helpdesk: &HelpDesk) -> switch::DialRules {
+    let queues = helpdesk.queues.iter().filter_map(|queue| {
+        let inside = switch::Inside::Queue(queue.name.as_str().into());
+        Some((queue.extension.clone()?, inside))
+    });
+    let agents = helpdesk.agents.iter().filter_map(|agent| {
+        let inside = switch::Inside::Agent(acd::AgentId(agent.id));
+        Some((agent.extension.clone()?, inside))
+    });
+    switch::DialRules {
+        inside: queues.chain(agents).collect(),
+        outside: Vec::new(),
+    }
+}
+
 fn setup(
     loaded: &Loaded,
     interface: sip::Interface,
@@ -572,6 +589,7 @@ fn setup(
             );
         }
     }
+    let dial = dial_rules(helpdesk);
     let mut partners = HashMap::new();
     let mut tenants = HashMap::new();
     let mut lines = HashMap::new();
@@ -583,6 +601,7 @@ fn setup(
             Tenant {
                 key: hospital.key.as_str().into(),
                 name: hospital.name.as_str().into(),
+                dial: dial.clone(),
                 calendars: hospital
                     .calendars()
                     .map_err(|fault| ConfigError::new(Path::new(&hospital.key), fault))?

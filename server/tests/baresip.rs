@@ -700,3 +700,117 @@ fn a_call_that_is_refused_is_offered_again() {
     someone.wait_for("CALL_CLOSED", SOON);
     assert_eq!(someone.count("CALL_CLOSED"), 1);
 }
+
+/// The caller talks with Ana; Dov of the second tier is signed in.
+fn three(test: &str) -> (Server, Baresip, Baresip, Baresip) {
+    let server = Server::start(&format!("baresip-{test}"));
+    let ana = Baresip::start(&server, test, "ana", Some("demo-ana"), AGENT_HZ);
+    let okafor = Baresip::start(&server, test, "okafor", Some("demo-okafor"), CALLER_HZ);
+    okafor.dial(&server, "1001");
+    ana.wait_for("CALL_INCOMING", SOON);
+    ana.command("accept", "");
+    okafor.hears_tone(AGENT_HZ);
+    ana.hears_tone(CALLER_HZ);
+    let dov = Baresip::start(&server, test, "dov", Some("demo-dov"), COLLEAGUE_HZ);
+    (server, ana, okafor, dov)
+}
+
+const COLLEAGUE_HZ: f64 = 880.0;
+
+/// A blind transfer, to a colleague's name and to a queue's.
+#[test]
+fn an_agent_sends_the_caller_on() {
+    for (test, to) in [("blind-agent", "dov"), ("blind-queue", "7000")] {
+        let (server, ana, okafor, dov) = three(test);
+        let to = format!("sip:{to}@{}", server.address);
+        ana.command("transfer", &to);
+        dov.wait_for("CALL_INCOMING", SOON);
+        let music = media::music::on_hold();
+        okafor.hears("music meanwhile", SOON, |samples| {
+            let last = samples.len().saturating_sub(16_000);
+            has_music(&samples[last..], &music)
+        });
+        dov.command("accept", "");
+        okafor.hears_tone(COLLEAGUE_HZ);
+        dov.hears_tone(CALLER_HZ);
+        ana.wait_for("CALL_CLOSED", SOON);
+        assert_eq!(ticket(&dov), ticket(&ana), "the ticket goes along");
+        assert!(
+            dov.header("Referred-By")
+                .is_some_and(|by| by.contains("sip:ana@"))
+        );
+        let log = ana.log();
+        assert!(log.contains("SIP/2.0 202 Accepted"), "{log}");
+        assert!(log.contains("message/sipfrag"), "{log}");
+        okafor.command("hangup", "");
+        dov.wait_for("CALL_CLOSED", SOON);
+    }
+}
+
+/// Nobody is called who isn't of the help desk, and the talk goes on.
+#[test]
+fn an_outside_number_is_no_target() {
+    let (server, ana, okafor, dov) = three("fraud");
+    ana.command("transfer", &format!("sip:+19005551234@{}", server.address));
+    let until = Instant::now() + SOON;
+    while !ana.log().contains("SIP/2.0 403 Forbidden") {
+        assert!(Instant::now() < until, "{}", ana.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    okafor.hears_tone(AGENT_HZ);
+    assert_eq!(dov.count("CALL_INCOMING"), 0);
+}
+
+/// Scene 8: Ana holds the caller, asks the second tier from the same phone,
+/// and hands the caller over. (This phone has no key for the last step, but
+/// sends on whatever its transfer command is given.)
+#[test]
+fn an_agent_consults_and_hands_the_caller_over() {
+    let (server, ana, okafor, dov) = three("consult");
+    ana.menu('x');
+    let music = media::music::on_hold();
+    okafor.hears("music while held", SOON, |samples| {
+        let last = samples.len().saturating_sub(8_000);
+        has_music(&samples[last..], &music)
+    });
+    ana.dial(&server, "tier2");
+    dov.wait_for("CALL_INCOMING", SOON);
+    dov.command("accept", "");
+    dov.hears_tone(AGENT_HZ);
+    assert_eq!(ticket(&dov), ticket(&ana), "the ticket goes along");
+    let log = ana.log();
+    // Her second call, by the 200 to its INVITE.
+    let second = log
+        .rfind("INVITE sip:tier2@")
+        .map(|at| &log[at..])
+        .expect("it was made");
+    let field = |name: &str| {
+        let lines = second
+            .split("SIP/2.0 200 OK")
+            .nth(1)
+            .expect("answered")
+            .lines();
+        let prefix = format!("{name}: ");
+        let mut values = lines.filter_map(|line| line.strip_prefix(&*prefix));
+        values.next().expect("there").trim().to_owned()
+    };
+    let tag = |name: &str| field(name).split("tag=").nth(1).expect("a tag").to_owned();
+    let (to_tag, from_tag) = (tag("To"), tag("From"));
+    let call_id = field("Call-ID");
+    ana.command("line", "1");
+    let to = format!(
+        "<sip:tier2@{}?Replaces={call_id}%3Bto-tag%3D{to_tag}%3Bfrom-tag%3D{from_tag}>",
+        server.address
+    );
+    ana.command("transfer", &to);
+    okafor.hears_tone(COLLEAGUE_HZ);
+    dov.hears_tone(CALLER_HZ);
+    let until = Instant::now() + SOON;
+    while ana.count("CALL_CLOSED") < 2 {
+        assert!(Instant::now() < until, "{}", ana.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(dov.count("CALL_INCOMING"), 1, "the same call");
+    dov.command("hangup", "");
+    okafor.wait_for("CALL_CLOSED", SOON);
+}

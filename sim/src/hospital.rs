@@ -13,7 +13,8 @@ use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceReco
 use ivr_flows::Flow;
 use media::clip::Clip;
 use switch::{
-    Account, Gateway, Limits, Line, Partner, Queue, Setup, SipSettings, Sounds, Tenant, Trunk,
+    Account, DialRules, Gateway, Inside, Limits, Line, Partner, Queue, Setup, SipSettings, Sounds,
+    Tenant, Trunk,
 };
 
 /// One of the two hospitals.
@@ -414,6 +415,13 @@ pub(crate) fn switch_setup(
                     Tenant {
                         key: Arc::from(key),
                         name: Arc::from(hospital.name()),
+                        dial: DialRules {
+                            inside: HashMap::from([(
+                                "2006".to_owned(),
+                                Inside::Queue(Arc::from("tier2")),
+                            )]),
+                            outside: Vec::new(),
+                        },
                         calendars: HashMap::from([(Arc::from("portal"), hours_of(hospital))]),
                     },
                 )

@@ -61,6 +61,8 @@ struct Ring {
     provisional_at: Option<Duration>,
     /// Picked up, and neither side has said goodbye yet.
     talks: bool,
+    /// Asked for the caller to be sent on.
+    refers: bool,
 }
 
 impl Oracle {
@@ -186,10 +188,9 @@ impl Oracle {
         }
         if let Some(caller) = caller {
             // One that never gave a sign of life can't be cancelled (RFC 3261 section 9.1).
-            let twice = self
-                .rings
-                .values()
-                .any(|ring| ring.caller == Some(caller) && ring.provisional_at.is_some());
+            let twice = self.rings.values().any(|ring| {
+                ring.caller == Some(caller) && ring.provisional_at.is_some() && !ring.refers
+            });
             if twice {
                 return Err(format!(
                     "2: two phones are called at once for caller {caller}"
@@ -202,6 +203,7 @@ impl Oracle {
                 caller,
                 provisional_at: None,
                 talks: false,
+                refers: false,
             },
         );
         Ok(true)
@@ -246,6 +248,12 @@ impl Oracle {
                 }
             }
             None if sight.method() == "BYE" => self.ring_over(phone, sight),
+            None if sight.method() == "REFER" => {
+                let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
+                if let Some(ring) = self.rings.get_mut(&key) {
+                    ring.refers = true;
+                }
+            }
             _ => {}
         }
     }

@@ -52,6 +52,30 @@ pub enum Reaction {
     PlayDead,
 }
 
+/// What somebody at a phone does in the middle of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// The hold key; once more to come back.
+    Hold,
+    /// Sends the caller on: a number, a queue's or an account's name.
+    Transfer(String),
+    /// Calls somebody with a second call.
+    Consult(String),
+    /// Joins the caller with whom was called second. By the REFER of the first
+    /// call, or of the second: phones differ.
+    TransferAttended {
+        /// The second call asks.
+        by_second: bool,
+    },
+    /// Hangs up the first call, or the second.
+    HangUp {
+        /// Which.
+        second: bool,
+    },
+    /// REFER with a wrong password.
+    TransferForged(String),
+}
+
 /// When a phone registers and signs out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhonePlan {
@@ -113,6 +137,7 @@ pub(crate) enum PhoneTimer {
     SignOut,
     Renew,
     React(LegId, Step),
+    Deed(usize),
     Back,
 }
 
@@ -134,6 +159,8 @@ struct Call {
     answered: bool,
     hang_up_after: Option<Duration>,
     vanish_into: Option<(Duration, Duration)>,
+    /// Put on hold by this phone.
+    held: bool,
 }
 
 /// What a phone did, for stories and oracles.
@@ -174,6 +201,9 @@ pub(crate) struct Phone {
     pub(crate) timers: Vec<(Duration, PhoneTimer)>,
     /// Since the last look: picked up (media port), gone.
     pub(crate) gone_ports: Vec<u16>,
+    deeds: Vec<Deed>,
+    /// What became of its REFERs: their answers, then what NOTIFYs said.
+    pub(crate) referred: Vec<u16>,
 }
 
 impl std::fmt::Debug for Phone {
@@ -242,6 +272,8 @@ impl Phone {
             logs: Vec::new(),
             timers,
             gone_ports: Vec::new(),
+            deeds: Vec::new(),
+            referred: Vec::new(),
         }
     }
 
@@ -311,6 +343,98 @@ impl Phone {
                 }
             }
             PhoneTimer::React(leg, step) => self.step(now, leg, step),
+            PhoneTimer::Deed(index) => self.deed(now, index),
+        }
+    }
+
+    /// Somebody is going to do something.
+    pub(crate) fn plan_deed(&mut self, at: Duration, deed: Deed) {
+        self.deeds.push(deed);
+        self.timers
+            .push((at, PhoneTimer::Deed(self.deeds.len() - 1)));
+    }
+
+    fn local(&self, leg: LegId) -> LocalMedia {
+        let port = 40_000 + (leg.0 % 10_000) as u16 * 2;
+        LocalMedia::new(self.peer.addr.ip(), port, leg.0 & 0xffff)
+    }
+
+    fn deed(&mut self, now: Duration, index: usize) {
+        let deed = self.deeds[index].clone();
+        let legs: Vec<LegId> = self.calls.iter().map(|call| call.leg).collect();
+        let credentials = || Credentials::new(self.user.clone(), self.secret.clone());
+        let first = legs.first().copied();
+        match deed {
+            Deed::Hold => {
+                let Some(leg) = first else { return };
+                let local = self.local(leg);
+                let text = sdp::offer(&local, &Capabilities::default());
+                let text = String::from_utf8(text).expect("text");
+                let call = &mut self.calls[0];
+                call.held = !call.held;
+                let direction = if call.held {
+                    "a=sendonly"
+                } else {
+                    "a=sendrecv"
+                };
+                let text = text.replace("a=sendrecv", direction);
+                self.endpoint.reinvite(now, leg, text.as_bytes());
+            }
+            Deed::Transfer(to) => {
+                let Some(leg) = first else { return };
+                let to = format!("<sip:{to}@{}>", self.realm);
+                let credentials = Some(credentials());
+                self.endpoint.refer(now, leg, &to, &[], credentials);
+            }
+            Deed::TransferForged(to) => {
+                let Some(leg) = first else { return };
+                let to = format!("<sip:{to}@{}>", self.realm);
+                let wrong = Credentials::new(self.user.clone(), "guess".to_owned());
+                self.endpoint.refer(now, leg, &to, &[], Some(wrong));
+            }
+            Deed::Consult(to) => {
+                let target = Uri::parse(&format!("sip:{to}@{}", self.realm)).expect("a URI");
+                let local = self.local(LegId(5_000 + legs.len() as u64));
+                let offer = sdp::offer(&local, &Capabilities::default());
+                let from = sip::Identity {
+                    display: None,
+                    user: self.user.clone(),
+                    host: Some(self.realm.clone()),
+                };
+                let mut invite = sip::Invite::new(target, self.switch, from, Some(offer.clone()));
+                invite.credentials = Some(credentials());
+                let leg = self.endpoint.invite(now, invite);
+                self.calls.push(Call {
+                    leg,
+                    offer,
+                    port: None,
+                    answered: false,
+                    hang_up_after: None,
+                    vanish_into: None,
+                    held: false,
+                });
+            }
+            Deed::TransferAttended { by_second } => {
+                let (Some(first), Some(second)) = (first, legs.get(1).copied()) else {
+                    return;
+                };
+                let (asks, other) = match by_second {
+                    true => (second, first),
+                    false => (first, second),
+                };
+                let Some(replaces) = self.endpoint.replaces(other) else {
+                    return;
+                };
+                let realm = &self.realm;
+                let to = format!("<sip:colleague@{realm}?Replaces={}>", replaces.escaped());
+                let credentials = Some(credentials());
+                self.endpoint.refer(now, asks, &to, &[], credentials);
+            }
+            Deed::HangUp { second } => {
+                if let Some(leg) = legs.get(usize::from(second)) {
+                    self.endpoint.hangup(now, *leg, None);
+                }
+            }
         }
     }
 
@@ -439,6 +563,7 @@ impl Phone {
                         answered: false,
                         hang_up_after: None,
                         vanish_into: None,
+                        held: false,
                     };
                     if reaction != Reaction::PlayDead {
                         let ring = now + self.dice.millis(0, 150);
@@ -488,6 +613,13 @@ impl Phone {
                 Event::RequestTimeout { id } if self.registering == Some(id) => {
                     self.registered(now, Duration::from_secs(1));
                 }
+                Event::Answered { leg, .. } => {
+                    if let Some(call) = self.calls.iter_mut().find(|call| call.leg == leg) {
+                        call.answered = true;
+                    }
+                }
+                Event::Referred { code, .. } => self.referred.push(code),
+                Event::Notify { code, .. } => self.referred.push(code),
                 Event::Reinvite { leg, .. } => self.endpoint.reject_reinvite(now, leg, 488),
                 _ => {}
             }

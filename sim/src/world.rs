@@ -4,6 +4,8 @@ mod deliver;
 mod outputs;
 mod story;
 
+pub use story::Heard;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -560,7 +562,7 @@ impl World {
         ));
     }
 
-    fn phone_timers(&mut self, phone: usize) {
+    pub(crate) fn phone_timers(&mut self, phone: usize) {
         for (at, timer) in std::mem::take(&mut self.phones[phone].timers) {
             self.agenda
                 .enter(at.max(self.now), Due::Phone(phone, timer));

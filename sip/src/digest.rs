@@ -4,12 +4,14 @@
 mod client;
 mod compute;
 mod server;
+mod throttle;
 
 use std::fmt;
 
 pub use client::authorize;
 pub(crate) use client::{answer, is_stale};
-pub use server::{Accounts, AuthLimits, Authenticator, Challenges, Verdict};
+pub use server::{Accounts, AuthLimits, Authenticator, Challenges, Verdict, claimed_user};
+pub use throttle::{Throttle, ThrottleLimits};
 
 /// A user name and password for answering challenges. The password shows in no
 /// log and is wiped when dropped.

@@ -13,10 +13,14 @@
 
 pub mod digest;
 pub mod endpoint;
+pub mod info;
 pub mod interface;
 pub mod leg;
+pub mod locate;
 pub mod message;
+pub mod refer;
 pub mod registrar;
+pub mod registration;
 pub mod wire;
 
 mod dialog;
@@ -27,7 +31,8 @@ mod transaction;
 
 pub use digest::Credentials;
 pub use endpoint::{
-    Class, Endpoint, EndpointConfig, Event, Limits, OutRequest, Reply, RequestId, Timing, Transmit,
+    Class, Endpoint, EndpointConfig, Event, Limits, OutRequest, Reply, RequestId, SessionTimer,
+    Timing, Transmit,
 };
 pub use ids::shard_of;
 pub use interface::{Advertise, Interface, Net, Peer, Transport};

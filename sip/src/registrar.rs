@@ -163,7 +163,11 @@ impl Registrar {
         accounts: &dyn Accounts,
     ) -> (Reply, Vec<Change>) {
         let realm = &self.config.realm;
-        match self.authenticator.check(now, request, realm, accounts) {
+        let source = peer.addr.ip();
+        match self
+            .authenticator
+            .check(now, source, request, realm, accounts)
+        {
             Verdict::Accepted { username } => self.bind(now, peer, request, &username, accounts),
             Verdict::Challenge(reply) | Verdict::Refused(reply) => {
                 (reply, self.handle_timeout(now))

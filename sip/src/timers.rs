@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use crate::endpoint::RequestId;
 use crate::ids::Key;
 use crate::leg::LegId;
 
@@ -15,6 +16,7 @@ pub(crate) enum Owner {
     Server(Key),
     Client(Key),
     Leg(LegId),
+    Referral(RequestId),
 }
 
 #[derive(Default)]

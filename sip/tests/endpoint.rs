@@ -98,10 +98,10 @@ fn stray_requests_get_the_rfcs_answer_and_leave_nothing() {
             "1",
             "",
             1,
-            &format!("{CONTACT}Require: 100rel, timer\n"),
+            &format!("{CONTACT}Require: 100rel, telepathy, timer\n"),
         ),
         &["420"],
-        "Unsupported: 100rel, timer",
+        "Unsupported: telepathy",
     );
     check(
         &text("INVITE", "1", "", 1, &format!("{CONTACT}Max-Forwards: 0\n")),
@@ -263,8 +263,12 @@ fn requests_inside_a_dialog_are_answered_sanely() {
         &["200"],
         1,
     );
-    check("UPDATE", 11, "", &["405"], 0);
-    check("REFER", 11, "", &["405"], 0);
+    check("UPDATE", 11, "", &["200"], 0);
+    // Not to be had here.
+    check("REFER", 11, "Refer-To: <sip:1@x>\n", &["603"], 0);
+    check("PRACK", 11, "RAck: 1 10 INVITE\n", &["481"], 0);
+    check("NOTIFY", 11, "Event: presence\n", &["489"], 0);
+    check("SUBSCRIBE", 11, "", &["405"], 0);
     check("OPTIONS", 10, "", &["500"], 0);
     check("INVITE", 9, CONTACT, &["500"], 0);
     check("INVITE", 11, CONTACT, &[], 1);

@@ -87,6 +87,31 @@ const STORIES: &[Story] = &[
         ],
     },
     Story {
+        name: "either side changes the session by UPDATE",
+        habit: Habit::Answers,
+        acts: &[
+            (0, Act::Call),
+            (20_000, Act::Update(CALLER)),
+            (40_000, Act::Update(CALLEE)),
+            (60_000, Act::HangUp(CALLER)),
+        ],
+        caller: &["answered", "reinvite answered", "reinvite", LOCAL],
+        callee: &[
+            INCOMING,
+            "confirmed false",
+            "reinvite",
+            "reinvite answered",
+            BYE,
+        ],
+    },
+    Story {
+        name: "early media comes reliably, before the answer",
+        habit: Habit::EarlyMedia,
+        acts: &[(0, Act::Call), (20_000, Act::HangUp(CALLER))],
+        caller: &["early media", "answered", LOCAL],
+        callee: &[INCOMING, "confirmed false", BYE],
+    },
+    Story {
         name: "both hang up at once",
         habit: Habit::Answers,
         acts: &[

@@ -138,6 +138,9 @@ pub struct Note {
 pub enum NoteWhat {
     /// A call came and is admitted.
     Arrived,
+    /// An agent asks a colleague about this contact: a call of its own, which
+    /// is no journey.
+    Consults(ContactId),
     /// The 200 is on its way.
     Answered,
     /// Waits in this queue.
@@ -173,6 +176,9 @@ pub struct Counters {
     pub challenged: u64,
     /// Requests that showed a wrong password or an unknown user.
     pub sign_ins_refused: u64,
+    /// Requests with a password that weren't looked at, because too many from
+    /// there had been wrong.
+    pub sign_ins_blocked: u64,
     /// Calls to numbers that aren't ours.
     pub unknown_numbers: u64,
     /// Prompts that could not be had in time.

@@ -27,6 +27,7 @@ pub use admission::{Admission, Limits, Permit, Refused};
 pub use contact::View;
 pub use input::{Counters, Input, MediaKey, Note, NoteWhat, Now, Output, RenderId};
 pub use setup::{
-    Account, Gateway, Line, Partner, Queue, Setup, SipSettings, Sounds, Tenant, Trunk,
+    Account, Destination, DialRules, Gateway, Inside, Line, Partner, Queue, Setup, SipSettings,
+    Sounds, Tenant, Trunk,
 };
 pub use switch::Switch;

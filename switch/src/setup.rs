@@ -66,6 +66,9 @@ pub struct SipSettings {
     pub refusal_code: u16,
     /// With which Retry-After, if any: some peers then take the whole trunk out.
     pub retry_after_s: Option<u32>,
+    /// Whether keys in INFO count. Where a phone sends them in its audio too,
+    /// only the first way that brought one does.
+    pub info_digits: bool,
 }
 
 impl Default for SipSettings {
@@ -77,6 +80,7 @@ impl Default for SipSettings {
             refusal_code: 503,
             challenges: sip::digest::Challenges::default(),
             retry_after_s: None,
+            info_digits: true,
         }
     }
 }
@@ -88,8 +92,41 @@ pub struct Tenant {
     pub key: Arc<str>,
     /// As it is spoken.
     pub name: Arc<str>,
+    /// Where its callers may be sent on to.
+    pub dial: DialRules,
     /// Opening hours, as flows name them.
     pub calendars: HashMap<Arc<str>, hours::Calendar>,
+}
+
+/// Where a hospital's callers may be sent on to by an agent (invariant 14). By
+/// default nowhere but the help desk's own people and queues.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DialRules {
+    /// Numbers that mean a queue or an agent. An agent's account name and a
+    /// queue's name do without one.
+    pub inside: HashMap<String, Inside>,
+    /// Numbers outside that may be called, by how they begin (`+1555`).
+    pub outside: Vec<String>,
+}
+
+/// What an inside number means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inside {
+    /// A queue, by the name flows use.
+    Queue(Arc<str>),
+    /// An agent's phone.
+    Agent(AgentId),
+}
+
+/// Where a call is sent on to, allowed by the [`DialRules`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A queue of the hospital's.
+    Queue(Arc<str>),
+    /// An agent's phone.
+    Agent(AgentId),
+    /// A number outside.
+    Outside(PhoneNumber),
 }
 
 /// Sounds that aren't prompts. Generated, see [`media::music`].
@@ -211,6 +248,32 @@ impl Setup {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         }
+    }
+
+    /// What an agent's phone means by this address, for a caller of this
+    /// hospital; `None` when its rules don't allow it.
+    pub fn destination(&self, tenant: TenantId, uri: &sip::Uri) -> Option<Destination> {
+        let user = uri.user()?;
+        let rules = &self.tenants.get(&tenant)?.dial;
+        match rules.inside.get(user.as_ref()) {
+            Some(Inside::Queue(name)) => return Some(Destination::Queue(Arc::clone(name))),
+            Some(Inside::Agent(agent)) => return Some(Destination::Agent(*agent)),
+            None => {}
+        }
+        let account = self.accounts.get(user.as_ref());
+        if let Some(agent) = account.and_then(|account| account.agent) {
+            return Some(Destination::Agent(agent));
+        }
+        let name: Arc<str> = Arc::from(user.as_ref());
+        if self.queues.contains_key(&(tenant, Arc::clone(&name))) {
+            return Some(Destination::Queue(name));
+        }
+        // Digits and nothing else: what a gateway makes of the rest isn't ours to guess.
+        let digits = user.strip_prefix('+').unwrap_or(&user);
+        let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let allowed = |prefix: &String| !prefix.is_empty() && user.starts_with(prefix.as_str());
+        (is_number && rules.outside.iter().any(allowed))
+            .then(|| Destination::Outside(PhoneNumber(user.into_owned())))
     }
 
     /// Does this address belong to a trunk?

@@ -110,6 +110,9 @@ impl Desk {
         at: i64,
         event: Event,
     ) {
+        if !id.is_journey() {
+            return;
+        }
         match self.contacts.get_mut(&id) {
             Some(contact) if contact.tenant != tenant => {}
             Some(contact) => {

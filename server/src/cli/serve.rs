@@ -125,6 +125,7 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         .find(|hospital| hospital.id == note.tenant.0)
         .map_or("?", |hospital| hospital.name.as_str());
     let what = match &note.what {
+        NoteWhat::Consults(about) => format!("asks a colleague about contact {}", about.0),
         NoteWhat::Arrived => "call".to_owned(),
         NoteWhat::Answered => "answered".to_owned(),
         NoteWhat::Queued(queue) => format!("waits in queue {queue}"),

@@ -74,6 +74,9 @@ struct OperatorFile {
 pub struct QueueConfig {
     /// As flows name it.
     pub name: String,
+    /// What agents dial for it on their telephones; its name does too, where
+    /// letters can be dialled.
+    pub extension: Option<String>,
     /// Whether hospital staff who wait here are served like clinicians.
     #[serde(default)]
     pub clinical: bool,
@@ -105,6 +108,8 @@ pub struct Agent {
     pub secret: String,
     /// Name.
     pub name: String,
+    /// What other agents dial for them; their user name does too.
+    pub extension: Option<String>,
     /// Tier, in words.
     pub tier: String,
     /// Queues served, the preferred first.
@@ -372,13 +377,13 @@ struct Seen<'a> {
 }
 
 fn check<'a>(
-    operator_file: &Path,
+    operator_file: &'a Path,
     operator: &'a OperatorFile,
     hospitals: &'a [(std::path::PathBuf, Hospital)],
     flows: &BTreeMap<String, Arc<Flow>>,
 ) -> Result<(), ConfigError> {
     let mut seen = Seen::default();
-    check_operator(operator, &mut seen)
+    check_operator(operator_file, operator, &mut seen)
         .map_err(|message| ConfigError::new(operator_file, message))?;
     for (file, hospital) in hospitals {
         check_hospital(file, hospital, flows, &mut seen)
@@ -387,7 +392,33 @@ fn check<'a>(
     Ok(())
 }
 
-fn check_operator<'a>(operator: &'a OperatorFile, seen: &mut Seen<'a>) -> Result<(), String> {
+/// The number of a queue or agent inside: no line's, nobody else's.
+fn extension<'a>(
+    file: &'a Path,
+    extension: Option<&'a String>,
+    seen: &mut Seen<'a>,
+) -> Result<(), String> {
+    let Some(number) = extension else {
+        return Ok(());
+    };
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(format!(
+            "extension \"{number}\": it is written with digits only"
+        ));
+    }
+    if seen.numbers.insert(number, file).is_some() {
+        return Err(format!(
+            "extension {number} is there twice; each queue and agent has its own"
+        ));
+    }
+    Ok(())
+}
+
+fn check_operator<'a>(
+    file: &'a Path,
+    operator: &'a OperatorFile,
+    seen: &mut Seen<'a>,
+) -> Result<(), String> {
     for queue in &operator.queues {
         if !seen.queues.insert(&queue.name) {
             return Err(format!(
@@ -395,6 +426,7 @@ fn check_operator<'a>(operator: &'a OperatorFile, seen: &mut Seen<'a>) -> Result
                 queue.name
             ));
         }
+        extension(file, queue.extension.as_ref(), seen)?;
         if !RING_FOR_S.contains(&queue.ring_for_s) {
             return Err(format!(
                 "queue \"{}\": ring_for_s is {}; phones ring for {} to {} seconds",
@@ -426,6 +458,7 @@ fn check_operator<'a>(operator: &'a OperatorFile, seen: &mut Seen<'a>) -> Result
             ));
         }
         account(&agent.user, &agent.secret, seen)?;
+        extension(file, agent.extension.as_ref(), seen)?;
         if let Some(queue) = agent
             .queues
             .iter()

@@ -197,6 +197,16 @@ nodes:
                 "operator.yaml: queue \"service\" is there twice",
             ),
             (
+                "name: tier2",
+                "name: tier2, extension: \"12a\"",
+                "operator.yaml: extension \"12a\": it is written with digits",
+            ),
+            (
+                "name: service",
+                "name: service, extension: \"1001\"",
+                "st-anne.yaml: number 1001 is also in ",
+            ),
+            (
                 "[clinical]",
                 "[surgery]",
                 "operator.yaml: agent \"ana\" serves queue \"surgery\"",

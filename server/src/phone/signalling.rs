@@ -24,7 +24,7 @@ impl Task {
             }
             // Whoever dials hears nothing of it.
             Event::Trying { .. } => {}
-            Event::Ringing { leg, code, sdp } => self.with_call(leg, |task, at| {
+            Event::Ringing { leg, code, sdp, .. } => self.with_call(leg, |task, at| {
                 task.calls[at].code(code);
                 if let (State::Dialling { offer }, Some(sdp)) = (&task.calls[at].state, sdp)
                     && let Ok(negotiated) = sdp::accept(&offer.sdp, &sdp)
@@ -79,6 +79,7 @@ impl Task {
                     EndCause::DialogLost => {
                         HungUpBy::Failed("the other side no longer knows the call")
                     }
+                    EndCause::SessionExpired => HungUpBy::Failed("nobody refreshed the session"),
                     EndCause::ProtocolError => {
                         HungUpBy::Failed("the other side broke the protocol")
                     }
@@ -86,8 +87,13 @@ impl Task {
                 let id = task.calls[at].id;
                 task.over(id, by);
             }),
-            Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } | Event::Info { .. } => {
-            }
+            Event::EarlyUpdate { leg, .. } => self.endpoint.reject_reinvite(now, leg, 488),
+            Event::ReinviteAnswered { .. }
+            | Event::ReinviteRefused { .. }
+            | Event::Refer { .. }
+            | Event::Referred { .. }
+            | Event::Notify { .. }
+            | Event::Info { .. } => {}
         }
     }
 

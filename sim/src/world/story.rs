@@ -6,14 +6,27 @@ use desk::ContactId;
 use switch::View;
 
 use super::{Due, World};
-use crate::audio::Audio;
+use crate::audio::{Audio, Hears, Owner};
 use crate::caller::{Caller, CallerEnd};
 use crate::dice::Dice;
 use crate::node::Node;
 use crate::oracle::Oracle;
-use crate::phone::{PhonePlan, Reaction, Rung};
+use crate::phone::{Deed, PhonePlan, Reaction, Rung};
 use crate::store::Store;
 use crate::weather::Weather;
+
+/// What somebody hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing at all.
+    Nothing,
+    /// Something said.
+    Prompt,
+    /// Music on hold.
+    Music,
+    /// Who holds this phone.
+    Phone(usize),
+}
 
 impl World {
     /// A world for a story: these phones, this weather, and everything that
@@ -67,6 +80,34 @@ impl World {
     /// What a phone does with its next call, the first phone being 1.
     pub fn script(&mut self, phone: usize, reaction: Reaction) {
         self.phones[phone - 1].script(reaction);
+    }
+
+    /// Somebody at a phone does something then.
+    pub fn does(&mut self, phone: usize, at: Duration, deed: Deed) {
+        self.phones[phone - 1].plan_deed(at, deed);
+        self.phone_timers(phone - 1);
+    }
+
+    /// What became of a phone's transfers: the answers and what it was told.
+    #[must_use]
+    pub fn referred(&self, phone: usize) -> &[u16] {
+        &self.phones[phone - 1].referred
+    }
+
+    /// What a caller hears at this moment.
+    #[must_use]
+    pub fn hears(&self, caller: usize) -> Heard {
+        let port = self.callers[caller].port;
+        let leg = port.and_then(|port| self.audio.leg(self.audio.leg_at(port)?));
+        match leg.map(|leg| &leg.hears) {
+            None | Some(Hears::Silence) => Heard::Nothing,
+            Some(Hears::Prompt { .. }) => Heard::Prompt,
+            Some(Hears::Loop(_)) => Heard::Music,
+            Some(Hears::Leg(other)) => match self.audio.leg(*other).map(|leg| leg.owner) {
+                Some(Owner::Phone(phone)) => Heard::Phone(phone + 1),
+                _ => Heard::Nothing,
+            },
+        }
     }
 
     /// A phone is without power from now on, and for so long.

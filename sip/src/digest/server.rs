@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Ha1s;
@@ -171,10 +172,12 @@ impl Authenticator {
     }
 
     /// Checks a request's credentials for `realm`. Unknown users cost and get
-    /// the same as wrong passwords.
+    /// the same as wrong passwords. A nonce is good only where it was sent to:
+    /// who forges somebody's address can't make wrong passwords of theirs.
     pub fn check(
         &mut self,
         now: Duration,
+        source: IpAddr,
         request: &Request,
         realm: &str,
         accounts: &dyn Accounts,
@@ -184,14 +187,15 @@ impl Authenticator {
             .take(4)
             .filter_map(AuthParams::parse)
             .find(|params| params.is_digest() && params.get("realm").as_deref() == Some(realm));
-        let judged = ours.map(|params| self.evaluate(now, request, realm, &params, accounts));
+        let judged =
+            ours.map(|params| self.evaluate(now, source, request, realm, &params, accounts));
         match judged.unwrap_or(Judged::Unusable) {
             Judged::Right(username) => Verdict::Accepted { username },
-            Judged::Stale => Verdict::Challenge(self.challenge(now, realm, true)),
-            Judged::Unusable => Verdict::Challenge(self.challenge(now, realm, false)),
+            Judged::Stale => Verdict::Challenge(self.challenge(now, source, realm, true)),
+            Judged::Unusable => Verdict::Challenge(self.challenge(now, source, realm, false)),
             Judged::Wrong => {
                 self.refused += 1;
-                Verdict::Refused(self.challenge(now, realm, false))
+                Verdict::Refused(self.challenge(now, source, realm, false))
             }
         }
     }
@@ -199,6 +203,7 @@ impl Authenticator {
     fn evaluate(
         &mut self,
         now: Duration,
+        source: IpAddr,
         request: &Request,
         realm: &str,
         params: &AuthParams<'_>,
@@ -206,6 +211,9 @@ impl Authenticator {
     ) -> Judged {
         let Some(claim) = Claim::read(params, self.limits.challenges) else {
             return Judged::Unusable;
+        };
+        let Some(nonce) = self.open(&claim.nonce, source, realm) else {
+            return Judged::Stale;
         };
         // Unknown users are checked against hashes nobody can know.
         let ha1s = accounts
@@ -223,10 +231,7 @@ impl Authenticator {
         if !right || !names_target(&claim.uri, request.uri()) {
             return Judged::Wrong;
         }
-        let fresh = self
-            .open(&claim.nonce, realm)
-            .is_some_and(|nonce| self.use_up(now, &nonce, claim.count));
-        if fresh {
+        if self.use_up(now, &nonce, claim.count) {
             Judged::Right(claim.username.into_owned())
         } else {
             Judged::Stale
@@ -249,9 +254,9 @@ impl Authenticator {
         fresh
     }
 
-    fn challenge(&mut self, now: Duration, realm: &str, stale: bool) -> Reply {
+    fn challenge(&mut self, now: Duration, source: IpAddr, realm: &str, stale: bool) -> Reply {
         self.serial += 1;
-        let nonce = self.seal(now, self.serial, realm);
+        let nonce = self.seal(now, self.serial, source, realm);
         let stale = if stale { ", stale=true" } else { "" };
         let value = |algorithm: Algorithm| {
             format!(
@@ -266,19 +271,20 @@ impl Authenticator {
         })
     }
 
-    /// Milliseconds and number, readable, with a keyed hash over both and the
-    /// realm.
-    fn seal(&self, now: Duration, serial: u64, realm: &str) -> String {
+    /// Milliseconds and number, readable, with a keyed hash over both, whom it
+    /// is for and the realm.
+    fn seal(&self, now: Duration, serial: u64, source: IpAddr, realm: &str) -> String {
         let ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let mut nonce = format!("{ms:016x}{serial:016x}");
-        let seal = self.hash(&[&nonce, realm]);
+        let seal = self.hash(&[&nonce, &source.to_canonical().to_string(), realm]);
         nonce.push_str(&hex(&seal.as_bytes()[..12]));
         nonce
     }
 
-    fn open(&self, nonce: &str, realm: &str) -> Option<Nonce> {
+    fn open(&self, nonce: &str, source: IpAddr, realm: &str) -> Option<Nonce> {
         let (readable, seal) = (nonce.get(..32)?, nonce.get(32..)?);
-        let expected = hex(&self.hash(&[readable, realm]).as_bytes()[..12]);
+        let source = source.to_canonical().to_string();
+        let expected = hex(&self.hash(&[readable, &source, realm]).as_bytes()[..12]);
         if !same(expected.as_bytes(), seal.as_bytes()) {
             return None;
         }
@@ -303,6 +309,17 @@ impl Authenticator {
         }
         hasher.finalize()
     }
+}
+
+/// The user that a request's credentials for `realm` name, right or wrong.
+#[must_use]
+pub fn claimed_user(request: &Request, realm: &str) -> Option<String> {
+    let params = request
+        .header_values("Authorization")
+        .take(4)
+        .filter_map(AuthParams::parse)
+        .find(|params| params.is_digest() && params.get("realm").as_deref() == Some(realm))?;
+    Some(params.get("username")?.into_owned())
 }
 
 /// What a request's credentials are.
@@ -387,6 +404,7 @@ mod tests {
     }
 
     const REALM: &str = "careline.example";
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
 
     fn register(authorization: Option<&str>) -> Request {
         let authorization =
@@ -435,11 +453,11 @@ mod tests {
     fn right_credentials_are_accepted_once_per_count() {
         for algorithm in 0..2 {
             let mut auth = Authenticator::new([3; 32], AuthLimits::default());
-            let offered = challenges(&auth.check(at(1), &register(None), REALM, &One));
+            let offered = challenges(&auth.check(at(1), HERE, &register(None), REALM, &One));
             assert!(offered[0].contains("SHA-256") && offered[1].contains("MD5"));
             let mut check = |nc: u32, seconds: u64, outcome: &str| {
                 let value = credentials(&offered[algorithm], "agent7", "secret", nc);
-                let verdict = auth.check(at(seconds), &register(Some(&value)), REALM, &One);
+                let verdict = auth.check(at(seconds), HERE, &register(Some(&value)), REALM, &One);
                 let got = match &verdict {
                     Verdict::Accepted { username } => username.clone(),
                     Verdict::Challenge(_) if challenges(&verdict)[0].contains("stale=true") => {
@@ -466,10 +484,10 @@ mod tests {
     #[test]
     fn wrong_credentials_look_alike() {
         let mut auth = Authenticator::new([3; 32], AuthLimits::default());
-        let offered = challenges(&auth.check(at(1), &register(None), REALM, &One));
+        let offered = challenges(&auth.check(at(1), HERE, &register(None), REALM, &One));
         let mut refused = 0;
         let mut check = |value: &str, counts: bool| {
-            let verdict = auth.check(at(2), &register(Some(value)), REALM, &One);
+            let verdict = auth.check(at(2), HERE, &register(Some(value)), REALM, &One);
             let text = challenges(&verdict)[0].clone();
             assert!(!text.contains("stale"), "{value}");
             assert_eq!(matches!(verdict, Verdict::Refused(_)), counts, "{value}");
@@ -486,8 +504,6 @@ mod tests {
             &good.replace("uri=\"sip:careline.example\"", elsewhere),
             true,
         );
-        let nonce = good.split("nonce=\"").nth(1).unwrap().split('"').next();
-        check(&good.replace(nonce.unwrap(), "guess"), true);
         // Not understood is not wrong.
         check(&good.replace("qop=auth", "qop=auth-int"), false);
         check(&good.replace("nc=00000001", "nc=1"), false);
@@ -503,12 +519,27 @@ mod tests {
     }
 
     #[test]
+    fn a_nonce_is_good_only_where_it_was_sent() {
+        let mut auth = Authenticator::new([3; 32], AuthLimits::default());
+        let offered = challenges(&auth.check(at(1), HERE, &register(None), REALM, &One));
+        let elsewhere = "192.0.2.10".parse().unwrap();
+        for password in ["secret", "guess"] {
+            let value = credentials(&offered[0], "agent7", password, 1);
+            let verdict = auth.check(at(1), elsewhere, &register(Some(&value)), REALM, &One);
+            // Nothing to hold against anybody, and nothing learnt.
+            assert!(matches!(verdict, Verdict::Challenge(_)), "{password}");
+            assert!(challenges(&verdict)[0].contains("stale=true"));
+        }
+        assert_eq!(auth.refused(), 0);
+    }
+
+    #[test]
     fn a_nonce_of_another_key_is_stale() {
         let mut other = Authenticator::new([9; 32], AuthLimits::default());
-        let offered = challenges(&other.check(at(1), &register(None), REALM, &One));
+        let offered = challenges(&other.check(at(1), HERE, &register(None), REALM, &One));
         let value = credentials(&offered[0], "agent7", "secret", 1);
         let mut auth = Authenticator::new([3; 32], AuthLimits::default());
-        let verdict = auth.check(at(1), &register(Some(&value)), REALM, &One);
+        let verdict = auth.check(at(1), HERE, &register(Some(&value)), REALM, &One);
         assert!(challenges(&verdict)[0].contains("stale=true"));
     }
 
@@ -521,14 +552,14 @@ mod tests {
         let mut auth = Authenticator::new([3; 32], limits);
         let mut values = Vec::new();
         for _ in 0..3 {
-            let offered = challenges(&auth.check(at(1), &register(None), REALM, &One));
+            let offered = challenges(&auth.check(at(1), HERE, &register(None), REALM, &One));
             values.push(credentials(&offered[0], "agent7", "secret", 1));
         }
         for value in &values {
-            let verdict = auth.check(at(2), &register(Some(value)), REALM, &One);
+            let verdict = auth.check(at(2), HERE, &register(Some(value)), REALM, &One);
             assert!(matches!(verdict, Verdict::Accepted { .. }));
         }
-        let verdict = auth.check(at(2), &register(Some(&values[0])), REALM, &One);
+        let verdict = auth.check(at(2), HERE, &register(Some(&values[0])), REALM, &One);
         assert!(challenges(&verdict)[0].contains("stale=true"));
     }
 }

@@ -29,9 +29,15 @@ pub(crate) enum Purpose {
     Invite(LegId),
     /// A re-INVITE of ours.
     Reinvite(LegId),
+    /// An UPDATE of ours that changes the session.
+    Update(LegId),
+    /// An UPDATE of ours that refreshes it.
+    Refresh(LegId),
+    /// A REFER of ours.
+    Refer(LegId),
     /// A leg's BYE.
     Bye(LegId),
-    /// Nobody waits for the answer: CANCEL, the BYE of a fork.
+    /// Nobody waits for the answer: CANCEL, PRACK, NOTIFY, the BYE of a fork.
     Nobody,
     /// A request outside dialogs.
     Request(RequestId),
@@ -286,7 +292,11 @@ impl Endpoint {
             Purpose::Invite(leg) => {
                 self.invite_response(now, key, leg, source, pinned, response);
             }
-            Purpose::Reinvite(leg) => self.reinvite_response(now, leg, &response),
+            Purpose::Reinvite(leg) | Purpose::Update(leg) => {
+                self.reinvite_response(now, leg, &response);
+            }
+            Purpose::Refresh(leg) => self.refresh_response(now, leg, &response),
+            Purpose::Refer(leg) => self.refer_response(now, leg, &response),
             Purpose::Bye(leg) => self.bye_response(now, leg, &response),
             Purpose::Request(id) => self.request_response(now, id, response),
             Purpose::Nobody => {}
@@ -394,7 +404,10 @@ impl Endpoint {
     fn client_failed(&mut self, now: Duration, purpose: Purpose, cause: crate::leg::EndCause) {
         match purpose {
             Purpose::Invite(leg) => self.invite_failed(leg, cause),
-            Purpose::Reinvite(leg) => self.reinvite_failed(now, leg, cause),
+            Purpose::Reinvite(leg) | Purpose::Update(leg) | Purpose::Refresh(leg) => {
+                self.reinvite_failed(now, leg, cause);
+            }
+            Purpose::Refer(leg) => self.refer_failed(leg),
             Purpose::Bye(leg) => self.remove_leg(leg),
             Purpose::Request(id) => self.request_failed(id),
             Purpose::Nobody => {}

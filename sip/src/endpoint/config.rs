@@ -31,6 +31,26 @@ impl Default for Timing {
     }
 }
 
+/// RFC 4028's session timer: a call whose other side is gone, with nothing to
+/// tell so, ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTimer {
+    /// The interval we ask for and grant at most; 1800 s. `None`: calls have a
+    /// timer only when the peer asks for one.
+    pub interval: Option<Duration>,
+    /// The shortest we take (Min-SE); 90 s, the least the RFC allows.
+    pub min: Duration,
+}
+
+impl Default for SessionTimer {
+    fn default() -> Self {
+        Self {
+            interval: Some(Duration::from_secs(1800)),
+            min: Duration::from_secs(90),
+        }
+    }
+}
+
 /// What bounds an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -66,12 +86,16 @@ pub struct EndpointConfig {
     pub seed: [u8; 32],
     /// Protocol timers.
     pub timing: Timing,
+    /// Session timers.
+    pub session: SessionTimer,
     /// User-Agent and Server header; neither is sent when `None`.
     pub user_agent: Option<String>,
     /// Bounds.
     pub limits: Limits,
     /// Whether REGISTER is handed up; it gets 405 otherwise.
     pub registrar: bool,
+    /// Whether REFER is handed up; it gets 603 otherwise.
+    pub transfers: bool,
     /// Methods outside dialogs that are handed up as [`Event::Other`](super::Event::Other)
     /// (besides those this crate handles).
     pub hand_up: Vec<Method>,
@@ -86,9 +110,11 @@ impl EndpointConfig {
             shard,
             seed,
             timing: Timing::default(),
+            session: SessionTimer::default(),
             user_agent: None,
             limits: Limits::default(),
             registrar: true,
+            transfers: false,
             hand_up: Vec::new(),
         }
     }

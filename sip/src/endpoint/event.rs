@@ -4,6 +4,7 @@ use super::RequestId;
 use crate::interface::Peer;
 use crate::leg::{EndCause, LegId};
 use crate::message::{Request, Response};
+use crate::refer::Refer;
 
 /// What an [`Endpoint`](crate::Endpoint) tells the layer above.
 ///
@@ -34,6 +35,9 @@ pub enum Event {
         leg: LegId,
         /// 180, 183, …
         code: u16,
+        /// Which of those who were called says so, in the order they were
+        /// heard of: a proxy on the way may have called several.
+        fork: u8,
         /// Early media, if any.
         sdp: Option<Vec<u8>>,
     },
@@ -79,20 +83,61 @@ pub enum Event {
         /// [`Event::Confirmed`] the peer's answer.
         sdp: Option<Vec<u8>>,
     },
-    /// Our re-INVITE was accepted.
+    /// The peer wants to change the session of a call that isn't answered yet
+    /// (RFC 3311, or an offer in PRACK); answer like [`Event::Reinvite`].
+    EarlyUpdate {
+        /// The leg.
+        leg: LegId,
+        /// Of a call we make: who, see [`Event::Ringing`].
+        fork: u8,
+        /// The offer.
+        sdp: Vec<u8>,
+    },
+    /// Our change of the session was accepted, or a session was refreshed with
+    /// the same offer as before.
     ReinviteAnswered {
         /// The leg.
         leg: LegId,
+        /// What we offered.
+        offer: Vec<u8>,
         /// The SDP answer.
         sdp: Option<Vec<u8>>,
     },
-    /// Our re-INVITE was refused; the session goes on as before. 491 has
+    /// Our change of the session was refused; the session goes on as before. 491 has
     /// already been retried (RFC 3261 section 14.1).
     ReinviteRefused {
         /// The leg.
         leg: LegId,
         /// The status code.
         code: u16,
+    },
+    /// The peer of an answered leg wants the call to go elsewhere. To be
+    /// answered with [`accept_refer`](crate::Endpoint::accept_refer) or
+    /// [`refuse_refer`](crate::Endpoint::refuse_refer); only with
+    /// [`EndpointConfig::transfers`](crate::EndpointConfig::transfers).
+    Refer {
+        /// The leg.
+        leg: LegId,
+        /// Names it to the answer.
+        id: RequestId,
+        /// Where to.
+        refer: Box<Refer>,
+    },
+    /// The peer's answer to our REFER.
+    Referred {
+        /// The leg.
+        leg: LegId,
+        /// 202, or why not.
+        code: u16,
+    },
+    /// How the call that we asked for with REFER goes.
+    Notify {
+        /// The leg.
+        leg: LegId,
+        /// The new call's status code.
+        code: u16,
+        /// Nothing more follows.
+        last: bool,
     },
     /// An INFO inside the dialog (already answered with 200).
     Info {

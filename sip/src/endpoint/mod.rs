@@ -17,12 +17,12 @@ use rsip::Method;
 use crate::digest::Credentials;
 use crate::ids::{Key, Map, Tokens};
 use crate::interface::{Interface, Peer};
-use crate::leg::{Leg, LegId};
+use crate::leg::{Leg, LegId, Referral};
 use crate::message::Message;
 use crate::timers::{Owner, Timers};
 use crate::wire::Uri;
 
-pub use config::{EndpointConfig, Limits, Timing};
+pub use config::{EndpointConfig, Limits, SessionTimer, Timing};
 pub use event::Event;
 
 pub(crate) use client::{ClientEntry, Compose, Purpose, Start};
@@ -143,6 +143,8 @@ pub struct Endpoint {
     pub(crate) served: Map<u64, Key>,
     /// Requests of ours and what it takes to send them again.
     pub(crate) requests: Map<u64, Box<request::Outstanding>>,
+    /// REFERs of peers whose outcome is owed.
+    pub(crate) referrals: Map<u64, Referral>,
     pub(crate) timers: Timers,
     pub(crate) transmits: VecDeque<Transmit>,
     pub(crate) events: VecDeque<Event>,
@@ -164,6 +166,7 @@ impl Endpoint {
             dialogs: Map::default(),
             served: Map::default(),
             requests: Map::default(),
+            referrals: Map::default(),
             timers: Timers::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -198,6 +201,11 @@ impl Endpoint {
                 Owner::Leg(leg) => {
                     if self.legs.get(&leg.0).and_then(Leg::deadline) == Some(at) {
                         self.leg_due(now, leg);
+                    }
+                }
+                Owner::Referral(id) => {
+                    if self.referrals.get(&id.0).map(|referral| referral.until) == Some(at) {
+                        self.referral_due(now, id);
                     }
                 }
             }

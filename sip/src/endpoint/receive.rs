@@ -9,12 +9,15 @@ use super::{Class, Endpoint, Event, Machine, Serving};
 use crate::echo::Echo;
 use crate::ids::Key;
 use crate::interface::Peer;
-use crate::leg::LegId;
+use crate::leg::{Leg, LegId};
 use crate::message::Request;
 use crate::wire::{ALLOW, Pieces, Writer};
 
 /// Extensions a REGISTER may require of us (RFC 3327).
-const SUPPORTED: &str = "path";
+const REGISTERING: &str = "path";
+/// And any other request (RFC 3262, RFC 4028, RFC 4488).
+const CALLING: [&str; 3] = ["100rel", "timer", "norefersub"];
+const SUPPORTED: &str = "100rel, norefersub, path, timer";
 
 impl Endpoint {
     /// What `request` is to us; cheap, changes nothing.
@@ -71,7 +74,14 @@ impl Endpoint {
             Method::Invite | Method::Options => {}
             Method::Register if self.config.registrar => {}
             // Only inside a dialog do these mean anything.
-            Method::Bye | Method::Info if !handed_up => {
+            Method::Bye
+            | Method::Info
+            | Method::PRack
+            | Method::Update
+            | Method::Refer
+            | Method::Notify
+                if !handed_up =>
+            {
                 return self.refuse(&request, peer, 481, |_| {});
             }
             _ if handed_up => {}
@@ -118,7 +128,14 @@ impl Endpoint {
         let method = request.method();
         let handled = matches!(
             method,
-            Method::Invite | Method::Bye | Method::Options | Method::Info
+            Method::Invite
+                | Method::Bye
+                | Method::Options
+                | Method::Info
+                | Method::PRack
+                | Method::Update
+                | Method::Refer
+                | Method::Notify
         );
         if !handled {
             return self.refuse(&request, peer, 405, |w| w.header("Allow", ALLOW));
@@ -134,6 +151,9 @@ impl Endpoint {
         if method != Method::Bye && self.transactions() >= self.config.limits.transactions_max {
             return self.refuse(&request, peer, 503, |_| {});
         }
+        if let Some(Leg::Calling(_)) = self.legs.get(&leg.0) {
+            return self.receive_early(now, peer, key, leg, &request);
+        }
         if let Some(dialog) = self.legs.get_mut(&leg.0).and_then(|leg| leg.dialog_mut()) {
             // Section 12.2.2. A BYE out of order still means the peer is gone.
             let late = dialog
@@ -148,6 +168,10 @@ impl Endpoint {
             Method::Bye => self.receive_bye(now, peer, key, leg, &request),
             Method::Invite => self.receive_reinvite(now, peer, key, leg, request),
             Method::Info => self.receive_info(now, peer, key, leg, &request),
+            Method::PRack => self.receive_prack(now, peer, key, leg, &request),
+            Method::Update => self.receive_update(now, peer, key, leg, &request),
+            Method::Refer => self.receive_refer(now, peer, key, leg, &request),
+            Method::Notify => self.receive_notify(now, peer, key, leg, &request),
             _ => self.answer_plain(now, peer, key, &request, 200, capabilities),
         }
     }
@@ -251,7 +275,12 @@ impl Endpoint {
     /// lightly by us either.
     fn unsupported(&self, request: &Request) -> Option<String> {
         let known = |token: &str| {
-            request.method() == Method::Register && token.eq_ignore_ascii_case(SUPPORTED)
+            let known: &[&str] = if request.method() == Method::Register {
+                &[REGISTERING]
+            } else {
+                &CALLING
+            };
+            known.iter().any(|known| token.eq_ignore_ascii_case(known))
         };
         let mut unsupported = String::new();
         for name in ["Require", "Proxy-Require"] {

@@ -7,7 +7,9 @@ use crate::echo::Echo;
 use crate::endpoint::{Endpoint, Event, Serving};
 use crate::ids::Key;
 use crate::interface::Peer;
-use crate::leg::state::{Incoming, Leg, Modify, Phase, Unacked, Up};
+use crate::leg::reliable::{Held, Reliable, Wanted};
+use crate::leg::session::{self, Granted};
+use crate::leg::state::{Able, Incoming, Leg, Modify, Phase, Unacked, Up};
 use crate::leg::{EndCause, LegId};
 use crate::message::Request;
 use crate::transaction::timeout;
@@ -32,6 +34,14 @@ impl Endpoint {
                 }
             });
         }
+        let granted = match session::grant(&self.config.session, None, &request) {
+            Ok(granted) => granted,
+            Err(floor) => {
+                return self.refuse(&request, peer, 422, |writer| {
+                    writer.number("Min-SE", floor.as_secs());
+                });
+            }
+        };
         if self.legs.len() >= self.config.limits.legs_max {
             return self.refuse(&request, peer, 503, |_| {});
         }
@@ -51,7 +61,12 @@ impl Endpoint {
             echo,
             dialog,
             dialog_key,
+            cseq: request.cseq(),
             offered: request.sdp().is_some(),
+            able: Able::default().heard(request.header("Allow")),
+            granted,
+            reliable: Reliable::new(Wanted::of(&request)),
+            update: None,
         };
         self.insert_leg(leg, Leg::Incoming(Box::new(incoming)));
         self.events.push_back(Event::Incoming {
@@ -61,7 +76,8 @@ impl Endpoint {
         });
     }
 
-    /// Sends 180 or 183 (with SDP: early media) on an incoming leg.
+    /// Sends 180 or 183 (with SDP: early media) on an incoming leg. Reliably
+    /// (RFC 3262) when the caller insists, or knows how and it carries media.
     pub fn ring(
         &mut self,
         now: Duration,
@@ -70,30 +86,57 @@ impl Endpoint {
         extra: &[(&str, &str)],
         sdp: Option<&[u8]>,
     ) {
+        let code = code.clamp(101, 199);
+        let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
+            return;
+        };
+        // The first reliable response to an INVITE without an offer has to
+        // carry one (RFC 3261 section 13.2.1): such a caller hears the 200.
+        if incoming.reliable.wanted == Wanted::Required && !incoming.offered {
+            return;
+        }
+        if incoming.reliable.holds(code) {
+            return incoming.reliable.hold(Held::new(code, sdp, extra));
+        }
+        let rseq = self.reliably(leg, sdp.is_some());
         let Some(Leg::Incoming(incoming)) = self.legs.get(&leg.0) else {
             return;
         };
-        let code = code.clamp(101, 199);
         let tag = &incoming.dialog.local_tag;
         let mut writer = incoming.echo.respond(code, None, Some(tag));
         self.write_contact(tag, incoming.echo.peer, &mut writer);
+        if let Some(rseq) = rseq {
+            writer.header("Require", "100rel");
+            writer.number("RSeq", rseq.into());
+        }
+        writer.header("Allow", ALLOW);
         write_extra(&mut writer, extra);
         let (key, bytes) = (
             incoming.invite,
             self.finish(writer, SDP, sdp.unwrap_or(&[])),
         );
-        self.reply(now, key, code, bytes);
+        self.reply(now, key, code, bytes.clone());
+        if rseq.is_some() {
+            self.await_prack(now, leg, bytes, sdp.is_some());
+        }
     }
 
     /// Answers an incoming leg with 200. The 200 is repeated until its ACK
     /// comes.
     pub fn answer(&mut self, now: Duration, leg: LegId, sdp: &[u8], extra: &[(&str, &str)]) {
+        let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
+            return;
+        };
+        if incoming.reliable.holds(200) {
+            return incoming.reliable.hold(Held::new(200, Some(sdp), extra));
+        }
+        self.settle_early(now, leg, Err(500));
         let Some(Leg::Incoming(incoming)) = self.legs.get(&leg.0) else {
             return;
         };
-        let bytes = self.write_ok(&incoming.echo, &incoming.dialog, sdp, extra);
-        let (peer, key) = (incoming.echo.peer, incoming.invite);
-        let cseq = incoming.dialog.remote_cseq.unwrap_or(0);
+        let granted = incoming.granted;
+        let bytes = self.write_ok(&incoming.echo, &incoming.dialog, sdp, extra, granted);
+        let (peer, key, cseq) = (incoming.echo.peer, incoming.invite, incoming.cseq);
         let ok = self.unacked(now, bytes.clone(), peer, cseq, incoming.offered);
         if !self.reply(now, key, 200, bytes) {
             return;
@@ -113,6 +156,10 @@ impl Endpoint {
             modify: Modify::Idle,
             again: None,
             credentials: None,
+            able: incoming.able,
+            referring: None,
+            session: granted.map(|granted| granted.begin(now)),
+            local_sdp: sdp.into(),
         };
         self.insert_leg(leg, Leg::Up(Box::new(up)));
     }
@@ -142,6 +189,7 @@ impl Endpoint {
         reason: Option<&str>,
         extra: &[(&str, &str)],
     ) -> bool {
+        self.settle_early(now, leg, Err(487));
         let Some(Leg::Incoming(incoming)) = self.legs.get(&leg.0) else {
             return false;
         };
@@ -172,10 +220,14 @@ impl Endpoint {
         dialog: &Dialog,
         sdp: &[u8],
         extra: &[(&str, &str)],
+        granted: Option<Granted>,
     ) -> crate::transaction::Datagram {
         let mut writer = echo.respond(200, None, Some(&dialog.local_tag));
         self.write_contact(&dialog.local_tag, echo.peer, &mut writer);
         writer.header("Allow", ALLOW);
+        if let Some(granted) = granted {
+            granted.write(&mut writer);
+        }
         write_extra(&mut writer, extra);
         self.finish(writer, SDP, sdp)
     }
@@ -239,6 +291,7 @@ impl Endpoint {
                 }
                 let sdp = request.sdp().filter(|_| !ok.offered).map(<[u8]>::to_vec);
                 self.events.push_back(Event::Confirmed { leg, sdp });
+                self.arm_leg(leg);
             }
         }
     }

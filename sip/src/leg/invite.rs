@@ -10,6 +10,7 @@ use crate::digest;
 use crate::endpoint::{Compose, Endpoint, Event, Purpose, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
+use crate::leg::session;
 use crate::leg::state::{Calling, Cancelling, Closing, Leg, Modify, Phase, SentAck, Up};
 use crate::leg::{EndCause, Identity, Invite, LegId};
 use crate::message::Response;
@@ -17,6 +18,8 @@ use crate::transaction::{Datagram, timeout};
 use crate::wire::{ALLOW, escape_user, quote};
 
 const SDP: &str = "application/sdp";
+/// How often a call is sent in all, with a password or another timer.
+const REQUESTS_MAX: u32 = 4;
 
 impl Endpoint {
     /// Makes a call.
@@ -29,6 +32,12 @@ impl Endpoint {
             cseq: 1,
             attempts: 0,
             give_up_at: now + self.config.limits.ringing_max,
+            session: self
+                .config
+                .session
+                .interval
+                .map(|interval| (interval, self.config.session.min)),
+            early: Vec::new(),
             invite,
         };
         self.send_invite(now, leg, calling, None);
@@ -62,6 +71,14 @@ impl Endpoint {
         let writer = &mut composed.writer;
         self.write_contact(&calling.tag, invite.next_hop, writer);
         writer.header("Allow", ALLOW);
+        // Without an offer of ours a reliable response would bring the peer's,
+        // to be answered before anybody has answered.
+        let supported = match invite.sdp {
+            Some(_) => "100rel, timer",
+            None => "timer",
+        };
+        writer.header("Supported", supported);
+        session::write_wish(writer, calling.session);
         if let Some((name, value)) = &authorization {
             writer.header(name, value);
         }
@@ -119,12 +136,11 @@ impl Endpoint {
     ) {
         match (self.legs.get_mut(&leg.0), response.code()) {
             (Some(Leg::Calling(_)), 100) => self.events.push_back(Event::Trying { leg }),
-            (Some(Leg::Calling(_)), code @ 101..=199) => {
-                let sdp = response.sdp().map(<[u8]>::to_vec);
-                self.events.push_back(Event::Ringing { leg, code, sdp });
+            (Some(Leg::Calling(_)), 101..=199) => {
+                self.provisional(now, leg, source, pinned, &response);
             }
             (Some(Leg::Calling(_)), 200..=299) => {
-                self.answered(leg, source, pinned, response);
+                self.answered(now, leg, source, pinned, response);
             }
             (Some(Leg::Calling(_)), _) => self.refused(now, leg, response),
             (Some(Leg::Cancelling(Cancelling::Held { reason, .. })), 100..=199) => {
@@ -143,11 +159,20 @@ impl Endpoint {
         }
     }
 
-    fn answered(&mut self, leg: LegId, source: Peer, pinned: bool, response: Response) {
-        let Some(Leg::Calling(calling)) = self.legs.remove(&leg.0) else {
+    fn answered(
+        &mut self,
+        now: Duration,
+        leg: LegId,
+        source: Peer,
+        pinned: bool,
+        response: Response,
+    ) {
+        let Some(Leg::Calling(mut calling)) = self.legs.remove(&leg.0) else {
             return;
         };
-        let Some(dialog) = Dialog::from_response(&response, source, pinned) else {
+        let early = std::mem::take(&mut calling.early);
+        let early = self.ripen(early, response.to_tag().unwrap_or(""));
+        let Some(mut dialog) = Dialog::from_response(&response, source, pinned) else {
             // Without a Contact nothing can be sent in this dialog, not even a
             // BYE; the peer gives up without its ACK.
             self.ended(leg, EndCause::ProtocolError);
@@ -157,8 +182,16 @@ impl Endpoint {
             self.tokens
                 .dialog_key(&dialog.call_id, &dialog.local_tag, &dialog.remote_tag);
         self.dialogs.insert(dialog_key, leg);
+        // What was said before it was answered counts on.
+        dialog.local_cseq = dialog.local_cseq.max(early.local_cseq);
+        dialog.remote_cseq = early.remote_cseq;
         let offered = calling.invite.sdp.is_some();
-        let (cseq, sdp) = (calling.cseq, response.sdp().map(<[u8]>::to_vec));
+        let cseq = calling.cseq;
+        // RFC 3262 section 5: a reliable answer isn't repeated in the 2xx.
+        let sdp = match response.sdp() {
+            Some(sdp) => Some(sdp.to_vec()),
+            None => early.sdp.filter(|_| offered),
+        };
         let up = Up {
             dialog,
             dialog_key,
@@ -172,6 +205,10 @@ impl Endpoint {
             modify: Modify::Idle,
             again: None,
             credentials: calling.invite.credentials,
+            able: early.able.heard(response.header("Allow")),
+            referring: None,
+            session: session::begun(now, &response).filter(|_| calling.session.is_some()),
+            local_sdp: calling.invite.sdp.unwrap_or_default().into(),
         };
         self.insert_leg(leg, Leg::Up(Box::new(up)));
         if offered {
@@ -192,6 +229,7 @@ impl Endpoint {
         };
         if let Phase::OwesAck { cseq } = up.phase {
             up.phase = Phase::Talking;
+            up.local_sdp = sdp.into();
             self.send_ack(leg, cseq, sdp);
         }
     }
@@ -293,6 +331,16 @@ impl Endpoint {
         let Some(Leg::Calling(mut calling)) = self.legs.remove(&leg.0) else {
             return;
         };
+        let early = std::mem::take(&mut calling.early);
+        self.ripen(early, "");
+        // RFC 4028 section 7.3: once more, with an interval that the peer takes.
+        let wish = calling.session.map(|(interval, _)| interval);
+        let raised = wish.and_then(|wish| session::raised(wish, &response));
+        if let Some(raised) = raised.filter(|_| calling.cseq < REQUESTS_MAX) {
+            calling.session = Some((raised, raised));
+            calling.cseq += 1;
+            return self.send_invite(now, leg, *calling, None);
+        }
         let retry = (calling.attempts == 0 || calling.attempts == 1 && digest::is_stale(&response))
             .then(|| {
                 let credentials = calling.invite.credentials.as_ref()?;
@@ -331,10 +379,12 @@ impl Endpoint {
     /// Stops calling: CANCEL now or after the first provisional response
     /// (section 9.1). The final event is the caller's to send.
     pub(crate) fn give_up_calling(&mut self, now: Duration, leg: LegId, reason: Option<&str>) {
-        let Some(Leg::Calling(calling)) = self.legs.get(&leg.0) else {
+        let Some(Leg::Calling(calling)) = self.legs.get_mut(&leg.0) else {
             return;
         };
         let tx = calling.tx;
+        let early = std::mem::take(&mut calling.early);
+        self.ripen(early, "");
         if self.awaits_provisional(tx) {
             self.give_up_invite(now, tx);
             let reason = reason.map(Box::from);

@@ -3,16 +3,22 @@
 
 mod answer;
 mod bye;
+mod early;
 mod hangup;
 mod invite;
 mod reinvite;
+mod reliable;
+mod session;
 mod state;
+mod transfer;
+mod update;
 
 use crate::digest::Credentials;
 use crate::interface::Peer;
 use crate::wire::Uri;
 
 pub(crate) use state::Leg;
+pub(crate) use transfer::Referral;
 
 /// A call leg. Never reused within the life of an endpoint; the shard stands in
 /// the top byte.
@@ -105,6 +111,9 @@ pub enum EndCause {
     /// The peer no longer knows the dialog (481 or 408 inside it,
     /// RFC 3261 section 12.2.1.2).
     DialogLost,
+    /// Nobody refreshed the session in its interval (RFC 4028 section 10); we
+    /// sent BYE.
+    SessionExpired,
     /// The peer broke the protocol, e.g. a 200 without a usable Contact.
     ProtocolError,
 }

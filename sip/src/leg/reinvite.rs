@@ -1,5 +1,5 @@
 //! Changing the session of an answered leg (RFC 3261 section 14), from either
-//! side.
+//! side. UPDATE's part of it is in [`update`](super::update).
 
 use std::time::Duration;
 
@@ -10,15 +10,22 @@ use crate::endpoint::{Endpoint, Event, Purpose, Serving, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::answer::{acceptable, write_extra};
-use crate::leg::state::{Again, Leg, Modify, Phase};
+use crate::leg::session;
+use crate::leg::state::{Again, Ask, Leg, Modify, Phase};
 use crate::leg::{EndCause, LegId};
 use crate::message::{Request, Response};
-use crate::wire::{ALLOW, NameAddr};
+use crate::wire::{ALLOW, NameAddr, Uri};
 
 const SDP: &str = "application/sdp";
 
 /// How often we ask, glare or not.
 const ATTEMPTS_MAX: u8 = 4;
+
+/// Where the sender of a target refresh request is from now on.
+pub(crate) fn target_of(request: &Request) -> Option<Uri> {
+    let contact = NameAddr::parse(request.contacts().next()?).ok()?;
+    contact.uri.host().is_some().then_some(contact.uri)
+}
 
 impl Endpoint {
     /// The peer's re-INVITE.
@@ -31,6 +38,7 @@ impl Endpoint {
         request: Request,
     ) {
         let retry_after = self.tokens.below(10);
+        let granted = session::grant(&self.config.session, self.refreshes(leg), &request);
         let Some(up) = self.up_mut(leg) else {
             // The first INVITE isn't answered yet, or the call is ending.
             return self.refuse_invite(now, peer, key, &request, 491, |_| {});
@@ -55,43 +63,55 @@ impl Endpoint {
                 write_extra(writer, header.as_slice());
             });
         }
+        let granted = match granted {
+            Ok(granted) => granted,
+            Err(floor) => {
+                return self.refuse_invite(now, peer, key, &request, 422, |writer| {
+                    writer.number("Min-SE", floor.as_secs());
+                });
+            }
+        };
         let echo = Box::new(Echo::new(&request, peer));
         let answers_to = echo.peer;
         let sdp = request.sdp().map(<[u8]>::to_vec);
-        let target = request
-            .contacts()
-            .next()
-            .and_then(|contact| NameAddr::parse(contact).ok())
-            .map(|contact| contact.uri);
+        up.able = up.able.heard(request.header("Allow"));
         up.modify = Modify::Theirs {
+            update: false,
             tx: key,
             echo,
             cseq: request.cseq(),
             offered: sdp.is_some(),
-            target,
+            target: target_of(&request),
+            granted,
         };
         self.open_invite(now, key, answers_to, Serving::Reinvite(leg), None);
         self.events.push_back(Event::Reinvite { leg, sdp });
     }
 
-    /// Accepts the peer's re-INVITE: our answer, or our offer when it had none.
+    /// Accepts the peer's change of the session ([`Event::Reinvite`],
+    /// [`Event::EarlyUpdate`]): our answer, or our offer when it had none.
     pub fn answer_reinvite(&mut self, now: Duration, leg: LegId, sdp: &[u8]) {
+        if self.settle_early(now, leg, Ok(sdp)) {
+            return;
+        }
         let Some(Leg::Up(up)) = self.legs.get(&leg.0) else {
             return;
         };
         let Modify::Theirs {
+            update,
             tx,
             echo,
             cseq,
             offered,
+            granted,
             ..
         } = &up.modify
         else {
             return;
         };
-        let (tx, peer) = (*tx, echo.peer);
-        let bytes = self.write_ok(echo, &up.dialog, sdp, &[]);
-        let ok = self.unacked(now, bytes.clone(), peer, *cseq, *offered);
+        let (tx, peer, granted) = (*tx, echo.peer, *granted);
+        let bytes = self.write_ok(echo, &up.dialog, sdp, &[], granted);
+        let ok = (!*update).then(|| self.unacked(now, bytes.clone(), peer, *cseq, *offered));
         self.reply(now, tx, 200, bytes);
         if let Some(entry) = self.servers.get_mut(&tx) {
             entry.serving = Serving::Answered;
@@ -105,14 +125,20 @@ impl Endpoint {
             {
                 up.dialog.target = target;
             }
-            up.ok = Some(ok);
+            up.local_sdp = sdp.into();
+            if ok.is_some() {
+                up.ok = ok;
+            }
         }
-        self.arm_leg(leg);
+        self.grant_session(now, leg, granted);
     }
 
-    /// Refuses the peer's re-INVITE (488); the session goes on as before.
+    /// Refuses the peer's change of the session (488); it goes on as before.
     pub fn reject_reinvite(&mut self, now: Duration, leg: LegId, code: u16) {
-        self.end_theirs(now, leg, code.clamp(300, 699));
+        let code = code.clamp(300, 699);
+        if !self.settle_early(now, leg, Err(code)) {
+            self.end_theirs(now, leg, code);
+        }
     }
 
     /// The peer took its re-INVITE back.
@@ -141,6 +167,10 @@ impl Endpoint {
     /// for a change itself, or hasn't acknowledged one, the result is
     /// [`Event::ReinviteRefused`] with 491 at once.
     pub fn reinvite(&mut self, now: Duration, leg: LegId, sdp: &[u8]) {
+        self.ask(now, leg, sdp, false);
+    }
+
+    pub(crate) fn ask(&mut self, now: Duration, leg: LegId, sdp: &[u8], update: bool) {
         let Some(up) = self.up_mut(leg) else {
             return;
         };
@@ -152,30 +182,43 @@ impl Endpoint {
             && up.again.is_none()
             && matches!(up.modify, Modify::Idle);
         if ready {
-            self.send_reinvite(now, leg, sdp.to_vec(), 1);
+            let ask = Ask {
+                sdp: sdp.to_vec(),
+                attempts: 1,
+                update,
+                refresh: false,
+            };
+            self.send_ask(now, leg, ask);
         } else {
             self.events
                 .push_back(Event::ReinviteRefused { leg, code: 491 });
         }
     }
 
-    fn send_reinvite(&mut self, now: Duration, leg: LegId, sdp: Vec<u8>, attempts: u8) {
+    pub(crate) fn send_ask(&mut self, now: Duration, leg: LegId, ask: Ask) {
         let Some(Leg::Up(mut up)) = self.legs.remove(&leg.0) else {
             return;
         };
         let cseq = up.dialog.next_cseq();
-        let (mut composed, peer, head) = self.compose_inside(&up.dialog, Method::Invite, cseq);
-        self.write_contact(&up.dialog.local_tag, peer, &mut composed.writer);
-        composed.writer.header("Allow", ALLOW);
-        let bytes = composed.writer.finish(SDP, &sdp);
-        up.modify = Modify::Ours { sdp, attempts };
+        let (method, purpose) = if ask.update {
+            (Method::Update, Purpose::Update(leg))
+        } else {
+            (Method::Invite, Purpose::Reinvite(leg))
+        };
+        let (mut composed, peer, head) = self.compose_inside(&up.dialog, method, cseq);
+        let writer = &mut composed.writer;
+        self.write_contact(&up.dialog.local_tag, peer, writer);
+        writer.header("Allow", ALLOW);
+        writer.header("Supported", "timer");
+        session::write_refresh(writer, up.session.as_ref());
+        let bytes = composed.writer.finish(SDP, &ask.sdp);
+        up.modify = Modify::Ours { ask, cseq };
         self.insert_leg(leg, Leg::Up(up));
-        let (branch, purpose) = (composed.branch, Purpose::Reinvite(leg));
         self.start_client(
             now,
             Start {
-                method: Method::Invite,
-                branch: &branch,
+                method,
+                branch: &composed.branch,
                 peer,
                 bytes,
                 purpose,
@@ -192,26 +235,29 @@ impl Endpoint {
         let Some(mut again) = up.again.take() else {
             return;
         };
-        again.attempts += 1;
-        if again.attempts > ATTEMPTS_MAX {
-            self.events
-                .push_back(Event::ReinviteRefused { leg, code: 491 });
+        again.ask.attempts += 1;
+        if again.ask.attempts > ATTEMPTS_MAX {
+            if !again.ask.refresh {
+                self.events
+                    .push_back(Event::ReinviteRefused { leg, code: 491 });
+            }
         } else if up.ok.is_some() || !matches!(up.modify, Modify::Idle) {
             // The peer's own change isn't through yet.
             again.at = now + Duration::from_secs(1);
             up.again = Some(again);
         } else {
-            self.send_reinvite(now, leg, again.sdp, again.attempts);
+            self.send_ask(now, leg, again.ask);
         }
     }
 
-    /// A response to our re-INVITE.
+    /// A response to our re-INVITE, or to our UPDATE with an offer.
     pub(crate) fn reinvite_response(&mut self, now: Duration, leg: LegId, response: &Response) {
         let (code, cseq) = (response.code(), response.cseq());
+        let acked = response.method() == Method::Invite;
         // Units of 10 ms (section 14.1).
         let slot = self.tokens.below(190);
         let Some(up) = self.up_mut(leg) else {
-            if matches!(code, 200..=299) {
+            if matches!(code, 200..=299) && acked {
                 self.repeat_ack(leg, cseq);
             }
             return;
@@ -219,22 +265,36 @@ impl Endpoint {
         if code < 200 {
             return;
         }
-        let current = up.dialog.local_cseq == cseq && matches!(up.modify, Modify::Ours { .. });
+        let current = matches!(up.modify, Modify::Ours { cseq: asked, .. } if asked == cseq);
         if !current {
-            if matches!(code, 200..=299) {
+            if matches!(code, 200..=299) && acked {
                 self.repeat_ack(leg, cseq);
             }
             return;
         }
-        let modify = std::mem::replace(&mut up.modify, Modify::Idle);
-        match (code, modify) {
-            (200..=299, _) => {
+        let Modify::Ours { ask, .. } = std::mem::replace(&mut up.modify, Modify::Idle) else {
+            return;
+        };
+        match code {
+            200..=299 => {
                 up.dialog.refresh(response.contacts());
+                up.able = up.able.heard(response.header("Allow"));
+                up.local_sdp = ask.sdp.as_slice().into();
+                let had_timer = up.session.is_some();
                 let sdp = response.sdp().map(<[u8]>::to_vec);
-                self.send_ack(leg, cseq, &[]);
-                self.events.push_back(Event::ReinviteAnswered { leg, sdp });
+                if acked {
+                    self.send_ack(leg, cseq, &[]);
+                }
+                if had_timer {
+                    self.session_refreshed(now, leg, response);
+                }
+                self.events.push_back(Event::ReinviteAnswered {
+                    leg,
+                    offer: ask.sdp,
+                    sdp,
+                });
             }
-            (491, Modify::Ours { sdp, attempts }) if attempts < ATTEMPTS_MAX => {
+            491 if ask.attempts < ATTEMPTS_MAX => {
                 let wait = if up.dialog.is_ours {
                     2100 + slot * 10
                 } else {
@@ -242,13 +302,28 @@ impl Endpoint {
                 };
                 up.again = Some(Again {
                     at: now + Duration::from_millis(wait),
-                    sdp,
-                    attempts,
+                    ask,
                 });
                 self.arm_leg(leg);
             }
             // Section 12.2.1.2: the peer knows nothing of this dialog.
-            (481 | 408, _) => self.lose(now, leg, EndCause::DialogLost),
+            481 | 408 => self.lose(now, leg, EndCause::DialogLost),
+            // Allow said otherwise, or an element on the way objects.
+            405 | 501 if ask.update => {
+                up.able.update = false;
+                let ask = Ask {
+                    update: false,
+                    ..ask
+                };
+                self.send_ask(now, leg, ask);
+            }
+            422 => {
+                self.refresh_refused(now, leg, response);
+                if !ask.refresh {
+                    self.events.push_back(Event::ReinviteRefused { leg, code });
+                }
+            }
+            _ if ask.refresh => self.refresh_refused(now, leg, response),
             _ => self.events.push_back(Event::ReinviteRefused { leg, code }),
         }
     }
@@ -265,12 +340,12 @@ impl Endpoint {
         }
     }
 
-    /// Our re-INVITE got no answer at all.
+    /// A request of ours inside the call got no answer at all.
     pub(crate) fn reinvite_failed(&mut self, now: Duration, leg: LegId, cause: EndCause) {
         self.lose(now, leg, cause);
     }
 
-    fn lose(&mut self, now: Duration, leg: LegId, cause: EndCause) {
+    pub(crate) fn lose(&mut self, now: Duration, leg: LegId, cause: EndCause) {
         if self.up_mut(leg).is_some_and(|up| up.is_announced()) {
             self.ended(leg, cause);
             self.send_bye(now, leg);

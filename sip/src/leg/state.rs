@@ -8,6 +8,10 @@ use crate::echo::Echo;
 use crate::endpoint::{Endpoint, Event};
 use crate::ids::Key;
 use crate::interface::Peer;
+use crate::leg::early::Early;
+use crate::leg::reliable::Reliable;
+use crate::leg::session::{Granted, Session};
+use crate::leg::transfer::Referring;
 use crate::leg::{EndCause, Invite, LegId};
 use crate::timers::Owner;
 use crate::transaction::Datagram;
@@ -31,8 +35,47 @@ pub(crate) struct Incoming {
     pub(crate) echo: Echo,
     pub(crate) dialog: Dialog,
     pub(crate) dialog_key: Key,
+    /// The INVITE's CSeq.
+    pub(crate) cseq: u32,
     /// Whether the INVITE carried the offer.
     pub(crate) offered: bool,
+    pub(crate) able: Able,
+    /// What our 2xx will say of the session's timer.
+    pub(crate) granted: Option<Granted>,
+    pub(crate) reliable: Reliable,
+    /// An UPDATE that awaits our answer.
+    pub(crate) update: Option<Pending>,
+}
+
+/// What a peer says that it can do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Able {
+    /// UPDATE is in its Allow.
+    pub(crate) update: bool,
+}
+
+impl Able {
+    /// From a request's or response's Allow; what was known before when there
+    /// is none.
+    pub(crate) fn heard(self, allow: Option<&str>) -> Self {
+        match allow {
+            Some(allow) => Self {
+                update: allow
+                    .split(',')
+                    .any(|method| method.trim().eq_ignore_ascii_case("UPDATE")),
+            },
+            None => self,
+        }
+    }
+}
+
+/// A request that changes the session of an early dialog, to be answered by
+/// the layer above.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) tx: Key,
+    pub(crate) echo: Box<Echo>,
+    pub(crate) target: Option<Uri>,
 }
 
 /// Our INVITE has no final response yet.
@@ -45,6 +88,10 @@ pub(crate) struct Calling {
     pub(crate) cseq: u32,
     pub(crate) attempts: u8,
     pub(crate) give_up_at: Duration,
+    /// The session's interval and its floor that we ask for.
+    pub(crate) session: Option<(Duration, Duration)>,
+    /// Who rings, by the order they were heard of.
+    pub(crate) early: Vec<Early>,
 }
 
 /// We gave up calling; the final event is out.
@@ -69,6 +116,12 @@ pub(crate) struct Up {
     pub(crate) modify: Modify,
     pub(crate) again: Option<Again>,
     pub(crate) credentials: Option<Credentials>,
+    pub(crate) able: Able,
+    /// A REFER of ours that isn't answered.
+    pub(crate) referring: Option<Box<Referring>>,
+    pub(crate) session: Option<Session>,
+    /// What we last said of our media, as offer or answer.
+    pub(crate) local_sdp: Box<[u8]>,
 }
 
 #[derive(Debug)]
@@ -113,14 +166,29 @@ pub(crate) enum Modify {
     Idle,
     /// The peer asked; we owe the answer.
     Theirs {
+        /// By UPDATE; by re-INVITE otherwise.
+        update: bool,
         tx: Key,
         echo: Box<Echo>,
         cseq: u32,
         offered: bool,
         target: Option<Uri>,
+        granted: Option<Granted>,
     },
     /// We asked.
-    Ours { sdp: Vec<u8>, attempts: u8 },
+    Ours { ask: Ask, cseq: u32 },
+}
+
+/// A change of the session that we ask for.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) sdp: Vec<u8>,
+    pub(crate) attempts: u8,
+    /// By UPDATE; by re-INVITE otherwise.
+    pub(crate) update: bool,
+    /// Nothing changes, the timer starts anew: the layer above doesn't wait
+    /// for it.
+    pub(crate) refresh: bool,
 }
 
 /// Both sides asked at once; we ask again at that moment (section 14.1),
@@ -128,8 +196,7 @@ pub(crate) enum Modify {
 #[derive(Debug)]
 pub(crate) struct Again {
     pub(crate) at: Duration,
-    pub(crate) sdp: Vec<u8>,
-    pub(crate) attempts: u8,
+    pub(crate) ask: Ask,
 }
 
 /// BYE is out; the final event too.
@@ -146,17 +213,16 @@ impl Leg {
     /// The next moment this leg has something to do.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         match self {
-            Self::Incoming(_) | Self::Closing(_) => None,
+            Self::Incoming(incoming) => incoming.reliable.deadline(),
+            Self::Closing(_) => None,
             Self::Calling(calling) => Some(calling.give_up_at),
             Self::Cancelling(Cancelling::Held { .. }) => None,
             Self::Cancelling(Cancelling::Sent { give_up_at, .. }) => Some(*give_up_at),
             Self::Up(up) => {
                 let repeat = up.ok.as_ref().map(|ok| ok.repeat_at.min(ok.give_up_at));
                 let again = up.again.as_ref().map(|again| again.at);
-                match (repeat, again) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                }
+                let session = up.session.as_ref().map(Session::deadline);
+                [repeat, again, session].into_iter().flatten().min()
             }
         }
     }
@@ -182,12 +248,13 @@ impl Leg {
         }
     }
 
-    fn dialog_key(&self) -> Option<Key> {
+    fn dialog_keys(&self) -> Vec<Key> {
         match self {
-            Self::Incoming(incoming) => Some(incoming.dialog_key),
-            Self::Up(up) => Some(up.dialog_key),
-            Self::Closing(closing) => closing.dialog_key,
-            Self::Calling(_) | Self::Cancelling(_) => None,
+            Self::Incoming(incoming) => vec![incoming.dialog_key],
+            Self::Up(up) => vec![up.dialog_key],
+            Self::Closing(closing) => closing.dialog_key.into_iter().collect(),
+            Self::Calling(calling) => calling.early.iter().filter_map(Early::key).collect(),
+            Self::Cancelling(_) => Vec::new(),
         }
     }
 
@@ -214,8 +281,16 @@ impl Endpoint {
 
     /// Forgets a leg and its dialog.
     pub(crate) fn remove_leg(&mut self, id: LegId) {
-        if let Some(key) = self.legs.remove(&id.0).and_then(|leg| leg.dialog_key()) {
+        let Some(leg) = self.legs.remove(&id.0) else {
+            return;
+        };
+        for key in leg.dialog_keys() {
             self.dialogs.remove(&key);
+        }
+        match &leg {
+            Leg::Up(up) => self.keep_for_referrals(id, &up.dialog),
+            Leg::Closing(closing) => self.keep_for_referrals(id, &closing.dialog),
+            _ => {}
         }
     }
 
@@ -245,9 +320,13 @@ impl Endpoint {
             Some(Leg::Up(up)) => {
                 if up.again.as_ref().is_some_and(|again| again.at <= now) {
                     self.reinvite_again(now, id);
-                } else {
-                    self.repeat_ok(now, id);
                 }
+                self.repeat_ok(now, id);
+                self.session_due(now, id);
+                self.arm_leg(id);
+            }
+            Some(Leg::Incoming(_)) => {
+                self.repeat_reliable(now, id);
                 self.arm_leg(id);
             }
             _ => {}

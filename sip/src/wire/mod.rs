@@ -29,4 +29,4 @@ pub(crate) use params::Pieces;
 pub(crate) use parse::{ALLOW, method_name, response_target, write_top_via};
 pub(crate) use uri::escape_user;
 pub(crate) use via::MAGIC_COOKIE;
-pub(crate) use write::{Writer, quote, whole};
+pub(crate) use write::{Writer, default_reason, quote, whole};

@@ -19,7 +19,8 @@ use crate::interface::Peer;
 use crate::message::{Fields, Message, Request, Response};
 
 /// Every method this stack acts on; stands in Allow.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, REGISTER";
 
 /// Why bytes are no message.
 #[derive(Debug, Clone, PartialEq, Eq)]

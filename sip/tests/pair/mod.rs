@@ -10,7 +10,7 @@ use sip::digest::{Accounts, Ha1s};
 use sip::registrar::{Registrar, RegistrarConfig};
 use sip::{
     Credentials, Endpoint, EndpointConfig, Event, Identity, Interface, Invite, LegId, Message,
-    Method, OutRequest, Peer, Uri, parse_datagram,
+    Method, OutRequest, Peer, RequestId, Uri, parse_datagram,
 };
 
 pub const CALLER: usize = 0;
@@ -43,6 +43,8 @@ impl Accounts for OneUser {
 pub enum Habit {
     /// Rings at once, answers after a second.
     Answers,
+    /// Speaks before it answers, after a second too.
+    EarlyMedia,
     /// Rings and waits for ever.
     Rings,
     /// Says busy.
@@ -58,6 +60,8 @@ pub enum Act {
     CallWithoutOffer,
     HangUp(usize),
     Reinvite(usize),
+    Update(usize),
+    Refer(usize),
     Register,
     Options,
 }
@@ -85,6 +89,7 @@ pub struct Pair {
 enum Pending {
     Act(Act),
     Answer(LegId),
+    Tell(usize, RequestId),
 }
 
 pub const OFFER: &[u8] = b"v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nt=0 0\r\n";
@@ -92,10 +97,16 @@ pub const ANSWER: &[u8] = b"v=0\r\no=- 2 1 IN IP4 198.51.100.20\r\ns=-\r\nt=0 0\
 
 impl Pair {
     pub fn new(habit: Habit, fate: Fate) -> Self {
+        Self::with(habit, fate, |_| {})
+    }
+
+    pub fn with(habit: Habit, fate: Fate, tweak: impl Fn(&mut EndpointConfig)) -> Self {
         let end = |side: usize| {
             let seed = [u8::try_from(side).unwrap() + 1; 32];
             let mut config = EndpointConfig::new(Interface::local(addr(side)), 0, seed);
             config.user_agent = Some("Careline".into());
+            config.transfers = true;
+            tweak(&mut config);
             Endpoint::new(config)
         };
         Self {
@@ -183,6 +194,17 @@ impl Pair {
                     self.ends[side].reinvite(now, *leg, OFFER);
                 }
             }
+            Pending::Tell(side, id) => self.ends[side].tell_refer(now, id, 200),
+            Pending::Act(Act::Update(side)) => {
+                if let Some(leg) = self.legs[side].first() {
+                    self.ends[side].update(now, *leg, OFFER);
+                }
+            }
+            Pending::Act(Act::Refer(side)) => {
+                if let Some(leg) = self.legs[side].first() {
+                    self.ends[side].refer(now, *leg, "<sip:2002@x>", &[], None);
+                }
+            }
             Pending::Act(Act::Register) => {
                 let mut request = out_request(Method::Register);
                 request.credentials = Some(Credentials::new("agent7", "secret"));
@@ -244,6 +266,12 @@ impl Pair {
                         self.acts
                             .insert((now + ms(1000), self.order), Pending::Answer(leg));
                     }
+                    Habit::EarlyMedia => {
+                        end.ring(now, leg, 183, &[], Some(ANSWER));
+                        self.order += 1;
+                        self.acts
+                            .insert((now + ms(1000), self.order), Pending::Answer(leg));
+                    }
                     Habit::Rings => end.ring(now, leg, 180, &[], None),
                     Habit::Busy => end.reject(now, leg, 486, None, &[("X-Why", "talking")]),
                     Habit::Silent => {}
@@ -251,6 +279,7 @@ impl Pair {
                 format!("incoming {}", request.uri())
             }
             Event::Trying { .. } => "trying".into(),
+            Event::Ringing { sdp: Some(_), .. } => "early media".into(),
             Event::Ringing { code, .. } => format!("ringing {code}"),
             Event::Answered { leg, sdp, .. } => {
                 let sdp = sdp.unwrap();
@@ -267,6 +296,19 @@ impl Pair {
                 end.answer_reinvite(now, leg, ANSWER);
                 "reinvite".into()
             }
+            Event::EarlyUpdate { leg, fork, .. } => {
+                end.answer_reinvite(now, leg, ANSWER);
+                format!("early update {fork}")
+            }
+            Event::Refer { id, refer, .. } => {
+                end.accept_refer(now, id);
+                self.order += 1;
+                self.acts
+                    .insert((now + ms(3000), self.order), Pending::Tell(side, id));
+                format!("refer {}", refer.target)
+            }
+            Event::Referred { code, .. } => format!("referred {code}"),
+            Event::Notify { code, last, .. } => format!("notify {code} {last}"),
             Event::ReinviteAnswered { sdp, .. } => {
                 assert_eq!(sdp.as_deref(), Some(ANSWER));
                 "reinvite answered".into()

@@ -8,7 +8,7 @@ use media::engine::{Command as MediaCommand, LegId as MediaLegId};
 use media::sdp::{self, Capabilities, LocalMedia};
 
 use super::outbox::Outbox;
-use super::{Audio, Contact, Cx, Side, Sound, Stage};
+use super::{Audio, Consulting, Contact, Cx, Side, Sound, Stage};
 use crate::admission::Permit;
 use crate::input::{MediaKey, NoteWhat, Output};
 use crate::setup::Line;
@@ -21,9 +21,13 @@ pub(crate) struct Arrival {
     pub(crate) line: Line,
     pub(crate) dnis: PhoneNumber,
     pub(crate) ani: Option<PhoneNumber>,
+    /// Headers that go along.
+    pub(crate) carried: Vec<(String, String)>,
     /// Max-Forwards.
     pub(crate) hops_left: Option<u8>,
     pub(crate) sdp: Option<Vec<u8>>,
+    /// An agent asks a colleague.
+    pub(crate) consulting: Option<Consulting>,
 }
 
 impl Contact {
@@ -35,8 +39,10 @@ impl Contact {
             line,
             dnis,
             ani,
+            carried,
             hops_left,
             sdp,
+            consulting,
         } = arrival;
         let tenant = cx.setup.tenants.get(&line.tenant);
         let facts = Facts {
@@ -53,6 +59,7 @@ impl Contact {
             dnis,
             ani,
             hops_left,
+            carried,
             caller: Caller::Unknown,
             leg,
             peer,
@@ -60,6 +67,11 @@ impl Contact {
             audio: Audio::None,
             sound: Sound::Nothing,
             session: Session::new(Arc::clone(&line.flow), facts),
+            flow: line.flow,
+            consult: None,
+            came: None,
+            referred_by: None,
+            keys_by: None,
             stage: Stage::Opening { since: cx.now.mono },
             visits: 0,
             waiting_since: None,
@@ -68,6 +80,17 @@ impl Contact {
             wake: None,
         };
         cx.index.legs.insert(leg, (id, Side::Caller));
+        if let Some(consulting) = consulting {
+            // Who is asked sees whom it is about.
+            contact.caller = consulting.caller;
+            contact.ani = consulting.ani;
+            contact.carried = consulting.carried;
+            contact.came = consulting.class.map(|class| ("".into(), class));
+            contact.note(cx, NoteWhat::Consults(consulting.consult.of));
+            contact.consult = Some(Box::new(consulting.consult));
+            contact.audio = Audio::Opening(contact.wish(cx, Side::Caller, consulting.with, peer));
+            return contact;
+        }
         contact.note(cx, NoteWhat::Arrived);
         let start = What::Start {
             dnis: contact.dnis.clone(),
@@ -192,6 +215,10 @@ impl Contact {
 
     /// The flow begins: the caller listens from now on.
     pub(super) fn begin(&mut self, cx: &mut Cx<'_>) {
+        if let Some(consult) = &self.consult {
+            let to = consult.to.clone();
+            return self.consult_begins(to, cx);
+        }
         self.stage = Stage::Flow;
         self.session.start(cx.now.mono);
         self.carry_out(cx);

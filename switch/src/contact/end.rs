@@ -93,16 +93,18 @@ impl Contact {
             }
             _ => {}
         }
-        *cx.command += 1;
-        cx.out.push_back(Output::ToDesk(Command {
-            id: CommandId(*cx.command),
-            tenant: self.tenant,
-            contact: id,
-            at: cx.now.wall,
-            what: What::Journey(Journey::Ended {
-                cause: EndCause::SystemFailure,
-            }),
-        }));
+        if self.consult.is_none() {
+            *cx.command += 1;
+            cx.out.push_back(Output::ToDesk(Command {
+                id: CommandId(*cx.command),
+                tenant: self.tenant,
+                contact: id,
+                at: cx.now.wall,
+                what: What::Journey(Journey::Ended {
+                    cause: EndCause::SystemFailure,
+                }),
+            }));
+        }
         if let Some(permit) = self.permit.take() {
             cx.released.push(permit);
         }

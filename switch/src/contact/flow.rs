@@ -7,7 +7,7 @@ use ivr_flows::{CallerFacts, HangUpCause, HoursState, Input as FlowInput, Piece,
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, PlayOutcome};
 
-use super::{Contact, Cx, RENDER_MAX, Side, Sound, Stage};
+use super::{Contact, Cx, KeysBy, RENDER_MAX, Side, Sound, Stage};
 use crate::input::{Output, RenderId};
 
 /// Steps a session may take at one moment. The checker refuses loops without a
@@ -232,10 +232,8 @@ impl Contact {
     /// Something happened on one of this contact's media legs.
     pub(crate) fn media_event(&mut self, side: Side, event: &MediaEvent, cx: &mut Cx<'_>) {
         match (side, event) {
-            (Side::Caller, MediaEvent::Digit { digit, .. }) if self.has_begun() => {
-                self.session
-                    .handle(cx.now.mono, FlowInput::Digit(digit.char()));
-                self.carry_out(cx);
+            (Side::Caller, MediaEvent::Digit { digit, .. }) => {
+                self.key(KeysBy::Audio, digit.char(), cx);
             }
             (Side::Caller, MediaEvent::PlayEnded { play, outcome, .. }) => {
                 if let Sound::Prompt { play: said, media } = self.sound
@@ -261,6 +259,25 @@ impl Contact {
             }
             (Side::Agent, MediaEvent::RtpLost { .. }) => self.agent_lost(cx),
             _ => {}
+        }
+    }
+
+    /// An INFO: a key, perhaps.
+    pub(crate) fn info(&mut self, side: Side, content_type: &str, body: &[u8], cx: &mut Cx<'_>) {
+        if side == Side::Caller
+            && cx.setup.sip.info_digits
+            && let Some(read) = sip::info::digit(content_type, body)
+        {
+            self.key(KeysBy::Info, read.digit, cx);
+        }
+    }
+
+    /// A key of the caller's. Phones that send each one in the audio and by
+    /// INFO are heard by whichever came first, from then on by that alone.
+    fn key(&mut self, by: KeysBy, key: char, cx: &mut Cx<'_>) {
+        if self.has_begun() && *self.keys_by.get_or_insert(by) == by {
+            self.session.handle(cx.now.mono, FlowInput::Digit(key));
+            self.carry_out(cx);
         }
     }
 

@@ -20,6 +20,7 @@ mod flow;
 mod outbox;
 mod partner;
 mod talk;
+mod transfer;
 mod wait;
 
 use std::collections::{HashMap, VecDeque};
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
 use desk::{Caller, ContactId, Journey, PartnerId, PhoneNumber, TenantId, What};
-use ivr_flows::Session;
+use ivr_flows::{Flow, Session};
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
 use media::sdp::{LocalMedia, Negotiated};
 
@@ -41,6 +42,7 @@ use crate::trunks::Trunks;
 pub(crate) use arrive::Arrival;
 use outbox::Outbox;
 pub(crate) use talk::LegEnd;
+pub(crate) use transfer::Consult;
 
 /// After how long without an ACK the flow begins all the same: the caller
 /// listens since the 200, and an ACK that is lost is repeated only with it.
@@ -188,6 +190,8 @@ struct Stay {
     /// When the contact began to wait at all: kept when it comes back.
     since: Duration,
     music: bool,
+    /// By a transfer: the flow knows nothing of it.
+    sent_on: bool,
     /// When the wait is announced next.
     announce_at: Duration,
 }
@@ -205,6 +209,8 @@ struct Offer {
     progress: Progress,
     /// Registered contacts not tried yet, the best last.
     untried: Vec<crate::phones::Target>,
+    /// By a transfer or a consultation, not by the distributor.
+    direct: Option<transfer::Direct>,
 }
 
 #[derive(Debug)]
@@ -311,6 +317,26 @@ enum Owing {
     Decline(OfferId, Refusal),
 }
 
+/// How a key reached us. Some phones send each one both ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeysBy {
+    Audio,
+    Info,
+}
+
+/// What a consultation's call begins with.
+#[derive(Debug)]
+pub(crate) struct Consulting {
+    pub(crate) consult: Consult,
+    pub(crate) line: crate::setup::Line,
+    caller: Caller,
+    ani: Option<PhoneNumber>,
+    carried: Vec<(String, String)>,
+    class: Option<Class>,
+    /// The caller's media: the two may be joined.
+    with: Option<MediaLegId>,
+}
+
 /// See the module's description.
 #[derive(Debug)]
 pub(crate) struct Contact {
@@ -323,6 +349,8 @@ pub(crate) struct Contact {
     /// Max-Forwards of the INVITE: calls we make for it have one less
     /// (RFC 7332), so that a phone that forwards to us doesn't go in circles.
     hops_left: Option<u8>,
+    /// Headers of its INVITE that go along on the calls made for it.
+    carried: Vec<(String, String)>,
     caller: Caller,
     leg: sip::LegId,
     peer: sip::Peer,
@@ -331,6 +359,15 @@ pub(crate) struct Contact {
     audio: Audio,
     sound: Sound,
     session: Session,
+    flow: Arc<Flow>,
+    /// An agent's question to a colleague; the session is never begun then.
+    consult: Option<Box<Consult>>,
+    /// The queue waited in last, and how urgently.
+    came: Option<(Arc<str>, Class)>,
+    /// Who sent the caller on, until somebody answers (RFC 3892).
+    referred_by: Option<String>,
+    /// The way by which keys come: the first one that brought one.
+    keys_by: Option<KeysBy>,
     stage: Stage,
     /// How many stays there have been.
     visits: u32,
@@ -527,6 +564,10 @@ impl Contact {
     }
 
     fn tell_desk(&mut self, cx: &mut Cx<'_>, what: What) {
+        // Nobody's journey.
+        if self.consult.is_some() {
+            return;
+        }
         self.outbox.push(self.id, self.tenant, what, cx);
     }
 

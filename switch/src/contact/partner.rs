@@ -121,10 +121,11 @@ impl Contact {
 
     /// Calls the best gateway that wasn't tried yet.
     fn call_next_gateway(&mut self, cx: &mut Cx<'_>) {
-        let ticket = self.session.ticket().map(str::to_owned);
+        let ticket = self.ticket().map(str::to_owned);
         let (contact, hops_left) = (self.id, self.hops_left);
         let caller = self.ani.as_ref().map(|ani| ani.0.clone());
         let dnis = self.dnis.0.clone();
+        let carried = self.carried.clone();
         let hospital = cx.setup.tenants.get(&self.tenant);
         let hospital = hospital.map(|tenant| tenant.name.to_string());
         let Stage::Outside(outside) = &mut self.stage else {
@@ -178,6 +179,12 @@ impl Contact {
             "Diversion",
             format!("<sip:{dnis}@{ours}>;reason=unconditional;counter=1"),
         );
+        // A trunk outside the trust domain learns no more than it must.
+        for (name, value) in carried {
+            if trunk.trusted || name == "Session-ID" {
+                header(&name, value);
+            }
+        }
         if let Some(ticket) = ticket {
             header("User-to-User", super::wait::user_to_user(&ticket));
             if trunk.trusted {

@@ -52,6 +52,11 @@ impl Contact {
             audio: offer.audio,
             announce_at: cx.now.mono + TALKING_EVERY,
         }));
+        self.referred_by = None;
+        if let Some(direct) = offer.direct {
+            self.announce_talk(cx);
+            self.tell_transferor(direct.told, 200, cx);
+        }
         self.forget_render(cx);
         self.sound = Sound::Bridged;
         self.session.handle(cx.now.mono, FlowInput::QueueAnswered);
@@ -144,6 +149,29 @@ impl Contact {
         }
     }
 
+    /// A session was refreshed, or changed as we asked.
+    pub(crate) fn refreshed(&mut self, side: Side, offer: &[u8], answer: &[u8], cx: &mut Cx<'_>) {
+        let peer = self.peer_of(side);
+        let Ok(agreed) = sdp::accept(offer, answer) else {
+            return;
+        };
+        let Some(Audio::Open {
+            leg, negotiated, ..
+        }) = self.audio_of(side)
+        else {
+            return;
+        };
+        if negotiated.replace(agreed) != Some(agreed) {
+            let leg = *leg;
+            cx.media(MediaCommand::Connect {
+                leg,
+                negotiated: agreed,
+                natted: is_natted(&agreed, peer, cx.setup),
+            });
+            self.join(cx);
+        }
+    }
+
     /// A leg of this contact ended by itself.
     pub(crate) fn leg_ended(&mut self, side: Side, how: LegEnd, cx: &mut Cx<'_>) {
         match side {
@@ -176,6 +204,9 @@ impl Contact {
     /// The agent or partner hung up: the flow goes on with the caller.
     fn agent_hung_up(&mut self, cx: &mut Cx<'_>) {
         self.part(None, cx);
+        if self.consult.is_some() {
+            return self.hang_up(cx, desk::EndCause::AgentHungUp, None);
+        }
         self.session
             .handle(cx.now.mono, FlowInput::ConversationEnded);
         self.carry_out(cx);
@@ -202,6 +233,9 @@ impl Contact {
         match partner {
             Some(partner) => self.partner_broke(partner, cx),
             None => self.note(cx, NoteWhat::Broken),
+        }
+        if self.consult.is_some() {
+            return self.hang_up(cx, desk::EndCause::AgentHungUp, None);
         }
         self.session
             .handle(cx.now.mono, FlowInput::ConversationBroken);

@@ -11,7 +11,7 @@ use media::sdp::{self, Capabilities, LocalMedia};
 
 use super::{
     ACCEPT_EVERY, ACCEPT_MAX, Audio, Contact, Cx, MEDIA_OPEN_MAX, Offer, Owing, PROVISIONAL_MAX,
-    Progress, Side, Sound, Stage, Stay, TRYING_MAX, WAIT_EVERY,
+    Progress, Side, Sound, Stage, Stay, TALKING_EVERY, TRYING_MAX, WAIT_EVERY,
 };
 use crate::input::{MediaKey, NoteWhat};
 use crate::phones::Target;
@@ -28,6 +28,23 @@ impl Contact {
         music: bool,
         cx: &mut Cx<'_>,
     ) -> bool {
+        let class = match class {
+            _ if self.clinical => Class::Clinician,
+            ivr_flows::Class::Clinician => Class::Clinician,
+            ivr_flows::Class::Staff => Class::Staff,
+            ivr_flows::Class::Patient => Class::Patient,
+        };
+        self.queue_up(name, class, music, cx)
+    }
+
+    /// The same, the class decided.
+    pub(super) fn queue_up(
+        &mut self,
+        name: &Arc<str>,
+        class: Class,
+        music: bool,
+        cx: &mut Cx<'_>,
+    ) -> bool {
         let Some(queue) = cx.setup.queues.get(&(self.tenant, Arc::clone(name))) else {
             return false;
         };
@@ -35,12 +52,7 @@ impl Contact {
         if matches!(self.stage, Stage::Queue(_) | Stage::Offer(..)) {
             self.leave_queue(Some(Journey::FlowOut), cx);
         }
-        let class = match class {
-            _ if self.clinical => Class::Clinician,
-            ivr_flows::Class::Clinician => Class::Clinician,
-            ivr_flows::Class::Staff => Class::Staff,
-            ivr_flows::Class::Patient => Class::Patient,
-        };
+        self.came = Some((Arc::clone(name), class));
         self.visits += 1;
         let since = *self.waiting_since.get_or_insert(cx.now.mono);
         let stay = Stay {
@@ -50,6 +62,7 @@ impl Contact {
             class,
             since,
             music,
+            sent_on: false,
             announce_at: cx.now.mono + WAIT_EVERY,
         };
         self.announce_wait(&stay, cx);
@@ -113,8 +126,16 @@ impl Contact {
                 signed_in,
                 ..
             } => {
-                let here = matches!(&self.stage, Stage::Queue(stay) if stay.visit == visit);
-                if here {
+                let (here, sent_on) = match &self.stage {
+                    Stage::Queue(stay) => (stay.visit == visit, stay.sent_on),
+                    _ => (false, false),
+                };
+                if here && sent_on {
+                    if signed_in == 0 {
+                        self.leave_queue(Some(Journey::FlowOut), cx);
+                        self.back_to_flow(cx);
+                    }
+                } else if here {
                     self.session.handle(
                         cx.now.mono,
                         FlowInput::QueuePosition {
@@ -228,6 +249,7 @@ impl Contact {
                 audio: Audio::Opening(key),
                 progress: Progress::Opening { since: cx.now.mono },
                 untried,
+                direct: None,
             }),
         );
         self.journey(
@@ -272,7 +294,9 @@ impl Contact {
 
     /// Calls the best registered contact of the agent that wasn't tried yet.
     fn call_next_phone(&mut self, cx: &mut Cx<'_>) {
-        let ticket = self.session.ticket().map(str::to_owned);
+        let ticket = self.ticket().map(str::to_owned);
+        let referred_by = self.referred_by.clone();
+        let carried = self.carried.clone();
         let from = self.shown_to_agent(cx);
         let (contact, hops_left) = (self.id, self.hops_left);
         let Stage::Offer(stay, offer) = &mut self.stage else {
@@ -298,9 +322,15 @@ impl Contact {
         invite.pinned = pinned;
         invite.route = route;
         invite.max_forwards = hops_left.map(|left| left.saturating_sub(1));
-        invite
-            .headers
-            .push(("X-Careline-Queue".into(), stay.name.to_string()));
+        if !stay.name.is_empty() {
+            invite
+                .headers
+                .push(("X-Careline-Queue".into(), stay.name.to_string()));
+        }
+        invite.headers.extend(carried);
+        if let Some(by) = referred_by {
+            invite.headers.push(("Referred-By".into(), by));
+        }
         if let Some(ticket) = ticket {
             invite
                 .headers
@@ -395,7 +425,11 @@ impl Contact {
                 repeat_at: cx.now.mono + ACCEPT_EVERY,
             };
         }
-        cx.acd(ToAcd::Accept { offer: id });
+        match &self.stage {
+            // Nobody else has a say in it.
+            Stage::Offer(_, offer) if offer.direct.is_some() => self.offer_confirmed(id, cx),
+            _ => cx.acd(ToAcd::Accept { offer: id }),
+        }
     }
 
     /// The agent's phone refused, or its leg ended before the two talked.
@@ -434,9 +468,15 @@ impl Contact {
         let Stage::Offer(stay, offer) = std::mem::replace(&mut self.stage, Stage::Flow) else {
             return;
         };
-        self.stage = Stage::Queue(stay);
+        let direct = offer.direct.is_some();
+        if !direct {
+            self.stage = Stage::Queue(stay);
+        }
         self.withdraw(*offer, why, reason, cx);
         self.note(cx, NoteWhat::OfferFailed(why));
+        if direct {
+            self.direct_failed(cx);
+        }
     }
 
     /// Stops calling the phone and tells the distributor.
@@ -453,7 +493,16 @@ impl Contact {
             cx.sip.hangup(cx.now.mono, leg, reason);
         }
         self.close_audio(offer.audio, cx);
-        self.owe(cx, Owing::Decline(offer.id, why));
+        let Some(direct) = offer.direct else {
+            return self.owe(cx, Owing::Decline(offer.id, why));
+        };
+        self.owe(cx, Owing::Finish(offer.id));
+        let code = match why {
+            Refusal::Declined => 486,
+            Refusal::ContactGone | Refusal::Rescinded => 487,
+            Refusal::NoAnswer | Refusal::Unreachable => 480,
+        };
+        self.tell_transferor(direct.told, code, cx);
     }
 
     pub(super) fn close_audio(&self, audio: Audio, cx: &mut Cx<'_>) {
@@ -472,7 +521,14 @@ impl Contact {
 
     pub(super) fn wait_timeout(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now.mono;
-        if let Stage::Queue(stay) | Stage::Offer(stay, _) = &mut self.stage
+        if let Stage::Offer(stay, offer) = &mut self.stage
+            && offer.direct.is_some()
+        {
+            if now >= stay.announce_at {
+                stay.announce_at = now + TALKING_EVERY;
+                self.announce_direct(cx);
+            }
+        } else if let Stage::Queue(stay) | Stage::Offer(stay, _) = &mut self.stage
             && now >= stay.announce_at
         {
             stay.announce_at = now + WAIT_EVERY;

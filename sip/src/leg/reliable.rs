@@ -1,0 +1,235 @@
+//! Reliable provisional responses (RFC 3262) to calls that come in. Those of
+//! calls we make are acknowledged in [`early`](super::early).
+
+use std::time::Duration;
+
+use crate::echo::Echo;
+use crate::endpoint::{Endpoint, Event, Serving};
+use crate::ids::Key;
+use crate::interface::Peer;
+use crate::leg::state::{Leg, Pending};
+use crate::leg::{EndCause, LegId};
+use crate::message::Request;
+use crate::transaction::{Datagram, timeout};
+
+/// What the caller says of reliable provisional responses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// It doesn't know them.
+    #[default]
+    No,
+    /// It knows them.
+    Supported,
+    /// It takes no other.
+    Required,
+}
+
+impl Wanted {
+    pub(crate) fn of(request: &Request) -> Self {
+        if request.lists("Require", "100rel") {
+            Self::Required
+        } else if request.lists("Supported", "100rel") {
+            Self::Supported
+        } else {
+            Self::No
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Reliable {
+    pub(crate) wanted: Wanted,
+    /// The last RSeq.
+    rseq: u32,
+    open: Option<Open>,
+    /// Our answer was acknowledged: either side may change the session.
+    pub(crate) settled: bool,
+    /// Sent as soon as the open one is acknowledged (sections 3 and 5).
+    held: Option<Held>,
+}
+
+/// A provisional response that awaits its PRACK.
+#[derive(Debug)]
+struct Open {
+    bytes: Datagram,
+    answers: bool,
+    repeat_at: Duration,
+    interval: Duration,
+    give_up_at: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// 200, or 101 to 199.
+    pub(crate) code: u16,
+    pub(crate) sdp: Option<Vec<u8>>,
+    pub(crate) extra: Vec<(String, String)>,
+}
+
+impl Held {
+    pub(crate) fn new(code: u16, sdp: Option<&[u8]>, extra: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            code,
+            sdp: sdp.map(<[u8]>::to_vec),
+            extra: extra.iter().map(owned).collect(),
+        }
+    }
+}
+
+impl Reliable {
+    pub(crate) fn new(wanted: Wanted) -> Self {
+        Self {
+            wanted,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.open
+            .as_ref()
+            .map(|open| open.repeat_at.min(open.give_up_at))
+    }
+
+    /// Must this response wait? A provisional one while another is open; a 2xx
+    /// only while that one holds an answer (section 3).
+    pub(crate) fn holds(&self, code: u16) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| code < 200 || open.answers)
+    }
+
+    /// Keeps a response until the open one is acknowledged; the latest counts,
+    /// and a 2xx is the last.
+    pub(crate) fn hold(&mut self, held: Held) {
+        if self.held.as_ref().is_none_or(|before| before.code < 200) {
+            self.held = Some(held);
+        }
+    }
+}
+
+impl Endpoint {
+    /// The RSeq of a provisional response that is to be sent reliably; `None`
+    /// when it isn't. Reliable is what the caller insists upon, and what
+    /// carries media when it knows how.
+    pub(crate) fn reliably(&mut self, leg: LegId, with_sdp: bool) -> Option<u32> {
+        // The RFC's range for the first one is 1 to 2**31 - 1.
+        let first = 1 + self.tokens.below(1 << 30);
+        let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
+            return None;
+        };
+        let reliable = &mut incoming.reliable;
+        let wanted = match reliable.wanted {
+            Wanted::No => false,
+            Wanted::Supported => with_sdp && incoming.offered,
+            Wanted::Required => true,
+        };
+        if !wanted {
+            return None;
+        }
+        reliable.rseq = match reliable.rseq {
+            0 => u32::try_from(first).unwrap_or(1),
+            last => last.wrapping_add(1),
+        };
+        Some(reliable.rseq)
+    }
+
+    /// A reliable provisional response was sent.
+    pub(crate) fn await_prack(
+        &mut self,
+        now: Duration,
+        leg: LegId,
+        bytes: Datagram,
+        with_sdp: bool,
+    ) {
+        let timing = self.config.timing;
+        if let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) {
+            incoming.reliable.open = Some(Open {
+                bytes,
+                answers: with_sdp,
+                repeat_at: now + timing.t1,
+                interval: timing.t1,
+                give_up_at: now + timeout(&timing),
+            });
+            self.arm_leg(leg);
+        }
+    }
+
+    /// Repeats what wasn't acknowledged, or gives the call up (section 3).
+    pub(crate) fn repeat_reliable(&mut self, now: Duration, leg: LegId) {
+        let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
+            return;
+        };
+        let peer = incoming.echo.peer;
+        let Some(open) = &mut incoming.reliable.open else {
+            return;
+        };
+        if open.give_up_at <= now {
+            if self.refuse_incoming(now, leg, 504, None, &[]) {
+                self.ended(leg, EndCause::AckTimeout);
+            }
+        } else if open.repeat_at <= now {
+            open.interval *= 2;
+            open.repeat_at = now + open.interval;
+            let bytes = open.bytes.clone();
+            self.send(peer, bytes);
+        }
+    }
+
+    /// PRACK.
+    pub(crate) fn receive_prack(
+        &mut self,
+        now: Duration,
+        peer: Peer,
+        key: Key,
+        leg: LegId,
+        request: &Request,
+    ) {
+        let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
+            return self.answer_plain(now, peer, key, request, 481, |_| {});
+        };
+        let reliable = &mut incoming.reliable;
+        let mut parts = request.header("RAck").unwrap_or("").split_whitespace();
+        let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
+        let matches = number() == Some(reliable.rseq)
+            && number() == Some(incoming.cseq)
+            && parts.next() == Some("INVITE");
+        let Some(open) = reliable.open.take_if(|_| matches) else {
+            return self.answer_plain(now, peer, key, request, 481, |_| {});
+        };
+        reliable.settled |= open.answers;
+        match request.sdp() {
+            // Section 5: an offer in a PRACK is answered in its 200.
+            Some(sdp) if reliable.settled && incoming.update.is_none() => {
+                let echo = Box::new(Echo::new(request, peer));
+                let answers_to = echo.peer;
+                incoming.update = Some(Pending {
+                    tx: key,
+                    echo,
+                    target: None,
+                });
+                self.open_plain(now, key, answers_to, Serving::Answered, None);
+                self.events.push_back(Event::EarlyUpdate {
+                    leg,
+                    fork: 0,
+                    sdp: sdp.to_vec(),
+                });
+            }
+            _ => self.answer_plain(now, peer, key, request, 200, |_| {}),
+        }
+        self.send_held(now, leg);
+    }
+
+    fn send_held(&mut self, now: Duration, leg: LegId) {
+        let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
+            return;
+        };
+        let Some(Held { code, sdp, extra }) = incoming.reliable.held.take() else {
+            return;
+        };
+        let extra: Vec<(&str, &str)> = extra.iter().map(|(n, v)| (&**n, &**v)).collect();
+        match code {
+            ..200 => self.ring(now, leg, code, &extra, sdp.as_deref()),
+            _ => self.answer(now, leg, sdp.as_deref().unwrap_or(&[]), &extra),
+        }
+    }
+}

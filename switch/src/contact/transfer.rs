@@ -1,0 +1,337 @@
+//! Transfers: blind, to a queue or a colleague; attended, after a consultation.
+//!
+//! The caller is never held by the phone that transfers. From the moment a
+//! REFER is accepted they wait with music, in the new queue or for the one
+//! phone called, and whatever that phone does next changes nothing for them.
+//!
+//! A consultation is a contact of its own whose caller is the agent: nobody's
+//! journey, so the desk hears nothing of it. Its ticket is the caller's.
+
+use acd::{AgentId, OfferId, ToAcd, Visit};
+use desk::{ContactId, Journey};
+
+use super::{
+    Audio, Contact, Cx, Offer, Other, Owing, Progress, Side, Sound, Stage, Stay, TALKING_EVERY,
+};
+use crate::input::NoteWhat;
+use crate::setup::Destination;
+
+/// Said with the BYE to who has transferred.
+const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
+/// How long a colleague's phone rings.
+const RING_MAX: std::time::Duration = std::time::Duration::from_secs(25);
+/// Offers that the calls make by themselves have this bit, those of the
+/// distributor haven't.
+const DIRECT: u64 = 1 << 52;
+
+/// An agent asks a colleague about a caller, who waits on hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Consult {
+    /// The caller's contact.
+    pub(crate) of: ContactId,
+    /// Who asks.
+    pub(crate) by: AgentId,
+    /// Who is asked.
+    pub(crate) to: Destination,
+    /// The caller's ticket.
+    pub(crate) ticket: Option<String>,
+}
+
+/// A phone called without the distributor, which is told that its agent talks.
+#[derive(Debug)]
+pub(super) struct Direct {
+    /// The leg of who transferred, and the REFER whose outcome is awaited.
+    pub(super) told: Option<(sip::LegId, sip::RequestId)>,
+}
+
+impl Contact {
+    /// The agent this contact talks with.
+    pub(crate) fn talks_with(&self) -> Option<AgentId> {
+        match &self.stage {
+            Stage::Conversation(talk) => match talk.other {
+                Other::Agent { agent, .. } => Some(agent),
+                Other::Partner { .. } => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tenant(&self) -> desk::TenantId {
+        self.tenant
+    }
+
+    /// Whose consultation this is, if it is one.
+    pub(crate) fn consult(&self) -> Option<&Consult> {
+        self.consult.as_deref()
+    }
+
+    /// What an agent's call to a colleague about this caller begins with.
+    pub(crate) fn consulted(&self, by: AgentId, to: Destination) -> super::Consulting {
+        super::Consulting {
+            consult: Consult {
+                of: self.id,
+                by,
+                to,
+                ticket: self.ticket().map(str::to_owned),
+            },
+            caller: self.caller.clone(),
+            ani: self.ani.clone(),
+            carried: self.carried.clone(),
+            class: self.came.as_ref().map(|(_, class)| *class),
+            with: self.audio.leg(),
+            line: crate::setup::Line {
+                tenant: self.tenant,
+                flow: std::sync::Arc::clone(&self.flow),
+                clinical: self.clinical,
+            },
+        }
+    }
+
+    /// The ticket that goes along on every leg.
+    pub(super) fn ticket(&self) -> Option<&str> {
+        match &self.consult {
+            Some(consult) => consult.ticket.as_deref(),
+            None => self.session.ticket(),
+        }
+    }
+
+    /// The agent sends the caller on. The destination is allowed.
+    pub(crate) fn transfer(
+        &mut self,
+        refer: sip::RequestId,
+        to: &Destination,
+        by: &str,
+        cx: &mut Cx<'_>,
+    ) {
+        let now = cx.now.mono;
+        match to {
+            Destination::Queue(name) => {
+                let key = (self.tenant, std::sync::Arc::clone(name));
+                if !cx.setup.queues.contains_key(&key) {
+                    return cx.sip.refuse_refer(now, refer, 404);
+                }
+                cx.sip.accept_refer(now, refer);
+                self.referred_by = Some(by.to_owned());
+                let leg = self.let_go(cx);
+                self.send_to_queue(name, cx);
+                self.tell_transferor(leg.map(|leg| (leg, refer)), 200, cx);
+            }
+            Destination::Agent(agent) => {
+                if self.talks_with() == Some(*agent) || cx.phones.targets(*agent).is_empty() {
+                    return cx.sip.refuse_refer(now, refer, 480);
+                }
+                cx.sip.accept_refer(now, refer);
+                self.referred_by = Some(by.to_owned());
+                let told = self.let_go(cx).map(|leg| (leg, refer));
+                self.ring_directly(*agent, told, cx);
+            }
+            // No transfer leaves by a trunk yet.
+            Destination::Outside(_) => cx.sip.refuse_refer(now, refer, 503),
+        }
+    }
+
+    /// Waits in a queue that the flow knows nothing of.
+    fn send_to_queue(&mut self, name: &std::sync::Arc<str>, cx: &mut Cx<'_>) {
+        let class = self.came.as_ref().map(|(_, class)| *class);
+        let class = class.unwrap_or(acd::Class::Staff);
+        if self.queue_up(name, class, true, cx)
+            && let Stage::Queue(stay) = &mut self.stage
+        {
+            stay.sent_on = true;
+        } else {
+            self.back_to_flow(cx);
+        }
+    }
+
+    /// Where a caller was sent nobody is: the flow has them again, as if the
+    /// conversation had broken down. A consultation is over.
+    pub(super) fn back_to_flow(&mut self, cx: &mut Cx<'_>) {
+        if self.consult.is_some() {
+            let reason = Some("SIP;cause=480;text=\"Nobody is there\"");
+            return self.hang_up(cx, desk::EndCause::AgentHungUp, reason);
+        }
+        self.session
+            .handle(cx.now.mono, ivr_flows::Input::ConversationBroken);
+        self.carry_out(cx);
+    }
+
+    /// Takes the agent out of the conversation; their leg is left to the
+    /// caller of this.
+    fn let_go(&mut self, cx: &mut Cx<'_>) -> Option<sip::LegId> {
+        let talk = match std::mem::replace(&mut self.stage, Stage::Flow) {
+            Stage::Conversation(talk) => talk,
+            other => {
+                self.stage = other;
+                return None;
+            }
+        };
+        cx.index.legs.remove(&talk.leg);
+        self.close_audio(talk.audio, cx);
+        self.sound = Sound::Nothing;
+        match talk.other {
+            Other::Agent { offer, .. } => self.owe(cx, Owing::Finish(offer)),
+            Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
+        }
+        Some(talk.leg)
+    }
+
+    /// Who transferred hears how it went, and is let go.
+    pub(super) fn tell_transferor(
+        &self,
+        told: Option<(sip::LegId, sip::RequestId)>,
+        code: u16,
+        cx: &mut Cx<'_>,
+    ) {
+        if let Some((leg, refer)) = told {
+            cx.sip.tell_refer(cx.now.mono, refer, code);
+            cx.sip.hangup(cx.now.mono, leg, Some(TRANSFERRED));
+        }
+    }
+
+    /// Calls one agent's phone, whatever queues they serve.
+    fn ring_directly(
+        &mut self,
+        agent: AgentId,
+        told: Option<(sip::LegId, sip::RequestId)>,
+        cx: &mut Cx<'_>,
+    ) {
+        let untried = cx.phones.targets(agent);
+        let Some(peer) = untried.last().map(|target| target.peer) else {
+            self.tell_transferor(told, 480, cx);
+            return self.back_to_flow(cx);
+        };
+        *cx.command += 1;
+        let id = OfferId(DIRECT | (*cx.command & (DIRECT - 1)));
+        let now = cx.now.mono;
+        self.visits += 1;
+        let (name, class) = self
+            .came
+            .clone()
+            .unwrap_or_else(|| ("".into(), acd::Class::Staff));
+        let stay = Stay {
+            visit: Visit(self.visits),
+            queue: acd::QueueId(0),
+            name,
+            class,
+            since: *self.waiting_since.get_or_insert(now),
+            music: true,
+            sent_on: true,
+            announce_at: now + TALKING_EVERY,
+        };
+        let key = self.wish(cx, Side::Agent, self.audio.leg(), peer);
+        cx.index.offers.insert(id, self.id);
+        self.stage = Stage::Offer(
+            stay,
+            Box::new(Offer {
+                id,
+                agent,
+                until: now + RING_MAX,
+                peer,
+                audio: Audio::Opening(key),
+                progress: Progress::Opening { since: now },
+                untried,
+                direct: Some(Direct { told }),
+            }),
+        );
+        self.announce_direct(cx);
+        self.journey(
+            cx,
+            Journey::Offered {
+                agent: desk::AgentId(agent.0),
+            },
+        );
+        self.note(cx, NoteWhat::Offered(id));
+        if self.sound == Sound::Nothing {
+            self.rest_sound(cx);
+        }
+    }
+
+    /// Tells the distributor that the agent is taken: nobody else rings there.
+    pub(super) fn announce_direct(&self, cx: &mut Cx<'_>) {
+        if let Stage::Offer(stay, offer) = &self.stage {
+            cx.acd(ToAcd::Talking {
+                offer: offer.id,
+                tenant: acd::TenantId(self.tenant.0),
+                contact: acd::ContactId(self.id.0),
+                visit: stay.visit,
+                agent: offer.agent,
+            });
+        }
+    }
+
+    /// The phone called directly came to nothing: the caller waits where they
+    /// came from, with their time.
+    pub(super) fn direct_failed(&mut self, cx: &mut Cx<'_>) {
+        match self.came.clone() {
+            Some((name, _)) if self.consult.is_none() => self.send_to_queue(&name, cx),
+            _ => self.back_to_flow(cx),
+        }
+    }
+
+    /// The agent is listening: whom they asked for is called.
+    pub(super) fn consult_begins(&mut self, to: Destination, cx: &mut Cx<'_>) {
+        self.stage = Stage::Flow;
+        match to {
+            Destination::Queue(name) => self.send_to_queue(&name, cx),
+            Destination::Agent(agent) => self.ring_directly(agent, None, cx),
+            Destination::Outside(_) => self.back_to_flow(cx),
+        }
+    }
+
+    /// The agent hands the caller over to whom they consulted: at once where
+    /// the two talk, otherwise the caller waits for them instead.
+    pub(crate) fn take_over(
+        &mut self,
+        refer: sip::RequestId,
+        by: &str,
+        consult: &mut Contact,
+        cx: &mut Cx<'_>,
+    ) {
+        let now = cx.now.mono;
+        let Some(to) = consult.consult().map(|consult| consult.to.clone()) else {
+            return cx.sip.refuse_refer(now, refer, 403);
+        };
+        if consult.talks_with().is_none() {
+            consult.hang_up(cx, desk::EndCause::AgentHungUp, Some(TRANSFERRED));
+            return self.transfer(refer, &to, by, cx);
+        }
+        let Stage::Conversation(mut talk) = std::mem::replace(&mut consult.stage, Stage::Flow)
+        else {
+            return;
+        };
+        // Nothing can go wrong any more, and either leg may have asked.
+        cx.sip.accept_refer(now, refer);
+        cx.sip.tell_refer(now, refer, 200);
+        // Everything of the colleague's is this contact's now.
+        cx.index.legs.insert(talk.leg, (self.id, Side::Agent));
+        if let Some(leg) = talk.audio.leg() {
+            cx.index.media.insert(leg, (self.id, Side::Agent));
+        }
+        self.visits += 1;
+        let mut with = None;
+        if let Other::Agent {
+            offer,
+            agent,
+            visit,
+        } = &mut talk.other
+        {
+            *visit = Visit(self.visits);
+            with = Some((*offer, *agent));
+            cx.index.offers.insert(*offer, self.id);
+        }
+        consult.hang_up(cx, desk::EndCause::AgentHungUp, Some(TRANSFERRED));
+        let leg = self.let_go(cx);
+        talk.announce_at = now + TALKING_EVERY;
+        self.stage = Stage::Conversation(talk);
+        self.announce_talk(cx);
+        self.join(cx);
+        if let Some((offer, agent)) = with {
+            let agent = desk::AgentId(agent.0);
+            self.journey(cx, Journey::Connected { agent });
+            self.note(cx, NoteWhat::Connected(offer));
+        }
+        if let Some(leg) = leg {
+            cx.sip.hangup(now, leg, Some(TRANSFERRED));
+        }
+    }
+}
