@@ -169,6 +169,13 @@ impl Acd {
         })
     }
 
+    /// Every queue.
+    pub fn queues(&self) -> impl Iterator<Item = QueueView> + '_ {
+        self.queues
+            .iter()
+            .filter_map(|queue| self.queue(queue.setup.id))
+    }
+
     /// Who waits in a queue, in the order of service (aging turns aside),
     /// without those being offered.
     pub fn waiting(&self, queue: QueueId) -> impl Iterator<Item = WaitingView> + '_ {

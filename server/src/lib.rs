@@ -16,6 +16,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod http;
 pub mod node;
 pub mod phone;
 pub mod prompter;

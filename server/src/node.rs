@@ -151,6 +151,12 @@ pub enum Control {
 pub struct Status {
     /// Calls in progress.
     pub calls: u32,
+    /// No new calls are taken any more.
+    pub draining: bool,
+    /// Every queue.
+    pub queues: Vec<acd::QueueView>,
+    /// Every trunk.
+    pub trunks: Vec<TrunkStatus>,
     /// Counts of the switch.
     pub switch: switch::Counters,
     /// SIP legs, transactions and index entries kept.
@@ -161,6 +167,17 @@ pub struct Status {
     pub prompts: crate::prompter::Counters,
     /// Counts of the pump.
     pub pump: Counters,
+}
+
+/// How a trunk is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrunkStatus {
+    /// Its name.
+    pub name: String,
+    /// Calls it carries.
+    pub calls: u32,
+    /// Gateways that work, as far as is known.
+    pub gateways_alive: usize,
 }
 
 /// What the pump counts.
@@ -303,6 +320,17 @@ impl Node {
     fn status(&self) -> Status {
         Status {
             calls: self.switch.calls(),
+            draining: self.switch.is_draining(),
+            queues: self.acd.queues().collect(),
+            trunks: self
+                .switch
+                .trunks()
+                .map(|(name, calls, gateways_alive)| TrunkStatus {
+                    name: name.to_owned(),
+                    calls,
+                    gateways_alive,
+                })
+                .collect(),
             switch: self.switch.counters(),
             kept: self.switch.kept(),
             desk: self.desk.load(),

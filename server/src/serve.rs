@@ -18,6 +18,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{self, ConfigError, HelpDesk, Process};
+use crate::http;
 use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
 use crate::phone::RingHub;
 use crate::prompter::Prompter;
@@ -182,6 +183,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// The port for TLS, at the same address.
     pub tls_port: Option<u16>,
+    /// Where health and metrics are served.
+    pub http: Option<SocketAddr>,
     certificates: Option<Arc<Certificates>>,
     /// Contacts that a crash had left open.
     pub left_open: usize,
@@ -336,9 +339,19 @@ impl Server {
                 let _ = end.send(result);
             })
             .map_err(io_error("signalling thread"))?;
+        let queues = loaded.helpdesk.queues.iter();
+        let queues = queues.map(|queue| queue.name.clone()).collect();
+        let http = match process.http.bind {
+            None => None,
+            Some(bind) => {
+                let at = http::start(bind, &control, media.clone(), queues);
+                Some(at.map_err(io_error(format!("HTTP on {bind}")))?)
+            }
+        };
         Ok(Self {
             address,
             tls_port,
+            http,
             certificates,
             left_open: recovered.left_open.len(),
             media,

@@ -364,3 +364,91 @@ fn a_silent_gateway_and_a_busy_partner_give_the_caller_back() {
     patient.succeeded(Duration::from_secs(35));
     ticket_in(&ben.succeeded(Duration::from_secs(5)));
 }
+
+/// What an HTTP request for this path is answered: status and body.
+fn http(address: &str, path: &str) -> (u16, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("HTTP is served");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("set");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: careline\r\nConnection: close\r\n\r\n"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status.expect("a status"), body.to_owned())
+}
+
+/// Who watches sees the call; told to stop, Careline takes no new ones, and
+/// lets the one in progress end.
+#[test]
+fn health_metrics_and_an_orderly_stop() {
+    let bind = "[http]\nbind = \"127.0.0.1:0\"\n\n[limits]";
+    let server = Server::start_changed("sipp-watched", &[("careline.toml", "[limits]", bind)]);
+    let printed = server.printed();
+    let at = printed
+        .split("http://")
+        .nth(1)
+        .and_then(|rest| rest.split('/').next());
+    let at = at.expect("says where").to_owned();
+    assert_eq!(http(&at, "/health"), (200, "alive\n".into()));
+    assert_eq!(http(&at, "/ready").0, 200);
+    assert_eq!(http(&at, "/nothing").0, 404);
+    let ear = Ear::open(440.0);
+    let waiting = caller(&server, "1004", "+15550178001", &ear, 6);
+    server.wait_for("waits in queue", Duration::from_secs(8));
+    let (_, metrics) = http(&at, "/metrics");
+    let value = |name: &str| {
+        let mut lines = metrics.lines();
+        let line = lines
+            .find(|line| line.starts_with(name) && line.as_bytes().get(name.len()) == Some(&b' '));
+        let line = line.unwrap_or_else(|| panic!("no {name} in\n{metrics}"));
+        line.rsplit(' ')
+            .next()
+            .and_then(|v| v.parse::<f64>().ok())
+            .expect("a number")
+    };
+    assert_eq!(value("careline_calls"), 1.0);
+    assert_eq!(value("careline_calls_admitted_total"), 1.0);
+    assert_eq!(value("careline_media_legs"), 1.0);
+    let queued: f64 = ["clinical", "tier2", "service"]
+        .iter()
+        .map(|queue| value(&format!("careline_queue_waiting{{queue=\"{queue}\"}}")))
+        .sum();
+    assert_eq!(queued, 1.0, "{metrics}");
+    assert_eq!(value("careline_trunk_calls{trunk=\"nightline\"}"), 0.0);
+    assert!(metrics.ends_with("# EOF\n"));
+    // Nobody is to be recognised by what is shown.
+    assert!(!metrics.contains("5550178001"), "{metrics}");
+
+    let pid = i32::try_from(server.pid()).expect("a pid");
+    let pid = nix::unistd::Pid::from_raw(pid);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("signalled");
+    server.wait_for("Stopping: no new calls", Duration::from_secs(2));
+    let (status, body) = http(&at, "/ready");
+    assert_eq!(
+        (status, body.as_str()),
+        (503, "draining: takes no new calls\n")
+    );
+    assert_eq!(http(&at, "/health").0, 200);
+    let late = Sipp::start(
+        &server,
+        "refused.xml",
+        free_port(),
+        Duration::ZERO,
+        &[
+            ("service", "1004"),
+            ("caller", "+15550178001"),
+            ("audio_port", "40000"),
+        ],
+    );
+    late.succeeded(Duration::from_secs(3));
+    // The one in progress ends by itself, as long as it likes.
+    waiting.succeeded(Duration::from_secs(12));
+    server.wait_for("ended: CallerHungUp", Duration::from_secs(2));
+}

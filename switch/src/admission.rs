@@ -91,6 +91,11 @@ impl Admission {
         self.draining = true;
     }
 
+    /// Was [`drain`](Self::drain) called?
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// Calls in progress.
     pub fn calls(&self) -> u32 {
         self.calls

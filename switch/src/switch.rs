@@ -266,6 +266,11 @@ impl Switch {
         })
     }
 
+    /// Are no new calls taken any more?
+    pub fn is_draining(&self) -> bool {
+        self.admission.is_draining()
+    }
+
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
         self.counters

@@ -58,6 +58,9 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
     let tls = server
         .tls_port
         .map_or(String::new(), |port| format!("; TLS on port {port}"));
+    if let Some(http) = server.http {
+        println!("Health and metrics on http://{http}/metrics");
+    }
     println!("Careline answers on {} (UDP{tcp}){tls}", server.address);
     if !args.stand_in.is_empty() {
         super::agent::stand_in(&loaded, &book, server.address, &args.stand_in)?;
@@ -72,7 +75,14 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 println!("{}", line(&loaded.helpdesk, &note));
             }
             _ = terminate.recv() => {
-                drain(&server, &mut terminate, &mut interrupt).await;
+                let ended = drain(&server, &mut terminate, &mut interrupt);
+                tokio::pin!(ended);
+                loop {
+                    tokio::select! {
+                        Some(note) = shown.recv() => println!("{}", line(&loaded.helpdesk, &note)),
+                        () = &mut ended => break,
+                    }
+                }
                 break;
             }
             _ = interrupt.recv() => break,

@@ -23,6 +23,17 @@ pub struct Process {
     pub speech: Speech,
     /// How much may come in.
     pub limits: Limits,
+    /// Health and metrics.
+    pub http: Http,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Where `/health`, `/ready` and `/metrics` are served, e.g. `127.0.0.1:9464`; nowhere by
+    /// default. They ask for no password: an address that only those who watch can reach.
+    pub bind: Option<SocketAddr>,
 }
 
 /// `[sip]`
