@@ -451,4 +451,31 @@ fn health_metrics_and_an_orderly_stop() {
     // The one in progress ends by itself, as long as it likes.
     waiting.succeeded(Duration::from_secs(12));
     server.wait_for("ended: CallerHungUp", Duration::from_secs(2));
+
+/// A gateway that requires reliable provisional responses, refreshes its
+/// session, holds, and comes back from another port: audio goes both ways
+/// there.
+#[test]
+fn a_gateway_holds_refreshes_and_moves() {
+    let server = Server::start("sipp-midcall");
+    let (first_ear, moved_ear, agent_ear) = (Ear::open(440.0), Ear::open(500.0), Ear::open(620.0));
+    let ana = agent(&server, "ana", "demo-ana", &agent_ear);
+    let gateway = Sipp::start(
+        &server,
+        "midcall.xml",
+        free_port(),
+        Duration::from_secs(6),
+        &[
+            ("service", "1001"),
+            ("caller", "+15550177001"),
+            ("audio_port", &first_ear.port.to_string()),
+            ("moved_port", &moved_ear.port.to_string()),
+        ],
+    );
+    first_ear.wait_for_tone(620.0, Duration::from_secs(6));
+    agent_ear.wait_for_tone(440.0, Duration::from_secs(4));
+    moved_ear.wait_for_tone(620.0, Duration::from_secs(10));
+    agent_ear.wait_for_tone(500.0, Duration::from_secs(4));
+    gateway.succeeded(Duration::from_secs(20));
+    ana.succeeded(Duration::from_secs(5));
 }

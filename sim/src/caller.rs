@@ -12,6 +12,18 @@ const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 const GIVE_UP: Duration = Duration::from_secs(32);
 
+/// How a telephone sends its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keys {
+    /// As telephone events (RFC 4733).
+    #[default]
+    Audio,
+    /// In INFO.
+    Info,
+    /// Each one both ways.
+    Both,
+}
+
 /// What a caller is going to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallPlan {
@@ -23,6 +35,8 @@ pub struct CallPlan {
     pub from: Option<String>,
     /// Which keys they press, and when.
     pub presses: Vec<Press>,
+    /// How their telephone sends keys.
+    pub keys: Keys,
     /// When they hang up: whichever comes first.
     pub leaves: Vec<Leave>,
     /// They never acknowledge the 200.
@@ -40,6 +54,7 @@ impl CallPlan {
             dials: dials.to_owned(),
             from: from.map(str::to_owned),
             presses: Vec::new(),
+            keys: Keys::Audio,
             leaves: Vec::new(),
             never_acks: false,
             vanishes: None,
@@ -287,7 +302,16 @@ impl Caller {
                 if self.is_up()
                     && let Some(press) = self.plan.presses.get(usize::from(n))
                 {
-                    does.push(CallerDoes::Press(press.key));
+                    if self.plan.keys != Keys::Audio {
+                        let key = format!("Signal={}\r\nDuration=100\r\n", press.key);
+                        let branch = format!("k{n}");
+                        let cseq = 10 + u32::from(n);
+                        let info = self.request_text("INFO", cseq, &branch, Some(&key));
+                        does.push(CallerDoes::Send(info));
+                    }
+                    if self.plan.keys != Keys::Info {
+                        does.push(CallerDoes::Press(press.key));
+                    }
                 }
             }
             CallerTimer::Vanish => {
@@ -431,7 +455,7 @@ impl Caller {
 
     fn send_bye(&mut self, now: Duration, does: &mut Vec<CallerDoes>) {
         self.state = State::Hanging;
-        self.bye = self.request_text("BYE", 2, "b", None);
+        self.bye = self.request_text("BYE", 300, "b", None);
         does.push(CallerDoes::Send(self.bye.clone()));
         does.push(CallerDoes::Wake(now + T1, CallerTimer::ResendBye(1)));
         does.push(CallerDoes::Wake(now + GIVE_UP, CallerTimer::ByeUnanswered));
@@ -576,7 +600,7 @@ impl Caller {
 
     fn request_text(&self, method: &str, cseq: u32, branch: &str, body: Option<&str>) -> Arc<[u8]> {
         let mut text = String::with_capacity(900);
-        let in_dialog = matches!(method, "ACK" | "BYE");
+        let in_dialog = matches!(method, "ACK" | "BYE" | "INFO");
         if in_dialog && !self.remote.is_empty() {
             let _ = write!(text, "{method} {} SIP/2.0\r\n", self.remote);
         } else {
@@ -609,9 +633,13 @@ impl Caller {
         }
         match body {
             Some(body) => {
+                let kind = match method {
+                    "INFO" => "application/dtmf-relay",
+                    _ => "application/sdp",
+                };
                 let _ = write!(
                     text,
-                    "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+                    "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
                     body.len()
                 );
             }

@@ -43,7 +43,7 @@ mod voice;
 mod weather;
 mod world;
 
-pub use caller::{CallPlan, CallerEnd, Cue, Leave, Press};
+pub use caller::{CallPlan, CallerEnd, Cue, Keys, Leave, Press};
 pub use dice::Dice;
 pub use hospital::{BELL, Door, Hospital, LINDQVIST, MORALES, OKAFOR, STRANGER, THEATRE, WARD};
 pub use phone::{Deed, Habit, PhonePlan, Reaction, Rung};

@@ -287,7 +287,8 @@ impl Switch {
                 + index.media.len()
                 + index.wishes.len()
                 + index.renders.len()
-                + index.offers.len(),
+                + index.offers.len()
+                + index.direct.len(),
         )
     }
 
@@ -401,7 +402,7 @@ impl Switch {
             .filter_map(|contact| contact.consult())
             .any(|consult| consult.of == main.id());
         // One at a time, and nobody asks themselves.
-        if asks_already || to == Destination::Agent(by) {
+        if asks_already || self.is_engaged(&to) {
             return Some(Err(sip::Reply::new(486)));
         }
         Some(Ok(main.consulted(by, to)))
@@ -426,6 +427,16 @@ impl Switch {
         }
     }
 
+    /// An agent who talks or is rung already. (What a telephone would say of
+    /// itself isn't waited for: one with two lines would ring.)
+    fn is_engaged(&self, to: &Destination) -> bool {
+        let Destination::Agent(agent) = to else {
+            return false;
+        };
+        let mut contacts = self.contacts.values();
+        contacts.any(|contact| contact.engages() == Some(*agent))
+    }
+
     /// An agent's phone sends a call elsewhere.
     fn refer(&mut self, now: Now, leg: sip::LegId, id: sip::RequestId, refer: &sip::refer::Refer) {
         let user = self.referring.take();
@@ -446,6 +457,9 @@ impl Switch {
             let Some(to) = to.filter(|_| talks(&contact)) else {
                 return self.sip.refuse_refer(now.mono, id, 403);
             };
+            if self.is_engaged(&to) {
+                return self.sip.refuse_refer(now.mono, id, 486);
+            }
             return self.with(now, contact, |contact, cx| {
                 contact.transfer(id, &to, &by, cx);
             });

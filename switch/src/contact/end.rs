@@ -69,6 +69,9 @@ impl Contact {
             }
             !mine
         });
+        for offer in &offers {
+            index.direct_over(*offer);
+        }
         index.wishes.retain(|_, (owner, _)| *owner != id);
         index.renders.retain(|_, owner| *owner != id);
         for leg in legs {

@@ -87,6 +87,8 @@ pub(crate) struct Index {
     pub(crate) wishes: HashMap<MediaKey, (ContactId, Side)>,
     pub(crate) renders: HashMap<RenderId, ContactId>,
     pub(crate) offers: HashMap<OfferId, ContactId>,
+    /// Agents called without the distributor, until that call is over.
+    pub(crate) direct: HashMap<AgentId, OfferId>,
     next_wish: u64,
     next_render: u64,
     next_play: u64,
@@ -107,6 +109,13 @@ pub(crate) struct Cx<'a> {
     pub(crate) command: &'a mut u64,
     /// Permits of contacts that have ended, for the switch to release.
     pub(crate) released: &'a mut Vec<Permit>,
+}
+
+impl Index {
+    /// A call made without the distributor is over.
+    fn direct_over(&mut self, over: OfferId) {
+        self.direct.retain(|_, offer| *offer != over);
+    }
 }
 
 impl Cx<'_> {

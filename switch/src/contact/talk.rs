@@ -253,7 +253,10 @@ impl Contact {
         self.close_audio(talk.audio, cx);
         self.sound = Sound::Nothing;
         match talk.other {
-            Other::Agent { offer, .. } => self.owe(cx, Owing::Finish(offer)),
+            Other::Agent { offer, .. } => {
+                cx.index.direct_over(offer);
+                self.owe(cx, Owing::Finish(offer));
+            }
             Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
         }
     }

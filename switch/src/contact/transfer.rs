@@ -56,6 +56,14 @@ impl Contact {
         }
     }
 
+    /// The agent whose phone is called or who talks.
+    pub(crate) fn engages(&self) -> Option<AgentId> {
+        match &self.stage {
+            Stage::Offer(_, offer) => Some(offer.agent),
+            _ => self.talks_with(),
+        }
+    }
+
     pub(crate) fn tenant(&self) -> desk::TenantId {
         self.tenant
     }
@@ -169,7 +177,10 @@ impl Contact {
         self.close_audio(talk.audio, cx);
         self.sound = Sound::Nothing;
         match talk.other {
-            Other::Agent { offer, .. } => self.owe(cx, Owing::Finish(offer)),
+            Other::Agent { offer, .. } => {
+                cx.index.direct_over(offer);
+                self.owe(cx, Owing::Finish(offer));
+            }
             Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
         }
         Some(talk.leg)
@@ -220,6 +231,7 @@ impl Contact {
         };
         let key = self.wish(cx, Side::Agent, self.audio.leg(), peer);
         cx.index.offers.insert(id, self.id);
+        cx.index.direct.insert(agent, id);
         self.stage = Stage::Offer(
             stay,
             Box::new(Offer {

@@ -223,6 +223,11 @@ impl Contact {
         let Stage::Queue(stay) = &self.stage else {
             return;
         };
+        if cx.index.direct.contains_key(&agent) {
+            // A colleague is calling them. The distributor is about to hear of
+            // it, and takes the offer back.
+            return;
+        }
         if cx.now.mono >= until {
             // The message was late: nobody's phone rings for nothing.
             cx.index.offers.insert(id, self.id);
@@ -496,6 +501,7 @@ impl Contact {
         let Some(direct) = offer.direct else {
             return self.owe(cx, Owing::Decline(offer.id, why));
         };
+        cx.index.direct_over(offer.id);
         self.owe(cx, Owing::Finish(offer.id));
         let code = match why {
             Refusal::Declined => 486,
