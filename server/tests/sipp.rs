@@ -451,6 +451,7 @@ fn health_metrics_and_an_orderly_stop() {
     // The one in progress ends by itself, as long as it likes.
     waiting.succeeded(Duration::from_secs(12));
     server.wait_for("ended: CallerHungUp", Duration::from_secs(2));
+}
 
 /// A gateway that requires reliable provisional responses, refreshes its
 /// session, holds, and comes back from another port: audio goes both ways
