@@ -15,3 +15,4 @@ mod receive;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod srtp;
