@@ -11,6 +11,7 @@ pub mod engine;
 pub mod g711;
 mod loudness;
 pub mod music;
+pub mod playout;
 mod receive;
 pub mod rtcp;
 pub mod rtp;

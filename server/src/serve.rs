@@ -13,7 +13,7 @@ use desk::{
     Desk, Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, TenantId,
     TenantSetup,
 };
-use switch::{Account, Line, Queue, Setup, SipSettings, Sounds, Switch, Tenant};
+use switch::{Account, EncryptionPolicy, Line, Queue, Setup, SipSettings, Sounds, Switch, Tenant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,7 +23,7 @@ use crate::phone::RingHub;
 use crate::prompter::Prompter;
 use crate::prompts::{self, Book, PromptError};
 use crate::rtp::{Media, MediaConfig, MediaError};
-use crate::secrets::{self, RootKey};
+use crate::secrets::{self, Entropy, RootKey};
 use crate::store::{Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
 
@@ -286,6 +286,8 @@ impl Server {
         let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
         let streams = Streams::new(certificates.clone());
+        let entropy =
+            Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
         let node = move |socket, streams| Node {
             clock,
             switch: Switch::new(switch_setup),
@@ -298,6 +300,7 @@ impl Server {
             socket,
             streams,
             media: threads,
+            entropy,
             media_side: rings.map_or(MediaSide::Udp(media_bind), |hub| MediaSide::Ring {
                 hub,
                 loose: HashMap::new(),
@@ -546,6 +549,7 @@ fn setup(
         accounts.insert(
             agent.user.clone(),
             Account {
+                encryption: agent.encryption.map(Into::into),
                 ha1s: sip::digest::Ha1s::derive(&agent.user, realm, &agent.secret),
                 agent: Some(acd::AgentId(agent.id)),
                 number: None,
@@ -599,6 +603,7 @@ fn setup(
             accounts.insert(
                 phone.user.clone(),
                 Account {
+                    encryption: phone.encryption.map(Into::into),
                     ha1s: sip::digest::Ha1s::derive(&phone.user, realm, &phone.secret),
                     agent: None,
                     number: phone.number.clone().map(PhoneNumber),
@@ -623,6 +628,16 @@ fn setup(
             chime: ::media::music::chime(),
         },
         limits: process.limits.for_switch(),
+        encryption: EncryptionPolicy {
+            usual: process.media.encryption.into(),
+            tls: process
+                .sip
+                .tls
+                .as_ref()
+                .and_then(|tls| tls.encryption)
+                .map(Into::into),
+            keys_in_clear: process.media.keys_in_clear,
+        },
         sip: SipSettings {
             registration_min: Duration::from_secs(process.sip.registration_min_s),
             registration_max: Duration::from_secs(process.sip.registration_max_s),

@@ -12,7 +12,7 @@ use acd::{AgentSetup, Membership, QueueSetup};
 use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, Role};
 use ivr_flows::Flow;
 use media::clip::Clip;
-use switch::{Account, Limits, Line, Queue, Setup, SipSettings, Sounds, Tenant};
+use switch::{Account, EncryptionPolicy, Limits, Line, Queue, Setup, SipSettings, Sounds, Tenant};
 
 /// One of the two hospitals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -331,6 +331,7 @@ pub(crate) fn switch_setup(
                 ha1s: sip::digest::Ha1s::derive(&analyst.user, REALM, &analyst.secret),
                 agent: Some(acd::AgentId(n as u32 + 1)),
                 number: None,
+                encryption: None,
             };
             (analyst.user.clone(), account)
         })
@@ -378,6 +379,7 @@ pub(crate) fn switch_setup(
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],
         sounds: Sounds { music, chime },
         limits: Limits::default(),
+        encryption: EncryptionPolicy::default(),
         sip: SipSettings::default(),
     }
 }

@@ -24,6 +24,11 @@ mod switch;
 
 pub use admission::{Admission, Limits, Permit, Refused};
 pub use contact::View;
-pub use input::{Counters, Input, MediaKey, Note, NoteWhat, Now, Output, RenderId};
-pub use setup::{Account, Line, Queue, Setup, SipSettings, Sounds, Tenant};
+pub use input::{
+    Counters, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay, Output, RenderId,
+};
+pub use setup::{
+    Account, Encryption, EncryptionPolicy, EncryptionUnavailable, Line, Queue, Setup, SipSettings,
+    Sounds, Tenant,
+};
 pub use switch::Switch;

@@ -11,10 +11,10 @@ use desk::{ContactId, PhoneNumber};
 use sip::digest::{Authenticator, Verdict};
 
 use crate::admission::{Admission, Permit};
-use crate::contact::{Arrival, Contact, Cx, Index, LegEnd, Side, View};
+use crate::contact::{Arrival, Contact, Cx, Index, LegEnd, Opened, Side, View};
 use crate::input::{Counters, Input, Now, Output};
 use crate::phones::{self, Phones};
-use crate::setup::{Account, Line, Setup};
+use crate::setup::{Account, Encryption, Line, Setup};
 
 /// Longest calling or called number taken from a message.
 const NUMBER_MAX: usize = 32;
@@ -69,6 +69,8 @@ struct Admitted {
     line: Line,
     dnis: PhoneNumber,
     ani: Option<PhoneNumber>,
+    /// What the caller's account says of it.
+    encryption: Option<Encryption>,
 }
 
 impl Switch {
@@ -118,10 +120,16 @@ impl Switch {
                 let mut say = |message| out.push_back(Output::ToAcd(message));
                 self.phones.flow_lost(now.mono, &self.setup, peer, &mut say);
             }
-            Input::MediaOpened { key, leg, port } => match self.index.wishes.remove(&key) {
+            Input::MediaOpened {
+                key,
+                leg,
+                port,
+                secret,
+            } => match self.index.wishes.remove(&key) {
                 Some((id, side)) if self.contacts.contains_key(&id) => {
                     self.with(now, id, |contact, cx| {
-                        contact.media_opened(side, key, Some((leg, port)), cx);
+                        let opened = Opened { leg, port, secret };
+                        contact.media_opened(side, key, Some(opened), cx);
                     });
                 }
                 // Whoever wished for it is gone.
@@ -295,12 +303,13 @@ impl Switch {
         // whether there is such an account or number.
         let trunk =
             self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none();
-        let ani = if trunk {
-            trunk_number(request)
+        let (ani, encryption) = if trunk {
+            (trunk_number(request), None)
         } else {
             let user = self.authenticate(now, peer, request)?;
             let account = self.setup.accounts.get(&user);
-            account.and_then(|account| account.number.clone())
+            let number = account.and_then(|account| account.number.clone());
+            (number, account.and_then(|account| account.encryption))
         };
         let dialled = request.uri().user();
         let dnis = dialled.as_deref().map(digits).unwrap_or_default();
@@ -316,6 +325,7 @@ impl Switch {
                     line: line.clone(),
                     dnis: PhoneNumber(dnis),
                     ani,
+                    encryption,
                 })
             }
             Err(_) => {
@@ -454,6 +464,7 @@ impl Switch {
             line,
             dnis,
             ani,
+            encryption,
         }) = self.admitted.take()
         else {
             let code = self.setup.sip.refusal_code;
@@ -466,6 +477,7 @@ impl Switch {
             line,
             dnis,
             ani,
+            encryption,
             hops_left: request.max_forwards(),
             sdp: request.sdp().map(<[u8]>::to_vec),
         };

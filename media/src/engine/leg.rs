@@ -5,18 +5,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::crypto::{Crypto, DATAGRAM_BYTES_MAX};
+use super::inband::{PASSED_ON_MS, PAUSE_MS_MIN, TONE_MS_MIN, TonesIn, TonesOut};
 use super::learn::{Remote, Verdict};
-use super::message::{Channel, Event, Heard, LegId, LegStats, PlayId, PlayOutcome, Sink};
+use super::message::{
+    Channel, Event, Heard, LegId, LegStats, OneWayCause, PlayId, PlayOutcome, Sink,
+};
+use super::mix::Hearing;
+use super::oneway::OneWay;
 use super::out::{Out, PACKET_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use super::random::Random;
 use super::report::Reports;
 use crate::clip::Clip;
 use crate::codec::{Codec, FRAME_MS, FRAME_SAMPLES};
 use crate::dtmf::{self, Digit, Press};
+use crate::playout::{Played, Playout};
 use crate::receive::{Arrival, Receive};
 use crate::rtcp::COMPOUND_BYTES_MAX;
 use crate::rtp::{HEADER_BYTES, Header, Packet};
 use crate::sdp::{Direction, Negotiated};
+use crate::srtp::OVERHEAD_BYTES_MAX;
 
 /// A leg whose prompt or music ended sends silence for so long, to let the far side's jitter buffer play out in peace,
 /// and then a frame of it each [`KEEP_ALIVE`].
@@ -24,6 +32,9 @@ const SILENCE_TAIL: Duration = Duration::from_millis(100);
 /// Keeps NAT bindings open and the far side's own RTP time-out quiet (RFC 6263 section 4.1 asks for less) at a
 /// fiftieth of the cost of unbroken silence. Telephones play silence by themselves when nothing comes.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// The static payload type of comfort noise (RFC 3389 section 4). Gateways send it unasked.
+const COMFORT_NOISE: u8 = 13;
 
 /// What a leg is sent.
 #[derive(Debug)]
@@ -48,6 +59,8 @@ enum Source {
     Bridged {
         peer: LegId,
     },
+    /// What several say.
+    Mixed(Hearing),
 }
 
 /// What was agreed with the far side.
@@ -62,6 +75,14 @@ impl Link {
     fn on_hold(&self) -> bool {
         self.negotiated.direction != Direction::SendRecv
     }
+}
+
+/// What a leg says into a mix.
+#[derive(Debug)]
+struct Said {
+    playout: Playout,
+    frame: [i16; FRAME_SAMPLES],
+    played: Played,
 }
 
 /// Whether the far side is heard.
@@ -94,6 +115,8 @@ impl Patience {
 pub(super) enum Relayable {
     Audio(Codec),
     TelephoneEvent,
+    /// Of use in a mix; a bridge's far side pauses likewise when nothing comes.
+    ComfortNoise,
 }
 
 /// What a packet received is good for.
@@ -122,19 +145,29 @@ pub(super) struct Leg {
     pub(super) id: LegId,
     pub(super) phase: u32,
     link: Option<Link>,
+    /// There is one if and only if the link has keys.
+    crypto: Option<Box<Crypto>>,
     source: Source,
     /// Who hears this leg, unless its source has become another since.
     feeds: Option<LegId>,
+    /// There is one while others hear this leg in a mix.
+    playout: Option<Box<Said>>,
     out: Out,
     receive: Receive,
     keys_in: dtmf::Receiver,
     keys_out: dtmf::Sender,
     keys_sent: usize,
+    /// Keys are being pressed because of a command, whose end is told.
+    commanded: bool,
+    /// There is one if and only if no telephone events were agreed on.
+    tones_in: Option<Box<TonesIn>>,
+    tones_out: TonesOut,
     reports: Reports,
     patience: Patience,
     /// Of `patience`, what the leg's state asks for.
     timeout: Duration,
     presence: Presence,
+    one_way: OneWay,
     /// When the last packet of any kind came, or the watch began.
     heard_at: Duration,
     /// When the last RTP packet came, unless a hold lies between.
@@ -158,9 +191,11 @@ impl Leg {
             id,
             phase,
             link: None,
+            crypto: None,
             // Nothing was played that the far side's jitter buffer would have to play out: its first frame is enough.
             source: Source::Silence { until: now },
             feeds: None,
+            playout: None,
             // A random start for each (RFC 3550 section 5.1).
             out: Out::new(
                 (numbers >> 32) as u32,
@@ -171,10 +206,14 @@ impl Leg {
             keys_in: dtmf::Receiver::default(),
             keys_out: dtmf::Sender::default(),
             keys_sent: 0,
+            commanded: false,
+            tones_in: None,
+            tones_out: TonesOut::default(),
             reports: Reports::new(now, random),
             patience,
             timeout: patience.unconnected,
             presence: Presence::Heard,
+            one_way: OneWay::default(),
             heard_at: now,
             rtp_at: None,
             listened: false,
@@ -185,7 +224,23 @@ impl Leg {
     }
 
     /// Takes what was negotiated. The watch begins anew.
-    pub(super) fn connect(&mut self, now: Duration, negotiated: Negotiated, natted: bool) {
+    pub(super) fn connect(
+        &mut self,
+        negotiated: Negotiated,
+        natted: bool,
+        shared: &mut Shared<'_>,
+    ) {
+        let now = shared.now;
+        if Crypto::renew(&mut self.crypto, negotiated.srtp.as_deref()) && self.out.packets > 0 {
+            // Under keys that may have been used before, the same numbers again would give the audio away.
+            self.out.begin_anew(shared.random);
+        }
+        let on_hold = negotiated.direction != Direction::SendRecv;
+        if negotiated.receive_telephone_event.is_some() {
+            self.tones_in = None;
+        } else {
+            self.tones_in.get_or_insert_default();
+        }
         match self.link.as_mut() {
             Some(link) => {
                 link.remote
@@ -194,16 +249,17 @@ impl Leg {
             }
             None => {
                 self.link = Some(Link {
-                    negotiated,
                     remote: Remote::new(negotiated.remote_rtp, negotiated.remote_rtcp, natted),
+                    negotiated,
                 });
             }
         }
         // A peer's packets may get another payload type, and the pause of a hold lies behind us.
         self.out.cut();
-        if negotiated.direction != Direction::SendRecv {
+        if on_hold {
             self.rtp_at = None;
         }
+        self.one_way.begin(now, !on_hold, self.out.packets);
         self.watch_anew(now);
     }
 
@@ -240,13 +296,57 @@ impl Leg {
         self.replace(Source::Loop { clip, frame }, PlayOutcome::Stopped, shared);
     }
 
-    pub(super) fn stop(&mut self, outcome: PlayOutcome, shared: &mut Shared<'_>) {
+    /// As told: out of a mix too.
+    pub(super) fn leave(&mut self, shared: &mut Shared<'_>) {
+        self.playout = None;
+        self.stop(PlayOutcome::Stopped, shared);
+    }
+
+    fn stop(&mut self, outcome: PlayOutcome, shared: &mut Shared<'_>) {
         let until = shared.now + SILENCE_TAIL;
         self.replace(Source::Silence { until }, outcome, shared);
     }
 
+    /// Hears others in a mix from now on, and may be heard in it.
+    pub(super) fn mix(&mut self, hearing: Hearing, shared: &mut Shared<'_>) {
+        self.playout.get_or_insert_with(|| {
+            Box::new(Said {
+                playout: Playout::default(),
+                frame: [0; FRAME_SAMPLES],
+                played: Played::Silence,
+            })
+        });
+        if let Source::Mixed(before) = &mut self.source {
+            *before = hearing;
+        } else {
+            self.replace(Source::Mixed(hearing), PlayOutcome::Stopped, shared);
+        }
+    }
+
+    /// Its slot has come: what it says into a mix now.
+    pub(super) fn play_out(&mut self) {
+        if let Some(said) = &mut self.playout {
+            (said.frame, said.played) = said.playout.frame();
+        }
+    }
+
+    /// What it says into a mix, unless it is silent.
+    pub(super) fn said(&self) -> Option<&[i16; FRAME_SAMPLES]> {
+        let said = self.playout.as_deref()?;
+        (said.played != Played::Silence).then_some(&said.frame)
+    }
+
+    /// Whom it hears in a mix.
+    pub(super) fn hearing(&self) -> Option<Hearing> {
+        match self.source {
+            Source::Mixed(hearing) => Some(hearing),
+            _ => None,
+        }
+    }
+
     /// This leg and `peer` hear each other from now on; called for each of the two.
     pub(super) fn bridge(&mut self, peer: LegId, shared: &mut Shared<'_>) {
+        self.playout = None;
         self.feeds = Some(peer);
         if self.hears() != Some(peer) {
             self.replace(Source::Bridged { peer }, PlayOutcome::Stopped, shared);
@@ -267,7 +367,10 @@ impl Leg {
     pub(super) fn hears(&self) -> Option<LegId> {
         match self.source {
             Source::Bridged { peer } => Some(peer),
-            Source::Silence { .. } | Source::Prompt { .. } | Source::Loop { .. } => None,
+            Source::Silence { .. }
+            | Source::Prompt { .. }
+            | Source::Loop { .. }
+            | Source::Mixed(_) => None,
         }
     }
 
@@ -297,10 +400,21 @@ impl Leg {
     ) {
         if self.event_payload_type().is_some() {
             self.keys_sent += self.keys_out.press(digits, tone_ms, gap_ms);
+        } else if self.link.is_some() {
+            let (tone_ms, gap_ms) = (tone_ms.max(TONE_MS_MIN), gap_ms.max(PAUSE_MS_MIN));
+            self.keys_sent += self.keys_out.press(digits, tone_ms, gap_ms);
         }
-        if !self.keys_out.busy() {
+        self.commanded = true;
+        self.keys_are_sent(shared);
+    }
+
+    /// Tells when all keys of a command were sent.
+    fn keys_are_sent(&mut self, shared: &mut Shared<'_>) {
+        if self.commanded && !self.keys_out.busy() {
+            self.commanded = false;
+            let count = std::mem::take(&mut self.keys_sent);
             let leg = self.id;
-            shared.events.push_back(Event::DigitsSent { leg, count: 0 });
+            shared.events.push_back(Event::DigitsSent { leg, count });
         }
     }
 
@@ -320,7 +434,12 @@ impl Leg {
     }
 
     /// Its slot has come: sends a frame if there is one, and sees to what is due.
-    pub(super) fn slot(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
+    pub(super) fn slot(
+        &mut self,
+        mixed: Option<&[i16; FRAME_SAMPLES]>,
+        shared: &mut Shared<'_>,
+        sink: &mut impl Sink,
+    ) {
         self.miss(shared);
         if self.link.is_none() {
             return;
@@ -331,12 +450,19 @@ impl Leg {
             self.skip_frame();
             return;
         }
-        self.send_source(shared, sink);
+        match mixed {
+            Some(samples) => self.send_samples(shared.now, samples, sink),
+            None => self.send_source(shared, sink),
+        }
     }
 
     fn due(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
         let now = shared.now;
         if let Some(press) = self.keys_in.poll(now) {
+            self.tell(press, shared);
+        }
+        let over = self.tones_in.as_mut().and_then(|tones| tones.poll(now));
+        if let Some(press) = over {
             self.tell(press, shared);
         }
         if self.reports.due(now) {
@@ -352,12 +478,20 @@ impl Leg {
             let leg = self.id;
             shared.events.push_back(Event::RtpLost { leg, after });
         }
+        if let Some((cause, after)) = self.one_way.poll(shared.now, self.out.packets) {
+            let leg = self.id;
+            shared
+                .events
+                .push_back(Event::OneWayAudio { leg, cause, after });
+        }
     }
 
     /// Presses keys; says whether that takes the frame's place.
     fn press(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) -> bool {
         let Some(payload_type) = self.event_payload_type() else {
-            return false;
+            let taken = self.press_tones(shared.now, sink);
+            self.keys_are_sent(shared);
+            return taken;
         };
         let taken = match self.keys_out.frame() {
             dtmf::Frame::Audio => false,
@@ -370,12 +504,45 @@ impl Leg {
                 true
             }
         };
-        if !self.keys_out.busy() {
-            let count = std::mem::take(&mut self.keys_sent);
-            let leg = self.id;
-            shared.events.push_back(Event::DigitsSent { leg, count });
-        }
+        self.keys_are_sent(shared);
         taken
+    }
+
+    /// The same in tones.
+    fn press_tones(&mut self, now: Duration, sink: &mut impl Sink) -> bool {
+        let samples = match self.keys_out.tone() {
+            dtmf::ToneFrame::Audio => return false,
+            dtmf::ToneFrame::Pause => [0; FRAME_SAMPLES],
+            dtmf::ToneFrame::Tone { digit, first, last } => {
+                let sounding = &mut self.tones_out.sounding;
+                if first {
+                    *sounding = None;
+                }
+                sounding
+                    .get_or_insert_with(|| dtmf::Tones::new(digit))
+                    .frame(last)
+            }
+        };
+        self.send_samples(now, &samples, sink);
+        true
+    }
+
+    /// Sends a frame of audio made here.
+    fn send_samples(
+        &mut self,
+        now: Duration,
+        samples: &[i16; FRAME_SAMPLES],
+        sink: &mut impl Sink,
+    ) {
+        let Some(link) = &self.link else { return };
+        let Negotiated {
+            codec,
+            payload_type,
+            ..
+        } = link.negotiated;
+        let payload = samples.map(|sample| codec.encode(sample));
+        let header = self.out.frame(now, payload_type);
+        self.send(header, &payload, sink);
     }
 
     /// A prompt and a loop go on while a key takes their place.
@@ -413,7 +580,15 @@ impl Leg {
                 // Played on hold too, only unheard: a flow that waits for its end must not hang.
                 if let (true, Some(payload)) = (sends, current.frame(codec, *frame)) {
                     let header = self.out.frame(now, payload_type);
-                    transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+                    transmit(
+                        self.id,
+                        &link.remote,
+                        &mut self.out,
+                        self.crypto.as_deref_mut(),
+                        header,
+                        payload,
+                        sink,
+                    );
                 }
                 *frame += 1;
             }
@@ -423,7 +598,15 @@ impl Leg {
                 }
                 if let (true, Some(payload)) = (sends, clip.frame(codec, *frame)) {
                     let header = self.out.frame(now, payload_type);
-                    transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+                    transmit(
+                        self.id,
+                        &link.remote,
+                        &mut self.out,
+                        self.crypto.as_deref_mut(),
+                        header,
+                        payload,
+                        sink,
+                    );
                 }
                 *frame += 1;
             }
@@ -431,7 +614,9 @@ impl Leg {
                 let tail = until.saturating_sub(now);
                 self.send_silence(now, tail, sink);
             }
-            Source::Bridged { .. } => self.send_silence(now, Duration::ZERO, sink),
+            Source::Bridged { .. } | Source::Mixed(_) => {
+                self.send_silence(now, Duration::ZERO, sink);
+            }
         }
     }
 
@@ -453,13 +638,29 @@ impl Leg {
             Codec::Pcma => &[Codec::Pcma.silence(); FRAME_SAMPLES],
         };
         let header = self.out.frame(now, link.negotiated.payload_type);
-        transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+        transmit(
+            self.id,
+            &link.remote,
+            &mut self.out,
+            self.crypto.as_deref_mut(),
+            header,
+            payload,
+            sink,
+        );
     }
 
     fn send(&mut self, header: Header, payload: &[u8], sink: &mut impl Sink) {
         let Some(link) = &self.link else { return };
         if link.negotiated.direction.sends() {
-            transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+            transmit(
+                self.id,
+                &link.remote,
+                &mut self.out,
+                self.crypto.as_deref_mut(),
+                header,
+                payload,
+                sink,
+            );
         }
     }
 
@@ -495,8 +696,27 @@ impl Leg {
                 self.tell(press, shared);
             }
         }
+        if matches!(kind, Relayable::ComfortNoise) {
+            self.one_way.heard();
+            if let (Some(said), Some(&level)) = (&mut self.playout, packet.payload.first()) {
+                said.playout.comfort_noise(level);
+            }
+            return None;
+        }
         if let Relayable::Audio(codec) = kind {
+            self.one_way.heard();
+            if let Some(said) = &mut self.playout {
+                let audio = packet.payload.iter().map(|&byte| codec.decode(byte));
+                said.playout.packet(shared.now, packet.timestamp, audio);
+            }
             self.receive.timestamp(shared.now, packet.timestamp);
+            if let Some(tones) = self.tones_in.as_mut() {
+                let samples = packet.payload.iter().map(|&byte| codec.decode(byte));
+                let presses = tones.packet(shared.now, extended, samples);
+                for press in presses.into_iter().flatten() {
+                    self.tell(press, shared);
+                }
+            }
             if self.listened {
                 let heard = Heard {
                     sequence: extended,
@@ -540,13 +760,19 @@ impl Leg {
             .remote
             .rtp_from(shared.now, source, &packet, kind.is_some());
         match verdict {
-            Verdict::Ignored => return None,
+            Verdict::Ignored => {
+                self.one_way.elsewhere(source);
+                return None;
+            }
             Verdict::Accepted => {}
             Verdict::Learnt => {
                 let leg = self.id;
                 let remote = source;
                 shared.events.push_back(Event::Learned { leg, remote });
             }
+        }
+        if kind.is_none() {
+            self.one_way.odd(OneWayCause::Payload(packet.payload_type));
         }
         let arrival = self.receive.packet(packet.ssrc, packet.sequence);
         if !on_hold && let Some(before) = self.rtp_at.replace(shared.now) {
@@ -556,16 +782,63 @@ impl Leg {
         Some((packet, arrival, kind))
     }
 
+    /// Opens an RTP packet of an encrypted leg into `buffer`; none if it isn't genuine. Strangers' cost no
+    /// cryptography, and nothing that fails here has any effect but on the count.
+    pub(super) fn open<'a>(
+        &mut self,
+        source: SocketAddr,
+        bytes: &[u8],
+        buffer: &'a mut [u8; DATAGRAM_BYTES_MAX],
+    ) -> Option<&'a [u8]> {
+        let link = self.link.as_ref()?;
+        let opened = if link.on_hold() || link.remote.may_be(source) {
+            let opened = self.crypto.as_deref_mut()?.rtp(bytes, buffer);
+            if opened.is_none() {
+                self.one_way.odd(OneWayCause::Undecipherable);
+            }
+            opened
+        } else {
+            self.one_way.elsewhere(source);
+            None
+        };
+        if opened.is_none() {
+            self.ignored += 1;
+        }
+        opened
+    }
+
+    /// Whether RTP must be opened before it is read.
+    pub(super) fn encrypted(&self) -> bool {
+        self.crypto.is_some()
+    }
+
     fn rtcp(&mut self, source: SocketAddr, bytes: &[u8], shared: &mut Shared<'_>) {
-        let known = self.link.as_mut().is_some_and(|link| {
-            link.remote.rtcp_from(source) || link.on_hold() && link.remote.lives_at(source.ip())
-        });
+        let Some(link) = self.link.as_mut() else {
+            self.ignored += 1;
+            return;
+        };
+        let held_and_alive = link.on_hold() && link.remote.lives_at(source.ip());
+        let mut buffer;
+        let opened = match self.crypto.as_deref_mut() {
+            None => Some(bytes),
+            Some(crypto) => {
+                buffer = [0; DATAGRAM_BYTES_MAX];
+                let known = held_and_alive || link.remote.reports_from(source);
+                known.then(|| crypto.rtcp(bytes, &mut buffer)).flatten()
+            }
+        };
+        let Some(bytes) = opened else {
+            self.ignored += 1;
+            return;
+        };
+        let known = link.remote.rtcp_from(source) || held_and_alive;
         let read = known
             && self
                 .reports
                 .read(shared.now, shared.ntp_at_epoch, self.out.ssrc, bytes);
         if read {
             // Whoever suppresses silence still reports.
+            self.one_way.odd(OneWayCause::ReportsOnly);
             self.present(shared);
         } else {
             self.ignored += 1;
@@ -610,6 +883,15 @@ impl Leg {
         sink: &mut impl Sink,
     ) {
         let Some(link) = &self.link else { return };
+        if let (Relayable::TelephoneEvent, None) = (&accepted.kind, link.negotiated.telephone_event)
+            && self.hears() == Some(peer)
+        {
+            let packet = &accepted.packet;
+            if let Some(digit) = self.tones_out.begins(packet.timestamp, packet.payload) {
+                self.keys_out.press(&[digit], PASSED_ON_MS, PAUSE_MS_MIN);
+            }
+            return;
+        }
         // Keys of our own take precedence; what they displace is lost.
         if self.hears() != Some(peer) || !link.negotiated.direction.sends() || self.keys_out.busy()
         {
@@ -647,6 +929,7 @@ impl Leg {
                 let span = u32::from(u16::from_be_bytes([d0, d1]));
                 (payload_type, payload, span, false)
             }
+            Relayable::ComfortNoise => return,
         };
         let header = self.out.relay(
             now,
@@ -657,14 +940,22 @@ impl Leg {
             steady,
         );
         if let Some(header) = header {
-            transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
+            transmit(
+                self.id,
+                &link.remote,
+                &mut self.out,
+                self.crypto.as_deref_mut(),
+                header,
+                payload,
+                sink,
+            );
         }
     }
 
     /// Says goodbye and tells what passed.
     pub(super) fn close(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) -> LegStats {
         self.stop(PlayOutcome::Stopped, shared);
-        if self.keys_out.busy() {
+        if self.commanded {
             let leg = self.id;
             let count = 0;
             shared.events.push_back(Event::DigitsSent { leg, count });
@@ -677,6 +968,7 @@ impl Leg {
             packets_received: self.receive.received(),
             packets_lost: self.receive.lost(),
             packets_ignored: self.ignored,
+            packets_forged: self.crypto.as_ref().map_or(0, |crypto| crypto.forged),
             jitter_us: self.receive.jitter_us(),
             remote_jitter_us: self.reports.remote_jitter_us,
             remote_lost: self.reports.remote_lost,
@@ -699,7 +991,16 @@ impl Leg {
         } else {
             (Channel::Rtcp, link.remote.rtcp())
         };
-        if reachable(to) {
+        if !reachable(to) {
+            return;
+        }
+        let Some(crypto) = self.crypto.as_deref_mut() else {
+            return sink.send(self.id, channel, to, packet);
+        };
+        let mut sealed = [0; COMPOUND_BYTES_MAX + OVERHEAD_BYTES_MAX];
+        sealed[..length].copy_from_slice(packet);
+        let sealed_length = crypto.outbound.rtcp(&mut sealed, length);
+        if let Some(packet) = sealed_length.and_then(|length| sealed.get(..length)) {
             sink.send(self.id, channel, to, packet);
         }
     }
@@ -713,7 +1014,10 @@ fn kind(negotiated: &Negotiated, payload_type: u8) -> Option<Relayable> {
     } else if Some(payload_type) == negotiated.receive_telephone_event {
         Some(Relayable::TelephoneEvent)
     } else {
-        Codec::from_static_payload_type(payload_type).map(Relayable::Audio)
+        match payload_type {
+            COMFORT_NOISE => Some(Relayable::ComfortNoise),
+            other => Codec::from_static_payload_type(other).map(Relayable::Audio),
+        }
     }
 }
 
@@ -726,6 +1030,7 @@ fn transmit(
     leg: LegId,
     remote: &Remote,
     out: &mut Out,
+    crypto: Option<&mut Crypto>,
     header: Header,
     payload: &[u8],
     sink: &mut impl Sink,
@@ -736,21 +1041,26 @@ fn transmit(
     }
     out.octets = out.octets.wrapping_add(payload.len() as u32);
     // Almost all packets carry 20 ms or less; clearing the room for the longest would cost more than all else.
-    let mut usual = [0; HEADER_BYTES + FRAME_SAMPLES];
+    let mut usual = [0; HEADER_BYTES + FRAME_SAMPLES + OVERHEAD_BYTES_MAX];
     let mut longest;
     let length = HEADER_BYTES + payload.len();
-    let packet = match usual.get_mut(..length) {
-        Some(packet) => packet,
-        None => {
-            longest = [0; PACKET_BYTES_MAX];
-            match longest.get_mut(..length) {
-                Some(packet) => packet,
-                None => return,
-            }
-        }
+    let packet = if length + OVERHEAD_BYTES_MAX <= usual.len() {
+        &mut usual[..]
+    } else {
+        longest = [0; PACKET_BYTES_MAX + OVERHEAD_BYTES_MAX];
+        &mut longest[..]
     };
-    let (head, body) = packet.split_at_mut(HEADER_BYTES);
+    let Some(clear) = packet.get_mut(..length) else {
+        return;
+    };
+    let (head, body) = clear.split_at_mut(HEADER_BYTES);
     head.copy_from_slice(&header.bytes());
     body.copy_from_slice(payload);
-    sink.send(leg, Channel::Rtp, to, packet);
+    let length = match crypto {
+        None => Some(length),
+        Some(crypto) => crypto.outbound.rtp(packet, length),
+    };
+    if let Some(packet) = length.and_then(|length| packet.get(..length)) {
+        sink.send(leg, Channel::Rtp, to, packet);
+    }
 }

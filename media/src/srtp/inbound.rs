@@ -91,9 +91,7 @@ impl Inbound {
         if known.is_some_and(|place| !self.sources[place].rtp.fresh(index)) {
             return Err(Refusal::Replayed);
         }
-        let length = self
-            .rtp
-            .open(packet, header, self.mki_bytes, ssrc, index)?;
+        let length = self.rtp.open(packet, header, self.mki_bytes, ssrc, index)?;
         self.source(known, ssrc)?.rtp.accept(index);
         Ok(length)
     }

@@ -87,23 +87,42 @@ impl Secret {
         Secret(bytes)
     }
 
-    /// Our master key for a suite: AES-256 under the secret over the suite's own counters. The same every time, so
-    /// that a later description of the leg doesn't change keys that go on.
+    /// Another secret out of this one, which is itself another afterwards: for a second peer of the same leg. Neither
+    /// tells anything of the other.
+    pub fn draw(&mut self) -> Secret {
+        let mut drawn = [0; 32];
+        self.fill(0xff, &mut drawn);
+        let mut next = [0; 32];
+        self.fill(0xfe, &mut next);
+        self.0 = next;
+        next.zeroize();
+        Secret(drawn)
+    }
+
+    /// Our master key for a suite. The same every time, so that a later description of the leg doesn't change keys
+    /// that go on.
     pub(crate) fn master(&self, suite: Suite) -> MasterKey {
+        let mut key = MasterKey {
+            suite,
+            bytes: [0; MASTER_BYTES_MAX],
+        };
+        self.fill(suite as u8, &mut key.bytes[..suite.master_bytes()]);
+        key
+    }
+
+    /// AES-256 under the secret over counters of their own for each purpose.
+    fn fill(&self, purpose: u8, out: &mut [u8]) {
         let cipher = Aes256::new(&self.0.into());
-        let mut bytes = [0; MASTER_BYTES_MAX];
-        for (index, place) in bytes.chunks_mut(16).enumerate() {
+        for (index, place) in (0..).zip(out.chunks_mut(16)) {
             let mut block = [0; 16];
             block[..13].copy_from_slice(b"careline sdes");
-            block[14] = suite as u8;
-            block[15] = index as u8;
+            block[14] = purpose;
+            block[15] = index;
             let mut block = block.into();
             cipher.encrypt_block(&mut block);
             place.copy_from_slice(&block[..place.len()]);
             block.as_mut_slice().zeroize();
         }
-        bytes[suite.master_bytes()..].fill(0);
-        MasterKey { suite, bytes }
     }
 }
 

@@ -83,17 +83,13 @@ fn counter_mode_is_that_of_rfc_3711_b_2() {
     let start = hex("f0f1f2f3f4f5f6f7f8f9fafbfcfd0000");
     let key = hex("2b7e151628aed2a6abf7158809cf4f3c");
     transform::stream_of(&key, &start, &mut stream);
-    let expected =
-        "e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab41e95b3bb0a2e8dd477901e4fca894c0";
+    let expected = "e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab41e95b3bb0a2e8dd477901e4fca894c0";
     assert_eq!(stream.to_vec(), hex(expected));
 }
 
 #[test]
 fn a_packet_of_rfc_7714_16_1_1() {
-    let session = Rtp::of_session(
-        &hex("000102030405060708090a0b0c0d0e0f"),
-        b"Quid pro quo",
-    );
+    let session = Rtp::of_session(&hex("000102030405060708090a0b0c0d0e0f"), b"Quid pro quo");
     let mut packet = hex("8040f17b8041f8d35501a0b2");
     packet.extend(b"Gallia est omnis divisa in partes tres");
     let length = packet.len();
@@ -145,7 +141,12 @@ fn nothing_is_taken_twice_nor_too_late() {
         let key = counted(suite);
         let (mut outbound, mut inbound) = (Outbound::new(&key), Inbound::new(&key, 0));
         let packets: Vec<Vec<u8>> = (0..300u16)
-            .map(|n| sealed(&mut outbound, &rtp(65_400u16.wrapping_add(n), &[n as u8; 160])))
+            .map(|n| {
+                sealed(
+                    &mut outbound,
+                    &rtp(65_400u16.wrapping_add(n), &[n as u8; 160]),
+                )
+            })
             .collect();
         // Every other, so that the ones between are late.
         for packet in packets.iter().step_by(2) {
@@ -209,7 +210,13 @@ fn keys_are_not_shown() {
     );
     let mut text = String::new();
     key.write_base64(&mut text);
-    assert!(!shown.contains(&text[..8]) && !shown.contains("65"), "{shown}");
+    assert!(
+        !shown.contains(&text[..8]) && !shown.contains("65"),
+        "{shown}"
+    );
+    let mut source = secret.clone();
+    let drawn = [source.draw(), source.draw(), source];
+    assert!(drawn.iter().all(|other| *other != secret) && drawn[0] != drawn[1]);
     // Every suite has a key of its own, and every leg.
     let other = Secret::new([0x42; 32]);
     assert_ne!(key.key(), secret.master(Suite::AeadAes128Gcm).key());
@@ -229,7 +236,10 @@ fn base64_is_exact() {
         assert_eq!(Some(&out[..]), expected);
     }
     for wrong in ["", "Zm9v", "Zm9vYmFyYQ==", "Zm9v!mFy", "Zm9vYmF=y"] {
-        assert!(base64::decode(wrong.as_bytes(), &mut [0; 6]).is_none(), "{wrong}");
+        assert!(
+            base64::decode(wrong.as_bytes(), &mut [0; 6]).is_none(),
+            "{wrong}"
+        );
     }
 }
 

@@ -46,13 +46,13 @@ pub(super) fn rtp_header_bytes(packet: &[u8]) -> Option<usize> {
 
 /// Session keys for RTP.
 pub(super) enum Rtp {
-    Cm(Cm, usize),
+    Cm(Box<Cm>, usize),
     Gcm(Gcm),
 }
 
 /// Session keys for RTCP.
 pub(super) enum Rtcp {
-    Cm(Cm),
+    Cm(Box<Cm>),
     Gcm(Gcm),
 }
 
@@ -90,8 +90,8 @@ impl Rtp {
         let labels = [Label::RtpKey, Label::RtpAuth, Label::RtpSalt];
         match key.suite() {
             Suite::AeadAes128Gcm | Suite::AeadAes256Gcm => Rtp::Gcm(Gcm::new(key, labels)),
-            Suite::AesCm128HmacSha1_80 => Rtp::Cm(Cm::new(key, labels), 10),
-            Suite::AesCm128HmacSha1_32 => Rtp::Cm(Cm::new(key, labels), 4),
+            Suite::AesCm128HmacSha1_80 => Rtp::Cm(Box::new(Cm::new(key, labels)), 10),
+            Suite::AesCm128HmacSha1_32 => Rtp::Cm(Box::new(Cm::new(key, labels)), 4),
         }
     }
 
@@ -168,7 +168,7 @@ impl Rtcp {
         match key.suite() {
             Suite::AeadAes128Gcm | Suite::AeadAes256Gcm => Rtcp::Gcm(Gcm::new(key, labels)),
             Suite::AesCm128HmacSha1_80 | Suite::AesCm128HmacSha1_32 => {
-                Rtcp::Cm(Cm::new(key, labels))
+                Rtcp::Cm(Box::new(Cm::new(key, labels)))
             }
         }
     }

@@ -23,7 +23,7 @@ use ivr_flows::CheckError;
 pub use helpdesk::{
     Agent, Day, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
-pub use process::{Digest, Limits, Media, Process, Sip, Speech, Store, Tls};
+pub use process::{Digest, Encryption, Limits, Media, Process, Sip, Speech, Store, Tls};
 
 /// Largest configuration file read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -27,15 +27,17 @@ use std::time::Duration;
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
 use desk::{Caller, ContactId, Journey, PhoneNumber, TenantId, What};
 use ivr_flows::Session;
+use media::codec::Codec;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
-use media::sdp::{LocalMedia, Negotiated};
+use media::sdp::{Capabilities, LocalMedia, Negotiated};
+use media::srtp::Secret;
 
 use crate::admission::Permit;
 use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, RenderId};
 use crate::phones::Phones;
-use crate::setup::Setup;
+use crate::setup::{Encryption, Setup};
 
-pub(crate) use arrive::Arrival;
+pub(crate) use arrive::{Arrival, Opened};
 use outbox::Outbox;
 pub(crate) use talk::LegEnd;
 
@@ -120,6 +122,10 @@ impl Cx<'_> {
 
 /// One side's audio.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every one there is is open"
+)]
 enum Audio {
     /// None asked for.
     None,
@@ -129,6 +135,8 @@ enum Audio {
     Open {
         leg: MediaLegId,
         local: LocalMedia,
+        /// With the leg's secret where its audio may be encrypted.
+        caps: Capabilities,
         negotiated: Option<Negotiated>,
         /// Our offer, while its answer is awaited.
         offered: Option<Vec<u8>>,
@@ -139,6 +147,17 @@ impl Audio {
     fn leg(&self) -> Option<MediaLegId> {
         match self {
             Self::Open { leg, .. } => Some(*leg),
+            _ => None,
+        }
+    }
+
+    /// The codec agreed on.
+    fn codec(&self) -> Option<Codec> {
+        match self {
+            Self::Open {
+                negotiated: Some(negotiated),
+                ..
+            } => Some(negotiated.codec),
             _ => None,
         }
     }
@@ -201,6 +220,8 @@ struct Offer {
     progress: Progress,
     /// Registered contacts not tried yet, the best last.
     untried: Vec<crate::phones::Target>,
+    /// What the keys of the leg are made of, once that is open.
+    secret: Option<Secret>,
 }
 
 #[derive(Debug)]
@@ -284,6 +305,8 @@ pub(crate) struct Contact {
     caller: Caller,
     leg: sip::LegId,
     peer: sip::Peer,
+    /// What the caller's account says of it.
+    encryption: Option<Encryption>,
     /// The INVITE's offer, until it is answered.
     offer_in: Option<Vec<u8>>,
     audio: Audio,
