@@ -42,13 +42,13 @@ fn phone(n: usize) -> LegId {
 }
 
 fn codec(n: usize) -> Codec {
-    if n % 2 == 0 { Codec::Pcmu } else { Codec::Pcma }
+    [Codec::Pcmu, Codec::Pcma][n % 2]
 }
 
 /// So many phones, each humming its own pitch, and the server between them.
 fn humming(phones: usize) -> Net {
     let mut net = Net::new(phones as u8 + 1);
-    for n in 0..phones {
+    for (n, hertz) in PITCHES_HZ.into_iter().enumerate().take(phones) {
         net.join(server(n), phone(n), codec(n));
         net.command(Command::Listen {
             leg: phone(n),
@@ -56,7 +56,7 @@ fn humming(phones: usize) -> Net {
         });
         net.command(Command::Loop {
             leg: phone(n),
-            clip: tone(PITCHES_HZ[n]),
+            clip: tone(hertz),
             offset_ms: 0,
         });
     }

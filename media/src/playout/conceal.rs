@@ -44,12 +44,12 @@ impl Concealer {
     pub fn good(&mut self, frame: &mut [i16; FRAME_SAMPLES]) {
         if self.guessed > 0 {
             let blend = (BLEND + self.guessed / 80 * BLEND).min(BLEND_MAX);
-            for n in 0..blend {
+            for (n, sample) in frame.iter_mut().take(blend).enumerate() {
                 let guess = i32::from(self.guess(self.guessed + n));
-                let real = i32::from(frame[n]);
+                let real = i32::from(*sample);
                 let share = (n + 1) as i32;
                 let whole = blend as i32 + 1;
-                frame[n] = ((guess * (whole - share) + real * share) / whole) as i16;
+                *sample = ((guess * (whole - share) + real * share) / whole) as i16;
             }
             self.guessed = 0;
         }
@@ -77,7 +77,7 @@ impl Concealer {
         let length = self.pitch();
         let last = HISTORY - length;
         let blended = length / 4;
-        for n in 0..length {
+        for (n, place) in self.period.iter_mut().take(length).enumerate() {
             let mut sample = i32::from(self.history[last + n]);
             if let Some(into) = (n + blended).checked_sub(length) {
                 let before = i32::from(self.history[last + n - length]);
@@ -85,7 +85,7 @@ impl Concealer {
                 let whole = blended as i32 + 1;
                 sample = (sample * (whole - share) + before * share) / whole;
             }
-            self.period[n] = sample as i16;
+            *place = sample as i16;
         }
         self.length = length;
     }

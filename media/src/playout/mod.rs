@@ -8,7 +8,6 @@ use std::time::Duration;
 pub use conceal::Concealer;
 
 use crate::codec::{FRAME_SAMPLES, SAMPLE_RATE_HZ};
-use crate::receive::samples;
 
 /// Samples held, 512 ms; a power of two.
 const RING: usize = 4_096;
@@ -26,6 +25,9 @@ const DEEP_FRAMES: u32 = 50;
 const CUT: usize = 80;
 /// How fast the measured jitter is forgotten: to a half in 3 s of packets.
 const FORGET: u64 = 256;
+/// After how many packets the quickest of them is the measure, and older ones are forgotten: clocks drift.
+const QUICKEST_OF: u32 = 250;
+const MICROS_A_SAMPLE: u128 = 125;
 
 /// What a frame played is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,10 @@ struct Stream {
     /// Transit (arrival minus timestamp) of the quickest packet lately, and how much longer others took: the jitter.
     quickest: i64,
     spread: u64,
+    /// The quickest of those counted towards the next measure.
+    lately: i64,
+    counted: u32,
+    /// Frames guessed since anything waited.
     starved: u32,
     deep: u32,
 }
@@ -81,7 +87,7 @@ impl Default for Playout {
 impl Playout {
     /// Takes a packet's audio.
     pub fn packet(&mut self, now: Duration, timestamp: u32, audio: impl Iterator<Item = i16>) {
-        let arrival = i64::from(samples(now));
+        let arrival = i64::try_from(now.as_micros() / MICROS_A_SAMPLE).unwrap_or(i64::MAX);
         self.noise = 0;
         let stream = self.stream.get_or_insert_with(|| {
             self.present = [0; RING / BLOCK / 64];
@@ -91,6 +97,8 @@ impl Playout {
                 end: RING as u64,
                 quickest: arrival - RING as i64,
                 spread: 0,
+                lately: i64::MAX,
+                counted: 0,
                 starved: 0,
                 deep: 0,
             }
@@ -106,6 +114,10 @@ impl Playout {
             return;
         }
         stream.measure(transit);
+        // What lies before this packet was lost rather than late, and has been guessed already.
+        let guessed = u64::from(stream.starved) * FRAME_SAMPLES as u64;
+        let hole = u64::try_from(at - stream.play as i64).unwrap_or(0);
+        stream.play += hole.min(guessed);
         let mut position = at;
         for sample in audio.take(RING / 2) {
             if position >= stream.play as i64 && position < (stream.play + RING as u64) as i64 {
@@ -153,9 +165,6 @@ impl Playout {
                 self.stream = None;
                 self.concealer = Concealer::default();
                 return (self.hush(), Played::Silence);
-            }
-            if waiting + DELAY_MAX < stream.spread {
-                stream.play += FRAME_SAMPLES as u64;
             }
             if self.noise > 0 {
                 return (self.hush(), Played::Silence);
@@ -244,6 +253,16 @@ impl Playout {
 
 impl Stream {
     fn measure(&mut self, transit: i64) {
+        self.lately = self.lately.min(transit);
+        self.counted += 1;
+        if self.counted == QUICKEST_OF {
+            self.spread = self
+                .spread
+                .saturating_sub((self.lately - self.quickest) as u64);
+            self.quickest = self.lately;
+            self.lately = i64::MAX;
+            self.counted = 0;
+        }
         if transit < self.quickest {
             self.spread += (self.quickest - transit) as u64;
             self.quickest = transit;
@@ -255,10 +274,6 @@ impl Stream {
             self.spread - (self.spread - longer) / FORGET
         };
         self.spread = self.spread.min(u64::from(SAMPLE_RATE_HZ));
-        // The quickest is forgotten too, or one early packet would count for ever.
-        if longer > 0 && self.spread < DELAY_MIN {
-            self.quickest += 1;
-        }
     }
 
     /// How much audio should wait.
