@@ -286,8 +286,7 @@ impl Server {
         let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
         let streams = Streams::new(certificates.clone());
-        let entropy =
-            Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
+        let entropy = Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
         let node = move |socket, streams| Node {
             clock,
             switch: Switch::new(switch_setup),

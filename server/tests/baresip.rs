@@ -724,7 +724,7 @@ fn required_encryption_is_never_given_up() {
     let log = okafor.log();
     assert!(log.contains("SIP/2.0 488 Not Acceptable Here"), "{log}");
     assert!(
-        log.contains("Warning: 399 careline \"encryption is required\""),
+        log.contains("Warning: 399 careline.demo \"encryption is required\""),
         "{log}"
     );
     assert_eq!(okafor.count("CALL_ESTABLISHED"), 0);

@@ -180,6 +180,11 @@ nodes:
                 "careline.toml:2: invalid type: string \"x\"",
             ),
             (
+                "threads = 1",
+                "encryption = \"perhaps\"",
+                "careline.toml:2: unknown variant `perhaps`",
+            ),
+            (
                 "calls_max = 10",
                 "calls_max = 1",
                 "careline.toml: limits.clinical_reserve is a part",
