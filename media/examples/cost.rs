@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p media --example cost`
 
+#![allow(clippy::disallowed_methods, reason = "it measures")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
