@@ -286,7 +286,11 @@ impl Facts {
                         events.push(Event::ContactFlowOut { contact });
                     }
                     // Whoever was waiting when the journey ended otherwise was failed by us.
-                    (Some(_), EndCause::AgentHungUp | EndCause::SystemFailure) | (None, _) => {}
+                    (
+                        Some(_),
+                        EndCause::AgentHungUp | EndCause::SystemFailure | EndCause::NotEncrypted,
+                    )
+                    | (None, _) => {}
                 }
                 events.push(Event::ContactEnded { contact, cause });
             }

@@ -224,6 +224,8 @@ pub enum EndCause {
     FlowEnded,
     /// Our failure: a crash, a lost connection to the media, a bug in one call.
     SystemFailure,
+    /// Encryption is required for this call, and the caller's phone can't or won't.
+    NotEncrypted,
 }
 
 /// From the desk to the calls.

@@ -471,7 +471,7 @@ fn a_natted_phone_is_learnt_and_kept() {
     negotiated.remote_rtp = "10.0.0.9:4000".parse().unwrap();
     net.command(Command::Connect {
         leg: server,
-        negotiated,
+        negotiated: negotiated.clone(),
         natted: true,
     });
     net.command(Command::Loop {
@@ -683,7 +683,7 @@ fn a_hold_without_an_address_hears_reports() {
         negotiated.direction = Direction::Inactive;
         let hold = Command::Connect {
             leg: server,
-            negotiated,
+            negotiated: negotiated.clone(),
             natted,
         };
         net.command(hold.clone());

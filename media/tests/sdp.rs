@@ -4,8 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use media::codec::Codec;
 use media::sdp::{
-    BYTES_MAX, Capabilities, Direction, LocalMedia, Negotiated, SdpError, accept, answer, offer,
+    BYTES_MAX, Capabilities, Direction, Encryption, LocalMedia, Negotiated, SdpError, accept,
+    answer, offer,
 };
+use media::srtp::{Secret, Suite};
 use proptest::prelude::*;
 
 const LOCAL: &str = "192.0.2.1";
@@ -147,7 +149,11 @@ fn directions() {
 fn streams() {
     check("m=video 5004 RTP/AVP 0", "no usable audio stream");
     check("m=audio 0 RTP/AVP 0", "no usable audio stream");
-    check("m=audio 5004 RTP/SAVP 0", "no usable audio stream");
+    check(
+        "m=audio 5004 RTP/SAVP 0",
+        "encrypted audio is not accepted here",
+    );
+    check("m=audio 5004 UDP/TLS/RTP/SAVP 0", "no usable audio stream");
     check(
         "m=audio 5004 RTP/AVP",
         "session description line 6: no format in m=",
@@ -280,7 +286,167 @@ fn a_hold_of_ours_reaches_the_answer() {
     );
 }
 
+const KEY_30: &str = "inline:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0e";
+const KEY_28: &str = "inline:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHA==";
+
+fn caps(encryption: Encryption) -> Capabilities {
+    Capabilities {
+        encryption,
+        ..Capabilities::default()
+    }
+}
+
+fn offered() -> Capabilities {
+    caps(Encryption::Offered(Secret::new([7; 32])))
+}
+
+fn required() -> Capabilities {
+    caps(Encryption::Required(Secret::new([7; 32])))
+}
+
+/// What an offer of these lines comes to: the suite, or the words of the refusal.
+#[track_caller]
+fn check_keys(caps: &Capabilities, lines: &str, expected: &str) {
+    let offer = description(&format!("{HEAD}{lines}"));
+    let outcome = match answer(&offer, &local(LOCAL), caps) {
+        Ok((negotiated, text)) => {
+            let text = String::from_utf8(text).unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix("a=crypto:"));
+            match (&negotiated.srtp, line) {
+                (Some(keys), Some(line)) => {
+                    assert_eq!(keys.local.suite(), keys.remote.suite());
+                    assert!(!line.contains(&KEY_30[7..]) && !line.contains(&KEY_28[7..]));
+                    line.rsplit_once(" inline:").unwrap().0.to_owned()
+                }
+                (None, None) => "clear".to_owned(),
+                other => panic!("{other:?}"),
+            }
+        }
+        Err(error) => {
+            assert_eq!(error.status(), 488);
+            error.to_string()
+        }
+    };
+    assert_eq!(outcome, expected, "{lines}");
+}
+
+#[test]
+fn keys_are_agreed_on_as_the_policy_says() {
+    let savp = "m=audio 5004 RTP/SAVP 0 | a=crypto";
+    let avp = "m=audio 5004 RTP/AVP 0 | a=crypto";
+    let cm = format!("{savp}:3 AES_CM_128_HMAC_SHA1_80 {KEY_30}");
+    check_keys(&offered(), &cm, "3 AES_CM_128_HMAC_SHA1_80");
+    check_keys(&required(), &cm, "3 AES_CM_128_HMAC_SHA1_80");
+    check_keys(
+        &Capabilities::default(),
+        &cm,
+        "encrypted audio is not accepted here",
+    );
+    // Keys on a stream that may go in the clear: taken where we may.
+    let optional = format!("{avp}:1 AEAD_AES_128_GCM {KEY_28}");
+    check_keys(&offered(), &optional, "1 AEAD_AES_128_GCM");
+    check_keys(&required(), &optional, "1 AEAD_AES_128_GCM");
+    check_keys(&Capabilities::default(), &optional, "clear");
+    // Nothing is taken in the clear that must not be.
+    check_keys(&offered(), "m=audio 5004 RTP/AVP 0", "clear");
+    check_keys(
+        &required(),
+        "m=audio 5004 RTP/AVP 0",
+        "encryption is required",
+    );
+    check_keys(
+        &offered(),
+        "m=audio 5004 RTP/SAVP 0",
+        "no common crypto suite",
+    );
+    // Of two streams the encrypted one, whichever stands first.
+    check_keys(
+        &offered(),
+        &format!("m=audio 5002 RTP/AVP 0 | {cm}"),
+        "3 AES_CM_128_HMAC_SHA1_80",
+    );
+    check_keys(
+        &offered(),
+        &format!("{cm} | m=audio 5002 RTP/AVP 0"),
+        "3 AES_CM_128_HMAC_SHA1_80",
+    );
+    check_keys(
+        &required(),
+        &format!("m=audio 5002 RTP/AVP 0 | {cm}"),
+        "3 AES_CM_128_HMAC_SHA1_80",
+    );
+    // The first line that can be used.
+    for passed_over in [
+        "1 F8_128_HMAC_SHA1_80 inline:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0e".to_owned(),
+        "1 AES_CM_128_HMAC_SHA1_80 inline:dG9vIHNob3J0".into(),
+        format!("1 AES_CM_128_HMAC_SHA1_80 {KEY_30} UNENCRYPTED_SRTP"),
+        format!("1 AES_CM_128_HMAC_SHA1_80 {KEY_30} KDR=1"),
+        format!("1 AES_CM_128_HMAC_SHA1_80 {KEY_30}|1:4;{KEY_30}|2:4"),
+        format!("1 AES_CM_128_HMAC_SHA1_80 {KEY_30}|2^20|1:99"),
+        format!("9999999999 AES_CM_128_HMAC_SHA1_80 {KEY_30}"),
+        "banana".into(),
+    ] {
+        let lines = format!(
+            "{savp}:{passed_over} | a=crypto:5 AES_CM_128_HMAC_SHA1_32 {KEY_30}|2^31|1:4 WSH=64"
+        );
+        check_keys(&offered(), &lines, "5 AES_CM_128_HMAC_SHA1_32");
+        check_keys(
+            &offered(),
+            &format!("{savp}:{passed_over}"),
+            "no common crypto suite",
+        );
+    }
+}
+
+#[test]
+fn our_keys_are_answered_and_accepted() {
+    for (ours, protocol) in [(offered(), "RTP/AVP"), (required(), "RTP/SAVP")] {
+        let offer = offer(&local(LOCAL), &ours);
+        let text = String::from_utf8(offer.clone()).unwrap();
+        assert!(
+            text.contains(&format!("m=audio 40000 {protocol} 0 8 101")),
+            "{text}"
+        );
+        let names: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("a=crypto:")?.split(' ').nth(1))
+            .collect();
+        assert_eq!(names, Suite::ALL.map(Suite::name));
+        let theirs = caps(Encryption::Offered(Secret::new([9; 32])));
+        let (their_view, answered) = answer(&offer, &local("198.51.100.7"), &theirs).unwrap();
+        let our_view = accept(&offer, &answered).unwrap();
+        let (ours, theirs) = (our_view.srtp.unwrap(), their_view.srtp.unwrap());
+        assert_eq!(ours.local.suite(), Suite::AeadAes256Gcm);
+        assert_eq!((&ours.local, &ours.remote), (&theirs.remote, &theirs.local));
+        // An answer without keys, or with keys that weren't asked for.
+        let with = |keys: &str| {
+            accept(
+                &offer,
+                &description(&format!("{HEAD}m=audio 5004 {protocol} 0{keys}")),
+            )
+            .map(|negotiated| negotiated.srtp.is_some())
+        };
+        let bare = if protocol == "RTP/AVP" {
+            Ok(false)
+        } else {
+            Err(SdpError::EncryptionRequired)
+        };
+        assert_eq!(with(""), bare);
+        let key = |tag| format!(" | a=crypto:{tag} AES_CM_128_HMAC_SHA1_80 {KEY_30}");
+        assert_eq!(with(&key(3)), Ok(true));
+        assert!(with(&key(1)).is_err() && with(&key(77)).is_err());
+    }
+}
+
 proptest! {
+    #[test]
+    fn any_crypto_is_survived(value in "[ -~]{0,120}", bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        for value in [value.into_bytes(), bytes] {
+            let lines = [description(&format!("{HEAD}m=audio 5004 RTP/SAVP 0")), b"a=crypto:".to_vec(), value].concat();
+            let _ = answer(&lines, &local(LOCAL), &offered());
+        }
+    }
+
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = answer(&bytes, &local(LOCAL), &Capabilities::default());

@@ -14,13 +14,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use acd::{Acd, AgentState, Notice, OfferOutcome};
 use desk::{Desk, Noticed};
 use media::engine::{Command as MediaCommand, Event as MediaEvent, LegId};
-use switch::{Input, Now, Output, Switch};
+use media::srtp::Secret;
+use switch::{Input, NoteWhat, Now, Output, Switch};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::phone::RingHub;
 use crate::prompter::{Prompter, Ready};
 use crate::rtp::{Media, MediaError, RingPhone, ThreadHint};
+use crate::secrets::Entropy;
 use crate::store::{Done, Journal};
 use crate::streams::{Arrived, Streams};
 
@@ -103,6 +105,8 @@ pub struct Node {
     pub media: Media,
     /// How legs reach their far side.
     pub media_side: MediaSide,
+    /// What keys of calls are drawn from.
+    pub entropy: Entropy,
     /// The voice.
     pub prompter: Prompter,
     /// Takes commits.
@@ -474,7 +478,12 @@ impl Node {
             Output::OpenMedia { key, with, .. } => {
                 let hint = with.map_or(ThreadHint::Any, ThreadHint::With);
                 inputs.push_back(match self.open_leg(hint) {
-                    Ok((leg, port)) => Input::MediaOpened { key, leg, port },
+                    Ok((leg, port, secret)) => Input::MediaOpened {
+                        key,
+                        leg,
+                        port,
+                        secret,
+                    },
                     Err(error) => {
                         self.counters.media_refused += 1;
                         // Ever more rarely: whoever is out of legs refuses thousands of calls.
@@ -497,6 +506,23 @@ impl Node {
             Output::SignInRefused { peer } => self.sign_in_refused(now, peer),
             Output::Note(note) => {
                 tracing::debug!(contact = note.contact.0, tenant = note.tenant.0, what = ?note.what);
+                if let NoteWhat::OneWayAudio(side, why) = note.what {
+                    tracing::warn!(
+                        contact = note.contact.0,
+                        tenant = note.tenant.0,
+                        ?side,
+                        ?why,
+                        "audio goes one way: this side is spoken to and isn't heard"
+                    );
+                }
+                if let NoteWhat::NotEncrypted(side) = note.what {
+                    tracing::warn!(
+                        contact = note.contact.0,
+                        tenant = note.tenant.0,
+                        ?side,
+                        "encryption is required and couldn't be had: refused"
+                    );
+                }
                 if let Some(notes) = &self.notes {
                     // Whoever watches too slowly misses some.
                     let _ = notes.try_send(note);
@@ -520,17 +546,21 @@ impl Node {
         }
     }
 
-    fn open_leg(&mut self, hint: ThreadHint) -> Result<(LegId, u16), MediaError> {
+    fn open_leg(&mut self, hint: ThreadHint) -> Result<(LegId, u16, Secret), MediaError> {
+        let secret = self.entropy.secret().map_err(|source| MediaError::System {
+            what: "reading the random source",
+            source,
+        })?;
         match &mut self.media_side {
             MediaSide::Udp(bind) => {
                 let opened = self.media.open(hint, *bind)?;
-                Ok((opened.leg, opened.port))
+                Ok((opened.leg, opened.port, secret))
             }
             MediaSide::Ring { loose, .. } => {
                 let (leg, end) = self.media.open_ring(hint)?;
                 loose.insert(leg, end);
                 // Nobody listens there: packets go through the ring.
-                Ok((leg, 9))
+                Ok((leg, 9, secret))
             }
         }
     }

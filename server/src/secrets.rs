@@ -17,6 +17,30 @@ pub fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
+/// The system's random source, kept open: keys of calls are drawn from it while calls come in.
+#[derive(Debug)]
+pub struct Entropy(fs::File);
+
+impl Entropy {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn open() -> io::Result<Self> {
+        fs::File::open("/dev/urandom").map(Self)
+    }
+
+    /// What a leg's keys are made of.
+    ///
+    /// # Errors
+    /// When nothing can be read.
+    pub fn secret(&mut self) -> io::Result<media::srtp::Secret> {
+        let mut bytes = [0; 32];
+        self.0.read_exact(&mut bytes)?;
+        Ok(media::srtp::Secret::new(bytes))
+    }
+}
+
 /// The installation's root key: in a file of the data directory that only its
 /// owner may read, made at the first start, and outside the database, so that
 /// a copy of that alone doesn't let anybody foretell ticket numbers.

@@ -13,7 +13,9 @@ use desk::{
     Desk, Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, TenantId,
     TenantSetup,
 };
-use switch::{Account, Line, Partner, Queue, Setup, SipSettings, Sounds, Switch, Tenant};
+use switch::{
+    Account, EncryptionPolicy, Line, Partner, Queue, Setup, SipSettings, Sounds, Switch, Tenant,
+};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,7 +26,7 @@ use crate::phone::RingHub;
 use crate::prompter::Prompter;
 use crate::prompts::{self, Book, PromptError};
 use crate::rtp::{Media, MediaConfig, MediaError};
-use crate::secrets::{self, RootKey};
+use crate::secrets::{self, Entropy, RootKey};
 use crate::store::{Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
 
@@ -289,6 +291,7 @@ impl Server {
         let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
         let streams = Streams::new(certificates.clone());
+        let entropy = Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
         let node = move |socket, streams| Node {
             clock,
             switch: Switch::new(switch_setup),
@@ -301,6 +304,7 @@ impl Server {
             socket,
             streams,
             media: threads,
+            entropy,
             media_side: rings.map_or(MediaSide::Udp(media_bind), |hub| MediaSide::Ring {
                 hub,
                 loose: HashMap::new(),
@@ -576,6 +580,7 @@ fn setup(
         accounts.insert(
             agent.user.clone(),
             Account {
+                encryption: agent.encryption.map(Into::into),
                 ha1s: sip::digest::Ha1s::derive(&agent.user, realm, &agent.secret),
                 agent: Some(acd::AgentId(agent.id)),
                 number: None,
@@ -594,6 +599,7 @@ fn setup(
             accounts.insert(
                 account.user.clone(),
                 Account {
+                    encryption: config.encryption.map(Into::into),
                     ha1s: sip::digest::Ha1s::derive(&account.user, realm, &account.secret),
                     agent: None,
                     number: None,
@@ -662,6 +668,7 @@ fn setup(
             accounts.insert(
                 phone.user.clone(),
                 Account {
+                    encryption: phone.encryption.map(Into::into),
                     ha1s: sip::digest::Ha1s::derive(&phone.user, realm, &phone.secret),
                     agent: None,
                     number: phone.number.clone().map(PhoneNumber),
@@ -689,6 +696,16 @@ fn setup(
             chime: ::media::music::chime(),
         },
         limits: process.limits.for_switch(),
+        encryption: EncryptionPolicy {
+            usual: process.media.encryption.into(),
+            tls: process
+                .sip
+                .tls
+                .as_ref()
+                .and_then(|tls| tls.encryption)
+                .map(Into::into),
+            keys_in_clear: process.media.keys_in_clear,
+        },
         sip: SipSettings {
             registration_min: Duration::from_secs(process.sip.registration_min_s),
             registration_max: Duration::from_secs(process.sip.registration_max_s),

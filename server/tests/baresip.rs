@@ -50,6 +50,8 @@ enum By {
     Tcp,
     /// With the authority whose certificates it takes.
     Tls(PathBuf),
+    /// The same, and how it encrypts audio: `srtp` may, `srtp-mand` must.
+    Srtp(PathBuf, &'static str),
 }
 
 impl By {
@@ -58,7 +60,9 @@ impl By {
         match self {
             By::Udp => server.address.to_string(),
             By::Tcp => format!("{};transport=tcp", server.address),
-            By::Tls(_) => format!("127.0.0.1:{};transport=tls", server.tls_port()),
+            By::Tls(_) | By::Srtp(..) => {
+                format!("127.0.0.1:{};transport=tls", server.tls_port())
+            }
         }
     }
 }
@@ -125,8 +129,13 @@ impl Baresip {
         ] {
             let _ = writeln!(config, "{line}");
         }
-        if let By::Tls(authority) = by {
+        if let By::Tls(authority) | By::Srtp(authority, _) = by {
             let _ = writeln!(config, "sip_cafile {}", authority.display());
+        }
+        let mut settings = ";audio_codecs=PCMU".to_owned();
+        if let By::Srtp(_, how) = by {
+            let _ = writeln!(config, "module srtp.so");
+            let _ = write!(settings, ";mediaenc={how}");
         }
         std::fs::write(dir.join("config"), config).expect("written");
         let host = by.host(server);
@@ -134,7 +143,7 @@ impl Baresip {
             Some(secret) => format!("<sip:{user}@{host}>;auth_pass={secret}"),
             None => format!("<sip:{user}@{host}>;regint=0"),
         };
-        std::fs::write(dir.join("accounts"), account + ";audio_codecs=PCMU\n").expect("written");
+        std::fs::write(dir.join("accounts"), account + &settings + "\n").expect("written");
         let log = std::fs::File::create(dir.join("log")).expect("a log");
         let child = Command::new("baresip")
             .arg("-s")
@@ -603,7 +612,7 @@ fn talks_by(by: &By, server: &Server, test: &str) {
     let via = match by {
         By::Udp => "Via: SIP/2.0/UDP",
         By::Tcp => "Via: SIP/2.0/TCP",
-        By::Tls(_) => "Via: SIP/2.0/TLS",
+        By::Tls(_) | By::Srtp(..) => "Via: SIP/2.0/TLS",
     };
     for phone in [&ana, &okafor] {
         let log = phone.log();
@@ -629,6 +638,115 @@ fn phones_talk_by_tls() {
     let (config, authority) = support::with_tls("baresip-tls");
     let server = Server::start_with(&config.join("data"), &config, "127.0.0.1:0", &[]);
     talks_by(&By::Tls(authority), &server, "tls");
+}
+
+/// A server that answers by TLS too, with this said of its encryption.
+fn with_encryption(test: &str, setting: &str) -> (Server, PathBuf) {
+    let (config, authority) = support::with_tls(test);
+    let file = config.join("careline.toml");
+    let toml = std::fs::read_to_string(&file).expect("readable");
+    std::fs::write(&file, toml + setting).expect("written");
+    let server = Server::start_with(&config.join("data"), &config, "127.0.0.1:0", &[]);
+    (server, authority)
+}
+
+/// How many of the descriptions that a phone saw have keys, and how many have none.
+fn descriptions(phone: &Baresip) -> (usize, usize) {
+    let log = phone.log();
+    let all = log.matches("m=audio ").count();
+    let with = log
+        .split("m=audio ")
+        .skip(1)
+        .filter(|rest| {
+            rest.split("SIP/2.0")
+                .next()
+                .is_some_and(|own| own.contains("a=crypto:"))
+        })
+        .count();
+    (with, all - with)
+}
+
+/// Both legs encrypted, by policy; the phones take nothing else either.
+#[test]
+fn phones_talk_encrypted() {
+    let (server, authority) = with_encryption("baresip-srtp", "encryption = \"required\"\n");
+    talks_by(&By::Srtp(authority, "srtp-mand"), &server, "srtp");
+}
+
+/// Phones whose audio may be encrypted are: nothing is set for that.
+#[test]
+fn phones_that_can_talk_encrypted() {
+    let (server, authority) = with_encryption("baresip-srtp-may", "");
+    let by = By::Srtp(authority, "srtp");
+    let ana = Baresip::start_by(&by, &server, "may", "ana", Some("demo-ana"), AGENT_HZ);
+    let okafor = Baresip::start_by(
+        &by,
+        &server,
+        "may",
+        "okafor",
+        Some("demo-okafor"),
+        CALLER_HZ,
+    );
+    okafor.dial_by(&by, &server, "1001");
+    okafor.wait_for("CALL_ESTABLISHED", SOON);
+    ana.wait_for("CALL_INCOMING", SOON);
+    ana.command("accept", "");
+    okafor.hears_tone(AGENT_HZ);
+    ana.hears_tone(CALLER_HZ);
+    for phone in [&ana, &okafor] {
+        let (with, without) = descriptions(phone);
+        assert!(
+            with >= 2 && without == 0,
+            "{with} {without}: {}",
+            phone.log()
+        );
+    }
+    okafor.command("hangup", "");
+    ana.wait_for("CALL_CLOSED", SOON);
+}
+
+/// Where encryption is required, nobody talks in the clear: neither a caller who can't encrypt, nor an agent whose
+/// phone can't.
+#[test]
+fn required_encryption_is_never_given_up() {
+    let (server, authority) = with_encryption("baresip-srtp-must", "encryption = \"required\"\n");
+    let tls = By::Tls(authority.clone());
+    let okafor = Baresip::start_by(
+        &tls,
+        &server,
+        "must",
+        "okafor",
+        Some("demo-okafor"),
+        CALLER_HZ,
+    );
+    okafor.dial_by(&tls, &server, "1001");
+    okafor.wait_for("CALL_CLOSED", SOON);
+    let log = okafor.log();
+    assert!(log.contains("SIP/2.0 488 Not Acceptable Here"), "{log}");
+    assert!(
+        log.contains("Warning: 399 careline.demo \"encryption is required\""),
+        "{log}"
+    );
+    assert_eq!(okafor.count("CALL_ESTABLISHED"), 0);
+    server.wait_for("refused: encryption is required", SOON);
+    server.wait_for("ended: NotEncrypted", SOON);
+    drop(okafor);
+    let ana = Baresip::start_by(&tls, &server, "must", "ana", Some("demo-ana"), AGENT_HZ);
+    let srtp = By::Srtp(authority, "srtp-mand");
+    let okafor = Baresip::start_by(
+        &srtp,
+        &server,
+        "must",
+        "okafor",
+        Some("demo-okafor"),
+        CALLER_HZ,
+    );
+    okafor.dial_by(&srtp, &server, "1001");
+    okafor.wait_for("CALL_ESTABLISHED", SOON);
+    server.wait_for("not taken: Unreachable", SOON);
+    assert_eq!(ana.count("CALL_ESTABLISHED"), 0);
+    let music = media::music::on_hold();
+    okafor.hears("music", LATER, |samples| has_music(samples, &music));
 }
 
 /// Is a whole second of the music on hold in it, from wherever in its loop?

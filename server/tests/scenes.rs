@@ -716,3 +716,30 @@ async fn agents_hang_up() {
         the_agent_goes_off_before_the_answer(),
     );
 }
+
+/// The built-in voice, everything it says, beginning at many places between two hops and at many levels, an hour of it:
+/// no key is heard in it (ITU-T Q.24's guard against imitation).
+#[test]
+fn the_voice_presses_no_key() {
+    use media::codec::Codec;
+    use media::dtmf::{Detector, Press};
+    let library = support::house::spoken().book.library();
+    let mut detector = Detector::default();
+    let mut samples = 0usize;
+    let mut round = 0usize;
+    while samples < 3_600 * 8_000 {
+        round += 1;
+        let percent = [25, 50, 100, 150][round % 4];
+        for (text, clip) in &library {
+            let told = |press| {
+                assert!(!matches!(press, Press::Started(_)), "a key in \"{text}\"");
+            };
+            let shift = std::iter::repeat_n(0, round * 13 % 80);
+            let said = clip.bytes(Codec::Pcmu).iter().map(|byte| {
+                (i32::from(Codec::Pcmu.decode(*byte)) * percent / 100).clamp(-32_124, 32_124) as i16
+            });
+            samples += clip.bytes(Codec::Pcmu).len();
+            detector.samples(shift.chain(said), told);
+        }
+    }
+}

@@ -230,7 +230,10 @@ impl Audio {
                 }
             }
             Command::Close { leg } => self.close(now, leg, does),
-            Command::Open { .. } | Command::SendDigits { .. } | Command::Listen { .. } => {}
+            Command::Open { .. }
+            | Command::SendDigits { .. }
+            | Command::Listen { .. }
+            | Command::Mix(_) => {}
         }
     }
 

@@ -13,8 +13,8 @@ use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceReco
 use ivr_flows::Flow;
 use media::clip::Clip;
 use switch::{
-    Account, DialRules, Gateway, Inside, Limits, Line, Partner, Queue, Setup, SipSettings, Sounds,
-    Tenant, Trunk,
+    Account, DialRules, EncryptionPolicy, Gateway, Inside, Limits, Line, Partner, Queue, Setup,
+    SipSettings, Sounds, Tenant, Trunk,
 };
 
 /// One of the two hospitals.
@@ -352,6 +352,7 @@ pub(crate) fn switch_setup(
                 agent: Some(acd::AgentId(n as u32 + 1)),
                 number: None,
                 trunk: false,
+                encryption: None,
             };
             (analyst.user.clone(), account)
         })
@@ -385,6 +386,7 @@ pub(crate) fn switch_setup(
         // Asked for ever, they would keep a world from becoming quiet.
         probe_every: None,
         trusted: true,
+        encryption: None,
     };
     let partner = |hospital: Hospital| {
         let partner = Partner {
@@ -435,6 +437,7 @@ pub(crate) fn switch_setup(
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],
         sounds: Sounds { music, chime },
         limits: Limits::default(),
+        encryption: EncryptionPolicy::default(),
         sip: SipSettings::default(),
     }
 }

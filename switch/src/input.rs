@@ -9,6 +9,7 @@ use desk::{ContactId, EndCause, TenantId};
 use ivr_flows::Piece;
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, LegId as MediaLegId};
+use media::srtp::Secret;
 use serde::{Deserialize, Serialize};
 
 /// The time of an input. Durations are measured by the first, windows and
@@ -53,6 +54,8 @@ pub enum Input {
         leg: MediaLegId,
         /// Its RTP port.
         port: u16,
+        /// What its keys are made of: bytes nobody can guess, of this leg alone.
+        secret: Secret,
     },
     /// No media leg is to be had.
     MediaRefused {
@@ -159,10 +162,40 @@ pub enum NoteWhat {
     Transferred,
     /// The partner couldn't take it; the contact is back with the flow.
     TakenBack(desk::TakenBack),
+    /// That side is spoken to and isn't heard.
+    OneWayAudio(NoteSide, OneWay),
+    /// Encryption is required, and the peer on that side can't or won't.
+    NotEncrypted(NoteSide),
     /// A bug in this one call was caught; the call was ended.
     Panicked,
     /// Over.
     Ended(EndCause),
+}
+
+/// Why a side isn't heard: [`media::engine::OneWayCause`] without addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OneWay {
+    /// Nothing comes.
+    Nothing,
+    /// Only reports come.
+    ReportsOnly,
+    /// Audio comes from elsewhere.
+    Elsewhere,
+    /// Audio comes in a codec that wasn't agreed on.
+    Payload,
+    /// Audio comes that doesn't fit the keys.
+    Undecipherable,
+}
+
+/// Whose leg a [`Note`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteSide {
+    /// The caller's.
+    Caller,
+    /// The agent's.
+    Agent,
 }
 
 /// Counts since the start, for metrics. Plain numbers, never reset.

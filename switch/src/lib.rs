@@ -25,9 +25,11 @@ mod trunks;
 
 pub use admission::{Admission, Limits, Permit, Refused};
 pub use contact::View;
-pub use input::{Counters, Input, MediaKey, Note, NoteWhat, Now, Output, RenderId};
+pub use input::{
+    Counters, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay, Output, RenderId,
+};
 pub use setup::{
-    Account, Destination, DialRules, Gateway, Inside, Line, Partner, Queue, Setup, SipSettings,
-    Sounds, Tenant, Trunk,
+    Account, Destination, DialRules, Encryption, EncryptionPolicy, EncryptionUnavailable, Gateway,
+    Inside, Line, Partner, Queue, Setup, SipSettings, Sounds, Tenant, Trunk,
 };
 pub use switch::Switch;

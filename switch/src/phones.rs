@@ -6,7 +6,7 @@ use std::time::Duration;
 use acd::{AgentId, ToAcd};
 use sip::registrar::{Change, Registrar, RegistrarConfig};
 
-use crate::setup::Setup;
+use crate::setup::{Encryption, Setup};
 
 /// How often every signed-in agent is announced again: a lost message, or a
 /// distributor that started anew, is put right by it.
@@ -177,6 +177,12 @@ impl Phones {
             .collect()
     }
 
+    /// Whether the audio of the agent's phone is encrypted, if that is set for it.
+    pub(crate) fn encryption_of(&self, agent: AgentId, setup: &Setup) -> Option<Encryption> {
+        let user = user_of(self.agents.get(&agent)?)?;
+        setup.accounts.get(user)?.encryption
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         let announce =
             (!self.agents.is_empty() || !self.sign_outs.is_empty()).then_some(self.announce_at);
@@ -217,6 +223,9 @@ impl Phones {
 
 /// The analyst whose phone registers this address of record.
 fn agent_of(setup: &Setup, aor: &str) -> Option<AgentId> {
-    let user = aor.strip_prefix("sip:")?.split('@').next()?;
-    setup.accounts.get(user)?.agent
+    setup.accounts.get(user_of(aor)?)?.agent
+}
+
+fn user_of(aor: &str) -> Option<&str> {
+    aor.strip_prefix("sip:")?.split('@').next()
 }

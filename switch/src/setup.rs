@@ -49,7 +49,56 @@ pub struct Setup {
     pub limits: Limits,
     /// SIP timers and limits.
     pub sip: SipSettings,
+    /// Whether audio is encrypted.
+    pub encryption: EncryptionPolicy,
 }
+
+/// Whether audio of a call is encrypted (SRTP with keys in SDP, RFC 4568).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encryption {
+    /// Never.
+    Off,
+    /// When the peer can.
+    #[default]
+    Offered,
+    /// Always: a call that can't be is refused, never made in the clear.
+    Required,
+}
+
+/// [`Encryption`], and towards whom. An account's own setting comes before these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EncryptionPolicy {
+    /// Towards everybody else.
+    pub usual: Encryption,
+    /// Of calls whose signalling is TLS; as `usual` if absent.
+    pub tls: Option<Encryption>,
+    /// Keys may also travel in SIP that isn't encrypted. RFC 4568 section 7 forbids it, since whoever sees the keys
+    /// hears the call; for networks where something else protects them.
+    pub keys_in_clear: bool,
+}
+
+impl EncryptionPolicy {
+    /// What holds for a call with `peer`, whose account says `own`. Where keys can't travel, audio that may go in the
+    /// clear does, and required encryption can't be had.
+    pub fn towards(
+        self,
+        peer: sip::Peer,
+        own: Option<Encryption>,
+    ) -> Result<Encryption, EncryptionUnavailable> {
+        let tls = peer.transport == sip::Transport::Tls;
+        let wanted = own.or(self.tls.filter(|_| tls)).unwrap_or(self.usual);
+        match wanted {
+            Encryption::Off => Ok(Encryption::Off),
+            wanted if tls || self.keys_in_clear => Ok(wanted),
+            Encryption::Offered => Ok(Encryption::Off),
+            Encryption::Required => Err(EncryptionUnavailable),
+        }
+    }
+}
+
+/// Encryption is required, and its keys would travel in the clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncryptionUnavailable;
 
 /// What may be set about SIP.
 #[derive(Debug, Clone)]
@@ -173,6 +222,8 @@ pub struct Trunk {
     /// Whether it may see the ticket's number and who is calling (RFC 3325
     /// section 4 calls that a trust domain).
     pub trusted: bool,
+    /// Whether its audio is encrypted, if that is set for this trunk.
+    pub encryption: Option<Encryption>,
 }
 
 /// One of a trunk's gateways.
@@ -231,6 +282,8 @@ pub struct Account {
     /// Whether it is an exchange rather than a phone: its calls carry the
     /// calling number that it says, as those of a trusted address do.
     pub trunk: bool,
+    /// Whether its audio is encrypted, if that is set for this phone.
+    pub encryption: Option<Encryption>,
 }
 
 impl std::fmt::Debug for Account {
@@ -310,6 +363,36 @@ pub(crate) mod tests {
             },
             limits: Limits::default(),
             sip: SipSettings::default(),
+            encryption: EncryptionPolicy::default(),
+        }
+    }
+
+    #[test]
+    fn keys_travel_by_tls_or_where_it_is_allowed() {
+        use Encryption::{Off, Offered, Required};
+        let refused = Err(EncryptionUnavailable);
+        for (usual, tls, own, in_clear, by_udp, by_tls) in [
+            (Offered, None, None, false, Ok(Off), Ok(Offered)),
+            (Offered, None, None, true, Ok(Offered), Ok(Offered)),
+            (Offered, Some(Required), None, false, Ok(Off), Ok(Required)),
+            (Required, None, None, false, refused, Ok(Required)),
+            (Required, None, None, true, Ok(Required), Ok(Required)),
+            (Required, Some(Offered), None, false, refused, Ok(Offered)),
+            (Offered, None, Some(Required), false, refused, Ok(Required)),
+            (Required, Some(Required), Some(Off), false, Ok(Off), Ok(Off)),
+        ] {
+            let policy = EncryptionPolicy {
+                usual,
+                tls,
+                keys_in_clear: in_clear,
+            };
+            let towards = |transport| {
+                let addr = ([192, 0, 2, 1], 5060).into();
+                policy.towards(sip::Peer { addr, transport }, own)
+            };
+            assert_eq!(towards(sip::Transport::Udp), by_udp, "{policy:?} {own:?}");
+            assert_eq!(towards(sip::Transport::Tcp), by_udp, "{policy:?} {own:?}");
+            assert_eq!(towards(sip::Transport::Tls), by_tls, "{policy:?} {own:?}");
         }
     }
 }

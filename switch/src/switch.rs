@@ -11,10 +11,10 @@ use desk::{ContactId, PhoneNumber};
 use sip::digest::{Authenticator, Throttle, ThrottleLimits, Verdict};
 
 use crate::admission::{Admission, Permit};
-use crate::contact::{Arrival, Consulting, Contact, Cx, Index, LegEnd, Side, View};
+use crate::contact::{Arrival, Consulting, Contact, Cx, Index, LegEnd, Opened, Side, View};
 use crate::input::{Counters, Input, Now, Output};
 use crate::phones::{self, Phones};
-use crate::setup::{Account, Destination, Gateway, Line, Setup, Trunk, uri_at};
+use crate::setup::{Account, Destination, Encryption, Gateway, Line, Setup, Trunk, uri_at};
 use crate::trunks::Trunks;
 
 /// Longest calling or called number taken from a message.
@@ -80,6 +80,8 @@ struct Admitted {
     ani: Option<PhoneNumber>,
     carried: Vec<(String, String)>,
     consulting: Option<Consulting>,
+    /// What the caller's account says of it.
+    encryption: Option<Encryption>,
 }
 
 impl Switch {
@@ -133,10 +135,16 @@ impl Switch {
                 let mut say = |message| out.push_back(Output::ToAcd(message));
                 self.phones.flow_lost(now.mono, &self.setup, peer, &mut say);
             }
-            Input::MediaOpened { key, leg, port } => match self.index.wishes.remove(&key) {
+            Input::MediaOpened {
+                key,
+                leg,
+                port,
+                secret,
+            } => match self.index.wishes.remove(&key) {
                 Some((id, side)) if self.contacts.contains_key(&id) => {
                     self.with(now, id, |contact, cx| {
-                        contact.media_opened(side, key, Some((leg, port)), cx);
+                        let opened = Opened { leg, port, secret };
+                        contact.media_opened(side, key, Some(opened), cx);
                     });
                 }
                 // Whoever wished for it is gone.
@@ -340,17 +348,19 @@ impl Switch {
         // whether there is such an account or number.
         let trunk =
             self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none();
-        let ani = if trunk {
-            trunk_number(request)
+        let (ani, encryption) = if trunk {
+            (trunk_number(request), None)
         } else {
             let user = self.authenticate(now, peer, request)?;
             if let Some(consulting) = self.consulting(&user, request) {
                 return self.admit_consulting(now, consulting?);
             }
-            match self.setup.accounts.get(&user) {
+            let account = self.setup.accounts.get(&user);
+            let number = match account {
                 Some(account) if account.trunk => trunk_number(request),
                 account => account.and_then(|account| account.number.clone()),
-            }
+            };
+            (number, account.and_then(|account| account.encryption))
         };
         let carried = carried(request, trunk);
         let dialled = request.uri().user();
@@ -369,6 +379,7 @@ impl Switch {
                     ani,
                     carried,
                     consulting: None,
+                    encryption,
                 })
             }
             Err(_) => Err(self.no_room()),
@@ -422,6 +433,7 @@ impl Switch {
                 ani: None,
                 carried: Vec::new(),
                 consulting: Some(consulting),
+                encryption: None,
             }),
             Err(_) => Err(self.no_room()),
         }
@@ -653,6 +665,7 @@ impl Switch {
             ani,
             carried,
             consulting,
+            encryption,
         }) = self.admitted.take()
         else {
             let code = self.setup.sip.refusal_code;
@@ -666,6 +679,7 @@ impl Switch {
             dnis,
             ani,
             carried,
+            encryption,
             hops_left: request.max_forwards(),
             sdp: request.sdp().map(<[u8]>::to_vec),
             consulting,
@@ -963,6 +977,7 @@ mod tests {
     fn guessing_is_blocked_by_source_and_looks_the_same_for_everybody() {
         let mut setup = crate::setup::tests::empty();
         let account = Account {
+            encryption: None,
             ha1s: sip::digest::Ha1s::derive("ana", "test", "secret"),
             agent: None,
             number: None,

@@ -254,6 +254,7 @@ mod tests {
             credentials: None,
             probe_every: probe_every.map(Duration::from_secs),
             trusted: true,
+            encryption: None,
         }
     }
 

@@ -1,12 +1,17 @@
-//! Telephone events (RFC 4733): the keys of a telephone, received exactly once and sent as the RFC says.
+//! The keys of a telephone: as telephone events (RFC 4733), received exactly once and sent as the RFC says; as tones
+//! where the far side knows no events.
 
+mod inband;
 mod receiver;
 mod sender;
+mod tones;
 
 use std::fmt;
 
+pub use inband::Detector;
 pub use receiver::{Press, Presses, Receiver};
-pub use sender::{DIGITS_MAX, EventPacket, Frame, Sender};
+pub use sender::{DIGITS_MAX, EventPacket, Frame, Sender, ToneFrame};
+pub use tones::Tones;
 
 /// A key: 0–9, `*`, `#`, A–D, in the numbering of RFC 4733 table 3.
 ///

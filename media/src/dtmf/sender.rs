@@ -36,6 +36,24 @@ pub enum Frame {
     Held,
 }
 
+/// What a frame of tones is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToneFrame {
+    /// No key is down nor was a moment ago: audio goes on.
+    Audio,
+    /// A key is down.
+    Tone {
+        /// Which.
+        digit: Digit,
+        /// Its first frame.
+        first: bool,
+        /// Its last.
+        last: bool,
+    },
+    /// The pause after a key.
+    Pause,
+}
+
 /// Presses keys, driven once every 20 ms.
 #[derive(Debug, Default)]
 pub struct Sender {
@@ -80,6 +98,26 @@ impl Sender {
     /// Whether keys are being pressed or wait.
     pub fn busy(&self) -> bool {
         !self.waiting.is_empty() || !matches!(self.state, State::Idle)
+    }
+
+    /// What to send in this frame to a side that knows no events.
+    pub fn tone(&mut self) -> ToneFrame {
+        let before = self.state;
+        self.frame();
+        match (before, self.state) {
+            (State::Idle, State::Down { press, .. }) => ToneFrame::Tone {
+                digit: press.digit,
+                first: true,
+                last: false,
+            },
+            (State::Down { press, .. }, now) => ToneFrame::Tone {
+                digit: press.digit,
+                first: false,
+                last: !matches!(now, State::Down { .. }),
+            },
+            (State::Gap { .. }, _) => ToneFrame::Pause,
+            (State::Idle, _) => ToneFrame::Audio,
+        }
     }
 
     /// What to send in this frame.

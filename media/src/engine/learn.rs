@@ -154,9 +154,19 @@ impl Remote {
         }
     }
 
+    /// Whether an RTP packet from there could be accepted at all.
+    pub(super) fn may_be(&self, source: SocketAddr) -> bool {
+        source == self.rtp || !matches!(self.trust, Trust::Signalled)
+    }
+
+    /// Whether reports may come from there.
+    pub(super) fn reports_from(&self, source: SocketAddr) -> bool {
+        source.ip() == self.rtcp.ip() || source.ip() == self.rtp.ip()
+    }
+
     /// Judges an RTCP packet, by its host alone: it moves no audio. Behind a NAT its port is learnt by the way.
     pub(super) fn rtcp_from(&mut self, source: SocketAddr) -> bool {
-        let known = source.ip() == self.rtcp.ip() || source.ip() == self.rtp.ip();
+        let known = self.reports_from(source);
         if known && matches!(self.trust, Trust::Learnt { .. }) {
             self.rtcp = source;
         }

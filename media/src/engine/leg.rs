@@ -1,29 +1,32 @@
 //! One leg: what it is sent, what is heard of it.
 
+mod hear;
+mod speak;
+
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::learn::{Remote, Verdict};
-use super::message::{Channel, Event, Heard, LegId, LegStats, PlayId, PlayOutcome, Sink};
-use super::out::{Out, PACKET_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use super::crypto::Crypto;
+use super::inband::{PAUSE_MS_MIN, TONE_MS_MIN, TonesIn, TonesOut};
+use super::learn::Remote;
+use super::message::{Event, LegId, PlayId, PlayOutcome};
+use super::mix::Hearing;
+use super::oneway::OneWay;
+use super::out::Out;
 use super::random::Random;
 use super::report::Reports;
 use crate::clip::Clip;
 use crate::codec::{Codec, FRAME_MS, FRAME_SAMPLES};
-use crate::dtmf::{self, Digit, Press};
-use crate::receive::{Arrival, Receive};
-use crate::rtcp::COMPOUND_BYTES_MAX;
-use crate::rtp::{HEADER_BYTES, Header, Packet};
+use crate::dtmf::{self, Digit};
+use crate::playout::{Played, Playout};
+use crate::receive::Receive;
+use crate::rtp::Packet;
 use crate::sdp::{Direction, Negotiated};
 
 /// A leg whose prompt or music ended sends silence for so long, to let the far side's jitter buffer play out in peace,
-/// and then a frame of it each [`KEEP_ALIVE`].
+/// and then a frame of it now and then.
 const SILENCE_TAIL: Duration = Duration::from_millis(100);
-/// Keeps NAT bindings open and the far side's own RTP time-out quiet (RFC 6263 section 4.1 asks for less) at a
-/// fiftieth of the cost of unbroken silence. Telephones play silence by themselves when nothing comes.
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// What a leg is sent.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ enum Source {
     Bridged {
         peer: LegId,
     },
+    /// What several say.
+    Mixed(Hearing),
 }
 
 /// What was agreed with the far side.
@@ -62,6 +67,14 @@ impl Link {
     fn on_hold(&self) -> bool {
         self.negotiated.direction != Direction::SendRecv
     }
+}
+
+/// What a leg says into a mix.
+#[derive(Debug)]
+struct Said {
+    playout: Playout,
+    frame: [i16; FRAME_SAMPLES],
+    played: Played,
 }
 
 /// Whether the far side is heard.
@@ -94,6 +107,8 @@ impl Patience {
 pub(super) enum Relayable {
     Audio(Codec),
     TelephoneEvent,
+    /// Of use in a mix; a bridge's far side pauses likewise when nothing comes.
+    ComfortNoise,
 }
 
 /// What a packet received is good for.
@@ -122,19 +137,29 @@ pub(super) struct Leg {
     pub(super) id: LegId,
     pub(super) phase: u32,
     link: Option<Link>,
+    /// There is one if and only if the link has keys.
+    crypto: Option<Box<Crypto>>,
     source: Source,
     /// Who hears this leg, unless its source has become another since.
     feeds: Option<LegId>,
+    /// There is one while others hear this leg in a mix.
+    playout: Option<Box<Said>>,
     out: Out,
     receive: Receive,
     keys_in: dtmf::Receiver,
     keys_out: dtmf::Sender,
     keys_sent: usize,
+    /// Keys are being pressed because of a command, whose end is told.
+    commanded: bool,
+    /// There is one if and only if no telephone events were agreed on.
+    tones_in: Option<Box<TonesIn>>,
+    tones_out: TonesOut,
     reports: Reports,
     patience: Patience,
     /// Of `patience`, what the leg's state asks for.
     timeout: Duration,
     presence: Presence,
+    one_way: OneWay,
     /// When the last packet of any kind came, or the watch began.
     heard_at: Duration,
     /// When the last RTP packet came, unless a hold lies between.
@@ -158,9 +183,11 @@ impl Leg {
             id,
             phase,
             link: None,
+            crypto: None,
             // Nothing was played that the far side's jitter buffer would have to play out: its first frame is enough.
             source: Source::Silence { until: now },
             feeds: None,
+            playout: None,
             // A random start for each (RFC 3550 section 5.1).
             out: Out::new(
                 (numbers >> 32) as u32,
@@ -171,10 +198,14 @@ impl Leg {
             keys_in: dtmf::Receiver::default(),
             keys_out: dtmf::Sender::default(),
             keys_sent: 0,
+            commanded: false,
+            tones_in: None,
+            tones_out: TonesOut::default(),
             reports: Reports::new(now, random),
             patience,
             timeout: patience.unconnected,
             presence: Presence::Heard,
+            one_way: OneWay::default(),
             heard_at: now,
             rtp_at: None,
             listened: false,
@@ -185,7 +216,23 @@ impl Leg {
     }
 
     /// Takes what was negotiated. The watch begins anew.
-    pub(super) fn connect(&mut self, now: Duration, negotiated: Negotiated, natted: bool) {
+    pub(super) fn connect(
+        &mut self,
+        negotiated: Negotiated,
+        natted: bool,
+        shared: &mut Shared<'_>,
+    ) {
+        let now = shared.now;
+        if Crypto::renew(&mut self.crypto, negotiated.srtp.as_deref()) && self.out.packets > 0 {
+            // Under keys that may have been used before, the same numbers again would give the audio away.
+            self.out.begin_anew(shared.random);
+        }
+        let on_hold = negotiated.direction != Direction::SendRecv;
+        if negotiated.receive_telephone_event.is_some() {
+            self.tones_in = None;
+        } else {
+            self.tones_in.get_or_insert_default();
+        }
         match self.link.as_mut() {
             Some(link) => {
                 link.remote
@@ -194,16 +241,17 @@ impl Leg {
             }
             None => {
                 self.link = Some(Link {
-                    negotiated,
                     remote: Remote::new(negotiated.remote_rtp, negotiated.remote_rtcp, natted),
+                    negotiated,
                 });
             }
         }
         // A peer's packets may get another payload type, and the pause of a hold lies behind us.
         self.out.cut();
-        if negotiated.direction != Direction::SendRecv {
+        if on_hold {
             self.rtp_at = None;
         }
+        self.one_way.begin(now, !on_hold, self.out.packets);
         self.watch_anew(now);
     }
 
@@ -240,13 +288,57 @@ impl Leg {
         self.replace(Source::Loop { clip, frame }, PlayOutcome::Stopped, shared);
     }
 
-    pub(super) fn stop(&mut self, outcome: PlayOutcome, shared: &mut Shared<'_>) {
+    /// As told: out of a mix too.
+    pub(super) fn leave(&mut self, shared: &mut Shared<'_>) {
+        self.playout = None;
+        self.stop(PlayOutcome::Stopped, shared);
+    }
+
+    fn stop(&mut self, outcome: PlayOutcome, shared: &mut Shared<'_>) {
         let until = shared.now + SILENCE_TAIL;
         self.replace(Source::Silence { until }, outcome, shared);
     }
 
+    /// Hears others in a mix from now on, and may be heard in it.
+    pub(super) fn mix(&mut self, hearing: Hearing, shared: &mut Shared<'_>) {
+        self.playout.get_or_insert_with(|| {
+            Box::new(Said {
+                playout: Playout::default(),
+                frame: [0; FRAME_SAMPLES],
+                played: Played::Silence,
+            })
+        });
+        if let Source::Mixed(before) = &mut self.source {
+            *before = hearing;
+        } else {
+            self.replace(Source::Mixed(hearing), PlayOutcome::Stopped, shared);
+        }
+    }
+
+    /// Its slot has come: what it says into a mix now.
+    pub(super) fn play_out(&mut self) {
+        if let Some(said) = &mut self.playout {
+            (said.frame, said.played) = said.playout.frame();
+        }
+    }
+
+    /// What it says into a mix, unless it is silent.
+    pub(super) fn said(&self) -> Option<&[i16; FRAME_SAMPLES]> {
+        let said = self.playout.as_deref()?;
+        (said.played != Played::Silence).then_some(&said.frame)
+    }
+
+    /// Whom it hears in a mix.
+    pub(super) fn hearing(&self) -> Option<Hearing> {
+        match self.source {
+            Source::Mixed(hearing) => Some(hearing),
+            _ => None,
+        }
+    }
+
     /// This leg and `peer` hear each other from now on; called for each of the two.
     pub(super) fn bridge(&mut self, peer: LegId, shared: &mut Shared<'_>) {
+        self.playout = None;
         self.feeds = Some(peer);
         if self.hears() != Some(peer) {
             self.replace(Source::Bridged { peer }, PlayOutcome::Stopped, shared);
@@ -267,7 +359,10 @@ impl Leg {
     pub(super) fn hears(&self) -> Option<LegId> {
         match self.source {
             Source::Bridged { peer } => Some(peer),
-            Source::Silence { .. } | Source::Prompt { .. } | Source::Loop { .. } => None,
+            Source::Silence { .. }
+            | Source::Prompt { .. }
+            | Source::Loop { .. }
+            | Source::Mixed(_) => None,
         }
     }
 
@@ -297,10 +392,21 @@ impl Leg {
     ) {
         if self.event_payload_type().is_some() {
             self.keys_sent += self.keys_out.press(digits, tone_ms, gap_ms);
+        } else if self.link.is_some() {
+            let (tone_ms, gap_ms) = (tone_ms.max(TONE_MS_MIN), gap_ms.max(PAUSE_MS_MIN));
+            self.keys_sent += self.keys_out.press(digits, tone_ms, gap_ms);
         }
-        if !self.keys_out.busy() {
+        self.commanded = true;
+        self.keys_are_sent(shared);
+    }
+
+    /// Tells when all keys of a command were sent.
+    fn keys_are_sent(&mut self, shared: &mut Shared<'_>) {
+        if self.commanded && !self.keys_out.busy() {
+            self.commanded = false;
+            let count = std::mem::take(&mut self.keys_sent);
             let leg = self.id;
-            shared.events.push_back(Event::DigitsSent { leg, count: 0 });
+            shared.events.push_back(Event::DigitsSent { leg, count });
         }
     }
 
@@ -318,439 +424,4 @@ impl Leg {
             });
         }
     }
-
-    /// Its slot has come: sends a frame if there is one, and sees to what is due.
-    pub(super) fn slot(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
-        self.miss(shared);
-        if self.link.is_none() {
-            return;
-        }
-        self.out.slot();
-        self.due(shared, sink);
-        if self.keys_out.busy() && self.press(shared, sink) {
-            self.skip_frame();
-            return;
-        }
-        self.send_source(shared, sink);
-    }
-
-    fn due(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
-        let now = shared.now;
-        if let Some(press) = self.keys_in.poll(now) {
-            self.tell(press, shared);
-        }
-        if self.reports.due(now) {
-            self.report(false, shared, sink);
-        }
-    }
-
-    /// Misses the far side once it was silent for too long.
-    fn miss(&mut self, shared: &mut Shared<'_>) {
-        let after = shared.now.saturating_sub(self.heard_at);
-        if after >= self.timeout && self.presence == Presence::Heard {
-            self.presence = Presence::Lost;
-            let leg = self.id;
-            shared.events.push_back(Event::RtpLost { leg, after });
-        }
-    }
-
-    /// Presses keys; says whether that takes the frame's place.
-    fn press(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) -> bool {
-        let Some(payload_type) = self.event_payload_type() else {
-            return false;
-        };
-        let taken = match self.keys_out.frame() {
-            dtmf::Frame::Audio => false,
-            dtmf::Frame::Held => true,
-            dtmf::Frame::Packets(packets, count) => {
-                for packet in packets.iter().take(count) {
-                    let header = self.out.event(shared.now, payload_type, packet);
-                    self.send(header, &packet.payload, sink);
-                }
-                true
-            }
-        };
-        if !self.keys_out.busy() {
-            let count = std::mem::take(&mut self.keys_sent);
-            let leg = self.id;
-            shared.events.push_back(Event::DigitsSent { leg, count });
-        }
-        taken
-    }
-
-    /// A prompt and a loop go on while a key takes their place.
-    fn skip_frame(&mut self) {
-        if let Source::Prompt { frame, .. } | Source::Loop { frame, .. } = &mut self.source {
-            *frame += 1;
-        }
-    }
-
-    fn send_source(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) {
-        let Some(link) = &self.link else { return };
-        let Negotiated {
-            codec,
-            payload_type,
-            direction,
-            ..
-        } = link.negotiated;
-        let now = shared.now;
-        let sends = direction.sends();
-        match &mut self.source {
-            Source::Prompt {
-                clips, clip, frame, ..
-            } => {
-                while let Some(current) = clips.get(*clip) {
-                    if *frame < current.frames() {
-                        break;
-                    }
-                    *frame = 0;
-                    *clip += 1;
-                }
-                let Some(current) = clips.get(*clip) else {
-                    self.stop(PlayOutcome::Finished, shared);
-                    return self.send_silence(now, SILENCE_TAIL, sink);
-                };
-                // Played on hold too, only unheard: a flow that waits for its end must not hang.
-                if let (true, Some(payload)) = (sends, current.frame(codec, *frame)) {
-                    let header = self.out.frame(now, payload_type);
-                    transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
-                }
-                *frame += 1;
-            }
-            Source::Loop { clip, frame } => {
-                if *frame >= clip.frames() {
-                    *frame = 0;
-                }
-                if let (true, Some(payload)) = (sends, clip.frame(codec, *frame)) {
-                    let header = self.out.frame(now, payload_type);
-                    transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
-                }
-                *frame += 1;
-            }
-            Source::Silence { until } => {
-                let tail = until.saturating_sub(now);
-                self.send_silence(now, tail, sink);
-            }
-            Source::Bridged { .. } => self.send_silence(now, Duration::ZERO, sink),
-        }
-    }
-
-    /// A frame of silence: at once if `tail` is left, else when nothing was sent for long.
-    fn send_silence(&mut self, now: Duration, tail: Duration, sink: &mut impl Sink) {
-        let Some(link) = &self.link else { return };
-        if !link.negotiated.direction.sends() {
-            return;
-        }
-        let quiet = match self.out.sent_at() {
-            Some(at) => now.saturating_sub(at) >= KEEP_ALIVE,
-            None => true,
-        };
-        if tail.is_zero() && !quiet {
-            return;
-        }
-        let payload = match link.negotiated.codec {
-            Codec::Pcmu => &[Codec::Pcmu.silence(); FRAME_SAMPLES],
-            Codec::Pcma => &[Codec::Pcma.silence(); FRAME_SAMPLES],
-        };
-        let header = self.out.frame(now, link.negotiated.payload_type);
-        transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
-    }
-
-    fn send(&mut self, header: Header, payload: &[u8], sink: &mut impl Sink) {
-        let Some(link) = &self.link else { return };
-        if link.negotiated.direction.sends() {
-            transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
-        }
-    }
-
-    /// Takes a packet from the wire. What comes back goes to a bridged peer.
-    pub(super) fn packet<'a>(
-        &mut self,
-        channel: Channel,
-        source: SocketAddr,
-        bytes: &'a [u8],
-        shared: &mut Shared<'_>,
-        sink: &mut impl Sink,
-    ) -> Option<Accepted<'a>> {
-        if channel == Channel::Rtcp || crate::rtp::is_rtcp(bytes) {
-            self.rtcp(source, bytes, shared);
-            return None;
-        }
-        let accepted = self.rtp(source, bytes, shared);
-        if accepted.is_none() {
-            self.ignored += 1;
-        }
-        let (packet, arrival, kind) = accepted?;
-        let (extended, restarted) = match arrival {
-            Arrival::Counted(extended) => (extended, false),
-            Arrival::Restarted(extended) => (extended, true),
-            Arrival::Stray => return None,
-        };
-        let kind = kind?;
-        if matches!(kind, Relayable::TelephoneEvent) {
-            let presses =
-                self.keys_in
-                    .packet(shared.now, packet.ssrc, packet.timestamp, packet.payload);
-            for press in presses.into_iter().flatten() {
-                self.tell(press, shared);
-            }
-        }
-        if let Relayable::Audio(codec) = kind {
-            self.receive.timestamp(shared.now, packet.timestamp);
-            if self.listened {
-                let heard = Heard {
-                    sequence: extended,
-                    timestamp: packet.timestamp,
-                    codec,
-                    payload: packet.payload,
-                };
-                sink.heard(self.id, heard);
-            }
-        }
-        Some(Accepted {
-            packet,
-            extended,
-            restarted,
-            kind,
-            to: self.feeds?,
-        })
-    }
-
-    /// Judges an RTP packet; none if it isn't the far side's. A payload of no use still counts and shows presence.
-    fn rtp<'a>(
-        &mut self,
-        source: SocketAddr,
-        bytes: &'a [u8],
-        shared: &mut Shared<'_>,
-    ) -> Option<(Packet<'a>, Arrival, Option<Relayable>)> {
-        let packet = Packet::parse(bytes)?;
-        if packet.payload.len() > PAYLOAD_BYTES_MAX {
-            return None;
-        }
-        let link = self.link.as_mut()?;
-        if !link.negotiated.direction.receives() {
-            if link.remote.lives_at(source.ip()) {
-                self.present(shared);
-            }
-            return None;
-        }
-        let on_hold = link.on_hold();
-        let kind = kind(&link.negotiated, packet.payload_type);
-        let verdict = link
-            .remote
-            .rtp_from(shared.now, source, &packet, kind.is_some());
-        match verdict {
-            Verdict::Ignored => return None,
-            Verdict::Accepted => {}
-            Verdict::Learnt => {
-                let leg = self.id;
-                let remote = source;
-                shared.events.push_back(Event::Learned { leg, remote });
-            }
-        }
-        let arrival = self.receive.packet(packet.ssrc, packet.sequence);
-        if !on_hold && let Some(before) = self.rtp_at.replace(shared.now) {
-            self.gap_max = self.gap_max.max(shared.now.saturating_sub(before));
-        }
-        self.present(shared);
-        Some((packet, arrival, kind))
-    }
-
-    fn rtcp(&mut self, source: SocketAddr, bytes: &[u8], shared: &mut Shared<'_>) {
-        let known = self.link.as_mut().is_some_and(|link| {
-            link.remote.rtcp_from(source) || link.on_hold() && link.remote.lives_at(source.ip())
-        });
-        let read = known
-            && self
-                .reports
-                .read(shared.now, shared.ntp_at_epoch, self.out.ssrc, bytes);
-        if read {
-            // Whoever suppresses silence still reports.
-            self.present(shared);
-        } else {
-            self.ignored += 1;
-        }
-    }
-
-    fn present(&mut self, shared: &mut Shared<'_>) {
-        self.heard_at = shared.now;
-        if self.presence == Presence::Lost {
-            self.presence = Presence::Heard;
-            let leg = self.id;
-            shared.events.push_back(Event::RtpBack { leg });
-        }
-    }
-
-    fn tell(&mut self, press: Press, shared: &mut Shared<'_>) {
-        let leg = self.id;
-        let at = shared.now;
-        match press {
-            Press::Started(digit) => {
-                self.digits += 1;
-                shared.events.push_back(Event::Digit { leg, digit, at });
-                if matches!(self.source, Source::Prompt { barge_in: true, .. }) {
-                    self.stop(PlayOutcome::BargedIn, shared);
-                }
-            }
-            Press::Ended { digit, duration_ms } => shared.events.push_back(Event::DigitEnded {
-                leg,
-                digit,
-                duration_ms,
-                at,
-            }),
-        }
-    }
-
-    /// Sends on what `peer` said, if this leg still hears it.
-    pub(super) fn relay(
-        &mut self,
-        peer: LegId,
-        accepted: &Accepted<'_>,
-        now: Duration,
-        sink: &mut impl Sink,
-    ) {
-        let Some(link) = &self.link else { return };
-        // Keys of our own take precedence; what they displace is lost.
-        if self.hears() != Some(peer) || !link.negotiated.direction.sends() || self.keys_out.busy()
-        {
-            return;
-        }
-        if accepted.restarted {
-            self.out.cut();
-        }
-        let payload = accepted.packet.payload;
-        let mut buffer;
-        let (payload_type, payload, span, steady) = match accepted.kind {
-            Relayable::Audio(codec) => {
-                let payload = match codec.transcoding(link.negotiated.codec) {
-                    None => payload,
-                    Some(table) => {
-                        buffer = [0; PAYLOAD_BYTES_MAX];
-                        let Some(transcoded) = buffer.get_mut(..payload.len()) else {
-                            return;
-                        };
-                        for (to, from) in transcoded.iter_mut().zip(payload) {
-                            *to = table[usize::from(*from)];
-                        }
-                        transcoded
-                    }
-                };
-                let span = payload.len() as u32;
-                (link.negotiated.payload_type, payload, span, true)
-            }
-            Relayable::TelephoneEvent => {
-                let (Some(payload_type), Some(&[_, _, d0, d1])) =
-                    (link.negotiated.telephone_event, payload.first_chunk::<4>())
-                else {
-                    return;
-                };
-                let span = u32::from(u16::from_be_bytes([d0, d1]));
-                (payload_type, payload, span, false)
-            }
-        };
-        let header = self.out.relay(
-            now,
-            payload_type,
-            &accepted.packet,
-            accepted.extended,
-            span,
-            steady,
-        );
-        if let Some(header) = header {
-            transmit(self.id, &link.remote, &mut self.out, header, payload, sink);
-        }
-    }
-
-    /// Says goodbye and tells what passed.
-    pub(super) fn close(&mut self, shared: &mut Shared<'_>, sink: &mut impl Sink) -> LegStats {
-        self.stop(PlayOutcome::Stopped, shared);
-        if self.keys_out.busy() {
-            let leg = self.id;
-            let count = 0;
-            shared.events.push_back(Event::DigitsSent { leg, count });
-        }
-        if self.link.is_some() && (self.out.packets > 0 || self.receive.received() > 0) {
-            self.report(true, shared, sink);
-        }
-        LegStats {
-            packets_sent: self.out.packets,
-            packets_received: self.receive.received(),
-            packets_lost: self.receive.lost(),
-            packets_ignored: self.ignored,
-            jitter_us: self.receive.jitter_us(),
-            remote_jitter_us: self.reports.remote_jitter_us,
-            remote_lost: self.reports.remote_lost,
-            round_trip_us: self.reports.round_trip_us,
-            gap_max: self.gap_max,
-            digits: self.digits,
-        }
-    }
-
-    fn report(&mut self, bye: bool, shared: &mut Shared<'_>, sink: &mut impl Sink) {
-        let mut buffer = [0; COMPOUND_BYTES_MAX];
-        let length = self
-            .reports
-            .write(shared, &self.out, &mut self.receive, bye, &mut buffer);
-        let (Some(link), Some(packet)) = (&self.link, buffer.get(..length)) else {
-            return;
-        };
-        let (channel, to) = if link.negotiated.rtcp_mux {
-            (Channel::Rtp, link.remote.rtp())
-        } else {
-            (Channel::Rtcp, link.remote.rtcp())
-        };
-        if reachable(to) {
-            sink.send(self.id, channel, to, packet);
-        }
-    }
-}
-
-/// What a payload type stands for. The static numbers are taken even if only the other one was agreed on: they can't
-/// mean anything else, and an offer of both lets the far side change between them (RFC 3264 section 7).
-fn kind(negotiated: &Negotiated, payload_type: u8) -> Option<Relayable> {
-    if payload_type == negotiated.receive_payload_type {
-        Some(Relayable::Audio(negotiated.codec))
-    } else if Some(payload_type) == negotiated.receive_telephone_event {
-        Some(Relayable::TelephoneEvent)
-    } else {
-        Codec::from_static_payload_type(payload_type).map(Relayable::Audio)
-    }
-}
-
-/// Whether packets can be sent there: a far side on hold the old way has no address.
-fn reachable(to: SocketAddr) -> bool {
-    to.port() != 0 && !to.ip().is_unspecified()
-}
-
-fn transmit(
-    leg: LegId,
-    remote: &Remote,
-    out: &mut Out,
-    header: Header,
-    payload: &[u8],
-    sink: &mut impl Sink,
-) {
-    let to = remote.rtp();
-    if !reachable(to) {
-        return;
-    }
-    out.octets = out.octets.wrapping_add(payload.len() as u32);
-    // Almost all packets carry 20 ms or less; clearing the room for the longest would cost more than all else.
-    let mut usual = [0; HEADER_BYTES + FRAME_SAMPLES];
-    let mut longest;
-    let length = HEADER_BYTES + payload.len();
-    let packet = match usual.get_mut(..length) {
-        Some(packet) => packet,
-        None => {
-            longest = [0; PACKET_BYTES_MAX];
-            match longest.get_mut(..length) {
-                Some(packet) => packet,
-                None => return,
-            }
-        }
-    };
-    let (head, body) = packet.split_at_mut(HEADER_BYTES);
-    head.copy_from_slice(&header.bytes());
-    body.copy_from_slice(payload);
-    sink.send(leg, Channel::Rtp, to, packet);
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::mix::Mix;
 use crate::clip::Clip;
 use crate::codec::Codec;
 use crate::dtmf::Digit;
@@ -115,7 +116,13 @@ pub enum Command {
         /// The other.
         b: LegId,
     },
-    /// Presses keys (RFC 4733), in place of audio; a second command adds to the first. For the test phone.
+    /// Lets the members hear each other as the mix says, instead of whatever they heard. All live in this engine.
+    ///
+    /// The same again with other gains changes them. A `Play` on a member takes the others' place for that leg alone,
+    /// until the mix comes again; `Stop`, `Bridge` and `Close` take a leg out.
+    Mix(Mix),
+    /// Presses keys in place of audio, as telephone events (RFC 4733) or, where none were agreed on, as tones of at
+    /// least 80 ms; a second command adds to the first.
     SendDigits {
         /// The leg.
         leg: LegId,
@@ -149,9 +156,10 @@ pub enum Command {
 }
 
 impl Command {
-    /// The leg it is about; of a bridge, the first.
+    /// The leg it is about; of a bridge or a mix, the first.
     pub const fn leg(&self) -> LegId {
         match *self {
+            Command::Mix(ref mix) => mix.first(),
             Command::Open { leg }
             | Command::Connect { leg, .. }
             | Command::Play { leg, .. }
@@ -178,10 +186,26 @@ pub enum PlayOutcome {
     Stopped,
 }
 
+/// Why a far side isn't heard, as far as its packets tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OneWayCause {
+    /// Nothing at all comes: a firewall, or a wrong address in its description or ours. (A driver may let the system
+    /// drop strangers' packets unread.)
+    Nothing,
+    /// Its reports come, so that it lives: it is muted, suppresses silence, or only its RTP is held up.
+    ReportsOnly,
+    /// RTP comes from an address that it didn't name, as from behind a NAT.
+    Elsewhere(SocketAddr),
+    /// RTP comes with a payload type that wasn't agreed on.
+    Payload(u8),
+    /// RTP comes that doesn't fit the keys.
+    Undecipherable,
+}
+
 /// What an engine tells.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A key was pressed: told at the first packet of it that arrives, once. Comes before the `PlayEnded` it causes.
+    /// A key was pressed: told at the first packet of it that arrives (as a tone, once 30 ms of it were heard), once. Comes before the `PlayEnded` it causes.
     Digit {
         /// The leg.
         leg: LegId,
@@ -214,7 +238,7 @@ pub enum Event {
     DigitsSent {
         /// The leg.
         leg: LegId,
-        /// How many; 0 when telephone events weren't negotiated.
+        /// How many; 0 when the leg wasn't connected, or was closed before all were sent.
         count: usize,
     },
     /// Nothing came from the far side for as long as the watch allows: while both sides talk, for longer on hold, and
@@ -223,6 +247,16 @@ pub enum Event {
         /// The leg.
         leg: LegId,
         /// For how long nothing came.
+        after: Duration,
+    },
+    /// Both sides are to talk and we do, but nothing of the far side was heard since the last [`Command::Connect`]. Told
+    /// once for each, after 4 s at the earliest; unlike `RtpLost`, reports and stray packets don't put it off.
+    OneWayAudio {
+        /// The leg.
+        leg: LegId,
+        /// Why, as far as it shows.
+        cause: OneWayCause,
+        /// For how long it has been so.
         after: Duration,
     },
     /// Packets come again after an `RtpLost`.
@@ -255,6 +289,7 @@ impl Event {
             | Event::PlayEnded { leg, .. }
             | Event::DigitsSent { leg, .. }
             | Event::RtpLost { leg, .. }
+            | Event::OneWayAudio { leg, .. }
             | Event::RtpBack { leg }
             | Event::Learned { leg, .. }
             | Event::Closed { leg, .. } => leg,
@@ -274,6 +309,8 @@ pub struct LegStats {
     pub packets_lost: i64,
     /// Packets that weren't accepted: from a stranger, malformed, or of a payload not negotiated.
     pub packets_ignored: u64,
+    /// Of these, packets of an encrypted leg whose tag was wrong: forged, damaged, or under another key.
+    pub packets_forged: u64,
     /// Interarrival jitter (RFC 3550 section A.8) at the end, in microseconds.
     pub jitter_us: u32,
     /// Jitter of what we sent, as the far side reported last, in microseconds.

@@ -4,9 +4,13 @@
 //! is due, and takes events out with [`Engine::poll_event`] after any of these. Packets to send come out through the
 //! [`Sink`] during the call. Nothing is buffered across calls: what arrives for a bridged leg leaves at once.
 
+mod crypto;
+mod inband;
 mod learn;
 mod leg;
 mod message;
+mod mix;
+mod oneway;
 mod out;
 mod random;
 mod report;
@@ -15,10 +19,14 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crypto::DATAGRAM_BYTES_MAX;
 use leg::{Leg, Patience, Shared};
 use random::Random;
 
-pub use message::{Channel, Command, Event, Heard, LegId, LegStats, PlayId, PlayOutcome, Sink};
+pub use message::{
+    Channel, Command, Event, Heard, LegId, LegStats, OneWayCause, PlayId, PlayOutcome, Sink,
+};
+pub use mix::{MIX_MAX, Mix};
 
 /// Phases in one frame: a leg sends in one of the 20 milliseconds of a frame, always the same.
 pub const PHASES: u32 = 20;
@@ -98,6 +106,7 @@ impl Engine {
             Command::Close { leg } => return self.close(now, leg, sink),
             Command::Bridge { a, b } => return self.bridge(now, a, b),
             Command::Unbridge { a, b } => return self.unbridge(now, a, b),
+            Command::Mix(mix) => return self.mix(now, &mix),
             _ => {}
         }
         let patience = self.config.patience();
@@ -107,7 +116,7 @@ impl Engine {
         match command {
             Command::Connect {
                 negotiated, natted, ..
-            } => leg.connect(now, negotiated, natted),
+            } => leg.connect(negotiated, natted, &mut shared),
             Command::Play {
                 play,
                 clips,
@@ -117,7 +126,7 @@ impl Engine {
             Command::Loop {
                 clip, offset_ms, ..
             } => leg.repeat(clip, offset_ms, &mut shared),
-            Command::Stop { .. } => leg.stop(PlayOutcome::Stopped, &mut shared),
+            Command::Stop { .. } => leg.leave(&mut shared),
             Command::SendDigits {
                 digits,
                 tone_ms,
@@ -129,7 +138,8 @@ impl Engine {
             Command::Open { .. }
             | Command::Close { .. }
             | Command::Bridge { .. }
-            | Command::Unbridge { .. } => {}
+            | Command::Unbridge { .. }
+            | Command::Mix(_) => {}
         }
     }
 
@@ -145,6 +155,16 @@ impl Engine {
     ) {
         let Some((heard, mut shared)) = self.work(now, leg) else {
             return;
+        };
+        let mut buffer;
+        let bytes = if heard.encrypted() && channel == Channel::Rtp && !crate::rtp::is_rtcp(bytes) {
+            buffer = [0; DATAGRAM_BYTES_MAX];
+            match heard.open(source, bytes, &mut buffer) {
+                Some(bytes) => bytes,
+                None => return,
+            }
+        } else {
+            bytes
         };
         let Some(accepted) = heard.packet(channel, source, bytes, &mut shared, sink) else {
             return;
@@ -167,8 +187,18 @@ impl Engine {
             events: &mut self.events,
         };
         for &slot in slots {
+            let Some(Some(leg)) = self.legs.get_mut(slot as usize) else {
+                continue;
+            };
+            leg.play_out();
+            let mixed = leg.hearing().and_then(|hearing| {
+                hearing.mixed(|speaker| {
+                    let leg = self.legs.get(speaker.slot() as usize)?.as_deref()?;
+                    leg.said().filter(|_| leg.id == speaker)
+                })
+            });
             if let Some(Some(leg)) = self.legs.get_mut(slot as usize) {
-                leg.slot(&mut shared, sink);
+                leg.slot(mixed.as_ref(), &mut shared, sink);
             }
         }
     }
@@ -253,6 +283,20 @@ impl Engine {
         for third in [leg.feeds(), leg.hears()].into_iter().flatten() {
             if third != other {
                 self.unbridge(now, one, third);
+            }
+        }
+    }
+
+    fn mix(&mut self, now: Duration, mix: &Mix) {
+        for &member in mix.members() {
+            let Some(leg) = self.leg(member) else {
+                continue;
+            };
+            for other in [leg.feeds(), leg.hears()].into_iter().flatten() {
+                self.unbridge(now, member, other);
+            }
+            if let Some((leg, mut shared)) = self.work(now, member) {
+                leg.mix(mix.hearing(member), &mut shared);
             }
         }
     }

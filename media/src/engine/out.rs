@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::random::Random;
 use crate::codec::{FRAME_SAMPLES, SAMPLE_RATE_HZ};
 use crate::dtmf::EventPacket;
 use crate::receive::samples;
@@ -14,6 +15,9 @@ pub(super) const PAYLOAD_BYTES_MAX: usize = 960;
 pub(super) const PACKET_BYTES_MAX: usize = HEADER_BYTES + PAYLOAD_BYTES_MAX;
 
 const FRAME: u32 = FRAME_SAMPLES as u32;
+/// Streams begin in the lower half, so that an encrypted one's first rollover isn't missed with its first packets (RFC
+/// 3711 section 3.3.1).
+const SEQUENCE_FIRST_MAX: u16 = 0x7fff;
 /// A relayed timestamp further back than this is a sender's new clock, not a late packet.
 const BACK_MAX: u32 = SAMPLE_RATE_HZ;
 /// Nor may it be further ahead than the time that passed and this.
@@ -49,7 +53,7 @@ impl Out {
     pub(super) fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Out {
         Out {
             ssrc,
-            sequence,
+            sequence: sequence & SEQUENCE_FIRST_MAX,
             clock: timestamp,
             end: timestamp,
             relay: None,
@@ -57,6 +61,14 @@ impl Out {
             packets: 0,
             octets: 0,
         }
+    }
+
+    /// Goes on as another source with other numbers.
+    pub(super) fn begin_anew(&mut self, random: &mut Random) {
+        let numbers = random.next_u64();
+        self.ssrc = (numbers >> 32) as u32;
+        self.sequence = numbers as u16 & SEQUENCE_FIRST_MAX;
+        self.cut();
     }
 
     /// Another slot begins.

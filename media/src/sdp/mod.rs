@@ -4,12 +4,15 @@
 //! without a body), and [`accept`] of the answer to it. Each yields a [`Negotiated`], all that the engine needs to
 //! know of the far side.
 
+mod crypto;
 mod negotiate;
 mod parse;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::codec::Codec;
+use crate::srtp::{Keys, Secret};
 
 pub use negotiate::{accept, answer, offer};
 pub use parse::{BYTES_MAX, FORMATS_MAX, LINES_MAX, MEDIA_MAX};
@@ -85,15 +88,40 @@ pub struct Capabilities {
     pub telephone_event: bool,
     /// Whether RTCP on the RTP port (RFC 5761) is offered and accepted.
     pub rtcp_mux: bool,
+    /// Whether audio is encrypted.
+    pub encryption: Encryption,
+}
+
+/// Whether audio is encrypted, with keys in the descriptions (RFC 4568).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Encryption {
+    /// Never: keys are neither offered nor taken.
+    #[default]
+    Off,
+    /// When the far side can. Our offers are `RTP/AVP` with keys, which the far side may leave unanswered.
+    Offered(Secret),
+    /// Always: our offers are `RTP/SAVP`, and what has no keys is refused.
+    Required(Secret),
+}
+
+impl Encryption {
+    /// What our keys are made of; none when there are none.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        match self {
+            Encryption::Off => None,
+            Encryption::Offered(secret) | Encryption::Required(secret) => Some(secret),
+        }
+    }
 }
 
 impl Default for Capabilities {
-    /// PCMU before PCMA, telephone events, RTCP multiplexing.
+    /// PCMU before PCMA, telephone events, RTCP multiplexing, no encryption.
     fn default() -> Self {
         Capabilities {
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             telephone_event: true,
             rtcp_mux: true,
+            encryption: Encryption::Off,
         }
     }
 }
@@ -127,7 +155,7 @@ impl LocalMedia {
 }
 
 /// What two sides agreed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
     /// The codec we send.
     pub codec: Codec,
@@ -152,6 +180,8 @@ pub struct Negotiated {
     /// The packet length the far side would like, in milliseconds (20 if it says nothing). Information only: the
     /// engine sends 20 ms and receives any length.
     pub ptime_ms: u16,
+    /// The keys of both sides; none when audio goes in the clear.
+    pub srtp: Option<Arc<Keys>>,
 }
 
 impl Negotiated {
@@ -169,6 +199,7 @@ impl Negotiated {
             rtcp_mux: false,
             direction: Direction::SendRecv,
             ptime_ms: 20,
+            srtp: None,
         }
     }
 
@@ -192,12 +223,21 @@ pub enum SdpError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// No audio stream over plain RTP that isn't refused (port 0).
+    /// No audio stream over RTP that isn't refused (port 0).
     #[error("no usable audio stream")]
     NoAudio,
     /// Audio, but no codec that both sides speak.
     #[error("no common codec")]
     NoCommonCodec,
+    /// Encrypted audio was offered, and is never taken here.
+    #[error("encrypted audio is not accepted here")]
+    EncryptionOff,
+    /// Audio in the clear was offered or answered, and is never taken here.
+    #[error("encryption is required")]
+    EncryptionRequired,
+    /// Encrypted audio, but by no suite that both sides know.
+    #[error("no common crypto suite")]
+    NoCommonSuite,
     /// The address is a host name, multicast, or of another family than ours.
     #[error("unusable media address")]
     Address,
@@ -214,6 +254,9 @@ impl SdpError {
             SdpError::Malformed { .. } => 400,
             SdpError::NoAudio
             | SdpError::NoCommonCodec
+            | SdpError::EncryptionOff
+            | SdpError::EncryptionRequired
+            | SdpError::NoCommonSuite
             | SdpError::Address
             | SdpError::Mismatch(_) => 488,
         }

@@ -3,15 +3,19 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use zeroize::Zeroize;
+
 use super::parse::{Description, Encoding, MediaLine};
 use super::{
-    Capabilities, Direction, LocalMedia, Negotiated, SdpError, TELEPHONE_EVENT_PAYLOAD_TYPE,
+    Capabilities, Direction, Encryption, LocalMedia, Negotiated, SdpError,
+    TELEPHONE_EVENT_PAYLOAD_TYPE, crypto,
 };
 use crate::codec::Codec;
 
 /// Answers an offer: what was agreed, and the description to send back.
 ///
-/// The first audio stream that we can speak is taken, all others are refused in their place (RFC 3264 section 6).
+/// The first audio stream that we can speak is taken, an encrypted one before one in the clear; all others are refused
+/// in their place (RFC 3264 section 6).
 ///
 /// # Errors
 /// See [`SdpError`]; [`SdpError::status`] is the response to give.
@@ -22,20 +26,26 @@ pub fn answer(
 ) -> Result<(Negotiated, Vec<u8>), SdpError> {
     let offered = Description::parse(offer)?;
     let mut failure = SdpError::NoAudio;
-    let mut chosen = None;
+    let mut chosen: Option<(usize, Negotiated, Option<u32>)> = None;
     for (index, media) in offered.media.iter().enumerate() {
         if !media.usable() {
             continue;
         }
         match agree(media, local, caps) {
-            Ok(negotiated) => {
-                chosen = Some((index, negotiated));
-                break;
+            Ok((negotiated, tag)) => {
+                let first = chosen.is_none();
+                let encrypted = tag.is_some();
+                if first || encrypted {
+                    chosen = Some((index, negotiated, tag));
+                }
+                if encrypted {
+                    break;
+                }
             }
             Err(error) => failure = error,
         }
     }
-    let Some((taken, negotiated)) = chosen else {
+    let Some((taken, negotiated, tag)) = chosen else {
         return Err(failure);
     };
 
@@ -44,12 +54,17 @@ pub fn answer(
         if index == taken {
             let codecs = [(negotiated.payload_type, negotiated.codec)];
             let protocol = String::from_utf8_lossy(media.protocol);
+            let mut keys = String::new();
+            if let (Some(tag), Some(agreed)) = (tag, &negotiated.srtp) {
+                crypto::write(tag, &agreed.local, &mut keys);
+            }
             let stream = Stream {
                 protocol: &protocol,
                 codecs: &codecs,
                 telephone_event: negotiated.telephone_event,
                 direction: negotiated.direction,
                 rtcp_mux: negotiated.rtcp_mux,
+                keys,
             };
             stream.write(local, &mut out);
         } else {
@@ -67,12 +82,21 @@ pub fn offer(local: &LocalMedia, caps: &Capabilities) -> Vec<u8> {
         .iter()
         .map(|codec| (codec.static_payload_type(), *codec))
         .collect();
+    let mut keys = String::new();
+    if let Some(secret) = caps.encryption.secret() {
+        crypto::write_offer(secret, &mut keys);
+    }
+    let protocol = match caps.encryption {
+        Encryption::Off | Encryption::Offered(_) => "RTP/AVP",
+        Encryption::Required(_) => "RTP/SAVP",
+    };
     let stream = Stream {
-        protocol: "RTP/AVP",
+        protocol,
         codecs: &codecs,
         telephone_event: caps.telephone_event.then_some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: local.direction,
         rtcp_mux: caps.rtcp_mux,
+        keys,
     };
     stream.write(local, &mut out);
     out
@@ -118,6 +142,7 @@ pub fn accept(our_offer: &[u8], answer: &[u8]) -> Result<Negotiated, SdpError> {
     let telephone_event = receive_telephone_event.and(telephone_event(theirs));
     let (remote_rtp, remote_rtcp) = remote_addresses(theirs, family(ours)?)?;
     let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
+    let srtp = crypto::accept(ours, theirs)?;
     Ok(Negotiated {
         codec,
         payload_type,
@@ -129,15 +154,16 @@ pub fn accept(our_offer: &[u8], answer: &[u8]) -> Result<Negotiated, SdpError> {
         rtcp_mux,
         direction: ours.direction.and(theirs.effective_direction().reversed()),
         ptime_ms: theirs.ptime_ms.unwrap_or(20),
+        srtp,
     })
 }
 
-/// What one offered stream and we have in common.
+/// What one offered stream and we have in common, and the tag of the key taken.
 fn agree(
     media: &MediaLine<'_>,
     local: &LocalMedia,
     caps: &Capabilities,
-) -> Result<Negotiated, SdpError> {
+) -> Result<(Negotiated, Option<u32>), SdpError> {
     let (payload_type, codec) = media
         .encodings()
         .find_map(|(payload_type, encoding)| match encoding {
@@ -152,7 +178,8 @@ fn agree(
     };
     let (remote_rtp, remote_rtcp) = remote_addresses(media, local.address)?;
     let rtcp_mux = caps.rtcp_mux && media.rtcp_mux;
-    Ok(Negotiated {
+    let (tag, srtp) = crypto::agree(media, &caps.encryption)?.unzip();
+    let negotiated = Negotiated {
         codec,
         payload_type,
         receive_payload_type: payload_type,
@@ -163,7 +190,9 @@ fn agree(
         rtcp_mux,
         direction: local.direction.and(media.effective_direction().reversed()),
         ptime_ms: media.ptime_ms.unwrap_or(20),
-    })
+        srtp,
+    };
+    Ok((negotiated, tag))
 }
 
 fn telephone_event(media: &MediaLine<'_>) -> Option<u8> {
@@ -225,6 +254,14 @@ struct Stream<'a> {
     telephone_event: Option<u8>,
     direction: Direction,
     rtcp_mux: bool,
+    /// Lines of `a=crypto`.
+    keys: String,
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        self.keys.zeroize();
+    }
 }
 
 impl Stream<'_> {
@@ -250,6 +287,7 @@ impl Stream<'_> {
             text.push_str("a=rtcp-mux\r\n");
         }
         out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(self.keys.as_bytes());
     }
 }
 

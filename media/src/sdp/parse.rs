@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::crypto::{CRYPTO_MAX, CryptoLine};
 use super::{Direction, SdpError};
 use crate::codec::Codec;
 
@@ -38,6 +39,8 @@ pub(super) struct MediaLine<'a> {
     pub(super) rtcp: Option<Rtcp>,
     pub(super) rtcp_mux: bool,
     pub(super) ptime_ms: Option<u16>,
+    /// Of the keys in it, those that we can use.
+    pub(super) crypto: Vec<CryptoLine>,
     mappings: Vec<Mapping>,
 }
 
@@ -167,6 +170,7 @@ impl<'a> MediaLine<'a> {
             rtcp: None,
             rtcp_mux: false,
             ptime_ms: None,
+            crypto: Vec::new(),
             mappings: Vec::new(),
         })
     }
@@ -183,18 +187,29 @@ impl<'a> MediaLine<'a> {
             rtcp: own.rtcp,
             rtcp_mux: own.rtcp_mux,
             ptime_ms: own.ptime_ms.or(session.ptime_ms),
+            // Keys stand in media descriptions alone (RFC 4568 section 5).
+            crypto: own.crypto,
             mappings: own.mappings,
             ..self
         }
     }
 
-    /// Audio over plain RTP, not refused, with formats: what we can talk about.
+    /// Audio over RTP or SRTP, not refused, with formats: what we can talk about.
     pub(super) fn usable(&self) -> bool {
+        // The feedback profile differs only in when RTCP may be sent (RFC 4585); some telephones offer nothing else
+        // and don't mind an endpoint that sends no early feedback.
         self.kind.eq_ignore_ascii_case(b"audio")
             && self.port != 0
-            // The feedback profile differs only in when RTCP may be sent (RFC 4585); some telephones offer nothing
-            // else and don't mind an endpoint that sends no early feedback.
-            && (self.protocol.eq_ignore_ascii_case(b"RTP/AVP") || self.protocol.eq_ignore_ascii_case(b"RTP/AVPF"))
+            && (self.secure() || self.is(b"RTP/AVP") || self.is(b"RTP/AVPF"))
+    }
+
+    /// A profile whose audio is always encrypted.
+    pub(super) fn secure(&self) -> bool {
+        self.is(b"RTP/SAVP") || self.is(b"RTP/SAVPF")
+    }
+
+    fn is(&self, protocol: &[u8]) -> bool {
+        self.protocol.eq_ignore_ascii_case(protocol)
     }
 
     /// The payload types in order of preference with what they stand for. Words that aren't payload types are left
@@ -254,6 +269,7 @@ struct Level {
     rtcp: Option<Rtcp>,
     rtcp_mux: bool,
     ptime_ms: Option<u16>,
+    crypto: Vec<CryptoLine>,
     mappings: Vec<Mapping>,
 }
 
@@ -265,6 +281,7 @@ impl Default for Level {
             rtcp: None,
             rtcp_mux: false,
             ptime_ms: None,
+            crypto: Vec::new(),
             mappings: Vec::new(),
         }
     }
@@ -286,6 +303,9 @@ impl Level {
                 // Some write "20.0".
                 let whole = value.split(|&byte| byte == b'.').next().unwrap_or_default();
                 self.ptime_ms = number(whole.trim_ascii()).filter(|ms| (1..=1_000).contains(ms));
+            }
+            b"crypto" if self.crypto.len() < CRYPTO_MAX => {
+                self.crypto.extend(CryptoLine::parse(value));
             }
             // A mapping for each format is what makes sense; more are left out.
             b"rtpmap" if self.mappings.len() < FORMATS_MAX => {
@@ -365,13 +385,13 @@ fn network_address(kind: &[u8], address: &[u8]) -> Connection {
     }
 }
 
-fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|byte| matches!(byte, b' ' | b'\t'))
         .filter(|word| !word.is_empty())
 }
 
-fn number(word: &[u8]) -> Option<u16> {
+pub(super) fn number(word: &[u8]) -> Option<u16> {
     if word.is_empty() || !word.iter().all(u8::is_ascii_digit) {
         return None;
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use switch::NoteWhat;
+use switch::{NoteSide, NoteWhat};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -146,6 +146,14 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::PartnerCalled(partner) => format!("partner {partner} is called"),
         NoteWhat::Transferred => "talks with the partner".to_owned(),
         NoteWhat::TakenBack(why) => format!("back from the partner: {why:?}"),
+        NoteWhat::OneWayAudio(NoteSide::Caller, why) => format!("the caller isn't heard: {why:?}"),
+        NoteWhat::OneWayAudio(NoteSide::Agent, why) => format!("the agent isn't heard: {why:?}"),
+        NoteWhat::NotEncrypted(NoteSide::Caller) => {
+            "refused: encryption is required, and the caller's phone can't".to_owned()
+        }
+        NoteWhat::NotEncrypted(NoteSide::Agent) => {
+            "encryption is required, and the agent's phone can't".to_owned()
+        }
         NoteWhat::Panicked => "ended by a bug: see the log".to_owned(),
         NoteWhat::Ended(cause) => format!("ended: {cause:?}"),
     };

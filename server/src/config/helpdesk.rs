@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use super::outside::{PartnerConfig, TrunkAccount, TrunkConfig};
-use super::{ConfigError, read};
+use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
 const SHIPPED: [(&str, &str); 6] = [
@@ -114,6 +114,9 @@ pub struct Agent {
     pub tier: String,
     /// Queues served, the preferred first.
     pub queues: Vec<String>,
+    /// Whether audio of their phone is encrypted, where that differs from the process's setting.
+    #[serde(default)]
+    pub encryption: Option<Encryption>,
 }
 
 /// A hospital.
@@ -232,6 +235,9 @@ pub struct Phone {
     pub secret: String,
     /// The calling number its calls carry.
     pub number: Option<String>,
+    /// Whether its audio is encrypted, where that differs from the process's setting.
+    #[serde(default)]
+    pub encryption: Option<Encryption>,
 }
 
 /// What holds a secret or a person shows neither.

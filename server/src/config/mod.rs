@@ -25,7 +25,7 @@ pub use helpdesk::{
     Agent, Day, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
 pub use outside::{PartnerConfig, TrunkAccount, TrunkConfig};
-pub use process::{Digest, Http, Limits, Media, Process, Sip, Speech, Store, Tls};
+pub use process::{Digest, Encryption, Http, Limits, Media, Process, Sip, Speech, Store, Tls};
 
 /// Largest configuration file read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -180,6 +180,11 @@ nodes:
                 "threads = 1",
                 "threads = \"x\"",
                 "careline.toml:2: invalid type: string \"x\"",
+            ),
+            (
+                "threads = 1",
+                "encryption = \"perhaps\"",
+                "careline.toml:2: unknown variant `perhaps`",
             ),
             (
                 "calls_max = 10",

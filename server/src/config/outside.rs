@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use switch::Gateway;
 
+use super::Encryption;
+
 /// Most calls a trunk may be set to carry.
 const CALLS_MAX: u32 = 10_000;
 /// Most gateways of a trunk: each may cost a caller three seconds.
@@ -35,6 +37,8 @@ pub struct TrunkConfig {
     /// Whether it may see ticket numbers and calling numbers in headers of their own.
     #[serde(default)]
     pub trusted: bool,
+    /// Whether its audio is encrypted: `off`, `offered`, `required`; as `careline.toml` says if absent.
+    pub encryption: Option<Encryption>,
 }
 
 fn default_calls_max() -> u32 {
@@ -125,6 +129,7 @@ impl TrunkConfig {
                 .map(|account| sip::Credentials::new(account.user.clone(), account.secret.clone())),
             probe_every: (self.probe_every_s != 0).then(|| Duration::from_secs(self.probe_every_s)),
             trusted: self.trusted,
+            encryption: self.encryption.map(Into::into),
         })
     }
 }

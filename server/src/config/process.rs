@@ -102,10 +102,35 @@ pub struct Tls {
     pub key: PathBuf,
     /// Authorities whose certificates we take: of those we call, and of callers that show one.
     pub authorities: Option<PathBuf>,
+    /// Whether audio of calls that come or go by TLS is encrypted; as `media.encryption` if absent.
+    pub encryption: Option<Encryption>,
 }
 
 fn default_tls_port() -> u16 {
     sip::Transport::Tls.default_port()
+}
+
+/// Whether audio is encrypted: `media.encryption`, `sip.tls.encryption`, and of a phone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encryption {
+    /// Never.
+    Off,
+    /// When the peer can.
+    #[default]
+    Offered,
+    /// Always: a call that can't be is refused.
+    Required,
+}
+
+impl From<Encryption> for switch::Encryption {
+    fn from(encryption: Encryption) -> Self {
+        match encryption {
+            Encryption::Off => Self::Off,
+            Encryption::Offered => Self::Offered,
+            Encryption::Required => Self::Required,
+        }
+    }
 }
 
 /// `sip.digest`
@@ -206,6 +231,13 @@ pub struct Media {
     pub timeout_s: u64,
     /// SCHED_FIFO priority of the media threads, where the system permits it; none.
     pub realtime_priority: Option<u8>,
+    /// Whether audio is encrypted (SRTP): `off`, `offered` (default: where the peer can and its
+    /// signalling is TLS) or `required` (calls that can't be are refused). A phone's own setting
+    /// comes first, then that of `[sip.tls]`.
+    pub encryption: Encryption,
+    /// Whether keys may travel in SIP that isn't encrypted too; false. Whoever sees them there
+    /// hears the calls: for networks where something else protects the signalling.
+    pub keys_in_clear: bool,
 }
 
 impl Default for Media {
@@ -217,6 +249,8 @@ impl Default for Media {
             threads: 1,
             timeout_s: 30,
             realtime_priority: None,
+            encryption: Encryption::Offered,
+            keys_in_clear: false,
         }
     }
 }

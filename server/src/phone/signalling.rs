@@ -148,16 +148,12 @@ impl Task {
             };
             match sdp::answer(&offer, local, &caps) {
                 Ok((negotiated, sdp)) => {
+                    let on_hold = negotiated.on_hold();
                     if let Some(audio) = audio {
                         let _ = task.config.media.connect(audio, negotiated);
                     }
                     task.endpoint.answer_reinvite(now, leg, &sdp);
-                    task.emit(
-                        Some(id),
-                        PhoneEventKind::Changed {
-                            on_hold: negotiated.on_hold(),
-                        },
-                    );
+                    task.emit(Some(id), PhoneEventKind::Changed { on_hold });
                 }
                 Err(error) => task.endpoint.reject_reinvite(now, leg, error.status()),
             }

@@ -70,6 +70,7 @@ impl Mailbox {
                     | Command::Connect { .. }
                     | Command::Bridge { .. }
                     | Command::Unbridge { .. }
+                    | Command::Mix(_)
                     | Command::Loop { .. }
                     | Command::Stop { .. }
             )

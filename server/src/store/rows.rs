@@ -76,6 +76,7 @@ fn cause_code(cause: EndCause) -> &'static str {
         EndCause::AgentHungUp => "agent_hung_up",
         EndCause::FlowEnded => "flow_ended",
         EndCause::SystemFailure => "system_failure",
+        EndCause::NotEncrypted => "not_encrypted",
     }
 }
 
@@ -85,6 +86,7 @@ fn cause(code: &str) -> Result<EndCause, StoreError> {
         "agent_hung_up" => Ok(EndCause::AgentHungUp),
         "flow_ended" => Ok(EndCause::FlowEnded),
         "system_failure" => Ok(EndCause::SystemFailure),
+        "not_encrypted" => Ok(EndCause::NotEncrypted),
         _ => Err(StoreError::Unreadable("an end's cause")),
     }
 }

@@ -282,7 +282,14 @@ impl World {
                 }
                 let (leg, port) = self.audio.open(now, with);
                 trace!(self, "media: {leg:?} open at {port} for {key:?}");
-                self.tell_switch(Input::MediaOpened { key, leg, port });
+                let mut secret = [0; 32];
+                secret[..8].copy_from_slice(&key.0.to_be_bytes());
+                self.tell_switch(Input::MediaOpened {
+                    key,
+                    leg,
+                    port,
+                    secret: media::srtp::Secret::new(secret),
+                });
             }
             NodeDue::Media(event) => {
                 trace!(self, "switch <- media {event:?}");

@@ -6,12 +6,13 @@ use desk::{Caller, ContactId, PhoneNumber, What};
 use ivr_flows::{Facts, Session};
 use media::engine::{Command as MediaCommand, LegId as MediaLegId};
 use media::sdp::{self, Capabilities, LocalMedia};
+use media::srtp::Secret;
 
 use super::outbox::Outbox;
 use super::{Audio, Consulting, Contact, Cx, Side, Sound, Stage};
 use crate::admission::Permit;
-use crate::input::{MediaKey, NoteWhat, Output};
-use crate::setup::Line;
+use crate::input::{MediaKey, NoteSide, NoteWhat, Output};
+use crate::setup::{Encryption, EncryptionUnavailable, Line};
 
 /// A call that is admitted and whose caller may call.
 #[derive(Debug)]
@@ -23,11 +24,21 @@ pub(crate) struct Arrival {
     pub(crate) ani: Option<PhoneNumber>,
     /// Headers that go along.
     pub(crate) carried: Vec<(String, String)>,
+    /// What the caller's account says of it.
+    pub(crate) encryption: Option<Encryption>,
     /// Max-Forwards.
     pub(crate) hops_left: Option<u8>,
     pub(crate) sdp: Option<Vec<u8>>,
     /// An agent asks a colleague.
     pub(crate) consulting: Option<Consulting>,
+}
+
+/// A media leg that was asked for.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) leg: MediaLegId,
+    pub(crate) port: u16,
+    pub(crate) secret: Secret,
 }
 
 impl Contact {
@@ -40,6 +51,7 @@ impl Contact {
             dnis,
             ani,
             carried,
+            encryption,
             hops_left,
             sdp,
             consulting,
@@ -63,6 +75,7 @@ impl Contact {
             caller: Caller::Unknown,
             leg,
             peer,
+            encryption,
             offer_in: sdp,
             audio: Audio::None,
             sound: Sound::Nothing,
@@ -130,7 +143,7 @@ impl Contact {
         &mut self,
         side: Side,
         key: MediaKey,
-        opened: Option<(MediaLegId, u16)>,
+        opened: Option<Opened>,
         cx: &mut Cx<'_>,
     ) {
         match side {
@@ -138,8 +151,8 @@ impl Contact {
                 let wanted = matches!(self.stage, Stage::Opening { .. })
                     && matches!(self.audio, Audio::Opening(k) if k == key);
                 match opened {
-                    Some((leg, _)) if !wanted => cx.media(MediaCommand::Close { leg }),
-                    Some((leg, port)) => self.accept(leg, port, cx),
+                    Some(Opened { leg, .. }) if !wanted => cx.media(MediaCommand::Close { leg }),
+                    Some(opened) => self.accept(opened, cx),
                     None if wanted => self.refuse_arrival(cx, cx.setup.sip.refusal_code),
                     None => {}
                 }
@@ -152,29 +165,37 @@ impl Contact {
     }
 
     /// Answers the INVITE.
-    fn accept(&mut self, leg: MediaLegId, port: u16, cx: &mut Cx<'_>) {
+    fn accept(&mut self, opened: Opened, cx: &mut Cx<'_>) {
+        let Opened { leg, port, secret } = opened;
         let address = cx.setup.media.address_towards(self.peer.addr.ip());
         let local = LocalMedia::new(address, port, self.id.0);
         cx.index.media.insert(leg, (self.id, Side::Caller));
-        let (negotiated, offered, body) = match self.offer_in.take() {
-            Some(offer) => match sdp::answer(&offer, &local, &Capabilities::default()) {
-                Ok((negotiated, answer)) => (Some(negotiated), None, answer),
-                Err(error) => {
-                    self.audio = Audio::Open {
-                        leg,
-                        local,
-                        negotiated: None,
-                        offered: None,
-                    };
-                    return self.refuse_arrival(cx, refusal_for(&error));
-                }
-            },
-            None => {
-                let offer = sdp::offer(&local, &Capabilities::default());
-                (None, Some(offer.clone()), offer)
+        let policy = cx.setup.encryption.towards(self.peer, self.encryption);
+        let caps = policy.map(|encryption| capabilities(encryption, secret));
+        let described = match (&caps, self.offer_in.take()) {
+            (Ok(caps), Some(offer)) => sdp::answer(&offer, &local, caps)
+                .map(|(negotiated, answer)| (Some(negotiated), None, answer)),
+            (Ok(caps), None) => {
+                let offer = sdp::offer(&local, caps);
+                Ok((None, Some(offer.clone()), offer))
+            }
+            (Err(EncryptionUnavailable), _) => Err(sdp::SdpError::EncryptionRequired),
+        };
+        let caps = caps.unwrap_or_default();
+        let (negotiated, offered, body) = match described {
+            Ok(described) => described,
+            Err(error) => {
+                self.audio = Audio::Open {
+                    leg,
+                    local,
+                    caps,
+                    negotiated: None,
+                    offered: None,
+                };
+                return self.refuse_description(cx, &error);
             }
         };
-        if let Some(negotiated) = negotiated {
+        if let Some(negotiated) = negotiated.clone() {
             let natted = is_natted(&negotiated, self.peer, cx.setup);
             cx.media(MediaCommand::Connect {
                 leg,
@@ -185,6 +206,7 @@ impl Contact {
         self.audio = Audio::Open {
             leg,
             local,
+            caps,
             negotiated,
             offered,
         };
@@ -230,6 +252,21 @@ impl Contact {
         self.over(cx, desk::EndCause::SystemFailure, None);
     }
 
+    /// The caller's description can't be taken; the refusal says why (RFC 3261 section 20.43).
+    fn refuse_description(&mut self, cx: &mut Cx<'_>, error: &sdp::SdpError) {
+        let warning = format!("399 {} \"{error}\"", cx.setup.realm);
+        let extra = [("Warning", warning.as_str())];
+        cx.sip
+            .reject(cx.now.mono, self.leg, refusal_for(error), None, &extra);
+        let cause = if *error == sdp::SdpError::EncryptionRequired {
+            self.note(cx, NoteWhat::NotEncrypted(NoteSide::Caller));
+            desk::EndCause::NotEncrypted
+        } else {
+            desk::EndCause::SystemFailure
+        };
+        self.over(cx, cause, None);
+    }
+
     /// Takes the peer's answer to an offer of ours in a 200.
     pub(super) fn take_answer(&mut self, side: Side, answer: &[u8], cx: &mut Cx<'_>) {
         let peer = self.peer_of(side);
@@ -246,14 +283,20 @@ impl Contact {
             return;
         };
         let Some(offer) = offered.take() else { return };
-        if let Ok(agreed) = sdp::accept(&offer, answer) {
-            *negotiated = Some(agreed);
-            let leg = *leg;
-            cx.media(MediaCommand::Connect {
-                leg,
-                negotiated: agreed,
-                natted: is_natted(&agreed, peer, cx.setup),
-            });
+        match sdp::accept(&offer, answer) {
+            Ok(agreed) => {
+                *negotiated = Some(agreed.clone());
+                let leg = *leg;
+                cx.media(MediaCommand::Connect {
+                    leg,
+                    natted: is_natted(&agreed, peer, cx.setup),
+                    negotiated: agreed,
+                });
+            }
+            Err(sdp::SdpError::EncryptionRequired) => {
+                self.note(cx, NoteWhat::NotEncrypted(side.into()));
+            }
+            Err(_) => {}
         }
     }
 
@@ -276,6 +319,27 @@ impl Contact {
             (Side::Agent, Stage::Conversation(talk)) => Some(&mut talk.audio),
             (Side::Agent, _) => None,
         }
+    }
+}
+
+impl From<Side> for NoteSide {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Caller => Self::Caller,
+            Side::Agent => Self::Agent,
+        }
+    }
+}
+
+/// What we can speak on a leg.
+pub(super) fn capabilities(encryption: Encryption, secret: Secret) -> Capabilities {
+    Capabilities {
+        encryption: match encryption {
+            Encryption::Off => sdp::Encryption::Off,
+            Encryption::Offered => sdp::Encryption::Offered(secret),
+            Encryption::Required => sdp::Encryption::Required(secret),
+        },
+        ..Capabilities::default()
     }
 }
 

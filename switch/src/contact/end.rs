@@ -124,7 +124,7 @@ impl Contact {
                 let how = match cause {
                     EndCause::CallerHungUp => Some(Journey::Abandoned),
                     EndCause::FlowEnded | EndCause::AgentHungUp => Some(Journey::FlowOut),
-                    EndCause::SystemFailure => None,
+                    EndCause::SystemFailure | EndCause::NotEncrypted => None,
                 };
                 self.leave_queue(how, cx);
             }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, What};
 use ivr_flows::{CallerFacts, HangUpCause, HoursState, Input as FlowInput, Piece, Role, Step};
 use media::clip::Clip;
-use media::engine::{Command as MediaCommand, Event as MediaEvent, PlayOutcome};
+use media::engine::{Command as MediaCommand, Event as MediaEvent, OneWayCause, PlayOutcome};
 
 use super::{Contact, Cx, KeysBy, RENDER_MAX, Side, Sound, Stage};
-use crate::input::{Output, RenderId};
+use crate::input::{NoteWhat, OneWay, Output, RenderId};
 
 /// Steps a session may take at one moment. The checker refuses loops without a
 /// way out, so this is never reached; it is here so that a bug costs one call.
@@ -258,6 +258,16 @@ impl Contact {
                 );
             }
             (Side::Agent, MediaEvent::RtpLost { .. }) => self.agent_lost(cx),
+            (_, MediaEvent::OneWayAudio { cause, .. }) => {
+                let why = match cause {
+                    OneWayCause::Nothing => OneWay::Nothing,
+                    OneWayCause::ReportsOnly => OneWay::ReportsOnly,
+                    OneWayCause::Elsewhere(_) => OneWay::Elsewhere,
+                    OneWayCause::Payload(_) => OneWay::Payload,
+                    OneWayCause::Undecipherable => OneWay::Undecipherable,
+                };
+                self.note(cx, NoteWhat::OneWayAudio(side.into(), why));
+            }
             _ => {}
         }
     }

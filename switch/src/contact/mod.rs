@@ -30,16 +30,18 @@ use std::time::Duration;
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
 use desk::{Caller, ContactId, Journey, PartnerId, PhoneNumber, TenantId, What};
 use ivr_flows::{Flow, Session};
+use media::codec::Codec;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
-use media::sdp::{LocalMedia, Negotiated};
+use media::sdp::{Capabilities, LocalMedia, Negotiated};
+use media::srtp::Secret;
 
 use crate::admission::Permit;
 use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, RenderId};
 use crate::phones::Phones;
-use crate::setup::{Setup, Trunk};
+use crate::setup::{Encryption, Setup, Trunk};
 use crate::trunks::Trunks;
 
-pub(crate) use arrive::Arrival;
+pub(crate) use arrive::{Arrival, Opened};
 use outbox::Outbox;
 pub(crate) use talk::LegEnd;
 pub(crate) use transfer::Consult;
@@ -135,6 +137,10 @@ impl Cx<'_> {
 
 /// One side's audio.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every one there is is open"
+)]
 enum Audio {
     /// None asked for.
     None,
@@ -144,6 +150,8 @@ enum Audio {
     Open {
         leg: MediaLegId,
         local: LocalMedia,
+        /// With the leg's secret where its audio may be encrypted.
+        caps: Capabilities,
         negotiated: Option<Negotiated>,
         /// Our offer, while its answer is awaited.
         offered: Option<Vec<u8>>,
@@ -154,6 +162,17 @@ impl Audio {
     fn leg(&self) -> Option<MediaLegId> {
         match self {
             Self::Open { leg, .. } => Some(*leg),
+            _ => None,
+        }
+    }
+
+    /// The codec agreed on.
+    fn codec(&self) -> Option<Codec> {
+        match self {
+            Self::Open {
+                negotiated: Some(negotiated),
+                ..
+            } => Some(negotiated.codec),
             _ => None,
         }
     }
@@ -220,6 +239,8 @@ struct Offer {
     untried: Vec<crate::phones::Target>,
     /// By a transfer or a consultation, not by the distributor.
     direct: Option<transfer::Direct>,
+    /// What the keys of the leg are made of, once that is open.
+    secret: Option<Secret>,
 }
 
 #[derive(Debug)]
@@ -264,6 +285,8 @@ struct Outside {
     progress: Progress,
     /// Gateways not tried yet, the best last.
     untried: Vec<usize>,
+    /// What the keys of the leg are made of, once that is open.
+    secret: Option<Secret>,
 }
 
 /// A call that a trunk carries; given back with [`Trunks::release`].
@@ -363,6 +386,8 @@ pub(crate) struct Contact {
     caller: Caller,
     leg: sip::LegId,
     peer: sip::Peer,
+    /// What the caller's account says of it.
+    encryption: Option<Encryption>,
     /// The INVITE's offer, until it is answered.
     offer_in: Option<Vec<u8>>,
     audio: Audio,

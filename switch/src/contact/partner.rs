@@ -9,16 +9,18 @@ use std::sync::Arc;
 
 use desk::{Journey, TakenBack};
 use ivr_flows::{Input as FlowInput, PartnerOutcome};
-use media::engine::{Command as MediaCommand, LegId as MediaLegId};
+use media::engine::Command as MediaCommand;
 use media::sdp::{self, Capabilities, LocalMedia};
+use media::srtp::Secret;
 
+use super::arrive::{Opened, capabilities};
 use super::{
     Audio, Contact, Cx, LegEnd, MEDIA_OPEN_MAX, Other, Outside, PROVISIONAL_MAX, Progress, Side,
     Sound, Stage, TALKING_EVERY, TRYING_MAX, Talk, Trunked,
 };
-use crate::input::{MediaKey, NoteWhat};
+use crate::input::{MediaKey, NoteSide, NoteWhat};
 use crate::phones::Target;
-use crate::setup::{Gateway, Trunk, uri_at};
+use crate::setup::{EncryptionUnavailable, Gateway, Trunk, uri_at};
 use crate::trunks::Unavailable;
 
 /// The way to a number through one of a trunk's gateways; none while nobody is
@@ -84,6 +86,7 @@ impl Contact {
             audio: Audio::Opening(key),
             progress: Progress::Opening { since: cx.now.mono },
             untried: untried.clone(),
+            secret: None,
         }));
         if self.sound == Sound::Nothing {
             self.rest_sound(cx);
@@ -91,27 +94,24 @@ impl Contact {
     }
 
     /// The media leg for the partner's side is open, or there is none.
-    pub(super) fn partner_media(
-        &mut self,
-        key: MediaKey,
-        opened: Option<(MediaLegId, u16)>,
-        cx: &mut Cx<'_>,
-    ) {
+    pub(super) fn partner_media(&mut self, key: MediaKey, opened: Option<Opened>, cx: &mut Cx<'_>) {
         let Stage::Outside(outside) = &mut self.stage else {
             return;
         };
         if !matches!(outside.audio, Audio::Opening(k) if k == key) {
-            if let Some((leg, _)) = opened {
+            if let Some(Opened { leg, .. }) = opened {
                 cx.media(MediaCommand::Close { leg });
             }
             return;
         }
-        let Some((leg, port)) = opened else {
+        let Some(Opened { leg, port, secret }) = opened else {
             return self.give_up_partner(TakenBack::Failed, cx);
         };
         cx.index.media.insert(leg, (self.id, Side::Agent));
+        outside.secret = Some(secret);
         outside.audio = Audio::Open {
             leg,
+            caps: Capabilities::default(),
             local: LocalMedia::new(cx.setup.media.bind.ip(), port, self.id.0 ^ (1 << 52)),
             negotiated: None,
             offered: None,
@@ -125,6 +125,7 @@ impl Contact {
         let (contact, hops_left) = (self.id, self.hops_left);
         let caller = self.ani.as_ref().map(|ani| ani.0.clone());
         let dnis = self.dnis.0.clone();
+        let spoken = self.audio.codec();
         let carried = self.carried.clone();
         let hospital = cx.setup.tenants.get(&self.tenant);
         let hospital = hospital.map(|tenant| tenant.name.to_string());
@@ -132,21 +133,45 @@ impl Contact {
             return;
         };
         let trunk = Arc::clone(&outside.trunked.trunk);
-        let way = loop {
+        let mut refused = false;
+        let (way, encryption) = loop {
             let Some(gateway) = outside.untried.pop() else {
+                if refused {
+                    self.note(cx, NoteWhat::NotEncrypted(NoteSide::Agent));
+                }
                 return self.give_up_partner(TakenBack::Failed, cx);
             };
-            if let Some(way) = way_to(&trunk, gateway, &outside.number, cx) {
-                outside.trunked.gateway = gateway;
-                break way;
+            let Some(way) = way_to(&trunk, gateway, &outside.number, cx) else {
+                continue;
+            };
+            match cx.setup.encryption.towards(way.peer, trunk.encryption) {
+                Ok(encryption) => {
+                    outside.trunked.gateway = gateway;
+                    break (way, encryption);
+                }
+                // Not called rather than called in the clear.
+                Err(EncryptionUnavailable) => refused = true,
             }
         };
         outside.peer = way.peer;
-        let Audio::Open { local, offered, .. } = &mut outside.audio else {
+        let secret = outside.secret.as_mut().map(Secret::draw);
+        let (
+            Some(secret),
+            Audio::Open {
+                local,
+                caps,
+                offered,
+                ..
+            },
+        ) = (secret, &mut outside.audio)
+        else {
             return self.give_up_partner(TakenBack::Failed, cx);
         };
+        *caps = capabilities(encryption, secret);
+        // What the caller speaks comes first: then nothing is transcoded.
+        caps.codecs.sort_by_key(|codec| Some(*codec) != spoken);
         local.address = cx.setup.media.address_towards(way.peer.addr.ip());
-        let body = sdp::offer(local, &Capabilities::default());
+        let body = sdp::offer(local, caps);
         *offered = Some(body.clone());
         // The partner sees whose line was called, and the number if it wasn't withheld. Never a name.
         let from = sip::Identity {

@@ -4,7 +4,7 @@ use acd::{OfferId, ToAcd};
 use desk::Journey;
 use ivr_flows::Input as FlowInput;
 use media::engine::Command as MediaCommand;
-use media::sdp::{self, Capabilities};
+use media::sdp;
 
 use super::arrive::{is_natted, refusal_for};
 use super::wait::refusal_of;
@@ -118,6 +118,7 @@ impl Contact {
         let Some(Audio::Open {
             leg,
             local,
+            caps,
             negotiated,
             offered,
         }) = self.audio_of(side)
@@ -126,23 +127,27 @@ impl Contact {
         };
         local.session_version += 1;
         let Some(offer) = offer else {
-            let body = sdp::offer(local, &Capabilities::default());
+            let body = sdp::offer(local, caps);
             *offered = Some(body.clone());
             return cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
         };
-        match sdp::answer(offer, local, &Capabilities::default()) {
+        match sdp::answer(offer, local, caps) {
             Ok((agreed, body)) => {
-                *negotiated = Some(agreed);
+                *negotiated = Some(agreed.clone());
                 let leg = *leg;
                 cx.media(MediaCommand::Connect {
                     leg,
-                    negotiated: agreed,
                     natted: is_natted(&agreed, peer, cx.setup),
+                    negotiated: agreed,
                 });
                 cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
                 self.join(cx);
             }
             Err(error) => {
+                if error == sdp::SdpError::EncryptionRequired {
+                    // The call goes on as it was, encrypted (RFC 3261 section 14.2).
+                    self.note(cx, NoteWhat::NotEncrypted(side.into()));
+                }
                 cx.sip
                     .reject_reinvite(cx.now.mono, sip_leg, refusal_for(&error));
             }
@@ -161,12 +166,13 @@ impl Contact {
         else {
             return;
         };
-        if negotiated.replace(agreed) != Some(agreed) {
+        if negotiated.as_ref() != Some(&agreed) {
+            *negotiated = Some(agreed.clone());
             let leg = *leg;
             cx.media(MediaCommand::Connect {
                 leg,
-                negotiated: agreed,
                 natted: is_natted(&agreed, peer, cx.setup),
+                negotiated: agreed,
             });
             self.join(cx);
         }

@@ -235,6 +235,7 @@ impl Contact {
         self.stage = Stage::Offer(
             stay,
             Box::new(Offer {
+                secret: None,
                 id,
                 agent,
                 until: now + RING_MAX,

@@ -6,15 +6,18 @@ use std::time::Duration;
 use acd::{AgentId, Class, FromAcd, OfferId, Refusal, ToAcd, Visit};
 use desk::{Caller, Journey};
 use ivr_flows::Input as FlowInput;
-use media::engine::{Command as MediaCommand, LegId as MediaLegId};
+use media::engine::Command as MediaCommand;
 use media::sdp::{self, Capabilities, LocalMedia};
+use media::srtp::Secret;
 
+use super::arrive::{Opened, capabilities};
 use super::{
     ACCEPT_EVERY, ACCEPT_MAX, Audio, Contact, Cx, MEDIA_OPEN_MAX, Offer, Owing, PROVISIONAL_MAX,
     Progress, Side, Sound, Stage, Stay, TALKING_EVERY, TRYING_MAX, WAIT_EVERY,
 };
-use crate::input::{MediaKey, NoteWhat};
+use crate::input::{MediaKey, NoteSide, NoteWhat};
 use crate::phones::Target;
+use crate::setup::EncryptionUnavailable;
 
 /// Reason header towards a phone whose offer is no longer wanted.
 const GONE: &str = "SIP;cause=487;text=\"No longer needed\"";
@@ -255,6 +258,7 @@ impl Contact {
                 progress: Progress::Opening { since: cx.now.mono },
                 untried,
                 direct: None,
+                secret: None,
             }),
         );
         self.journey(
@@ -267,23 +271,20 @@ impl Contact {
     }
 
     /// The media leg for the agent's side is open, or there is none.
-    pub(super) fn agent_media(
-        &mut self,
-        key: MediaKey,
-        opened: Option<(MediaLegId, u16)>,
-        cx: &mut Cx<'_>,
-    ) {
+    pub(super) fn agent_media(&mut self, key: MediaKey, opened: Option<Opened>, cx: &mut Cx<'_>) {
         let wanted = matches!(&self.stage, Stage::Offer(_, offer)
             if matches!(offer.audio, Audio::Opening(k) if k == key));
         match opened {
-            Some((leg, _)) if !wanted => cx.media(MediaCommand::Close { leg }),
-            Some((leg, port)) => {
+            Some(Opened { leg, .. }) if !wanted => cx.media(MediaCommand::Close { leg }),
+            Some(Opened { leg, port, secret }) => {
                 cx.index.media.insert(leg, (self.id, Side::Agent));
                 let session = self.id.0 ^ (1 << 52);
                 if let Stage::Offer(_, offer) = &mut self.stage {
+                    offer.secret = Some(secret);
                     offer.audio = Audio::Open {
                         leg,
                         local: LocalMedia::new(cx.setup.media.bind.ip(), port, session),
+                        caps: Capabilities::default(),
                         negotiated: None,
                         offered: None,
                     };
@@ -304,24 +305,50 @@ impl Contact {
         let carried = self.carried.clone();
         let from = self.shown_to_agent(cx);
         let (contact, hops_left) = (self.id, self.hops_left);
+        let spoken = self.audio.codec();
         let Stage::Offer(stay, offer) = &mut self.stage else {
             return;
         };
-        let Some(Target {
+        let own = cx.phones.encryption_of(offer.agent, cx.setup);
+        let mut refused = false;
+        let (target, encryption) = loop {
+            let Some(target) = offer.untried.pop() else {
+                if refused {
+                    self.note(cx, NoteWhat::NotEncrypted(NoteSide::Agent));
+                }
+                return self.give_up_offer(Refusal::Unreachable, None, cx);
+            };
+            match cx.setup.encryption.towards(target.peer, own) {
+                Ok(encryption) => break (target, encryption),
+                // Not called rather than called in the clear.
+                Err(EncryptionUnavailable) => refused = true,
+            }
+        };
+        let Target {
             uri,
             peer,
             route,
             pinned,
-        }) = offer.untried.pop()
+        } = target;
+        let Audio::Open {
+            local,
+            caps,
+            offered,
+            ..
+        } = &mut offer.audio
         else {
-            return self.give_up_offer(Refusal::Unreachable, None, cx);
-        };
-        let Audio::Open { local, offered, .. } = &mut offer.audio else {
             return;
         };
+        // Each phone has keys of its own: one that refuses has seen what it was offered.
+        let Some(secret) = offer.secret.as_mut().map(Secret::draw) else {
+            return;
+        };
+        *caps = capabilities(encryption, secret);
+        // What the caller speaks comes first: then nothing is transcoded, which text telephones (TTY) need.
+        caps.codecs.sort_by_key(|codec| Some(*codec) != spoken);
         local.address = cx.setup.media.address_towards(peer.addr.ip());
         offer.peer = peer;
-        let body = sdp::offer(local, &Capabilities::default());
+        let body = sdp::offer(local, caps);
         *offered = Some(body.clone());
         let mut invite = sip::Invite::new(uri, peer, from, Some(body));
         invite.pinned = pinned;
