@@ -32,9 +32,22 @@ impl Findings {
         message: impl Into<String>,
         help: Option<String>,
     ) {
+        let file = self.file.clone();
+        self.add_in(&file, at, node, message, help);
+    }
+
+    /// In another file than the one being read.
+    pub(crate) fn add_in(
+        &mut self,
+        file: &str,
+        at: Place,
+        node: Option<&str>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
         if self.errors.len() < ERRORS_MAX {
             self.errors.push(CheckError {
-                file: self.file.clone(),
+                file: file.to_owned(),
                 line: at.line,
                 column: at.column,
                 node: node.map(str::to_owned),
@@ -49,7 +62,16 @@ impl Findings {
     }
 
     pub(crate) fn into_errors(mut self) -> Vec<CheckError> {
-        self.errors.sort_by_key(|error| (error.line, error.column));
+        // Its own errors first, then those of the flows it calls.
+        let own = self.file;
+        self.errors.sort_by_cached_key(|error| {
+            (
+                error.file != own,
+                error.file.clone(),
+                error.line,
+                error.column,
+            )
+        });
         self.errors
     }
 }

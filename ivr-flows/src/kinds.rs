@@ -1,29 +1,31 @@
 //! One node's map to one node: everything a single node can get wrong.
 
 mod partner;
+mod set;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::document::{Entry, Place, Tree, Value};
-use crate::expression::Condition;
+use crate::expression::{Condition, Variables};
 use crate::flow::{
     Ask, Branch, Choice, Collect, HangUp, Hours, Identify, Kind, Menu, NodeIndex, Pace, Play,
     Purpose, Queue, Standing, Ticket,
 };
 use crate::keys::{Findings, Keys, duration, nearest, shortened};
+use crate::link::Sub;
 use crate::text::{Placeholder, Text};
 use crate::{Class, Role};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 10] = [
-    "play", "menu", "collect", "identify", "hours", "branch", "ticket", "queue", "partner",
-    "hang_up",
+pub(crate) const KINDS: [&str; 13] = [
+    "play", "menu", "collect", "identify", "hours", "branch", "ticket", "queue", "partner", "set",
+    "flow", "exit", "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 9] = [
+const LATER: [&str; 7] = [
     "verify",
     "incident",
     "on_call",
@@ -31,8 +33,6 @@ const LATER: [&str; 9] = [
     "voicemail",
     "transfer",
     "http",
-    "set",
-    "flow",
 ];
 
 /// Most options of a menu: the keys there are.
@@ -60,12 +60,17 @@ pub(crate) struct Surroundings<'t> {
     pub(crate) names: BTreeMap<&'t str, NodeIndex>,
     pub(crate) pace: Pace,
     pub(crate) purpose: Purpose,
+    /// The flow's own variables, inputs first.
+    pub(crate) variables: &'t Variables,
 }
 
-/// A node as read: a play node whose `barge_in` isn't said gets it from the graph.
-pub(crate) struct Read {
-    pub(crate) kind: Kind,
-    pub(crate) barge_in_open: bool,
+/// A node as read.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// A play node whose `barge_in` isn't said gets it from the graph.
+    Kind { kind: Kind, barge_in_open: bool },
+    /// A call of another flow, which is put in its place.
+    Sub(Sub),
 }
 
 impl Surroundings<'_> {
@@ -130,7 +135,7 @@ impl Surroundings<'_> {
     }
 
     /// Reads one node. `None` after errors that leave nothing to go on with.
-    pub(crate) fn node(&self, entry: &Entry, findings: &mut Findings) -> Option<Read> {
+    pub(crate) fn node(&self, entry: &Entry, findings: &mut Findings) -> Option<What> {
         let mut keys =
             Keys::of(&entry.value, Some(&entry.key), "a node", findings).placed(entry.at);
         if !matches!(entry.value.value, Value::Map(_)) {
@@ -179,10 +184,17 @@ impl Surroundings<'_> {
             "partner" => self
                 .partner(&mut keys, findings)
                 .map(|partner| Kind::Partner(Box::new(partner))),
+            "set" => self.set(&mut keys, findings).map(Kind::Set),
+            "exit" => self.exit(&mut keys, findings).map(Kind::Exit),
+            "flow" => {
+                let sub = self.sub_flow(&mut keys, findings);
+                keys.finish("a flow node", findings);
+                return sub.map(What::Sub);
+            }
             _ => self.hang_up(&mut keys, findings).map(Kind::HangUp),
         };
         keys.finish(&format!("a {kind} node"), findings);
-        read.map(|kind| Read {
+        read.map(|kind| What::Kind {
             kind,
             barge_in_open,
         })
@@ -484,7 +496,7 @@ impl Surroundings<'_> {
         let next = self.needed(&mut keys, "next", "where does this case lead?", findings);
         keys.finish("a case", findings);
         let (source, at) = condition?;
-        match Condition::parse(source) {
+        match Condition::parse(source, self.variables) {
             Ok(condition) => Some((condition, next)),
             Err(fault) => {
                 findings.add(at, node, fault.message, fault.help);

@@ -9,7 +9,7 @@
 //! YAML ── document ──▶ tree with positions
 //!                        │ build: keys, texts, expressions, targets
 //!                        ▼
-//!                      nodes by index ── reach: every path looked at ──▶ Flow ──▶ Session
+//!                      nodes by index ── link: sub-flows put in ── reach: every path ──▶ Flow ──▶ Session
 //! ```
 //!
 //! | file | does |
@@ -21,6 +21,7 @@
 //! | `kinds` | one node: everything a single node can get wrong |
 //! | `script` | a flow's own tests as they are written |
 //! | `build` | the whole document |
+//! | `link` | sub-flows in place of the nodes that call them |
 //! | `flow` | the checked flow |
 //! | `reach` | what only the whole graph shows: dead nodes, loops, names spoken too early |
 //! | `session` | one caller's walk |
@@ -34,6 +35,7 @@ mod expression;
 mod flow;
 mod keys;
 mod kinds;
+mod link;
 mod prompts;
 mod reach;
 mod script;
@@ -44,6 +46,7 @@ mod trial;
 
 pub use error::CheckError;
 pub use flow::{Flow, Pace, Purpose};
+pub use link::Drafts;
 pub use prompts::{Expansions, prompts};
 pub use session::Session;
 pub use step::{

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::document::{Place, Tree, Value};
 use crate::flow::NodeIndex;
 use crate::keys::{Findings, Keys, duration, shortened};
-use crate::{CallerFacts, HoursState, PartnerOutcome, Role};
+use crate::{CallerFacts, Flow, HoursState, PartnerOutcome, Role};
 
 /// Most things done, and most things heard, in one test.
 const LINES_MAX: usize = 60;
@@ -81,6 +81,8 @@ pub(crate) enum Ending {
     Partner(String),
     /// Talking to an analyst of this queue, or to this partner.
     Conversation(String),
+    /// At this exit, of a flow that others call.
+    Exit(String),
     /// Hung up by the flow.
     HangUp,
     /// Hung up by the caller.
@@ -88,19 +90,16 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// Whether a call can end so in a flow with these queues and partners.
-    pub(crate) fn possible(
-        &self,
-        mut queues: impl Iterator<Item = impl AsRef<str>>,
-        mut partners: impl Iterator<Item = impl AsRef<str>>,
-    ) -> bool {
+    /// Whether a call can end so in this flow.
+    pub(crate) fn possible(&self, flow: &Flow) -> bool {
         match self {
-            Ending::Queue(name) => queues.any(|queue| queue.as_ref() == name),
-            Ending::Partner(name) => partners.any(|partner| partner.as_ref() == name),
-            Ending::Conversation(name) => {
-                queues.any(|queue| queue.as_ref() == name)
-                    || partners.any(|partner| partner.as_ref() == name)
-            }
+            Ending::Queue(name) => flow.queues().any(|queue| queue == name),
+            Ending::Partner(name) => flow.partners().any(|partner| partner == name),
+            Ending::Conversation(name) => flow
+                .queues()
+                .chain(flow.partners())
+                .any(|with| with == name),
+            Ending::Exit(name) => flow.exits().any(|exit| exit == name),
             Ending::HangUp | Ending::CallerHangsUp => true,
         }
     }
@@ -113,6 +112,7 @@ impl fmt::Display for Ending {
             Ending::Queue(queue) => write!(f, "queue {queue}"),
             Ending::Partner(partner) => write!(f, "partner {partner}"),
             Ending::Conversation(with) => write!(f, "conversation {with}"),
+            Ending::Exit(exit) => write!(f, "exit {exit}"),
             Ending::HangUp => f.write_str("hang up"),
             Ending::CallerHangsUp => f.write_str("caller hangs up"),
         }
@@ -195,7 +195,7 @@ impl Script {
                 None,
                 format!("a call can't end in \"{}\"", shortened(ends)),
                 Some(
-                    "It ends in: queue NAME, partner NAME, conversation NAME, hang up, caller hangs up."
+                    "It ends in: queue NAME, partner NAME, conversation NAME, exit NAME, hang up, caller hangs up."
                         .to_owned(),
                 ),
             );
@@ -350,6 +350,7 @@ fn ending(line: &str) -> Option<Ending> {
     match words[..] {
         ["queue", queue] => Some(Ending::Queue(queue.to_owned())),
         ["partner", partner] => Some(Ending::Partner(partner.to_owned())),
+        ["exit", exit] => Some(Ending::Exit(exit.to_owned())),
         ["conversation", queue] => Some(Ending::Conversation(queue.to_owned())),
         ["hang", "up"] => Some(Ending::HangUp),
         ["caller", "hangs", "up"] => Some(Ending::CallerHangsUp),

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::expression::Known;
-use crate::flow::{Flow, Kind, NodeIndex};
+use crate::expression::{Known, Val};
+use crate::flow::{Flow, Kind, NodeIndex, Set};
 use crate::text::{Fill, Text};
 use crate::{
     CallerFacts, Facts, HangUpCause, HoursState, Input, Piece, PlayId, Role, Step, TicketAsk,
@@ -58,6 +58,8 @@ pub struct Session {
     attempts: u8,
     /// Keys pressed before anybody asked.
     ahead: Keyed,
+    /// The flow's variables, those of its sub-flows behind them.
+    vars: Box<[Val]>,
     plays: u32,
     state: State,
     steps: VecDeque<Step>,
@@ -118,6 +120,7 @@ impl Session {
     /// A session that has not begun.
     pub fn new(flow: Arc<Flow>, facts: Facts) -> Session {
         Session {
+            vars: flow.vars.clone(),
             flow,
             facts,
             caller: CallerFacts {
@@ -258,6 +261,14 @@ impl Session {
         matches!(self.state, State::Asking(_))
     }
 
+    /// The exit at which a flow that others call has ended.
+    pub(crate) fn exit(&self) -> Option<&str> {
+        match &self.flow.node(self.at()).kind {
+            Kind::Exit(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Keeps a trace from now on.
     pub(crate) fn keep_trace(&mut self) {
         self.trace.get_or_insert_default();
@@ -340,7 +351,7 @@ impl Session {
                     };
                 }
                 Kind::Branch(branch) => {
-                    let facts = self.known();
+                    let facts = self.known(flow.node(at).base);
                     at = branch
                         .cases
                         .iter()
@@ -365,6 +376,13 @@ impl Session {
                 }
                 Kind::Queue(_) => self.wait_in_queue(now, at, false),
                 Kind::Partner(partner) => self.call_partner(now, at, partner),
+                Kind::Set(set) => {
+                    self.set(flow.node(at).base, set);
+                    at = set.next;
+                    continue;
+                }
+                // Only a flow that is tried by itself ends here.
+                Kind::Exit(_) => self.end(at, HangUpCause::Finished),
                 Kind::HangUp(hang_up) => {
                     let prompt = self.spoken(&hang_up.text);
                     self.leave(now, at, prompt, HangUpCause::Finished);
@@ -430,7 +448,28 @@ impl Session {
         }
     }
 
-    fn known(&self) -> Known<'_> {
+    fn set(&mut self, base: u16, set: &Set) {
+        let known = self.known(base);
+        // Everything is known in a call, so each has a value.
+        let values: Vec<(u16, Val)> = set
+            .values
+            .iter()
+            .filter_map(|(slot, value)| Some((*slot, value.value(&known)?)))
+            .collect();
+        let base = usize::from(set.enters.as_ref().map_or(base, |enters| enters.base));
+        let fresh = set.enters.iter().flat_map(|enters| enters.fresh.iter());
+        for (var, start) in self.vars.iter_mut().skip(base).zip(fresh) {
+            *var = start.clone();
+        }
+        for (slot, value) in values {
+            if let Some(var) = self.vars.get_mut(base + usize::from(slot)) {
+                *var = value;
+            }
+        }
+    }
+
+    /// What conditions may ask about; `base`: the first variable of the node's flow.
+    fn known(&self, base: u16) -> Known<'_> {
         Known {
             role: Some(self.caller.role.word()),
             stated: Some(self.stated.map_or("", Role::word)),
@@ -441,6 +480,7 @@ impl Session {
             digits: Some(self.digits.as_str()),
             attempts: Some(i64::from(self.attempts)),
             has_ticket: Some(self.ticket.is_some()),
+            vars: self.vars.get(usize::from(base)..),
         }
     }
 

@@ -407,7 +407,12 @@ impl<'s> Trial<'s> {
                     }
                 }
                 Step::LeavePartner => self.partner = None,
-                Step::HangUp { .. } => self.over = Some(Ending::HangUp),
+                Step::HangUp { .. } => {
+                    self.over = Some(match self.session.exit() {
+                        Some(exit) => Ending::Exit(exit.to_owned()),
+                        None => Ending::HangUp,
+                    });
+                }
             }
         }
     }
