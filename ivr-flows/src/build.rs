@@ -9,6 +9,7 @@ use crate::flow::{Flow, Kind, NodeIndex, Pace, Purpose};
 use crate::keys::{Findings, Keys, nearest, shortened};
 pub(crate) use crate::kinds::What;
 use crate::kinds::{Surroundings, is_node_name};
+use crate::language::Language;
 use crate::script::Script;
 use crate::{CheckError, Drafts};
 
@@ -17,6 +18,8 @@ pub(crate) const NODES_MAX: usize = 200;
 /// Most tests of a flow.
 const TESTS_MAX: usize = 100;
 
+/// Most languages of a flow.
+const LANGUAGES_MAX: usize = 8;
 /// Most inputs and variables of a flow together.
 const VARIABLES_MAX: usize = 32;
 
@@ -27,6 +30,7 @@ pub(crate) struct Draft {
     pub(crate) name: String,
     pub(crate) pace: Pace,
     pub(crate) purpose: Purpose,
+    pub(crate) languages: Vec<Language>,
     /// Inputs first.
     pub(crate) variables: Vec<(String, ValKind)>,
     /// How many of them are inputs.
@@ -91,7 +95,7 @@ impl Draft {
                 findings,
             )
             .unwrap_or(Pace::Standard);
-        keys.choice("language", &[("en", ())], findings);
+        let languages = languages(&mut keys, findings);
         let purpose = keys
             .choice(
                 "purpose",
@@ -115,6 +119,7 @@ impl Draft {
                 .collect::<BTreeMap<_, _>>(),
             pace,
             purpose,
+            languages: &languages,
             variables: &declared,
         };
         let start = start(&mut keys, &surroundings, findings);
@@ -135,6 +140,7 @@ impl Draft {
             name: name?,
             pace,
             purpose,
+            languages,
             start: start?,
             nodes,
             tests,
@@ -166,6 +172,47 @@ fn name(keys: &mut Keys<'_>, findings: &mut Findings) -> Option<String> {
         );
     }
     name
+}
+
+/// Reads `language: en` or `language: [en, es]`: those spoken, the first one first.
+fn languages(keys: &mut Keys<'_>, findings: &mut Findings) -> Vec<Language> {
+    let Some(entry) = keys.take("language") else {
+        return vec![Language::ENGLISH];
+    };
+    let one = [entry.value.clone()];
+    let items = match &entry.value.value {
+        Value::List(items) => items,
+        _ => &one[..],
+    };
+    let mut languages = Vec::new();
+    for item in items {
+        let language = match &item.value {
+            Value::Text(tag) => Language::from_tag(tag),
+            _ => None,
+        };
+        match language {
+            Some(language) if !languages.contains(&language) => languages.push(language),
+            _ => {
+                findings.add(
+                    entry.at,
+                    None,
+                    "`language` names languages by two small letters, each once",
+                    Some("For example: language: en, or language: [en, es]".to_owned()),
+                );
+                return vec![Language::ENGLISH];
+            }
+        }
+    }
+    if languages.is_empty() || languages.len() > LANGUAGES_MAX {
+        findings.add(
+            entry.at,
+            None,
+            format!("a flow speaks 1 to {LANGUAGES_MAX} languages"),
+            None,
+        );
+        return vec![Language::ENGLISH];
+    }
+    languages
 }
 
 /// Reads declarations: names and what they hold.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::expression::{Condition, Expression, Val};
+use crate::language::Language;
 use crate::script::Script;
 use crate::text::Text;
 use crate::{CheckError, Class, HoursState, Role, build};
@@ -51,6 +52,8 @@ pub struct Flow {
     pub(crate) name: String,
     pub(crate) pace: Pace,
     pub(crate) purpose: Purpose,
+    /// The first one first.
+    pub(crate) languages: Box<[Language]>,
     pub(crate) start: NodeIndex,
     pub(crate) nodes: Box<[Node]>,
     /// What its variables begin with, those of its sub-flows included.
@@ -76,6 +79,25 @@ impl Flow {
     /// How fast it speaks.
     pub fn pace(&self) -> Pace {
         self.pace
+    }
+
+    /// The languages it speaks; callers begin in the first.
+    pub fn languages(&self) -> &[Language] {
+        &self.languages
+    }
+
+    /// Its own nodes with a text that isn't written in one of its languages,
+    /// and is spoken in another.
+    pub fn untranslated(&self) -> impl Iterator<Item = (&str, Language)> {
+        self.nodes.iter().filter(|node| node.own).flat_map(|node| {
+            let missing = |language: &Language| match &node.kind {
+                // Spoken in the language it offers.
+                Kind::Language(_) => false,
+                kind => kind.texts().iter().any(|text| !text.is_in(*language)),
+            };
+            let missing = self.languages.iter().filter(move |tag| missing(tag));
+            missing.map(|language| (&*node.name, *language))
+        })
     }
 
     /// What it is for.
@@ -133,6 +155,10 @@ impl Flow {
         own.map(|node| &*node.name)
     }
 
+    pub(crate) fn first_language(&self) -> Language {
+        self.languages.first().copied().unwrap_or(Language::ENGLISH)
+    }
+
     pub(crate) fn node(&self, at: NodeIndex) -> &Node {
         &self.nodes[usize::from(at.0)]
     }
@@ -167,6 +193,7 @@ pub(crate) enum Kind {
     Ticket(Ticket),
     Queue(Box<Queue>),
     Partner(Box<Partner>),
+    Language(Tongue),
     Set(Set),
     /// The end of a flow that others call; in a linked flow, of the outermost alone.
     Exit(Arc<str>),
@@ -209,6 +236,8 @@ pub(crate) struct Choice {
     pub(crate) next: NodeIndex,
     /// What the caller says about themselves by choosing it.
     pub(crate) role: Option<Role>,
+    /// What is spoken from here on.
+    pub(crate) language: Option<Language>,
 }
 
 #[derive(Debug, Clone)]
@@ -327,6 +356,25 @@ impl Partner {
     }
 }
 
+/// Offers languages, each in itself, or speaks one from here on.
+#[derive(Debug, Clone)]
+pub(crate) struct Tongue {
+    pub(crate) speak: Option<Language>,
+    pub(crate) choices: Box<[TongueChoice]>,
+    /// How long a key is waited for after the offer.
+    pub(crate) wait: Duration,
+    pub(crate) next: NodeIndex,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct TongueChoice {
+    pub(crate) key: char,
+    pub(crate) speak: Language,
+    /// In that language.
+    pub(crate) say: Text,
+    pub(crate) next: NodeIndex,
+}
+
 /// Gives variables values; what they held before is what the expressions see.
 #[derive(Debug, Clone)]
 pub(crate) struct Set {
@@ -411,6 +459,12 @@ impl Kind {
             .into_iter()
             .chain(&mut partner.after)
             .collect(),
+            Kind::Language(tongue) => tongue
+                .choices
+                .iter_mut()
+                .map(|choice| &mut choice.next)
+                .chain([&mut tongue.next])
+                .collect(),
             Kind::Set(set) => vec![&mut set.next],
             Kind::Exit(_) | Kind::HangUp(_) => Vec::new(),
         }
@@ -464,6 +518,12 @@ impl Kind {
                 .chain(partner.after)
                 .map(free)
                 .collect(),
+            Kind::Language(tongue) => tongue
+                .choices
+                .iter()
+                .map(|choice| key(choice.next))
+                .chain([free(tongue.next)])
+                .collect(),
             Kind::Set(set) => vec![free(set.next)],
             Kind::Exit(_) | Kind::HangUp(_) => Vec::new(),
         }
@@ -498,6 +558,7 @@ impl Kind {
                 .collect()
             }
             Kind::Partner(partner) => partner.greeting.iter().chain([&partner.lost]).collect(),
+            Kind::Language(tongue) => tongue.choices.iter().map(|choice| &choice.say).collect(),
             Kind::HangUp(hang_up) => vec![&hang_up.text],
         }
     }

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `document` | YAML to a tree that knows its lines; limits |
 //! | `text` | sentences and their placeholders |
+//! | `language` | languages, and what is said in each by default |
 //! | `expression` | CEL, bounded, type-checked, three-valued for the checker |
 //! | `keys` | one map's keys, each taken once, the rest refused |
 //! | `kinds` | one node: everything a single node can get wrong |
@@ -26,6 +27,7 @@
 //! | `reach` | what only the whole graph shows: dead nodes, loops, names spoken too early |
 //! | `session` | one caller's walk |
 //! | `trial` | the flow's own tests, run on virtual time |
+//! | `graph` | nodes and ways, to be drawn |
 //! | `prompts` | everything that can be rendered ahead |
 
 mod build;
@@ -33,8 +35,10 @@ mod document;
 mod error;
 mod expression;
 mod flow;
+mod graph;
 mod keys;
 mod kinds;
+mod language;
 mod link;
 mod prompts;
 mod reach;
@@ -46,6 +50,8 @@ mod trial;
 
 pub use error::CheckError;
 pub use flow::{Flow, Pace, Purpose};
+pub use graph::{Graph, GraphEdge, GraphNode, graph};
+pub use language::Language;
 pub use link::Drafts;
 pub use prompts::{Expansions, prompts};
 pub use session::Session;
@@ -53,4 +59,4 @@ pub use step::{
     CallerFacts, Class, Facts, HangUpCause, HoursState, Input, PartnerOutcome, Piece, PlayId, Role,
     Step, TicketAsk,
 };
-pub use trial::{TestResult, run_tests, unvisited};
+pub use trial::{Rehearsal, TestResult, run_tests, unvisited};

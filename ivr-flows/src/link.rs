@@ -110,6 +110,7 @@ impl Drafts {
             name: draft.name.clone(),
             pace: draft.pace,
             purpose: draft.purpose,
+            languages: draft.languages.clone().into(),
             start: draft.start,
             nodes: nodes.into(),
             vars: vars.into(),

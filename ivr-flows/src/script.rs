@@ -14,6 +14,9 @@ use crate::{CallerFacts, Flow, HoursState, PartnerOutcome, Role};
 /// Most things done, and most things heard, in one test.
 const LINES_MAX: usize = 60;
 
+/// Everything that can be done, as it is written.
+pub(crate) const ACTS: &str = "wait, wait 10s, press 1, press 1 at once, answer, analyst hangs up, partner hangs up, line breaks, analysts leave, analysts return, position 2, hang up";
+
 /// One test.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
@@ -120,6 +123,29 @@ impl fmt::Display for Ending {
 }
 
 impl Script {
+    /// Nothing goes wrong, and whatever is done is done by hand.
+    pub(crate) fn by_hand(caller: CallerFacts) -> Script {
+        Script {
+            name: String::new(),
+            line: 0,
+            caller,
+            withheld: false,
+            dialled: "1000".to_owned(),
+            hospital: "test".to_owned(),
+            directory: true,
+            hours: HoursState::Open,
+            store: Store::Up,
+            signed_in: true,
+            partner: None,
+            position: 1,
+            does: Vec::new(),
+            hears: Vec::new(),
+            never_hears: Vec::new(),
+            passes: Vec::new(),
+            ends: Ending::HangUp,
+        }
+    }
+
     /// Reads one test; `None` after an error.
     pub(crate) fn read(
         tree: &Tree,
@@ -287,17 +313,17 @@ fn lines<T>(
                     item.at
                 };
                 let help = match key {
-                    "does" => {
-                        "There are: wait, wait 10s, press 1, press 1 at once, answer, analyst hangs up, partner hangs up, line breaks, analysts leave, analysts return, position 2, hang up."
+                    "does" => format!("There are: {ACTS}."),
+                    "passes" => "It names nodes of this flow.".to_owned(),
+                    _ => {
+                        "It is a piece of what is spoken; ticket digits in pairs, 47 19.".to_owned()
                     }
-                    "passes" => "It names nodes of this flow.",
-                    _ => "It is a piece of what is spoken; ticket digits in pairs, 47 19.",
                 };
                 keys.error(
                     findings,
                     at,
                     format!("`{key}` can't hold \"{}\"", shortened(line)),
-                    Some(help),
+                    Some(&help),
                 );
             }
         }
@@ -310,7 +336,7 @@ fn sentence(line: &str) -> Option<String> {
     (!folded.is_empty() && folded.len() <= 1000).then_some(folded)
 }
 
-fn act(line: &str) -> Option<Act> {
+pub(crate) fn act(line: &str) -> Option<Act> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["wait"] => Some(Act::Wait(None)),

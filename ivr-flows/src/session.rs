@@ -2,6 +2,7 @@
 
 mod asking;
 mod partner;
+mod tongue;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use crate::expression::{Known, Val};
 use crate::flow::{Flow, Kind, NodeIndex, Set};
+use crate::language::{LAST_WORDS, Language};
 use crate::text::{Fill, Text};
 use crate::{
     CallerFacts, Facts, HangUpCause, HoursState, Input, Piece, PlayId, Role, Step, TicketAsk,
@@ -17,6 +19,7 @@ use crate::{
 
 use asking::{Asking, Keyed};
 use partner::Calling;
+use tongue::Choosing;
 use waiting::Waiting;
 
 /// How long the directory may take; then the caller is unknown.
@@ -25,9 +28,6 @@ const IDENTIFY_WAIT: Duration = Duration::from_millis(500);
 const HOURS_WAIT: Duration = Duration::from_millis(500);
 /// How long a prompt may last before it counts as ended: its end was lost.
 const PLAY_GUARD: Duration = Duration::from_secs(120);
-/// Said before a call that can't go on is ended.
-pub(crate) const LAST_WORDS: &str =
-    "We are sorry. Your call can't be taken at the moment. Please call again in a few minutes.";
 
 /// One caller's walk through a flow.
 ///
@@ -58,6 +58,8 @@ pub struct Session {
     attempts: u8,
     /// Keys pressed before anybody asked.
     ahead: Keyed,
+    /// What is spoken to the caller.
+    language: Language,
     /// The flow's variables, those of its sub-flows behind them.
     vars: Box<[Val]>,
     plays: u32,
@@ -94,6 +96,8 @@ enum State {
         on_air: OnAir,
     },
     Asking(Asking),
+    /// A language is being offered.
+    Choosing(Choosing),
     Waiting(Box<Waiting>),
     /// A partner is being called.
     Calling(Calling),
@@ -121,6 +125,7 @@ impl Session {
     pub fn new(flow: Arc<Flow>, facts: Facts) -> Session {
         Session {
             vars: flow.vars.clone(),
+            language: flow.first_language(),
             flow,
             facts,
             caller: CallerFacts {
@@ -209,6 +214,7 @@ impl Session {
                 self.play_over(now, play, true);
             }
             State::Asking(_) => self.ask_timeout(now),
+            State::Choosing(_) => self.language_timeout(now),
             State::Waiting(_) => self.wait_timeout(now),
             State::Calling(_) => self.partner_timeout(now),
             State::New | State::Talking { .. } | State::Ended { .. } => {}
@@ -225,6 +231,7 @@ impl Session {
             | State::TakenBack { on_air, .. }
             | State::Leaving { on_air, .. } => Some(on_air.until),
             State::Asking(asking) => Some(asking.due()),
+            State::Choosing(choosing) => Some(choosing.due()),
             State::Waiting(waiting) => waiting.due(),
             State::Calling(calling) => Some(calling.due()),
             State::New | State::Talking { .. } | State::Ended { .. } => None,
@@ -239,6 +246,11 @@ impl Session {
     /// Who the caller is: what they said by a key, else what their number says.
     pub fn role(&self) -> Role {
         self.stated.unwrap_or(self.caller.role)
+    }
+
+    /// What is spoken to the caller: for whoever takes the call.
+    pub fn language(&self) -> Language {
+        self.language
     }
 
     /// The ticket number, once there is one.
@@ -256,9 +268,18 @@ impl Session {
         matches!(self.state, State::Ended { .. }) && self.steps.is_empty()
     }
 
-    /// Whether keys are being asked for.
-    pub(crate) fn asks(&self) -> bool {
-        matches!(self.state, State::Asking(_))
+    /// Whether a key like this is being asked for.
+    pub(crate) fn asks_for(&self, key: Option<char>) -> bool {
+        match &self.state {
+            State::Asking(_) => true,
+            State::Choosing(choosing) => match &self.flow.node(choosing.at).kind {
+                Kind::Language(tongue) => {
+                    tongue.choices.iter().any(|choice| Some(choice.key) == key)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     /// The exit at which a flow that others call has ended.
@@ -291,6 +312,7 @@ impl Session {
             | State::Leaving { at, .. }
             | State::Ended { at } => *at,
             State::Asking(asking) => asking.at,
+            State::Choosing(choosing) => choosing.at,
             State::Waiting(waiting) => waiting.at,
             State::Calling(calling) => calling.at,
         }
@@ -376,6 +398,13 @@ impl Session {
                 }
                 Kind::Queue(_) => self.wait_in_queue(now, at, false),
                 Kind::Partner(partner) => self.call_partner(now, at, partner),
+                Kind::Language(tongue) => match self.tongue(now, at, tongue) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => return,
+                },
                 Kind::Set(set) => {
                     self.set(flow.node(at).base, set);
                     at = set.next;
@@ -395,7 +424,8 @@ impl Session {
 
     /// Ends the call with what can be said at any time.
     fn last_words(&mut self, now: Duration, at: NodeIndex, cause: HangUpCause) {
-        self.leave(now, at, vec![Piece::Text(Arc::from(LAST_WORDS))], cause);
+        let prompt = Text::ours(LAST_WORDS).map(|words| self.spoken(&words));
+        self.leave(now, at, prompt.unwrap_or_default(), cause);
     }
 
     fn leave(&mut self, now: Duration, at: NodeIndex, prompt: Vec<Piece>, cause: HangUpCause) {
@@ -445,6 +475,8 @@ impl Session {
             hospital_name: &self.facts.hospital_name,
             ticket: self.ticket.as_ref(),
             position,
+            language: self.language,
+            first: self.flow.first_language(),
         }
     }
 
@@ -501,6 +533,7 @@ impl Session {
                 self.take_back(now, at);
             }
             State::Asking(asking) if asking.speaks(play) => self.asked(now, heard),
+            State::Choosing(choosing) if choosing.speaks(play) => self.language_offered(now),
             State::Calling(calling) if calling.speaks(play) => self.partner_announced(),
             State::Waiting(waiting) if waiting.speaks(play) => self.announced(now, heard),
             _ => {}
@@ -525,6 +558,7 @@ impl Session {
                 }
             }
             State::Asking(_) => self.answer_key(now, key),
+            State::Choosing(_) => self.language_key(now, key),
             State::Waiting(_) => self.wait_key(now, key),
             State::New
             | State::Calling(_)

@@ -375,6 +375,7 @@ pub(crate) fn switch_setup(
         lines,
         accounts,
         queues,
+        languages: [ivr_flows::Language::ENGLISH].into(),
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],
         sounds: Sounds { music, chime },
         limits: Limits::default(),

@@ -39,6 +39,8 @@ pub struct Setup {
     pub queues: HashMap<(TenantId, Arc<str>), Queue>,
     /// Peers whose calls come without a password because of their address (trunks).
     pub trusted: Vec<sip::Net>,
+    /// The languages there is a voice for: flows offer and speak no others.
+    pub languages: Arc<[ivr_flows::Language]>,
     /// Sounds that aren't prompts.
     pub sounds: Sounds,
     /// How much may come in.

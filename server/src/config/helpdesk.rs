@@ -13,7 +13,7 @@ use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 use super::{ConfigError, read};
 
 /// The flows that come with Careline.
-const SHIPPED: [(&str, &str); 5] = [
+pub(crate) const SHIPPED: [(&str, &str); 5] = [
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
