@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ivr_flows::{CallerFacts, Facts, Flow, Input, Role, Session, Step, run_tests, unvisited};
+use ivr_flows::{
+    CallerFacts, Facts, Flow, Input, Language, Role, Session, Step, run_tests, unvisited,
+};
 
 fn main() -> ExitCode {
     let mut failed = false;
@@ -65,6 +67,7 @@ fn one_call(flow: &Arc<Flow>) -> Duration {
         ani_withheld: false,
         hospital: "st-marys".into(),
         hospital_name: "Saint Mary's".into(),
+        languages: [Language::ENGLISH].into(),
     };
     let caller = CallerFacts {
         role: Role::Clinician,

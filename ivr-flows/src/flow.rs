@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::expression::Condition;
+use crate::expression::{Condition, Expression, Val};
+use crate::language::Language;
 use crate::script::Script;
 use crate::text::Text;
 use crate::{CheckError, Class, HoursState, Role, build};
@@ -51,13 +52,18 @@ pub struct Flow {
     pub(crate) name: String,
     pub(crate) pace: Pace,
     pub(crate) purpose: Purpose,
+    /// The first one first.
+    pub(crate) languages: Box<[Language]>,
     pub(crate) start: NodeIndex,
     pub(crate) nodes: Box<[Node]>,
+    /// What its variables begin with, those of its sub-flows included.
+    pub(crate) vars: Box<[Val]>,
     pub(crate) tests: Vec<Script>,
 }
 
 impl Flow {
-    /// Reads and checks one YAML document. `file` only serves the messages.
+    /// Reads and checks one YAML document that calls no other flow (see
+    /// [`Drafts`](crate::Drafts) for those that do). `file` only serves the messages.
     ///
     /// # Errors
     /// Everything the checker found, in the order of the file; at most 50.
@@ -75,9 +81,41 @@ impl Flow {
         self.pace
     }
 
+    /// The languages it speaks; callers begin in the first.
+    pub fn languages(&self) -> &[Language] {
+        &self.languages
+    }
+
+    /// Its own nodes with a text that isn't written in one of its languages,
+    /// and is spoken in another.
+    pub fn untranslated(&self) -> impl Iterator<Item = (&str, Language)> {
+        self.nodes.iter().filter(|node| node.own).flat_map(|node| {
+            let missing = |language: &Language| match &node.kind {
+                // Spoken in the language it offers.
+                Kind::Language(_) => false,
+                kind => kind.texts().iter().any(|text| !text.is_in(*language)),
+            };
+            let missing = self.languages.iter().filter(move |tag| missing(tag));
+            missing.map(|language| (&*node.name, *language))
+        })
+    }
+
     /// What it is for.
     pub fn purpose(&self) -> Purpose {
         self.purpose
+    }
+
+    /// Whether it has exits: such a flow answers no line, others call it.
+    pub fn is_part(&self) -> bool {
+        self.exits().next().is_some()
+    }
+
+    /// The names of its exits.
+    pub(crate) fn exits(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
+            Kind::Exit(name) => Some(&**name),
+            _ => None,
+        })
     }
 
     /// The names of the opening hours it asks for.
@@ -111,9 +149,14 @@ impl Flow {
         names.into_iter()
     }
 
-    /// The names of its nodes, in the order of the document.
+    /// The names of its own nodes, in the order of the document.
     pub fn nodes(&self) -> impl Iterator<Item = &str> {
-        self.nodes.iter().map(|node| &*node.name)
+        let own = self.nodes.iter().filter(|node| node.own);
+        own.map(|node| &*node.name)
+    }
+
+    pub(crate) fn first_language(&self) -> Language {
+        self.languages.first().copied().unwrap_or(Language::ENGLISH)
     }
 
     pub(crate) fn node(&self, at: NodeIndex) -> &Node {
@@ -127,13 +170,19 @@ pub(crate) struct NodeIndex(pub(crate) u16);
 
 #[derive(Debug)]
 pub(crate) struct Node {
+    /// In a sub-flow, behind the name of the node that calls it: `find.ask`.
     pub(crate) name: Arc<str>,
+    pub(crate) file: Arc<str>,
     pub(crate) line: u32,
+    /// The first of its flow's variables among all.
+    pub(crate) base: u16,
+    /// Not a sub-flow's.
+    pub(crate) own: bool,
     pub(crate) kind: Kind,
 }
 
 /// What a node does, and where it leads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Kind {
     Play(Play),
     Menu(Menu),
@@ -144,10 +193,14 @@ pub(crate) enum Kind {
     Ticket(Ticket),
     Queue(Box<Queue>),
     Partner(Box<Partner>),
+    Language(Tongue),
+    Set(Set),
+    /// The end of a flow that others call; in a linked flow, of the outermost alone.
+    Exit(Arc<str>),
     HangUp(HangUp),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Play {
     pub(crate) text: Text,
     /// Whether a key cuts it short. Unless said otherwise: when a question follows.
@@ -156,7 +209,7 @@ pub(crate) struct Play {
 }
 
 /// What menus and collecting have in common: a question, asked again a few times.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ask {
     pub(crate) text: Text,
     /// Said before the question when the answer was no good.
@@ -171,21 +224,23 @@ pub(crate) struct Ask {
     pub(crate) invalid: NodeIndex,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Menu {
     pub(crate) ask: Ask,
     pub(crate) options: Box<[Choice]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Choice {
     pub(crate) key: char,
     pub(crate) next: NodeIndex,
     /// What the caller says about themselves by choosing it.
     pub(crate) role: Option<Role>,
+    /// What is spoken from here on.
+    pub(crate) language: Option<Language>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Collect {
     pub(crate) ask: Ask,
     pub(crate) min: u8,
@@ -193,7 +248,7 @@ pub(crate) struct Collect {
     pub(crate) next: NodeIndex,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Identify {
     /// One exit for each of [`Role::ALL`], in that order.
     pub(crate) exits: [NodeIndex; Role::ALL.len()],
@@ -205,7 +260,7 @@ impl Identify {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Hours {
     /// As the hospital's file names it.
     pub(crate) calendar: Arc<str>,
@@ -224,13 +279,13 @@ impl Hours {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Branch {
     pub(crate) cases: Box<[(Condition, NodeIndex)]>,
     pub(crate) otherwise: NodeIndex,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ticket {
     /// How long its number is waited for before the call goes on without it.
     pub(crate) wait: Duration,
@@ -238,7 +293,7 @@ pub(crate) struct Ticket {
     pub(crate) on_store_down: NodeIndex,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Queue {
     pub(crate) queue: Arc<str>,
     /// `None`: by the caller's role.
@@ -266,7 +321,7 @@ pub(crate) struct Queue {
 }
 
 /// How a waiting caller is told where they stand.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Standing {
     pub(crate) position: Text,
     pub(crate) next_in_line: Text,
@@ -276,7 +331,7 @@ pub(crate) struct Standing {
 }
 
 /// Another desk, called on its trunk while we stay in the path.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Partner {
     /// As the hospital's file names it.
     pub(crate) partner: Arc<str>,
@@ -301,7 +356,45 @@ impl Partner {
     }
 }
 
-#[derive(Debug)]
+/// Offers languages, each in itself, or speaks one from here on.
+#[derive(Debug, Clone)]
+pub(crate) struct Tongue {
+    pub(crate) speak: Option<Language>,
+    pub(crate) choices: Box<[TongueChoice]>,
+    /// How long a key is waited for after the offer.
+    pub(crate) wait: Duration,
+    pub(crate) next: NodeIndex,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct TongueChoice {
+    pub(crate) key: char,
+    pub(crate) speak: Language,
+    /// In that language.
+    pub(crate) say: Text,
+    pub(crate) next: NodeIndex,
+}
+
+/// Gives variables values; what they held before is what the expressions see.
+#[derive(Debug, Clone)]
+pub(crate) struct Set {
+    /// Which, within the flow's own, and what.
+    pub(crate) values: Box<[(u16, Expression)]>,
+    /// The values are inputs of a sub-flow, which begins with them.
+    pub(crate) enters: Option<Enter>,
+    pub(crate) next: NodeIndex,
+}
+
+/// A sub-flow's variables.
+#[derive(Debug, Clone)]
+pub(crate) struct Enter {
+    /// The first of them among all.
+    pub(crate) base: u16,
+    /// What they begin with.
+    pub(crate) fresh: Box<[Val]>,
+}
+
+#[derive(Debug, Clone)]
 pub(crate) struct HangUp {
     pub(crate) text: Text,
 }
@@ -316,6 +409,67 @@ pub(crate) struct Exit {
 }
 
 impl Kind {
+    /// Goes on, and does nothing.
+    pub(crate) fn jump(next: NodeIndex) -> Kind {
+        Kind::Set(Set {
+            values: Box::default(),
+            enters: None,
+            next,
+        })
+    }
+
+    /// Every place where a node is named.
+    pub(crate) fn targets_mut(&mut self) -> Vec<&mut NodeIndex> {
+        match self {
+            Kind::Play(play) => vec![&mut play.next],
+            Kind::Menu(menu) => menu
+                .options
+                .iter_mut()
+                .map(|choice| &mut choice.next)
+                .chain([&mut menu.ask.timeout, &mut menu.ask.invalid])
+                .collect(),
+            Kind::Collect(collect) => vec![
+                &mut collect.next,
+                &mut collect.ask.timeout,
+                &mut collect.ask.invalid,
+            ],
+            Kind::Identify(identify) => identify.exits.iter_mut().collect(),
+            Kind::Hours(hours) => vec![&mut hours.open, &mut hours.closed, &mut hours.holiday],
+            Kind::Branch(branch) => branch
+                .cases
+                .iter_mut()
+                .map(|(_, to)| to)
+                .chain([&mut branch.otherwise])
+                .collect(),
+            Kind::Ticket(ticket) => vec![&mut ticket.next, &mut ticket.on_store_down],
+            Kind::Queue(queue) => queue
+                .exit_keys
+                .iter_mut()
+                .map(|(_, to)| to)
+                .chain(&mut queue.no_agents)
+                .chain(&mut queue.refused)
+                .chain(queue.patience.as_mut().map(|(_, to)| to))
+                .chain(&mut queue.after)
+                .collect(),
+            Kind::Partner(partner) => [
+                &mut partner.busy,
+                &mut partner.failed,
+                &mut partner.no_answer,
+            ]
+            .into_iter()
+            .chain(&mut partner.after)
+            .collect(),
+            Kind::Language(tongue) => tongue
+                .choices
+                .iter_mut()
+                .map(|choice| &mut choice.next)
+                .chain([&mut tongue.next])
+                .collect(),
+            Kind::Set(set) => vec![&mut set.next],
+            Kind::Exit(_) | Kind::HangUp(_) => Vec::new(),
+        }
+    }
+
     /// Every way out, in the order of the document's keys.
     pub(crate) fn exits(&self) -> Vec<Exit> {
         let free = |to| Exit { to, by_key: false };
@@ -364,7 +518,14 @@ impl Kind {
                 .chain(partner.after)
                 .map(free)
                 .collect(),
-            Kind::HangUp(_) => Vec::new(),
+            Kind::Language(tongue) => tongue
+                .choices
+                .iter()
+                .map(|choice| key(choice.next))
+                .chain([free(tongue.next)])
+                .collect(),
+            Kind::Set(set) => vec![free(set.next)],
+            Kind::Exit(_) | Kind::HangUp(_) => Vec::new(),
         }
     }
 
@@ -375,7 +536,12 @@ impl Kind {
             Kind::Menu(Menu { ask, .. }) | Kind::Collect(Collect { ask, .. }) => {
                 vec![&ask.text, &ask.sorry]
             }
-            Kind::Identify(_) | Kind::Hours(_) | Kind::Branch(_) | Kind::Ticket(_) => Vec::new(),
+            Kind::Identify(_)
+            | Kind::Hours(_)
+            | Kind::Branch(_)
+            | Kind::Ticket(_)
+            | Kind::Set(_)
+            | Kind::Exit(_) => Vec::new(),
             Kind::Queue(queue) => {
                 let standing = queue.standing.as_ref();
                 [
@@ -392,6 +558,7 @@ impl Kind {
                 .collect()
             }
             Kind::Partner(partner) => partner.greeting.iter().chain([&partner.lost]).collect(),
+            Kind::Language(tongue) => tongue.choices.iter().map(|choice| &choice.say).collect(),
             Kind::HangUp(hang_up) => vec![&hang_up.text],
         }
     }

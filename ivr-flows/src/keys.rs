@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::CheckError;
 use crate::document::{Entry, Place, Tree, Value};
-use crate::text::Text;
+use crate::language::Language;
+use crate::text::{Phrase, Text};
 
 /// Most errors reported for one file.
 const ERRORS_MAX: usize = 50;
@@ -32,9 +33,22 @@ impl Findings {
         message: impl Into<String>,
         help: Option<String>,
     ) {
+        let file = self.file.clone();
+        self.add_in(&file, at, node, message, help);
+    }
+
+    /// In another file than the one being read.
+    pub(crate) fn add_in(
+        &mut self,
+        file: &str,
+        at: Place,
+        node: Option<&str>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
         if self.errors.len() < ERRORS_MAX {
             self.errors.push(CheckError {
-                file: self.file.clone(),
+                file: file.to_owned(),
                 line: at.line,
                 column: at.column,
                 node: node.map(str::to_owned),
@@ -49,7 +63,16 @@ impl Findings {
     }
 
     pub(crate) fn into_errors(mut self) -> Vec<CheckError> {
-        self.errors.sort_by_key(|error| (error.line, error.column));
+        // Its own errors first, then those of the flows it calls.
+        let own = self.file;
+        self.errors.sort_by_cached_key(|error| {
+            (
+                error.file != own,
+                error.file.clone(),
+                error.line,
+                error.column,
+            )
+        });
         self.errors
     }
 }
@@ -254,29 +277,75 @@ impl<'t> Keys<'t> {
         duration
     }
 
-    /// A text to be spoken.
-    pub(crate) fn text(&mut self, key: &'static str, findings: &mut Findings) -> Option<Text> {
+    /// A text to be spoken: in the first of these languages, or a map of
+    /// languages and texts.
+    pub(crate) fn text(
+        &mut self,
+        key: &'static str,
+        languages: &[Language],
+        findings: &mut Findings,
+    ) -> Option<Text> {
         let entry = self.take(key)?;
-        let source = match &entry.value.value {
-            Value::Text(source) => source.as_str(),
-            Value::Nothing => "",
-            other => {
+        let first = languages.first().copied().unwrap_or(Language::ENGLISH);
+        let node = self.node;
+        let phrase = |language: Language, source: &str, at: Place, findings: &mut Findings| {
+            let phrase = Phrase::parse(source);
+            if let Err(fault) = &phrase {
+                findings.add(at, node, fault.message.clone(), fault.help.clone());
+            }
+            phrase.ok().map(|phrase| (language, phrase))
+        };
+        let mut by = Vec::new();
+        match &entry.value.value {
+            Value::Text(source) => by.push(phrase(first, source, entry.at, findings)),
+            Value::Nothing => by.push(phrase(first, "", entry.at, findings)),
+            Value::Map(entries) => {
+                for tongue in entries {
+                    let language =
+                        Language::from_tag(&tongue.key).filter(|known| languages.contains(known));
+                    match (language, &tongue.value.value) {
+                        (Some(language), Value::Text(source)) => {
+                            by.push(phrase(language, source, tongue.at, findings));
+                        }
+                        (None, _) => {
+                            by.push(None);
+                            let known: Vec<&str> = languages.iter().map(Language::tag).collect();
+                            findings.add(
+                                tongue.at,
+                                self.node,
+                                format!("this flow doesn't speak \"{}\"", shortened(&tongue.key)),
+                                Some(format!(
+                                    "It speaks {}; add a language at the top: language: [en, es]. Put a text with a colon in it in quotes.",
+                                    known.join(", ")
+                                )),
+                            );
+                        }
+                        (Some(_), other) => {
+                            by.push(None);
+                            findings.add(
+                                tongue.at,
+                                self.node,
+                                format!("`{key}` must be a text, not {}", other.kind()),
+                                None,
+                            );
+                        }
+                    }
+                }
+                if entries.is_empty() {
+                    by.push(phrase(first, "", entry.at, findings));
+                }
+            }
+            Value::List(_) => {
                 self.error(
                     findings,
                     entry.at,
-                    format!("`{key}` must be a text, not {}", other.kind()),
-                    Some("Put a text with a colon in it in quotes."),
+                    format!("`{key}` must be a text, not a list"),
+                    None,
                 );
                 return None;
             }
-        };
-        match Text::parse(source) {
-            Ok(text) => Some(text),
-            Err(fault) => {
-                findings.add(entry.at, self.node, fault.message, fault.help);
-                None
-            }
         }
+        Text::of(by.into_iter().collect::<Option<_>>()?).ok()
     }
 
     /// Refuses what nobody asked for.

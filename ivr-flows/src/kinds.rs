@@ -1,29 +1,35 @@
 //! One node's map to one node: everything a single node can get wrong.
 
 mod partner;
+mod set;
+mod tongue;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::document::{Entry, Place, Tree, Value};
-use crate::expression::Condition;
+use crate::expression::{Condition, Variables};
 use crate::flow::{
     Ask, Branch, Choice, Collect, HangUp, Hours, Identify, Kind, Menu, NodeIndex, Pace, Play,
     Purpose, Queue, Standing, Ticket,
 };
 use crate::keys::{Findings, Keys, duration, nearest, shortened};
+use crate::language::{
+    COMFORT, LOST, Language, NEXT_IN_LINE, POSITION, REPEAT, SORRY_COLLECT, SORRY_MENU, Said,
+};
+use crate::link::Sub;
 use crate::text::{Placeholder, Text};
 use crate::{Class, Role};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 10] = [
+pub(crate) const KINDS: [&str; 14] = [
     "play", "menu", "collect", "identify", "hours", "branch", "ticket", "queue", "partner",
-    "hang_up",
+    "language", "set", "flow", "exit", "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 9] = [
+const LATER: [&str; 7] = [
     "verify",
     "incident",
     "on_call",
@@ -31,8 +37,6 @@ const LATER: [&str; 9] = [
     "voicemail",
     "transfer",
     "http",
-    "set",
-    "flow",
 ];
 
 /// Most options of a menu: the keys there are.
@@ -46,26 +50,25 @@ const CASES_MAX: usize = 16;
 /// Most keys collected.
 const DIGITS_MAX: u32 = 20;
 
-const SORRY_MENU: &str = "Sorry, that key has no choice behind it.";
-const SORRY_COLLECT: &str = "Sorry, that number isn't complete.";
-const REPEAT: &str = "Your ticket number is {ticket.number}.";
-const POSITION: &str = "You are number {queue.position} in the queue.";
-const NEXT_IN_LINE: &str = "You are next in line.";
-const COMFORT: &str = "Thank you for waiting. You are still in the queue.";
-const LOST: &str = "The connection to your analyst was lost. Please stay on the line. You will be put through again.";
-
 /// The names of the nodes, and the pace they are checked against.
 #[derive(Debug)]
 pub(crate) struct Surroundings<'t> {
     pub(crate) names: BTreeMap<&'t str, NodeIndex>,
     pub(crate) pace: Pace,
     pub(crate) purpose: Purpose,
+    /// The languages spoken, the first one first.
+    pub(crate) languages: &'t [Language],
+    /// The flow's own variables, inputs first.
+    pub(crate) variables: &'t Variables,
 }
 
-/// A node as read: a play node whose `barge_in` isn't said gets it from the graph.
-pub(crate) struct Read {
-    pub(crate) kind: Kind,
-    pub(crate) barge_in_open: bool,
+/// A node as read.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// A play node whose `barge_in` isn't said gets it from the graph.
+    Kind { kind: Kind, barge_in_open: bool },
+    /// A call of another flow, which is put in its place.
+    Sub(Sub),
 }
 
 impl Surroundings<'_> {
@@ -130,7 +133,7 @@ impl Surroundings<'_> {
     }
 
     /// Reads one node. `None` after errors that leave nothing to go on with.
-    pub(crate) fn node(&self, entry: &Entry, findings: &mut Findings) -> Option<Read> {
+    pub(crate) fn node(&self, entry: &Entry, findings: &mut Findings) -> Option<What> {
         let mut keys =
             Keys::of(&entry.value, Some(&entry.key), "a node", findings).placed(entry.at);
         if !matches!(entry.value.value, Value::Map(_)) {
@@ -179,17 +182,25 @@ impl Surroundings<'_> {
             "partner" => self
                 .partner(&mut keys, findings)
                 .map(|partner| Kind::Partner(Box::new(partner))),
+            "language" => self.tongue(&mut keys, findings).map(Kind::Language),
+            "set" => self.set(&mut keys, findings).map(Kind::Set),
+            "exit" => self.exit(&mut keys, findings).map(Kind::Exit),
+            "flow" => {
+                let sub = self.sub_flow(&mut keys, findings);
+                keys.finish("a flow node", findings);
+                return sub.map(What::Sub);
+            }
             _ => self.hang_up(&mut keys, findings).map(Kind::HangUp),
         };
         keys.finish(&format!("a {kind} node"), findings);
-        read.map(|kind| Read {
+        read.map(|kind| What::Kind {
             kind,
             barge_in_open,
         })
     }
 
     fn play(&self, keys: &mut Keys<'_>, findings: &mut Findings) -> Option<(Play, bool)> {
-        let text = keys.text("play", findings);
+        let text = keys.text("play", self.languages, findings);
         if let Some(text) = &text {
             refuse(text, Placeholder::QueuePosition, "play", keys, findings);
         }
@@ -214,16 +225,16 @@ impl Surroundings<'_> {
         &self,
         keys: &mut Keys<'_>,
         question: &'static str,
-        sorry: &'static str,
+        sorry: &Said,
         findings: &mut Findings,
     ) -> Option<Ask> {
-        let text = keys.text(question, findings);
+        let text = keys.text(question, self.languages, findings);
         if let Some(text) = &text {
             refuse(text, Placeholder::QueuePosition, question, keys, findings);
             heard(text, question, keys, findings);
         }
         let sorry = if keys.has("sorry") {
-            let sorry = keys.text("sorry", findings);
+            let sorry = keys.text("sorry", self.languages, findings);
             if let Some(sorry) = &sorry {
                 refuse(sorry, Placeholder::QueuePosition, "sorry", keys, findings);
                 heard(sorry, "sorry", keys, findings);
@@ -231,7 +242,7 @@ impl Surroundings<'_> {
             sorry
         } else {
             keys.take("sorry");
-            Some(Text::fixed(sorry))
+            Text::ours(sorry)
         };
         let tries = keys.number("tries", 1..=5, findings).unwrap_or(3);
         let second = Duration::from_secs(1);
@@ -286,7 +297,11 @@ impl Surroundings<'_> {
                     Some("In the patient pace 0 always leads to a person."),
                 );
             }
-            let others = options.iter().filter(|choice| choice.key != '0').count();
+            // Languages are offered beside the choices.
+            let others = options
+                .iter()
+                .filter(|choice| choice.key != '0' && choice.language.is_none())
+                .count();
             if others > PATIENT_OPTIONS_MAX {
                 keys.error(
                     findings,
@@ -323,9 +338,10 @@ impl Surroundings<'_> {
                 findings.add(option.at, node, format!("key {key} stands twice"), None);
                 continue;
             }
-            let (next, role) = match &option.value.value {
+            let (next, role, language) = match &option.value.value {
                 Value::Text(name) => (
                     self.resolve(name, &option.key, option.at, node, findings),
+                    None,
                     None,
                 ),
                 _ => {
@@ -334,11 +350,23 @@ impl Surroundings<'_> {
                         self.needed(&mut long, "next", "where does this key lead?", findings);
                     let role =
                         long.choice("role", &Role::ALL.map(|role| (role.word(), role)), findings);
+                    let language = match long.take("language") {
+                        Some(entry) => match &entry.value.value {
+                            Value::Text(tag) => self.spoken_language(tag, entry, node, findings),
+                            _ => None,
+                        },
+                        None => None,
+                    };
                     long.finish("an option", findings);
-                    (next, role)
+                    (next, role, language)
                 }
             };
-            options.push(Choice { key, next, role });
+            options.push(Choice {
+                key,
+                next,
+                role,
+                language,
+            });
         }
         if options.is_empty() {
             findings.add(entry.at, node, "the menu has no options", None);
@@ -484,7 +512,7 @@ impl Surroundings<'_> {
         let next = self.needed(&mut keys, "next", "where does this case lead?", findings);
         keys.finish("a case", findings);
         let (source, at) = condition?;
-        match Condition::parse(source) {
+        match Condition::parse(source, self.variables) {
             Ok(condition) => Some((condition, next)),
             Err(fault) => {
                 findings.add(at, node, fault.message, fault.help);
@@ -548,8 +576,8 @@ impl Surroundings<'_> {
             findings,
         );
         let music = keys.truth("music", findings).unwrap_or(true);
-        let greeting = keys.text("greeting", findings);
-        let ticket = keys.text("ticket_text", findings);
+        let greeting = keys.text("greeting", self.languages, findings);
+        let ticket = keys.text("ticket_text", self.languages, findings);
         for (text, key) in [(&greeting, "greeting"), (&ticket, "ticket_text")] {
             if let Some(text) = text {
                 refuse(text, Placeholder::QueuePosition, key, keys, findings);
@@ -578,7 +606,7 @@ impl Surroundings<'_> {
             });
         let standing = self.standing(keys, findings);
         let lost = if keys.has("lost") {
-            let lost = keys.text("lost", findings);
+            let lost = keys.text("lost", self.languages, findings);
             if let Some(lost) = &lost {
                 refuse(lost, Placeholder::QueuePosition, "lost", keys, findings);
                 heard(lost, "lost", keys, findings);
@@ -586,7 +614,7 @@ impl Surroundings<'_> {
             lost
         } else {
             keys.take("lost");
-            Some(Text::fixed(LOST))
+            Text::ours(LOST)
         };
         if !music && self.purpose == Purpose::Callers {
             keys.error(
@@ -626,7 +654,7 @@ impl Surroundings<'_> {
             class: class.flatten(),
             music,
             greeting,
-            repeat: ticket.clone().or_else(|| Text::parse(REPEAT).ok())?,
+            repeat: ticket.clone().or_else(|| Text::ours(REPEAT))?,
             ticket,
             // The star repeats the ticket unless it means something else here.
             repeat_ticket: repeat_ticket
@@ -651,12 +679,12 @@ impl Surroundings<'_> {
                 findings,
             )
             .unwrap_or(Duration::from_secs(45));
-        let mut text = |key: &'static str, default: &str, findings: &mut Findings| {
+        let mut text = |key: &'static str, default: &Said, findings: &mut Findings| {
             if keys.has(key) {
-                keys.text(key, findings)
+                keys.text(key, self.languages, findings)
             } else {
                 keys.take(key);
-                Text::parse(default).ok()
+                Text::ours(default)
             }
         };
         let position = text("position", POSITION, findings);
@@ -751,7 +779,7 @@ impl Surroundings<'_> {
     }
 
     fn hang_up(&self, keys: &mut Keys<'_>, findings: &mut Findings) -> Option<HangUp> {
-        let text = keys.text("hang_up", findings)?;
+        let text = keys.text("hang_up", self.languages, findings)?;
         refuse(&text, Placeholder::QueuePosition, "hang_up", keys, findings);
         heard(&text, "hang_up", keys, findings);
         Some(HangUp { text })

@@ -9,22 +9,25 @@
 //! YAML ── document ──▶ tree with positions
 //!                        │ build: keys, texts, expressions, targets
 //!                        ▼
-//!                      nodes by index ── reach: every path looked at ──▶ Flow ──▶ Session
+//!                      nodes by index ── link: sub-flows put in ── reach: every path ──▶ Flow ──▶ Session
 //! ```
 //!
 //! | file | does |
 //! |---|---|
 //! | `document` | YAML to a tree that knows its lines; limits |
 //! | `text` | sentences and their placeholders |
+//! | `language` | languages, and what is said in each by default |
 //! | `expression` | CEL, bounded, type-checked, three-valued for the checker |
 //! | `keys` | one map's keys, each taken once, the rest refused |
 //! | `kinds` | one node: everything a single node can get wrong |
 //! | `script` | a flow's own tests as they are written |
 //! | `build` | the whole document |
+//! | `link` | sub-flows in place of the nodes that call them |
 //! | `flow` | the checked flow |
 //! | `reach` | what only the whole graph shows: dead nodes, loops, names spoken too early |
 //! | `session` | one caller's walk |
 //! | `trial` | the flow's own tests, run on virtual time |
+//! | `graph` | nodes and ways, to be drawn |
 //! | `prompts` | everything that can be rendered ahead |
 
 mod build;
@@ -32,8 +35,11 @@ mod document;
 mod error;
 mod expression;
 mod flow;
+mod graph;
 mod keys;
 mod kinds;
+mod language;
+mod link;
 mod prompts;
 mod reach;
 mod script;
@@ -44,10 +50,13 @@ mod trial;
 
 pub use error::CheckError;
 pub use flow::{Flow, Pace, Purpose};
+pub use graph::{Graph, GraphEdge, GraphNode, graph};
+pub use language::Language;
+pub use link::Drafts;
 pub use prompts::{Expansions, prompts};
 pub use session::Session;
 pub use step::{
     CallerFacts, Class, Facts, HangUpCause, HoursState, Input, PartnerOutcome, Piece, PlayId, Role,
     Step, TicketAsk,
 };
-pub use trial::{TestResult, run_tests, unvisited};
+pub use trial::{Rehearsal, TestResult, run_tests, unvisited};

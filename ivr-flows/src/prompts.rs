@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use crate::Flow;
-use crate::session::LAST_WORDS;
+use crate::language::LAST_WORDS;
+use crate::text::Text;
+use crate::{Flow, Language};
 
 /// What fills the placeholders of a flow's texts, as far as it is finite.
 #[derive(Debug, Clone)]
@@ -19,20 +20,32 @@ pub struct Expansions<'a> {
 }
 
 /// Every text a session of this flow can hand out as
-/// [`Piece::Text`](crate::Piece::Text), character for character, each once;
+/// [`Piece::Text`](crate::Piece::Text), with its language, character for character, each once;
 /// fixed texts first, those with a caller's name last, node by node as the
 /// document has them.
-pub fn prompts<'a>(flow: &'a Flow, fill: &'a Expansions<'a>) -> impl Iterator<Item = String> + 'a {
+pub fn prompts<'a>(
+    flow: &'a Flow,
+    fill: &'a Expansions<'a>,
+) -> impl Iterator<Item = (Language, String)> + 'a {
     let mut seen = BTreeSet::new();
-    std::iter::once(LAST_WORDS.to_owned())
+    let mut texts = Vec::new();
+    if let Some(last) = Text::ours(LAST_WORDS) {
+        last.expand(&flow.languages, fill, false, &mut |language, words| {
+            texts.push((language, words));
+        });
+    }
+    texts
+        .into_iter()
         .chain([false, true].into_iter().flat_map(move |named| {
             flow.nodes.iter().flat_map(move |node| {
                 let mut texts = Vec::new();
                 for text in node.kind.texts() {
-                    text.expand(fill, named, &mut |words| texts.push(words));
+                    text.expand(&flow.languages, fill, named, &mut |language, words| {
+                        texts.push((language, words));
+                    });
                 }
                 texts
             })
         }))
-        .filter(move |words| seen.insert(words.clone()))
+        .filter(move |text| seen.insert(text.clone()))
 }

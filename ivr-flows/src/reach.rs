@@ -29,6 +29,10 @@ impl Crowd {
         Crowd(Crowd::bit(Role::Unknown, false))
     }
 
+    fn anybody_at_all() -> Crowd {
+        Crowd(u16::MAX)
+    }
+
     fn callers(self) -> impl Iterator<Item = (Role, bool)> {
         Role::ALL
             .into_iter()
@@ -62,7 +66,8 @@ impl Crowd {
 pub(crate) fn check(flow: &Flow, findings: &mut Findings) {
     let reachable = reachable(flow);
     for (node, reached) in flow.nodes.iter().zip(&reachable) {
-        if !reached {
+        // A sub-flow may know ways that this flow has no use for.
+        if !reached && node.own {
             at(
                 node,
                 findings,
@@ -76,10 +81,14 @@ pub(crate) fn check(flow: &Flow, findings: &mut Findings) {
         return;
     }
     let crowds = crowds(flow);
+    let part = flow.is_part();
     for (node, crowd) in flow.nodes.iter().zip(&crowds) {
         if crowd.anybody() {
-            texts(node, *crowd, findings);
-        } else {
+            // What may be said in a part is seen where it is called.
+            if !part {
+                texts(node, *crowd, findings);
+            }
+        } else if node.own {
             at(
                 node,
                 findings,
@@ -107,7 +116,8 @@ pub(crate) fn check(flow: &Flow, findings: &mut Findings) {
 }
 
 fn at(node: &Node, findings: &mut Findings, message: impl Into<String>, help: Option<&str>) {
-    findings.add(
+    findings.add_in(
+        &node.file,
         Place {
             line: node.line,
             column: 0,
@@ -204,7 +214,12 @@ fn free_exits(flow: &Flow, node: usize) -> Vec<Exit> {
 
 fn crowds(flow: &Flow) -> Vec<Crowd> {
     let mut crowds = vec![Crowd::default(); flow.nodes.len()];
-    crowds[usize::from(flow.start.0)] = Crowd::nobody_yet();
+    // A part is entered by whomever its caller leads there.
+    crowds[usize::from(flow.start.0)] = if flow.is_part() {
+        Crowd::anybody_at_all()
+    } else {
+        Crowd::nobody_yet()
+    };
     let mut ahead = vec![flow.start];
     while let Some(from) = ahead.pop() {
         let crowd = crowds[usize::from(from.0)];
@@ -270,6 +285,9 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
         | Kind::Collect(_)
         | Kind::Queue(_)
         | Kind::Partner(_)
+        | Kind::Language(_)
+        | Kind::Set(_)
+        | Kind::Exit(_)
         | Kind::HangUp(_) => {
             for exit in kind.exits() {
                 arrive(exit.to, crowd);
@@ -337,7 +355,8 @@ pub(crate) fn question_follows(flow: &Flow, node: usize) -> bool {
         }
         match &flow.nodes[node].kind {
             Kind::Menu(_) | Kind::Collect(_) => return true,
-            Kind::Queue(_) | Kind::Partner(_) | Kind::HangUp(_) => {}
+            Kind::Language(tongue) if !tongue.choices.is_empty() => return true,
+            Kind::Queue(_) | Kind::Partner(_) | Kind::Exit(_) | Kind::HangUp(_) => {}
             kind => ahead.extend(kind.exits().iter().map(|exit| usize::from(exit.to.0))),
         }
     }
@@ -353,9 +372,10 @@ fn leads_to_person(flow: &Flow, from: NodeIndex) -> bool {
             continue;
         }
         match &flow.node(index).kind {
-            Kind::Queue(_) => {}
+            Kind::Queue(_) | Kind::Exit(_) => {}
             // A partner is a person; whoever it doesn't take must come to one all the same.
             Kind::Partner(partner) => ahead.extend(partner.take_back()),
+            Kind::Language(tongue) if !tongue.choices.is_empty() => return false,
             Kind::Menu(_) | Kind::Collect(_) | Kind::HangUp(_) => return false,
             kind => ahead.extend(kind.exits().iter().map(|exit| exit.to)),
         }

@@ -9,10 +9,13 @@ use std::time::Duration;
 use crate::document::{Place, Tree, Value};
 use crate::flow::NodeIndex;
 use crate::keys::{Findings, Keys, duration, shortened};
-use crate::{CallerFacts, HoursState, PartnerOutcome, Role};
+use crate::{CallerFacts, Flow, HoursState, PartnerOutcome, Role};
 
 /// Most things done, and most things heard, in one test.
 const LINES_MAX: usize = 60;
+
+/// Everything that can be done, as it is written.
+pub(crate) const ACTS: &str = "wait, wait 10s, press 1, press 1 at once, answer, analyst hangs up, partner hangs up, line breaks, analysts leave, analysts return, position 2, hang up";
 
 /// One test.
 #[derive(Debug, Clone)]
@@ -81,6 +84,8 @@ pub(crate) enum Ending {
     Partner(String),
     /// Talking to an analyst of this queue, or to this partner.
     Conversation(String),
+    /// At this exit, of a flow that others call.
+    Exit(String),
     /// Hung up by the flow.
     HangUp,
     /// Hung up by the caller.
@@ -88,19 +93,16 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// Whether a call can end so in a flow with these queues and partners.
-    pub(crate) fn possible(
-        &self,
-        mut queues: impl Iterator<Item = impl AsRef<str>>,
-        mut partners: impl Iterator<Item = impl AsRef<str>>,
-    ) -> bool {
+    /// Whether a call can end so in this flow.
+    pub(crate) fn possible(&self, flow: &Flow) -> bool {
         match self {
-            Ending::Queue(name) => queues.any(|queue| queue.as_ref() == name),
-            Ending::Partner(name) => partners.any(|partner| partner.as_ref() == name),
-            Ending::Conversation(name) => {
-                queues.any(|queue| queue.as_ref() == name)
-                    || partners.any(|partner| partner.as_ref() == name)
-            }
+            Ending::Queue(name) => flow.queues().any(|queue| queue == name),
+            Ending::Partner(name) => flow.partners().any(|partner| partner == name),
+            Ending::Conversation(name) => flow
+                .queues()
+                .chain(flow.partners())
+                .any(|with| with == name),
+            Ending::Exit(name) => flow.exits().any(|exit| exit == name),
             Ending::HangUp | Ending::CallerHangsUp => true,
         }
     }
@@ -113,6 +115,7 @@ impl fmt::Display for Ending {
             Ending::Queue(queue) => write!(f, "queue {queue}"),
             Ending::Partner(partner) => write!(f, "partner {partner}"),
             Ending::Conversation(with) => write!(f, "conversation {with}"),
+            Ending::Exit(exit) => write!(f, "exit {exit}"),
             Ending::HangUp => f.write_str("hang up"),
             Ending::CallerHangsUp => f.write_str("caller hangs up"),
         }
@@ -120,6 +123,29 @@ impl fmt::Display for Ending {
 }
 
 impl Script {
+    /// Nothing goes wrong, and whatever is done is done by hand.
+    pub(crate) fn by_hand(caller: CallerFacts) -> Script {
+        Script {
+            name: String::new(),
+            line: 0,
+            caller,
+            withheld: false,
+            dialled: "1000".to_owned(),
+            hospital: "test".to_owned(),
+            directory: true,
+            hours: HoursState::Open,
+            store: Store::Up,
+            signed_in: true,
+            partner: None,
+            position: 1,
+            does: Vec::new(),
+            hears: Vec::new(),
+            never_hears: Vec::new(),
+            passes: Vec::new(),
+            ends: Ending::HangUp,
+        }
+    }
+
     /// Reads one test; `None` after an error.
     pub(crate) fn read(
         tree: &Tree,
@@ -195,7 +221,7 @@ impl Script {
                 None,
                 format!("a call can't end in \"{}\"", shortened(ends)),
                 Some(
-                    "It ends in: queue NAME, partner NAME, conversation NAME, hang up, caller hangs up."
+                    "It ends in: queue NAME, partner NAME, conversation NAME, exit NAME, hang up, caller hangs up."
                         .to_owned(),
                 ),
             );
@@ -287,17 +313,17 @@ fn lines<T>(
                     item.at
                 };
                 let help = match key {
-                    "does" => {
-                        "There are: wait, wait 10s, press 1, press 1 at once, answer, analyst hangs up, partner hangs up, line breaks, analysts leave, analysts return, position 2, hang up."
+                    "does" => format!("There are: {ACTS}."),
+                    "passes" => "It names nodes of this flow.".to_owned(),
+                    _ => {
+                        "It is a piece of what is spoken; ticket digits in pairs, 47 19.".to_owned()
                     }
-                    "passes" => "It names nodes of this flow.",
-                    _ => "It is a piece of what is spoken; ticket digits in pairs, 47 19.",
                 };
                 keys.error(
                     findings,
                     at,
                     format!("`{key}` can't hold \"{}\"", shortened(line)),
-                    Some(help),
+                    Some(&help),
                 );
             }
         }
@@ -310,7 +336,7 @@ fn sentence(line: &str) -> Option<String> {
     (!folded.is_empty() && folded.len() <= 1000).then_some(folded)
 }
 
-fn act(line: &str) -> Option<Act> {
+pub(crate) fn act(line: &str) -> Option<Act> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["wait"] => Some(Act::Wait(None)),
@@ -350,6 +376,7 @@ fn ending(line: &str) -> Option<Ending> {
     match words[..] {
         ["queue", queue] => Some(Ending::Queue(queue.to_owned())),
         ["partner", partner] => Some(Ending::Partner(partner.to_owned())),
+        ["exit", exit] => Some(Ending::Exit(exit.to_owned())),
         ["conversation", queue] => Some(Ending::Conversation(queue.to_owned())),
         ["hang", "up"] => Some(Ending::HangUp),
         ["caller", "hangs", "up"] => Some(Ending::CallerHangsUp),

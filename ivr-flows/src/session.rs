@@ -2,14 +2,16 @@
 
 mod asking;
 mod partner;
+mod tongue;
 mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::expression::Known;
-use crate::flow::{Flow, Kind, NodeIndex};
+use crate::expression::{Known, Val};
+use crate::flow::{Flow, Kind, NodeIndex, Set};
+use crate::language::{LAST_WORDS, Language};
 use crate::text::{Fill, Text};
 use crate::{
     CallerFacts, Facts, HangUpCause, HoursState, Input, Piece, PlayId, Role, Step, TicketAsk,
@@ -17,6 +19,7 @@ use crate::{
 
 use asking::{Asking, Keyed};
 use partner::Calling;
+use tongue::Choosing;
 use waiting::Waiting;
 
 /// How long the directory may take; then the caller is unknown.
@@ -25,9 +28,6 @@ const IDENTIFY_WAIT: Duration = Duration::from_millis(500);
 const HOURS_WAIT: Duration = Duration::from_millis(500);
 /// How long a prompt may last before it counts as ended: its end was lost.
 const PLAY_GUARD: Duration = Duration::from_secs(120);
-/// Said before a call that can't go on is ended.
-pub(crate) const LAST_WORDS: &str =
-    "We are sorry. Your call can't be taken at the moment. Please call again in a few minutes.";
 
 /// One caller's walk through a flow.
 ///
@@ -58,6 +58,10 @@ pub struct Session {
     attempts: u8,
     /// Keys pressed before anybody asked.
     ahead: Keyed,
+    /// What is spoken to the caller.
+    language: Language,
+    /// The flow's variables, those of its sub-flows behind them.
+    vars: Box<[Val]>,
     plays: u32,
     state: State,
     steps: VecDeque<Step>,
@@ -92,6 +96,8 @@ enum State {
         on_air: OnAir,
     },
     Asking(Asking),
+    /// A language is being offered.
+    Choosing(Choosing),
     Waiting(Box<Waiting>),
     /// A partner is being called.
     Calling(Calling),
@@ -118,6 +124,8 @@ impl Session {
     /// A session that has not begun.
     pub fn new(flow: Arc<Flow>, facts: Facts) -> Session {
         Session {
+            vars: flow.vars.clone(),
+            language: flow.first_language(),
             flow,
             facts,
             caller: CallerFacts {
@@ -206,6 +214,7 @@ impl Session {
                 self.play_over(now, play, true);
             }
             State::Asking(_) => self.ask_timeout(now),
+            State::Choosing(_) => self.language_timeout(now),
             State::Waiting(_) => self.wait_timeout(now),
             State::Calling(_) => self.partner_timeout(now),
             State::New | State::Talking { .. } | State::Ended { .. } => {}
@@ -222,6 +231,7 @@ impl Session {
             | State::TakenBack { on_air, .. }
             | State::Leaving { on_air, .. } => Some(on_air.until),
             State::Asking(asking) => Some(asking.due()),
+            State::Choosing(choosing) => Some(choosing.due()),
             State::Waiting(waiting) => waiting.due(),
             State::Calling(calling) => Some(calling.due()),
             State::New | State::Talking { .. } | State::Ended { .. } => None,
@@ -236,6 +246,11 @@ impl Session {
     /// Who the caller is: what they said by a key, else what their number says.
     pub fn role(&self) -> Role {
         self.stated.unwrap_or(self.caller.role)
+    }
+
+    /// What is spoken to the caller: for whoever takes the call.
+    pub fn language(&self) -> Language {
+        self.language
     }
 
     /// The ticket number, once there is one.
@@ -253,9 +268,26 @@ impl Session {
         matches!(self.state, State::Ended { .. }) && self.steps.is_empty()
     }
 
-    /// Whether keys are being asked for.
-    pub(crate) fn asks(&self) -> bool {
-        matches!(self.state, State::Asking(_))
+    /// Whether a key like this is being asked for.
+    pub(crate) fn asks_for(&self, key: Option<char>) -> bool {
+        match &self.state {
+            State::Asking(_) => true,
+            State::Choosing(choosing) => match &self.flow.node(choosing.at).kind {
+                Kind::Language(tongue) => {
+                    tongue.choices.iter().any(|choice| Some(choice.key) == key)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// The exit at which a flow that others call has ended.
+    pub(crate) fn exit(&self) -> Option<&str> {
+        match &self.flow.node(self.at()).kind {
+            Kind::Exit(name) => Some(name),
+            _ => None,
+        }
     }
 
     /// Keeps a trace from now on.
@@ -280,6 +312,7 @@ impl Session {
             | State::Leaving { at, .. }
             | State::Ended { at } => *at,
             State::Asking(asking) => asking.at,
+            State::Choosing(choosing) => choosing.at,
             State::Waiting(waiting) => waiting.at,
             State::Calling(calling) => calling.at,
         }
@@ -340,7 +373,7 @@ impl Session {
                     };
                 }
                 Kind::Branch(branch) => {
-                    let facts = self.known();
+                    let facts = self.known(flow.node(at).base);
                     at = branch
                         .cases
                         .iter()
@@ -365,6 +398,20 @@ impl Session {
                 }
                 Kind::Queue(_) => self.wait_in_queue(now, at, false),
                 Kind::Partner(partner) => self.call_partner(now, at, partner),
+                Kind::Language(tongue) => match self.tongue(now, at, tongue) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => return,
+                },
+                Kind::Set(set) => {
+                    self.set(flow.node(at).base, set);
+                    at = set.next;
+                    continue;
+                }
+                // Only a flow that is tried by itself ends here.
+                Kind::Exit(_) => self.end(at, HangUpCause::Finished),
                 Kind::HangUp(hang_up) => {
                     let prompt = self.spoken(&hang_up.text);
                     self.leave(now, at, prompt, HangUpCause::Finished);
@@ -377,7 +424,8 @@ impl Session {
 
     /// Ends the call with what can be said at any time.
     fn last_words(&mut self, now: Duration, at: NodeIndex, cause: HangUpCause) {
-        self.leave(now, at, vec![Piece::Text(Arc::from(LAST_WORDS))], cause);
+        let prompt = Text::ours(LAST_WORDS).map(|words| self.spoken(&words));
+        self.leave(now, at, prompt.unwrap_or_default(), cause);
     }
 
     fn leave(&mut self, now: Duration, at: NodeIndex, prompt: Vec<Piece>, cause: HangUpCause) {
@@ -427,10 +475,33 @@ impl Session {
             hospital_name: &self.facts.hospital_name,
             ticket: self.ticket.as_ref(),
             position,
+            language: self.language,
+            first: self.flow.first_language(),
         }
     }
 
-    fn known(&self) -> Known<'_> {
+    fn set(&mut self, base: u16, set: &Set) {
+        let known = self.known(base);
+        // Everything is known in a call, so each has a value.
+        let values: Vec<(u16, Val)> = set
+            .values
+            .iter()
+            .filter_map(|(slot, value)| Some((*slot, value.value(&known)?)))
+            .collect();
+        let base = usize::from(set.enters.as_ref().map_or(base, |enters| enters.base));
+        let fresh = set.enters.iter().flat_map(|enters| enters.fresh.iter());
+        for (var, start) in self.vars.iter_mut().skip(base).zip(fresh) {
+            *var = start.clone();
+        }
+        for (slot, value) in values {
+            if let Some(var) = self.vars.get_mut(base + usize::from(slot)) {
+                *var = value;
+            }
+        }
+    }
+
+    /// What conditions may ask about; `base`: the first variable of the node's flow.
+    fn known(&self, base: u16) -> Known<'_> {
         Known {
             role: Some(self.caller.role.word()),
             stated: Some(self.stated.map_or("", Role::word)),
@@ -441,6 +512,7 @@ impl Session {
             digits: Some(self.digits.as_str()),
             attempts: Some(i64::from(self.attempts)),
             has_ticket: Some(self.ticket.is_some()),
+            vars: self.vars.get(usize::from(base)..),
         }
     }
 
@@ -461,6 +533,7 @@ impl Session {
                 self.take_back(now, at);
             }
             State::Asking(asking) if asking.speaks(play) => self.asked(now, heard),
+            State::Choosing(choosing) if choosing.speaks(play) => self.language_offered(now),
             State::Calling(calling) if calling.speaks(play) => self.partner_announced(),
             State::Waiting(waiting) if waiting.speaks(play) => self.announced(now, heard),
             _ => {}
@@ -485,6 +558,7 @@ impl Session {
                 }
             }
             State::Asking(_) => self.answer_key(now, key),
+            State::Choosing(_) => self.language_key(now, key),
             State::Waiting(_) => self.wait_key(now, key),
             State::New
             | State::Calling(_)

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::Language;
+
 /// Who somebody is, as far as routing is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -83,6 +85,8 @@ pub struct Facts {
     pub hospital: Arc<str>,
     /// The hospital's name as it is spoken.
     pub hospital_name: Arc<str>,
+    /// The languages there is a voice for. Others are neither offered nor spoken.
+    pub languages: Arc<[Language]>,
 }
 
 /// What the directory says of the caller.
@@ -112,15 +116,16 @@ impl fmt::Debug for CallerFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlayId(pub u32);
 
-/// A part of a prompt. Parts are played one after the other without a gap.
+/// A part of a prompt, and the language it is in. Parts are played one after
+/// the other without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// One or more whole sentences (or, before ticket digits, the beginning of
     /// one), placeholders filled in. Exactly the strings that
     /// [`prompts`](crate::prompts) lists for rendering ahead.
-    Text(Arc<str>),
+    Text(Language, Arc<str>),
     /// A ticket number, digits only, spoken in pairs.
-    TicketPairs(Arc<str>),
+    TicketPairs(Language, Arc<str>),
 }
 
 /// What opening hours say of a moment.

@@ -9,6 +9,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use crate::language::{Language, Said};
 use crate::{Expansions, Piece};
 
 /// Longest text, in characters.
@@ -51,6 +52,10 @@ pub(crate) struct Fill<'a> {
     pub(crate) hospital_name: &'a str,
     pub(crate) ticket: Option<&'a Arc<str>>,
     pub(crate) position: Option<u32>,
+    /// The caller's language.
+    pub(crate) language: Language,
+    /// What is spoken where that language isn't written.
+    pub(crate) first: Language,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +72,88 @@ enum Part {
     Filled(Box<[Segment]>),
 }
 
-/// A checked text.
+/// A checked text in one language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Phrase {
+    parts: Box<[Part]>,
+}
+
+/// A checked text: the same in one or more languages.
+///
+/// It is spoken in the caller's language; where that isn't written, in the
+/// flow's first; where that isn't either, in the first that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
-    parts: Box<[Part]>,
+    by: Box<[(Language, Phrase)]>,
+}
+
+impl Text {
+    /// A text in one language.
+    pub(crate) fn one(language: Language, source: &str) -> Result<Text, TextFault> {
+        Text::of(vec![(language, Phrase::parse(source)?)])
+    }
+
+    /// A text of ours.
+    pub(crate) fn ours(said: &Said) -> Option<Text> {
+        let by = said
+            .iter()
+            .map(|(tag, words)| Some((Language::from_tag(tag)?, Phrase::parse(words).ok()?)));
+        Some(Text {
+            by: by.collect::<Option<_>>()?,
+        })
+    }
+
+    /// A text in several languages.
+    pub(crate) fn of(by: Vec<(Language, Phrase)>) -> Result<Text, TextFault> {
+        if by.is_empty() {
+            return fault("the text is empty: the caller would hear nothing", None);
+        }
+        Ok(Text { by: by.into() })
+    }
+
+    /// The placeholders used, in whatever language.
+    pub(crate) fn placeholders(&self) -> impl Iterator<Item = Placeholder> + '_ {
+        self.by.iter().flat_map(|(_, phrase)| phrase.placeholders())
+    }
+
+    /// Whether something is heard whatever is unknown, in every language.
+    pub(crate) fn always_heard(&self) -> bool {
+        self.by.iter().all(|(_, phrase)| phrase.always_heard())
+    }
+
+    /// Whether it is written in this language.
+    pub(crate) fn is_in(&self, language: Language) -> bool {
+        self.by.iter().any(|(known, _)| *known == language)
+    }
+
+    fn choose(&self, language: Language, first: Language) -> Option<&(Language, Phrase)> {
+        let named = |wanted: Language| self.by.iter().find(move |(known, _)| *known == wanted);
+        named(language).or_else(|| named(first)).or(self.by.first())
+    }
+
+    /// Appends what is spoken; nothing when every sentence lacks its filling.
+    pub(crate) fn speak(&self, fill: &Fill<'_>, pieces: &mut Vec<Piece>) {
+        if let Some((language, phrase)) = self.choose(fill.language, fill.first) {
+            phrase.speak(*language, fill, pieces);
+        }
+    }
+
+    /// Hands every text that [`speak`](Text::speak) can give in a flow of
+    /// these languages to `each`, those with a caller's name only when `named`.
+    pub(crate) fn expand(
+        &self,
+        languages: &[Language],
+        with: &Expansions<'_>,
+        named: bool,
+        each: &mut dyn FnMut(Language, String),
+    ) {
+        let first = languages.first().copied().unwrap_or(Language::ENGLISH);
+        for language in languages {
+            if let Some((language, phrase)) = self.choose(*language, first) {
+                phrase.expand(with, named, &mut |words| each(*language, words));
+            }
+        }
+    }
 }
 
 /// What is wrong with a text: the fault and the way out.
@@ -87,16 +170,9 @@ fn fault<T>(message: impl Into<String>, help: Option<String>) -> Result<T, TextF
     })
 }
 
-impl Text {
-    /// A text of ours, without placeholders.
-    pub(crate) fn fixed(words: &'static str) -> Text {
-        Text {
-            parts: [Part::Fixed(Arc::from(words))].into(),
-        }
-    }
-
+impl Phrase {
     /// Reads a text. White space is folded, line breaks included.
-    pub(crate) fn parse(source: &str) -> Result<Text, TextFault> {
+    pub(crate) fn parse(source: &str) -> Result<Phrase, TextFault> {
         if source.chars().take(TEXT_CHARS_MAX + 1).count() > TEXT_CHARS_MAX {
             return fault(
                 format!("the text is longer than {TEXT_CHARS_MAX} characters"),
@@ -124,7 +200,7 @@ impl Text {
                 _ => parts.push(Part::Filled(segments.into())),
             }
         }
-        Ok(Text {
+        Ok(Phrase {
             parts: parts.into(),
         })
     }
@@ -157,22 +233,22 @@ impl Text {
     }
 
     /// Appends what is spoken; nothing when every sentence lacks its filling.
-    pub(crate) fn speak(&self, fill: &Fill<'_>, pieces: &mut Vec<Piece>) {
+    fn speak(&self, language: Language, fill: &Fill<'_>, pieces: &mut Vec<Piece>) {
         for part in &self.parts {
             match part {
-                Part::Fixed(words) => pieces.push(Piece::Text(Arc::clone(words))),
+                Part::Fixed(words) => pieces.push(Piece::Text(language, Arc::clone(words))),
                 Part::Filled(segments) => {
                     if segments.iter().all(|segment| fill.has(segment)) {
-                        fill.sentence(segments, pieces);
+                        fill.sentence(language, segments, pieces);
                     }
                 }
             }
         }
     }
 
-    /// Hands every text that [`speak`](Text::speak) can give to `each`, those
+    /// Hands every text that [`speak`](Phrase::speak) can give to `each`, those
     /// with a caller's name only when `named`.
-    pub(crate) fn expand(&self, with: &Expansions<'_>, named: bool, each: &mut dyn FnMut(String)) {
+    fn expand(&self, with: &Expansions<'_>, named: bool, each: &mut dyn FnMut(String)) {
         for part in &self.parts {
             let segments = match part {
                 Part::Fixed(words) => {
@@ -201,10 +277,12 @@ impl Text {
                         hospital_name: with.hospital_name,
                         ticket: Some(&Arc::from("0")),
                         position: Some(position),
+                        language: Language::ENGLISH,
+                        first: Language::ENGLISH,
                     }
-                    .sentence(segments, &mut pieces);
+                    .sentence(Language::ENGLISH, segments, &mut pieces);
                     for piece in pieces {
-                        if let Piece::Text(words) = piece {
+                        if let Piece::Text(_, words) = piece {
                             each(words.to_string());
                         }
                     }
@@ -227,7 +305,7 @@ impl Fill<'_> {
     }
 
     /// Speaks one sentence whose fillings are all there.
-    fn sentence(&self, segments: &[Segment], pieces: &mut Vec<Piece>) {
+    fn sentence(&self, language: Language, segments: &[Segment], pieces: &mut Vec<Piece>) {
         let mut words = String::new();
         for segment in segments {
             match segment {
@@ -245,18 +323,18 @@ impl Fill<'_> {
                 Segment::Slot(Placeholder::TicketNumber) => {
                     let before = words.trim();
                     if !before.is_empty() {
-                        pieces.push(Piece::Text(Arc::from(before)));
+                        pieces.push(Piece::Text(language, Arc::from(before)));
                     }
                     words.clear();
                     if let Some(ticket) = self.ticket {
-                        pieces.push(Piece::TicketPairs(Arc::clone(ticket)));
+                        pieces.push(Piece::TicketPairs(language, Arc::clone(ticket)));
                     }
                 }
             }
         }
         // After ticket digits only a full stop is left, which they carry in their tone.
         if words.chars().any(char::is_alphanumeric) {
-            pieces.push(Piece::Text(Arc::from(words.trim())));
+            pieces.push(Piece::Text(language, Arc::from(words.trim())));
         }
     }
 }
@@ -355,7 +433,7 @@ mod tests {
         ticket: Option<&str>,
         position: Option<u32>,
     ) -> String {
-        let text = match Text::parse(source) {
+        let text = match Text::one(Language::ENGLISH, source) {
             Ok(text) => text,
             Err(fault) => return format!("! {}", fault.message),
         };
@@ -367,14 +445,16 @@ mod tests {
                 hospital_name: "Saint Mary's",
                 ticket: ticket.as_ref(),
                 position,
+                language: Language::ENGLISH,
+                first: Language::ENGLISH,
             },
             &mut pieces,
         );
         pieces
             .iter()
             .map(|piece| match piece {
-                Piece::Text(words) => words.to_string(),
-                Piece::TicketPairs(digits) => format!("#{digits}"),
+                Piece::Text(_, words) => words.to_string(),
+                Piece::TicketPairs(_, digits) => format!("#{digits}"),
             })
             .collect::<Vec<_>>()
             .join(" | ")
@@ -441,7 +521,7 @@ mod tests {
     fn what_is_always_heard() {
         let check = |source: &str, expected: bool| {
             assert_eq!(
-                Text::parse(source).unwrap().always_heard(),
+                Phrase::parse(source).unwrap().always_heard(),
                 expected,
                 "{source}"
             );

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::script::{Act, Ending, Script, Store};
-use crate::{Facts, Flow, Input, PartnerOutcome, Piece, PlayId, Session, Step};
+use crate::keys::shortened;
+use crate::script::{ACTS, Act, Ending, Script, Store};
+use crate::{CallerFacts, Facts, Flow, Input, PartnerOutcome, Piece, PlayId, Session, Step};
 
 /// The ticket number every test gets.
 const TICKET: &str = "4719203855";
@@ -54,8 +55,8 @@ pub fn unvisited<'a>(flow: &'a Flow, results: &[TestResult]) -> Vec<&'a str> {
 }
 
 /// One test being run: a caller, a desk and a store around a session.
-struct Trial<'s> {
-    script: &'s Script,
+struct Trial {
+    script: Script,
     session: Session,
     now: Duration,
     events_left: u32,
@@ -83,8 +84,8 @@ enum Moved {
     Not,
 }
 
-impl<'s> Trial<'s> {
-    fn run(flow: &Arc<Flow>, script: &'s Script) -> TestResult {
+impl Trial {
+    fn begin(flow: &Arc<Flow>, script: &Script) -> Trial {
         let mut session = Session::new(
             Arc::clone(flow),
             Facts {
@@ -92,12 +93,13 @@ impl<'s> Trial<'s> {
                 ani_withheld: script.withheld,
                 hospital: Arc::from(script.hospital.as_str()),
                 hospital_name: Arc::from(HOSPITAL_NAME),
+                languages: Arc::from(flow.languages()),
             },
         );
         session.keep_trace();
         session.start(Duration::ZERO);
         let mut trial = Trial {
-            script,
+            script: script.clone(),
             session,
             now: Duration::ZERO,
             events_left: EVENTS_MAX,
@@ -113,6 +115,11 @@ impl<'s> Trial<'s> {
             over: None,
         };
         trial.carry_out();
+        trial
+    }
+
+    fn run(flow: &Arc<Flow>, script: &Script) -> TestResult {
+        let mut trial = Trial::begin(flow, script);
         let failure = trial.play_script().err();
         let visited: Vec<String> = trial
             .session
@@ -143,8 +150,8 @@ impl<'s> Trial<'s> {
     }
 
     fn play_script(&mut self) -> Result<(), String> {
-        for act in &self.script.does {
-            self.act(act)?;
+        for act in self.script.does.clone() {
+            self.act(&act)?;
         }
         self.settle();
         self.judge()
@@ -206,7 +213,8 @@ impl<'s> Trial<'s> {
             Act::Press { keys, at_once } => {
                 if !at_once {
                     self.until("is asked for a key", |trial| {
-                        trial.session.asks() || (trial.waits() && trial.ahead_is_calm())
+                        trial.session.asks_for(keys.chars().next())
+                            || (trial.waits() && trial.ahead_is_calm())
                     })?;
                     self.pass(Duration::from_millis(300));
                 }
@@ -293,7 +301,7 @@ impl<'s> Trial<'s> {
         {}
     }
 
-    fn until(&mut self, what: &str, reached: impl Fn(&Trial<'s>) -> bool) -> Result<(), String> {
+    fn until(&mut self, what: &str, reached: impl Fn(&Trial) -> bool) -> Result<(), String> {
         let limit = self.now + ACT_MAX;
         while !reached(self) {
             if self.over.is_some() || self.advance(limit) == Moved::Not {
@@ -407,9 +415,71 @@ impl<'s> Trial<'s> {
                     }
                 }
                 Step::LeavePartner => self.partner = None,
-                Step::HangUp { .. } => self.over = Some(Ending::HangUp),
+                Step::HangUp { .. } => {
+                    self.over = Some(match self.session.exit() {
+                        Some(exit) => Ending::Exit(exit.to_owned()),
+                        None => Ending::HangUp,
+                    });
+                }
             }
         }
+    }
+}
+
+/// A call tried by hand, on virtual time: the acts of a flow's tests, one by
+/// one. The same acts always give the same call.
+pub struct Rehearsal {
+    trial: Trial,
+    told: usize,
+}
+
+impl Rehearsal {
+    /// The call is answered. `caller`: what the directory says of them.
+    pub fn start(flow: &Arc<Flow>, caller: CallerFacts) -> Rehearsal {
+        Rehearsal {
+            trial: Trial::begin(flow, &Script::by_hand(caller)),
+            told: 0,
+        }
+    }
+
+    /// One act, as in a test's `does`: `press 1`, `wait 10s`, `answer`.
+    ///
+    /// # Errors
+    /// There is no such act, or it can't be done now; the call goes on.
+    pub fn act(&mut self, line: &str) -> Result<(), String> {
+        let act = crate::script::act(line)
+            .ok_or_else(|| format!("\"{}\" isn't known; there are: {ACTS}", shortened(line)))?;
+        if self.over() {
+            return Err("the call is over".to_owned());
+        }
+        self.trial.act(&act)
+    }
+
+    /// What was heard since this was last asked, a prompt an entry.
+    pub fn heard(&mut self) -> Vec<String> {
+        let heard = self.trial.heard[self.told..].to_vec();
+        self.told = self.trial.heard.len();
+        heard
+    }
+
+    /// The node the caller is at.
+    pub fn node(&self) -> &str {
+        self.trial.session.node()
+    }
+
+    /// Where the call rests or has ended, in the words of a test's `ends`.
+    pub fn place(&self) -> Option<String> {
+        self.trial.ending().map(|ending| ending.to_string())
+    }
+
+    /// How long the call has lasted.
+    pub fn lasted(&self) -> Duration {
+        self.trial.now
+    }
+
+    /// Whether somebody has hung up.
+    pub fn over(&self) -> bool {
+        self.trial.over.is_some()
     }
 }
 
@@ -418,8 +488,8 @@ fn spoken(prompt: &[Piece]) -> String {
     let mut words = Vec::new();
     for piece in prompt {
         match piece {
-            Piece::Text(text) => words.push(text.to_string()),
-            Piece::TicketPairs(digits) => {
+            Piece::Text(_, text) => words.push(text.to_string()),
+            Piece::TicketPairs(_, digits) => {
                 let digits: Vec<char> = digits.chars().collect();
                 words.extend(digits.chunks(2).map(|pair| pair.iter().collect::<String>()));
             }

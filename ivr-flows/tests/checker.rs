@@ -409,8 +409,8 @@ fn documents() {
         &["4 -: this isn't readable YAML"; 1],
     );
     check_source(
-        "flow: t\nstart: a\nlanguage: xx\npace: fast\nnodes:\n  a: {hang_up: Bye.}",
-        &["3 -: `language` can't be", "4 -: `pace` can't be"],
+        "flow: t\nstart: a\nlanguage: xxx\npace: fast\nnodes:\n  a: {hang_up: Bye.}",
+        &["3 -: `language` names languages", "4 -: `pace` can't be"],
     );
     check_source(
         "flow: t\nstart: a\nnodes:\n  a: &x {hang_up: Bye.}\n  b: *x",

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ivr_flows::{
-    CallerFacts, Expansions, Facts, Flow, Input, PartnerOutcome, Piece, PlayId, Role, Session,
-    Step, prompts,
+    CallerFacts, Expansions, Facts, Flow, Input, Language, PartnerOutcome, Piece, PlayId, Role,
+    Session, Step, prompts,
 };
 use proptest::prelude::*;
 
@@ -20,14 +20,16 @@ const SHIPPED: [(&str, &str); 5] = [
 /// Every kind of node and exit at once.
 const EVERYTHING: &str = "
 flow: everything
-start: who
+language: [en, es]
+start: tongue
 nodes:
+  tongue: {language: {'9': {speak: es, say: 'Para español, oprima el nueve.'}, '8': {speak: es, say: Ocho., next: menu}}, next: who}
   who: {identify: caller, clinician: named, place: named, next: route}
   named: {play: 'Hello {caller.name}.', next: route}
   route: {branch: [{when: 'ani_withheld && caller.role == \"unknown\"', next: menu}, {when: 'dnis == \"2000\"', next: number}], else: menu}
   menu:
-    menu: This is {hospital.name}. Press 1.
-    options: {1: {next: open, role: staff}, 2: {next: number, role: clinician}, 3: menu, '#': hear, '*': open}
+    menu: {en: 'This is {hospital.name}. Press 1.', es: '{hospital.name}. Oprima uno.'}
+    options: {1: {next: open, role: staff}, 2: {next: number, role: clinician}, 3: menu, '9': {next: menu, language: es}, '#': hear, '*': open}
     timeout: number
     invalid: number
   number: {collect: Key in your number., digits: 4-10, next: read, timeout: open, invalid: open, tries: 1}
@@ -178,7 +180,7 @@ impl Driver {
     fn plays(&mut self, play: PlayId, prompt: Vec<Piece>) {
         assert!(!prompt.is_empty(), "no empty prompt is played");
         for piece in &prompt {
-            if let Piece::TicketPairs(_) = piece {
+            if let Piece::TicketPairs(..) = piece {
                 assert!(self.ticket_given, "no number is spoken before it is there");
             }
         }
@@ -223,6 +225,11 @@ fn run(which: usize, happenings: &[Happens], dnis: &str, withheld: bool) -> Driv
             ani_withheld: withheld,
             hospital: "st-marys".into(),
             hospital_name: "Saint Mary's".into(),
+            languages: if withheld {
+                [Language::ENGLISH].into()
+            } else {
+                [Language::ENGLISH, Language::from_tag("es").expect("a tag")].into()
+            },
         },
     );
     let mut driver = Driver::default();
@@ -374,17 +381,17 @@ proptest! {
         withheld in any::<bool>(),
     ) {
         let driver = run(which, &happenings, dnis, withheld);
-        let named = driver.heard.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains("Okafor")));
+        let named = driver.heard.iter().any(|piece| matches!(piece, Piece::Text(_, text) if text.contains("Okafor")));
         let may = driver.caller.is_some_and(|caller| caller.role.may_be_named());
         prop_assert!(may || !named, "somebody was named who may not be");
         // Everything that was spoken could have been rendered ahead.
         let names = ["Dr Okafor"];
         let fill = Expansions { names: &names, hospital_name: "Saint Mary's", positions: 1..=20 };
         let flow = flow(which);
-        let known: std::collections::BTreeSet<String> = prompts(&flow, &fill).collect();
+        let known: std::collections::BTreeSet<(Language, String)> = prompts(&flow, &fill).collect();
         for piece in &driver.heard {
-            if let Piece::Text(text) = piece {
-                prop_assert!(known.contains(&**text), "\"{}\" wasn't rendered ahead", text);
+            if let Piece::Text(language, text) = piece {
+                prop_assert!(known.contains(&(*language, text.to_string())), "\"{}\" wasn't rendered ahead", text);
             }
         }
     }

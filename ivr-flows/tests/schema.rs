@@ -38,7 +38,7 @@ fn properties(definition: &Value) -> BTreeSet<String> {
 fn every_kind_of_node() {
     let schema = schema();
     let kinds = schema["$defs"]["node"]["oneOf"].as_array().expect("kinds");
-    assert_eq!(kinds.len(), 10);
+    assert_eq!(kinds.len(), 14);
     for kind in kinds {
         let name = kind["$ref"]
             .as_str()
@@ -48,7 +48,9 @@ fn every_kind_of_node() {
             "identify" => "caller",
             "ticket" => "open",
             "branch" => "[{when: 'true', next: a}]",
-            "queue" | "hours" | "partner" => "desk",
+            "set" => "{}",
+            "language" => "en",
+            "queue" | "hours" | "partner" | "flow" | "exit" => "desk",
             _ => "Hello.",
         };
         let source = format!(

@@ -1,8 +1,11 @@
 //! The shipped flows pass the checker, their own tests, and leave no node untried.
 
-use std::sync::Arc;
+use ivr_flows::{CheckError, Drafts, Purpose, run_tests, unvisited};
 
-use ivr_flows::{Flow, Purpose, run_tests, unvisited};
+fn told<T>(errors: Vec<CheckError>) -> T {
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    panic!("{}", errors.join("\n"))
+}
 
 fn shipped() -> Vec<(String, String)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/flows");
@@ -29,21 +32,22 @@ fn shipped() -> Vec<(String, String)> {
 #[test]
 fn shipped_flows_pass_their_own_tests() {
     let mut failures = Vec::new();
+    let mut drafts = Drafts::default();
+    let mut names = Vec::new();
     for (file, source) in shipped() {
-        let flow = match Flow::parse(&file, &source) {
-            Ok(flow) => Arc::new(flow),
-            Err(errors) => {
-                failures.extend(errors.iter().map(ToString::to_string));
-                continue;
-            }
-        };
+        let name = drafts.add(&file, &source).unwrap_or_else(told);
+        names.push((file, name));
+    }
+    let flows = drafts.link().unwrap_or_else(told);
+    for (file, name) in names {
+        let flow = &flows[&name];
         assert_eq!(
             format!("{}.yaml", flow.name()),
             file,
             "a shipped flow is named like its file"
         );
         assert_eq!(flow.purpose() == Purpose::Measurement, file == "bench.yaml");
-        let results = run_tests(&flow);
+        let results = run_tests(flow);
         assert!(!results.is_empty(), "{file} has no tests");
         for result in &results {
             if let Some(failure) = &result.failure {
@@ -53,7 +57,7 @@ fn shipped_flows_pass_their_own_tests() {
                 ));
             }
         }
-        let untried = unvisited(&flow, &results);
+        let untried = unvisited(flow, &results);
         println!(
             "{file}: {} tests, {} of {} nodes walked",
             results.len(),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivr_flows::{
-    CallerFacts, Facts, Flow, HoursState, Input, PartnerOutcome, Piece, PlayId, Role, Session, Step,
+    CallerFacts, Facts, Flow, HoursState, Input, Language, PartnerOutcome, Piece, PlayId, Role,
+    Session, Step,
 };
 
 const HEAD: &str = "flow: story\nstart: a\nnodes:\n";
@@ -35,6 +36,7 @@ fn walk(nodes: &str, events: &str) -> String {
             ani_withheld: false,
             hospital: "st-marys".into(),
             hospital_name: "Saint Mary's".into(),
+            languages: [Language::ENGLISH].into(),
         },
     );
     let mut now = Duration::ZERO;
@@ -109,8 +111,8 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
             prompt
                 .iter()
                 .map(|piece| match piece {
-                    Piece::Text(text) => text.to_string(),
-                    Piece::TicketPairs(digits) => format!("#{digits}"),
+                    Piece::Text(_, text) => text.to_string(),
+                    Piece::TicketPairs(_, digits) => format!("#{digits}"),
                 })
                 .collect::<Vec<_>>()
                 .join(" ")

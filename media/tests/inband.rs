@@ -70,7 +70,10 @@ fn pressed(keys: &str, line: Line, seed: u64) -> Vec<i16> {
         let place = KEYS.find(key).expect("a key");
         let low = ROWS_HZ[place / 4] * (1.0 + line.low_off / 100.0);
         let high = COLUMNS_HZ[place % 4] * (1.0 + line.high_off / 100.0);
-        let (low_phase, high_phase) = (dice.between(0.0, 6.28), dice.between(0.0, 6.28));
+        let (low_phase, high_phase) = (
+            dice.between(0.0, std::f64::consts::TAU),
+            dice.between(0.0, std::f64::consts::TAU),
+        );
         let on = (line.on_ms * 8.0) as usize;
         let off = (line.off_ms * 8.0) as usize;
         samples.extend((0..on).map(|n| {

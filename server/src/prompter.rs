@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use desk::TenantId;
-use ivr_flows::Piece;
+use ivr_flows::{Language, Piece};
 use media::clip::Clip;
 use speech::digits::Place;
 use speech::{Studio, TicketClips};
@@ -26,6 +26,7 @@ const AWAITED_MAX: usize = 8_192;
 #[derive(Debug)]
 pub struct Ready {
     tenant: TenantId,
+    language: Language,
     text: Arc<str>,
     clip: Option<Arc<Clip>>,
 }
@@ -48,13 +49,21 @@ struct Awaited {
     deadline: Duration,
 }
 
-/// See the module's description.
-pub struct Prompter {
+/// A prompt: whose, in which language, and what it says.
+type Key = (TenantId, Language, Arc<str>);
+
+/// One language: who speaks it, and what there is of it.
+struct Voice {
     studio: Arc<Studio>,
     tickets: TicketPairs,
     fixed: HashMap<(TenantId, Arc<str>), Arc<Clip>>,
-    recent: HashMap<(TenantId, Arc<str>), Arc<Clip>>,
-    recent_order: VecDeque<(TenantId, Arc<str>)>,
+}
+
+/// See the module's description.
+pub struct Prompter {
+    voices: BTreeMap<Language, Voice>,
+    recent: HashMap<Key, Arc<Clip>>,
+    recent_order: VecDeque<Key>,
     awaited: BTreeMap<u64, Awaited>,
     deadline: Duration,
     ready: mpsc::Sender<Ready>,
@@ -131,10 +140,13 @@ impl Prompter {
         deadline: Duration,
     ) -> (Self, mpsc::Receiver<Ready>) {
         let (ready, receiver) = mpsc::channel(AWAITED_MAX);
-        let prompter = Self {
+        let english = Voice {
             studio,
             tickets,
             fixed,
+        };
+        let prompter = Self {
+            voices: BTreeMap::from([(Language::ENGLISH, english)]),
             recent: HashMap::new(),
             recent_order: VecDeque::new(),
             awaited: BTreeMap::new(),
@@ -143,6 +155,22 @@ impl Prompter {
             counters: Counters::default(),
         };
         (prompter, receiver)
+    }
+
+    /// Speaks one more language.
+    pub fn speaks(
+        &mut self,
+        language: Language,
+        studio: Arc<Studio>,
+        tickets: TicketPairs,
+        fixed: HashMap<(TenantId, Arc<str>), Arc<Clip>>,
+    ) {
+        let voice = Voice {
+            studio,
+            tickets,
+            fixed,
+        };
+        self.voices.insert(language, voice);
     }
 
     /// A prompt is wanted: the clips at once if they are there, later otherwise.
@@ -162,10 +190,10 @@ impl Prompter {
             return Some(Input::RenderFailed { id });
         }
         for piece in &pieces {
-            if let Piece::Text(text) = piece
-                && self.clip(tenant, text).is_none()
+            if let Piece::Text(language, text) = piece
+                && self.clip(tenant, *language, text).is_none()
             {
-                self.ask(tenant, text);
+                self.ask(tenant, *language, text);
             }
         }
         self.awaited.insert(
@@ -179,15 +207,20 @@ impl Prompter {
         None
     }
 
-    fn ask(&self, tenant: TenantId, text: &Arc<str>) {
+    fn ask(&self, tenant: TenantId, language: Language, text: &Arc<str>) {
         let ready = self.ready.clone();
         let words = Arc::clone(text);
-        self.studio.request_with(tenant.0, text, move |answer| {
+        // A language without a voice is met by the deadline; sessions speak none.
+        let Some(voice) = self.voices.get(&language) else {
+            return;
+        };
+        voice.studio.request_with(tenant.0, text, move |answer| {
             let clip = answer.ok().map(|pcm| Clip::from_samples(&pcm.samples));
             // A full channel means that thousands wait already: this one is
             // then met by its deadline.
             let _ = ready.try_send(Ready {
                 tenant,
+                language,
                 text: words,
                 clip,
             });
@@ -198,7 +231,7 @@ impl Prompter {
     pub fn ready(&mut self, done: Ready, mut play: impl FnMut(Input)) {
         let failed = done.clip.is_none();
         if let Some(clip) = done.clip {
-            let key = (done.tenant, Arc::clone(&done.text));
+            let key = (done.tenant, done.language, Arc::clone(&done.text));
             if self.recent.insert(key.clone(), clip).is_none() {
                 self.recent_order.push_back(key);
             }
@@ -216,7 +249,9 @@ impl Prompter {
                     && awaited
                         .pieces
                         .iter()
-                        .any(|piece| matches!(piece, Piece::Text(text) if *text == done.text))
+                        .any(|piece| {
+                            matches!(piece, Piece::Text(language, text) if *language == done.language && *text == done.text)
+                        })
             })
             .map(|(id, _)| *id)
             .collect();
@@ -248,7 +283,9 @@ impl Prompter {
         while let Some((&id, awaited)) = self.awaited.iter().next()
             && awaited.deadline <= now
         {
-            self.studio.count_timeout();
+            if let Some(voice) = self.voices.get(&Language::ENGLISH) {
+                voice.studio.count_timeout();
+            }
             let input = self.give_up(id);
             play(input);
         }
@@ -267,7 +304,9 @@ impl Prompter {
             self.counters.missed += 1;
             Input::RenderFailed { id: RenderId(id) }
         } else {
-            self.studio.count_fallback();
+            if let Some(voice) = self.voices.get(&Language::ENGLISH) {
+                voice.studio.count_fallback();
+            }
             self.counters.shortened += 1;
             Input::Rendered {
                 id: RenderId(id),
@@ -286,16 +325,18 @@ impl Prompter {
 
     fn piece(&self, tenant: TenantId, piece: &Piece) -> Option<Vec<Arc<Clip>>> {
         match piece {
-            Piece::Text(text) => self.clip(tenant, text).map(|clip| vec![clip]),
-            Piece::TicketPairs(digits) => self.tickets.of(digits),
+            Piece::Text(language, text) => {
+                self.clip(tenant, *language, text).map(|clip| vec![clip])
+            }
+            Piece::TicketPairs(language, digits) => self.voices.get(language)?.tickets.of(digits),
         }
     }
 
-    fn clip(&self, tenant: TenantId, text: &Arc<str>) -> Option<Arc<Clip>> {
-        let key = (tenant, Arc::clone(text));
-        self.fixed
-            .get(&key)
-            .or_else(|| self.recent.get(&key))
+    fn clip(&self, tenant: TenantId, language: Language, text: &Arc<str>) -> Option<Arc<Clip>> {
+        let voice = self.voices.get(&language)?;
+        let fixed = voice.fixed.get(&(tenant, Arc::clone(text)));
+        fixed
+            .or_else(|| self.recent.get(&(tenant, language, Arc::clone(text))))
             .cloned()
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use desk::TenantId;
-use ivr_flows::{Expansions, prompts};
+use ivr_flows::{Expansions, Language, prompts};
 use media::clip::Clip;
 use speech::{
     Backend, Cache, CacheConfig, CommandVoice, SpeechError, Studio, StudioConfig, TicketClips,
@@ -49,6 +49,9 @@ pub enum PromptError {
     /// `speech.command` is empty.
     #[error("speech.command is empty; write the program and its arguments")]
     NoCommand,
+    /// A key of `speech.languages` is no language.
+    #[error("speech.languages: \"{0}\" is no language; write two small letters, e.g. es")]
+    NoLanguage(String),
     /// It took too long.
     #[error("rendering the prompts took longer than {} s", .0.as_secs())]
     TooSlow(Duration),
@@ -98,7 +101,65 @@ pub fn studio(speech: &Speech, speech_dir: &Path) -> Result<Studio, PromptError>
     Ok(Studio::start(config, backend, Some(cache))?)
 }
 
-/// Everything that is rendered before the first call.
+/// A language besides English.
+pub struct Tongue {
+    /// Which.
+    pub language: Language,
+    /// Who speaks it.
+    pub studio: Arc<Studio>,
+    /// Everything that is rendered before the first call.
+    pub book: Book,
+}
+
+/// Starts the voices of the languages besides English that the flows speak,
+/// and renders what is fixed. A language whose voice can't be had is left out:
+/// callers aren't offered it, and whoever reads the log learns why.
+///
+/// # Errors
+/// When the configuration itself is wrong.
+pub fn tongues(
+    speech: &Speech,
+    speech_dir: &Path,
+    helpdesk: &HelpDesk,
+) -> Result<Vec<Tongue>, PromptError> {
+    let mut tongues = Vec::new();
+    for (tag, command) in &speech.languages {
+        let language = Language::from_tag(tag)
+            .filter(|language| *language != Language::ENGLISH)
+            .ok_or_else(|| PromptError::NoLanguage(tag.clone()))?;
+        let (program, args) = command.split_first().ok_or(PromptError::NoCommand)?;
+        let spoken = helpdesk
+            .hospitals
+            .iter()
+            .flat_map(|hospital| &hospital.lines)
+            .filter_map(|line| helpdesk.flows.get(&line.flow))
+            .any(|flow| flow.languages().contains(&language));
+        if !spoken {
+            continue;
+        }
+        let config = StudioConfig {
+            language: speech::Language::AsWritten,
+            workers: usize::from(speech.threads.max(1)),
+            ..StudioConfig::default()
+        };
+        let backend = Backend::Command(CommandVoice::new(program, args));
+        let cache = Cache::open(CacheConfig::new(speech_dir))?;
+        let studio = Arc::new(Studio::start(config, backend, Some(cache))?);
+        match Book::in_language(language, &studio, helpdesk, |_, _| {}) {
+            Ok(book) => tongues.push(Tongue {
+                language,
+                studio,
+                book,
+            }),
+            Err(error) => {
+                tracing::warn!(%language, %error, "no voice: callers aren't offered this language")
+            }
+        }
+    }
+    Ok(tongues)
+}
+
+/// Everything that is rendered before the first call, in one language.
 pub struct Book {
     /// Fixed prompts by hospital and text.
     pub fixed: HashMap<(TenantId, Arc<str>), Arc<Clip>>,
@@ -114,6 +175,15 @@ impl Book {
     /// # Errors
     /// When a prompt can't be spoken: a flow that would fall silent isn't served.
     pub fn render(
+        studio: &Studio,
+        helpdesk: &HelpDesk,
+        progress: impl FnMut(usize, usize),
+    ) -> Result<Self, PromptError> {
+        Self::in_language(Language::ENGLISH, studio, helpdesk, progress)
+    }
+
+    fn in_language(
+        language: Language,
         studio: &Studio,
         helpdesk: &HelpDesk,
         mut progress: impl FnMut(usize, usize),
@@ -138,7 +208,10 @@ impl Book {
                         hospital_name: &hospital.name,
                         positions: 1..=20,
                     };
-                    prompts(flow, &fill).collect()
+                    prompts(flow, &fill)
+                        .filter(|(spoken, _)| *spoken == language)
+                        .map(|(_, text)| text)
+                        .collect()
                 };
                 let without = texts(&[]);
                 named.extend(

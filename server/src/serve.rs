@@ -259,12 +259,21 @@ impl Server {
             ..MediaConfig::default()
         })?;
 
-        let (prompter, ready) = Prompter::new(
+        let (mut prompter, ready) = Prompter::new(
             studio,
             book.tickets.clone(),
             book.fixed.clone(),
             Duration::from_millis(process.speech.deadline_ms),
         );
+        let mut languages = vec![ivr_flows::Language::ENGLISH];
+        for tongue in prompts::tongues(&process.speech, &loaded.speech_dir, &loaded.helpdesk)? {
+            for (tenant, names) in &tongue.book.later {
+                tongue.studio.render_ahead(tenant.0, names);
+            }
+            languages.push(tongue.language);
+            let (tickets, fixed) = (tongue.book.tickets, tongue.book.fixed);
+            prompter.speaks(tongue.language, tongue.studio, tickets, fixed);
+        }
         let mut tenants = vec![TenantSetup {
             id: OPERATOR,
             ticket_key: root.ticket_key(OPERATOR),
@@ -286,7 +295,8 @@ impl Server {
         std::net::UdpSocket::bind((media_bind, 0))
             .map_err(io_error(format!("media on {media_bind}")))?;
         let audio = audio_interface(process, file, interface.clone())?;
-        let switch_setup = setup(loaded, interface, audio, seed)?;
+        let mut switch_setup = setup(loaded, interface, audio, seed)?;
+        switch_setup.languages = languages.into();
         let threads = media.clone();
         let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
@@ -688,6 +698,7 @@ fn setup(
         lines,
         accounts,
         queues,
+        languages: [ivr_flows::Language::ENGLISH].into(),
         trusted: process.sip.trusted(&loaded.process_file)?,
         trunks,
         partners,

@@ -434,6 +434,7 @@ pub(crate) fn switch_setup(
         queues,
         trunks: HashMap::from([(Arc::clone(&trunk.name), Arc::new(trunk))]),
         partners,
+        languages: [ivr_flows::Language::ENGLISH].into(),
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],
         sounds: Sounds { music, chime },
         limits: Limits::default(),

@@ -62,14 +62,14 @@ impl Voice {
 
     fn piece(&mut self, piece: &Piece, audio: &mut Audio) -> Arc<Clip> {
         let (known, text) = match piece {
-            Piece::Text(text) => (&mut self.texts, text),
-            Piece::TicketPairs(digits) => (&mut self.tickets, digits),
+            Piece::Text(_, text) => (&mut self.texts, text),
+            Piece::TicketPairs(_, digits) => (&mut self.tickets, digits),
         };
         if let Some((_, clip)) = known.get(text) {
             return clip.clone();
         }
         let (words, length) = match piece {
-            Piece::Text(text) => {
+            Piece::Text(_, text) => {
                 let foreign = Hospital::ALL.map(|hospital| {
                     let theirs = hospital.other().own_words();
                     theirs.iter().any(|word| text.contains(word))
@@ -83,7 +83,7 @@ impl Voice {
                     length,
                 )
             }
-            Piece::TicketPairs(digits) => {
+            Piece::TicketPairs(_, digits) => {
                 let words = match TicketNumber::parse(digits) {
                     Ok(number) => Words::Ticket(number),
                     Err(_) => Words::Nonsense(digits.clone()),

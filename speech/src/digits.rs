@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::thread;
 
 use crate::level::{self, LEAD_MS, TAIL_MS};
-use crate::normalise::digits_in_groups;
+use crate::normalise::{Language, digits_in_groups};
 use crate::studio::Studio;
 use crate::{Pcm, Pcm8k, SpeechError};
 
@@ -146,7 +146,23 @@ fn record(studio: &Studio, n: usize) -> Result<[Vec<i16>; 3], SpeechError> {
     let digits: String = PLACES
         .map(|place| format!("{:02}", pair_at(n, place)))
         .concat();
-    let text = digits_in_groups(&digits, &[2]) + ".";
+    let text = match studio.language() {
+        Language::English => digits_in_groups(&digits, &[2]) + ".",
+        // "4 7, 1 9, 2 0.": the voice reads single digits in its own language.
+        Language::AsWritten => {
+            let pairs: Vec<String> = digits
+                .as_bytes()
+                .chunks(2)
+                .map(|pair| {
+                    pair.iter()
+                        .map(|digit| char::from(*digit).to_string())
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                })
+                .collect();
+            pairs.join(", ") + "."
+        }
+    };
     // No text is called this: a full stop never comes first.
     let keys = PLACES.map(|place| studio.key(&format!(".ticket clip {place:?} of {text}")));
     if let Some(cache) = studio.cache() {

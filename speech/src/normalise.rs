@@ -33,10 +33,30 @@ pub enum Language {
     /// American English.
     #[default]
     English,
+    /// Any other: texts are left as they are written, for a voice that reads
+    /// numbers, times and dates of its language by itself.
+    AsWritten,
 }
 
 /// Longest text of one prompt, in characters.
 pub const CHARACTERS_MAX: usize = 2_000;
+
+/// White space folded, what can't be spoken refused. A voice that is somebody
+/// else's program gets nothing that could be markup or a control character.
+fn as_written(text: &str) -> Result<String, SpeechError> {
+    let folded = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if folded.is_empty() {
+        return Err(SpeechError::Empty);
+    }
+    let odd = |c: &char| c.is_control() || "<>&[]{}|\\".contains(*c);
+    match text.chars().position(|c| odd(&c) && !c.is_whitespace()) {
+        Some(position) => Err(SpeechError::Unreadable {
+            character: text.chars().nth(position).unwrap_or_default(),
+            position,
+        }),
+        None => Ok(folded),
+    }
+}
 
 /// Spells out `text` (see the module's documentation). What it returns holds
 /// letters, apostrophes, hyphens, spaces and `. , ; : ? !` only, and ends
@@ -45,13 +65,15 @@ pub const CHARACTERS_MAX: usize = 2_000;
 /// # Errors
 /// [`SpeechError::Unreadable`], [`SpeechError::TooLong`], [`SpeechError::Empty`].
 pub fn normalise(language: Language, text: &str) -> Result<String, SpeechError> {
-    let Language::English = language;
     let characters = text.chars().count();
     if characters > CHARACTERS_MAX {
         return Err(SpeechError::TooLong {
             characters,
             limit: CHARACTERS_MAX,
         });
+    }
+    if language == Language::AsWritten {
+        return as_written(text);
     }
     let chars: Vec<char> = text.chars().collect();
     // In a text without small letters capitals say nothing.

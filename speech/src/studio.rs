@@ -84,6 +84,8 @@ impl Backend {
 /// Sizes and limits.
 #[derive(Clone, Debug)]
 pub struct StudioConfig {
+    /// The language of its texts. Default English.
+    pub language: Language,
     /// Worker threads. Default 1.
     pub workers: usize,
     /// Nice value of the workers, 0 to 19. Default 10.
@@ -101,6 +103,7 @@ pub struct StudioConfig {
 impl Default for StudioConfig {
     fn default() -> Self {
         Self {
+            language: Language::English,
             workers: 1,
             nice: 10,
             waiting_per_tenant_max: 64,
@@ -499,6 +502,10 @@ impl Studio {
         CacheKey::new(&self.shared.identity, text)
     }
 
+    pub(crate) fn language(&self) -> Language {
+        self.shared.config.language
+    }
+
     /// Lowers the current thread's priority to that of the workers.
     pub(crate) fn be_nice(&self) {
         lower_priority(self.shared.config.nice);
@@ -560,7 +567,7 @@ impl Shared {
 
     /// The text as the voice gets it, and its key.
     fn prepare(&self, tenant: u32, text: &str) -> Result<(CacheKey, Arc<str>), SpeechError> {
-        let mut words = normalise(Language::English, text)?;
+        let mut words = normalise(self.config.language, text)?;
         if self.backend.reads_marks() {
             let lexicons = self.lexicons.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(lexicon) = lexicons.get(&tenant) {

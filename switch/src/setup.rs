@@ -43,6 +43,8 @@ pub struct Setup {
     pub trunks: HashMap<Arc<str>, Arc<Trunk>>,
     /// Partners by the name flows use, per tenant.
     pub partners: HashMap<(TenantId, Arc<str>), Partner>,
+    /// The languages there is a voice for: flows offer and speak no others.
+    pub languages: Arc<[ivr_flows::Language]>,
     /// Sounds that aren't prompts.
     pub sounds: Sounds,
     /// How much may come in.
@@ -363,6 +365,7 @@ pub(crate) mod tests {
             },
             limits: Limits::default(),
             sip: SipSettings::default(),
+            languages: [ivr_flows::Language::ENGLISH].into(),
             encryption: EncryptionPolicy::default(),
         }
     }

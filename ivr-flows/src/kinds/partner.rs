@@ -7,9 +7,8 @@ use super::{Surroundings, heard, is_queue_name, refuse};
 use crate::Purpose;
 use crate::flow::Partner;
 use crate::keys::{Findings, Keys, shortened};
+use crate::language::PARTNER_LOST;
 use crate::text::{Placeholder, Text};
-
-const LOST: &str = "The connection was lost. Please stay on the line.";
 
 impl Surroundings<'_> {
     pub(super) fn partner(&self, keys: &mut Keys<'_>, findings: &mut Findings) -> Option<Partner> {
@@ -31,12 +30,12 @@ impl Surroundings<'_> {
                 Some("Only a flow with `purpose: measurement` may do that."),
             );
         }
-        let greeting = keys.text("greeting", findings);
+        let greeting = keys.text("greeting", self.languages, findings);
         let lost = if keys.has("lost") {
-            keys.text("lost", findings)
+            keys.text("lost", self.languages, findings)
         } else {
             keys.take("lost");
-            Some(Text::fixed(LOST))
+            Text::ours(PARTNER_LOST)
         };
         for (text, key) in [(&greeting, "greeting"), (&lost, "lost")] {
             if let Some(text) = text {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{OnAir, Session, State};
 use crate::flow::{Ask, Collect, Kind, Menu, NodeIndex};
-use crate::{PlayId, Step};
+use crate::{Language, PlayId, Step};
 
 /// Keys pressed, at most [`Keyed::MAX`] of them; what comes beyond is dropped.
 #[derive(Clone, Copy, Default)]
@@ -44,7 +44,12 @@ impl Keyed {
         self.len = 0;
     }
 
-    fn take_first(&mut self) -> Option<char> {
+    pub(super) fn first(&self) -> Option<char> {
+        let first = *self.keys[..usize::from(self.len)].first()?;
+        Some(char::from(first))
+    }
+
+    pub(super) fn take_first(&mut self) -> Option<char> {
         let first = *self.keys[..usize::from(self.len)].first()?;
         self.keys.copy_within(1.., 0);
         self.len -= 1;
@@ -217,10 +222,18 @@ impl Session {
     }
 
     fn choose(&mut self, menu: &Menu, key: char) -> Option<NodeIndex> {
-        let choice = menu.options.iter().find(|choice| choice.key == key)?;
+        // A language without a voice is no choice.
+        let spoken = |language: Language| self.facts.languages.contains(&language);
+        let choice = menu
+            .options
+            .iter()
+            .find(|choice| choice.key == key && choice.language.is_none_or(spoken))?;
         if let Some(role) = choice.role {
             self.stated = Some(role);
             self.push(Step::SetRole(role));
+        }
+        if let Some(language) = choice.language {
+            self.language = language;
         }
         Some(choice.next)
     }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod call;
+mod flow;
 mod serve;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ enum Command {
     Call(call::Args),
     /// Be an analyst's phone (or several): register, and answer what is offered.
     Agent(agent::Args),
+    /// Check, test, try and draw flows.
+    Flow(flow::Args),
     /// Read and check the configuration and its flows.
     Check,
 }
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         }
         Command::Call(args) => runtime.block_on(call::run(&options, &args)),
         Command::Agent(args) => runtime.block_on(agent::run(&options, &args)),
+        Command::Flow(args) => flow::run(&args),
         Command::Check => check(&options),
     };
     match result {

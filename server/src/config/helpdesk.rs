@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use desk::Role;
-use ivr_flows::Flow;
+use ivr_flows::{Drafts, Flow};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
@@ -14,7 +14,7 @@ use super::outside::{PartnerConfig, TrunkAccount, TrunkConfig};
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-const SHIPPED: [(&str, &str); 6] = [
+pub(crate) const SHIPPED: [(&str, &str); 6] = [
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
@@ -300,19 +300,27 @@ impl HelpDesk {
                 format!("holds more than {HOSPITALS_MAX} hospitals"),
             ));
         }
-        let mut flows = BTreeMap::new();
+        let mut drafts = Drafts::default();
         for (name, text) in SHIPPED {
             let file = format!("{name}.yaml (shipped)");
-            add_flow(&mut flows, &mut HashSet::new(), Path::new(&file), text)?;
+            drafts.add(&file, text).map_err(ConfigError::Flow)?;
         }
         let own = dir.join("flows");
         let mut names = HashSet::new();
         if own.is_dir() {
             for file in files(&own, "yaml")? {
                 let text = read(&file)?;
-                add_flow(&mut flows, &mut names, &file, &text)?;
+                let shown = file.display().to_string();
+                let name = drafts.add(&shown, &text).map_err(ConfigError::Flow)?;
+                if !names.insert(name.clone()) {
+                    let twice = format!(
+                        "flow \"{name}\" is also in another file of this folder; rename one"
+                    );
+                    return Err(ConfigError::new(&file, twice));
+                }
             }
         }
+        let flows = drafts.link().map_err(ConfigError::Flow)?;
         check(&operator_file, &operator, &hospitals, &flows)?;
         hospitals.sort_by_key(|(_, hospital)| hospital.id);
         Ok(Self {
@@ -353,22 +361,6 @@ impl HelpDesk {
             Some((hospital, numbers.first()?.as_str()))
         })
     }
-}
-
-fn add_flow(
-    flows: &mut BTreeMap<String, Arc<Flow>>,
-    own: &mut HashSet<String>,
-    file: &Path,
-    text: &str,
-) -> Result<(), ConfigError> {
-    let flow = Flow::parse(&file.display().to_string(), text).map_err(ConfigError::Flow)?;
-    let name = flow.name().to_owned();
-    if !own.insert(name.clone()) {
-        let twice = format!("flow \"{name}\" is also in another file of this folder; rename one");
-        return Err(ConfigError::new(file, twice));
-    }
-    flows.insert(name, Arc::new(flow));
-    Ok(())
 }
 
 /// What stands once in the whole folder, as far as it has been read.
@@ -570,6 +562,13 @@ fn check_line<'a>(
             flows.keys().cloned().collect::<Vec<_>>().join(", ")
         ));
     };
+    if flow.is_part() {
+        return Err(format!(
+            "line {} is answered by flow \"{}\", which has exits: it is for other flows to call, and \
+             would leave a caller in silence",
+            line.number, line.flow
+        ));
+    }
     let mut waits_in = flow.queues();
     if let Some(missing) = waits_in.find(|queue| !seen.queues.contains(queue)) {
         return Err(format!(

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use ivr_flows::CheckError;
 
+pub(crate) use helpdesk::SHIPPED;
 pub use helpdesk::{
     Agent, Day, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };

@@ -1,6 +1,7 @@
 //! `careline.toml`: how this process runs. One small struct per concern; every
 //! setting has a default.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -308,6 +309,9 @@ pub struct Speech {
     pub voices: Option<PathBuf>,
     /// A program in place of the built-in voice: text on standard input, WAV on standard output.
     pub command: Option<Vec<String>>,
+    /// Programs that speak other languages, by the two letters of each: text on standard input, WAV
+    /// on standard output. What has no program here, or one that fails, isn't offered to callers.
+    pub languages: BTreeMap<String, Vec<String>>,
     /// Rendering threads, at low priority; 1.
     pub threads: u8,
     /// How long a caller waits for a prompt that isn't ready, in milliseconds; 1000.
@@ -319,6 +323,7 @@ impl Default for Speech {
         Self {
             voices: None,
             command: None,
+            languages: BTreeMap::new(),
             threads: 1,
             deadline_ms: 1000,
         }

@@ -62,6 +62,7 @@ impl Contact {
             ani_withheld: ani.is_none(),
             hospital: tenant.map_or_else(|| Arc::from(""), |t| Arc::clone(&t.key)),
             hospital_name: tenant.map_or_else(|| Arc::from(""), |t| Arc::clone(&t.name)),
+            languages: Arc::clone(&cx.setup.languages),
         };
         let mut contact = Self {
             id,

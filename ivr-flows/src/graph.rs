@@ -1,0 +1,158 @@
+//! A flow as a picture: nodes, and what leads from one to the other.
+
+use crate::flow::{Flow, Kind, NodeIndex};
+
+/// A flow to be drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Graph {
+    /// The flow's name.
+    pub name: String,
+    /// In the order of the document, sub-flows' behind.
+    pub nodes: Vec<GraphNode>,
+    /// Ways, by the places of their nodes.
+    pub edges: Vec<GraphEdge>,
+    /// The node a call begins at.
+    pub start: usize,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphNode {
+    /// Its name.
+    pub name: String,
+    /// What it is: `play`, `menu`, `queue`, …
+    pub kind: &'static str,
+    /// Of what: a queue's name, hours', a partner's.
+    pub of: Option<String>,
+}
+
+/// A way from one node to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphEdge {
+    /// From which node.
+    pub from: usize,
+    /// To which.
+    pub to: usize,
+    /// When it is taken; several reasons joined by commas, none for the only way.
+    pub label: String,
+}
+
+/// A flow's nodes and the ways between them, one for each pair of nodes.
+pub fn graph(flow: &Flow) -> Graph {
+    let mut edges: Vec<GraphEdge> = Vec::new();
+    for (from, node) in flow.nodes.iter().enumerate() {
+        for (label, to) in exits(&node.kind) {
+            let to = usize::from(to.0);
+            match edges
+                .iter_mut()
+                .find(|edge| edge.from == from && edge.to == to)
+            {
+                Some(edge) => {
+                    edge.label.push_str(", ");
+                    edge.label.push_str(&label);
+                }
+                None => edges.push(GraphEdge { from, to, label }),
+            }
+        }
+    }
+    Graph {
+        name: flow.name.clone(),
+        nodes: flow
+            .nodes
+            .iter()
+            .map(|node| {
+                let (kind, of) = what(&node.kind);
+                GraphNode {
+                    name: node.name.to_string(),
+                    kind,
+                    of,
+                }
+            })
+            .collect(),
+        edges,
+        start: usize::from(flow.start.0),
+    }
+}
+
+fn what(kind: &Kind) -> (&'static str, Option<String>) {
+    match kind {
+        Kind::Play(_) => ("play", None),
+        Kind::Menu(_) => ("menu", None),
+        Kind::Collect(_) => ("collect", None),
+        Kind::Identify(_) => ("identify", None),
+        Kind::Hours(hours) => ("hours", Some(hours.calendar.to_string())),
+        Kind::Branch(_) => ("branch", None),
+        Kind::Ticket(_) => ("ticket", None),
+        Kind::Queue(queue) => ("queue", Some(queue.queue.to_string())),
+        Kind::Partner(partner) => ("partner", Some(partner.partner.to_string())),
+        Kind::Language(_) => ("language", None),
+        Kind::Set(set) if set.enters.is_some() => ("flow", None),
+        Kind::Set(_) => ("set", None),
+        Kind::Exit(name) => ("exit", Some(name.to_string())),
+        Kind::HangUp(_) => ("hang up", None),
+    }
+}
+
+fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
+    let named = |label: &str, to| (label.to_owned(), to);
+    match kind {
+        Kind::Play(play) => vec![named("", play.next)],
+        Kind::Menu(menu) => menu
+            .options
+            .iter()
+            .map(|choice| (choice.key.to_string(), choice.next))
+            .chain([
+                named("timeout", menu.ask.timeout),
+                named("invalid", menu.ask.invalid),
+            ])
+            .collect(),
+        Kind::Collect(collect) => vec![
+            named("digits", collect.next),
+            named("timeout", collect.ask.timeout),
+            named("invalid", collect.ask.invalid),
+        ],
+        Kind::Identify(identify) => crate::Role::ALL
+            .iter()
+            .map(|role| named(role.word(), identify.exit(*role)))
+            .collect(),
+        Kind::Hours(hours) => vec![
+            named("open", hours.open),
+            named("closed", hours.closed),
+            named("holiday", hours.holiday),
+        ],
+        Kind::Branch(branch) => (1..)
+            .zip(&branch.cases)
+            .map(|(n, (_, to))| (format!("case {n}"), *to))
+            .chain([named("else", branch.otherwise)])
+            .collect(),
+        Kind::Ticket(ticket) => vec![
+            named("ticket", ticket.next),
+            named("store down", ticket.on_store_down),
+        ],
+        Kind::Queue(queue) => queue
+            .exit_keys
+            .iter()
+            .map(|(key, to)| (key.to_string(), *to))
+            .chain(queue.no_agents.map(|to| named("no agents", to)))
+            .chain(queue.refused.map(|to| named("refused", to)))
+            .chain(queue.patience.map(|(_, to)| named("max wait", to)))
+            .chain(queue.after.map(|to| named("after", to)))
+            .collect(),
+        Kind::Partner(partner) => [
+            named("busy", partner.busy),
+            named("failed", partner.failed),
+            named("no answer", partner.no_answer),
+        ]
+        .into_iter()
+        .chain(partner.after.map(|to| named("after", to)))
+        .collect(),
+        Kind::Language(tongue) => tongue
+            .choices
+            .iter()
+            .map(|choice| (format!("{} {}", choice.key, choice.speak), choice.next))
+            .chain([named("", tongue.next)])
+            .collect(),
+        Kind::Set(set) => vec![named("", set.next)],
+        Kind::Exit(_) | Kind::HangUp(_) => Vec::new(),
+    }
+}
