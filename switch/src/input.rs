@@ -46,6 +46,15 @@ pub enum Input {
         /// Whose.
         peer: sip::Peer,
     },
+    /// The DNS says where a named gateway of a trunk is.
+    Located {
+        /// The trunk.
+        trunk: Arc<str>,
+        /// The gateway's place in [`crate::Trunk::gateways`].
+        gateway: usize,
+        /// Its addresses, the best first; empty when none is known.
+        peers: Vec<sip::Peer>,
+    },
     /// A media leg is open.
     MediaOpened {
         /// Which wish is granted.

@@ -238,6 +238,11 @@ pub enum Gateway {
         /// Where it is.
         peer: sip::Peer,
     },
+    /// Wherever the DNS says (RFC 3263): told by [`crate::Input::Located`].
+    Named {
+        /// Its URI: a host name, perhaps a port and a transport.
+        uri: sip::Uri,
+    },
     /// Wherever this account is registered with us.
     Registered {
         /// The account's user.
@@ -254,6 +259,17 @@ pub struct Partner {
     pub trunk: Arc<str>,
     /// The number to call there.
     pub number: String,
+}
+
+impl Gateway {
+    /// The host in Request-URIs; none where whoever is registered says it.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match self {
+            Self::Address { host, .. } => Some(host),
+            Self::Named { uri } => Some(uri.host_str()),
+            Self::Registered { .. } => None,
+        }
+    }
 }
 
 /// The URI of a number at a gateway, or of the gateway itself; `None` if the

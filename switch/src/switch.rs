@@ -135,6 +135,15 @@ impl Switch {
                 let mut say = |message| out.push_back(Output::ToAcd(message));
                 self.phones.flow_lost(now.mono, &self.setup, peer, &mut say);
             }
+            Input::Located {
+                trunk,
+                gateway,
+                peers,
+            } => {
+                if let Some(trunk) = self.setup.trunks.get(&trunk) {
+                    self.trunks.located(trunk, gateway, &peers);
+                }
+            }
             Input::MediaOpened {
                 key,
                 leg,
@@ -208,8 +217,8 @@ impl Switch {
         if self.trunks.poll_timeout().is_some_and(|at| at <= now.mono) {
             let (sip, setup) = (&mut self.sip, &self.setup);
             self.trunks
-                .on_timeout(now.mono, setup, &mut |trunk, gateway| {
-                    Some(sip.request(now.mono, probe(trunk, gateway, setup)?))
+                .on_timeout(now.mono, setup, &mut |trunk, gateway, peer| {
+                    Some(sip.request(now.mono, probe(trunk, gateway, peer, setup)?))
                 });
         }
         while let Some(&Reverse((at, id))) = self.timers.peek() {
@@ -801,19 +810,20 @@ impl Switch {
 }
 
 /// The OPTIONS that asks whether a gateway lives.
-fn probe(trunk: &Trunk, gateway: &Gateway, setup: &Setup) -> Option<sip::OutRequest> {
-    // A registration is a sign of life by itself.
-    let Gateway::Address { host, peer } = gateway else {
-        return None;
-    };
-    let target = uri_at(host, *peer, None)?;
-    let ours = setup.host_towards(*peer);
+fn probe(
+    trunk: &Trunk,
+    gateway: &Gateway,
+    peer: sip::Peer,
+    setup: &Setup,
+) -> Option<sip::OutRequest> {
+    let target = uri_at(gateway.host()?, peer, None)?;
+    let ours = setup.host_towards(peer);
     let from = sip::Uri::parse(&format!("sip:careline@{ours}")).ok()?;
     Some(sip::OutRequest {
         method: sip::Method::Options,
         to: target.clone(),
         target,
-        next_hop: *peer,
+        next_hop: peer,
         from,
         call_id: None,
         cseq: None,

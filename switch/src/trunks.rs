@@ -21,6 +21,9 @@ const PROBE_DEAD_EVERY: Duration = Duration::from_secs(5);
 const PROBES_LOST_MAX: u8 = 2;
 /// After which time a dead gateway that isn't asked is tried again.
 const REST: Duration = Duration::from_secs(60);
+/// Addresses of one named gateway that are tried: each may cost a caller three
+/// seconds.
+const ADDRESSES_MAX: usize = 4;
 
 /// Why a trunk can't take a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +56,20 @@ enum Probe {
     },
 }
 
+/// A way to the outside: a gateway, at one of its addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Its place in [`Trunk::gateways`].
+    pub(crate) gateway: usize,
+    /// Where; `None`: wherever it is registered.
+    pub(crate) peer: Option<sip::Peer>,
+}
+
 #[derive(Debug)]
 struct State {
     calls: u32,
-    gateways: Vec<Health>,
+    /// In the order of preference.
+    ways: Vec<(Way, Health)>,
 }
 
 /// See the module's description.
@@ -68,27 +81,51 @@ pub(crate) struct Trunks {
 impl Trunks {
     pub(crate) fn new(setup: &Setup) -> Self {
         let states = setup.trunks.iter().map(|(name, trunk)| {
-            let due = trunk.probe_every.map(|_| Duration::ZERO);
-            let healthy = Health {
-                dead_since: None,
-                lost: 0,
-                probe: Probe::Due(due),
-            };
-            let gateways = vec![healthy; trunk.gateways.len()];
-            (Arc::clone(name), State { calls: 0, gateways })
+            let gateways = trunk.gateways.iter().enumerate();
+            let ways = gateways.filter_map(|(gateway, at)| {
+                let peer = match at {
+                    Gateway::Address { peer, .. } => Some(*peer),
+                    Gateway::Registered { .. } => None,
+                    // Until it is located there is no way.
+                    Gateway::Named { .. } => return None,
+                };
+                Some((Way { gateway, peer }, Health::new(trunk)))
+            });
+            let ways = ways.collect();
+            (Arc::clone(name), State { calls: 0, ways })
         });
         Self {
             states: states.collect(),
         }
     }
 
+    /// The DNS says where a named gateway is: the best first, empty when it
+    /// isn't known.
+    pub(crate) fn located(&mut self, trunk: &Trunk, gateway: usize, peers: &[sip::Peer]) {
+        let Some(state) = self.states.get_mut(&trunk.name) else {
+            return;
+        };
+        let at = state.ways.partition_point(|(way, _)| way.gateway < gateway);
+        let end = state
+            .ways
+            .partition_point(|(way, _)| way.gateway <= gateway);
+        let before: Vec<_> = state.ways.drain(at..end).collect();
+        let fresh = peers.iter().take(ADDRESSES_MAX).map(|&peer| {
+            let way = Way {
+                gateway,
+                peer: Some(peer),
+            };
+            let known = before.iter().find(|(known, _)| *known == way);
+            let health = known.map_or_else(|| Health::new(trunk), |(_, health)| *health);
+            (way, health)
+        });
+        let fresh: Vec<_> = fresh.collect();
+        state.ways.splice(at..at, fresh);
+    }
+
     /// Takes one of the trunk's calls, to be given back by
-    /// [`release`](Self::release). Says which gateways to try, the best last.
-    pub(crate) fn seize(
-        &mut self,
-        now: Duration,
-        trunk: &Trunk,
-    ) -> Result<Vec<usize>, Unavailable> {
+    /// [`release`](Self::release). Says which ways to try, the best last.
+    pub(crate) fn seize(&mut self, now: Duration, trunk: &Trunk) -> Result<Vec<Way>, Unavailable> {
         let state = self
             .states
             .get_mut(&trunk.name)
@@ -98,12 +135,8 @@ impl Trunks {
                 .dead_since
                 .is_some_and(|since| trunk.probe_every.is_some() || now < since + REST)
         };
-        let alive = state.gateways.iter().enumerate();
-        let alive: Vec<usize> = alive
-            .filter(|(_, health)| !dead(health))
-            .map(|(index, _)| index)
-            .rev()
-            .collect();
+        let alive = state.ways.iter().filter(|(_, health)| !dead(health));
+        let alive: Vec<Way> = alive.map(|(way, _)| way.clone()).rev().collect();
         if alive.is_empty() {
             return Err(Unavailable::Dead);
         }
@@ -124,13 +157,13 @@ impl Trunks {
     /// How many calls a trunk carries, and how many of its gateways work.
     pub(crate) fn load(&self, trunk: &str) -> Option<(u32, usize)> {
         let state = self.states.get(trunk)?;
-        let alive = state.gateways.iter().filter(|g| g.dead_since.is_none());
+        let alive = state.ways.iter().filter(|(_, h)| h.dead_since.is_none());
         Some((state.calls, alive.count()))
     }
 
     /// A call found a gateway dead: silent, or out of service.
-    pub(crate) fn found_dead(&mut self, now: Duration, trunk: &str, gateway: usize) {
-        if let Some(health) = self.health(trunk, gateway) {
+    pub(crate) fn found_dead(&mut self, now: Duration, trunk: &str, way: &Way) {
+        if let Some(health) = self.health(trunk, way) {
             health.dead_since.get_or_insert(now);
             // It may have been this one call: asked at once, it is back in a moment.
             if let Probe::Due(Some(at)) = &mut health.probe {
@@ -140,15 +173,17 @@ impl Trunks {
     }
 
     /// A call found a gateway alive.
-    pub(crate) fn found_alive(&mut self, trunk: &str, gateway: usize) {
-        if let Some(health) = self.health(trunk, gateway) {
+    pub(crate) fn found_alive(&mut self, trunk: &str, way: &Way) {
+        if let Some(health) = self.health(trunk, way) {
             health.dead_since = None;
             health.lost = 0;
         }
     }
 
-    fn health(&mut self, trunk: &str, gateway: usize) -> Option<&mut Health> {
-        self.states.get_mut(trunk)?.gateways.get_mut(gateway)
+    fn health(&mut self, trunk: &str, way: &Way) -> Option<&mut Health> {
+        let ways = &mut self.states.get_mut(trunk)?.ways;
+        let found = ways.iter_mut().find(|(known, _)| known == way)?;
+        Some(&mut found.1)
     }
 
     /// A request was answered, or not (`None`). False when it was none of ours.
@@ -161,7 +196,7 @@ impl Trunks {
     ) -> bool {
         for (name, state) in &mut self.states {
             let every = setup.trunks.get(name).and_then(|trunk| trunk.probe_every);
-            for health in &mut state.gateways {
+            for (_, health) in &mut state.ways {
                 if matches!(health.probe, Probe::Sent { id, .. } if id == request) {
                     // Any answer shows that it lives (RFC 3261 section 11), unless it says otherwise.
                     let alive = code.is_some_and(|code| !matches!(code, 408 | 503));
@@ -178,19 +213,24 @@ impl Trunks {
         &mut self,
         now: Duration,
         setup: &Setup,
-        ask: &mut impl FnMut(&Trunk, &Gateway) -> Option<sip::RequestId>,
+        ask: &mut impl FnMut(&Trunk, &Gateway, sip::Peer) -> Option<sip::RequestId>,
     ) {
         for (name, state) in &mut self.states {
             let Some(trunk) = setup.trunks.get(name) else {
                 continue;
             };
-            for (gateway, health) in trunk.gateways.iter().zip(&mut state.gateways) {
+            for (way, health) in &mut state.ways {
                 match health.probe {
                     Probe::Sent { until, .. } if until <= now => {
                         health.settle(now, false, trunk.probe_every);
                     }
                     Probe::Due(Some(at)) if at <= now => {
-                        health.probe = match ask(trunk, gateway) {
+                        // A registration is a sign of life by itself.
+                        let asked = way
+                            .peer
+                            .zip(trunk.gateways.get(way.gateway))
+                            .and_then(|(peer, gateway)| ask(trunk, gateway, peer));
+                        health.probe = match asked {
                             Some(id) => Probe::Sent {
                                 id,
                                 until: now + PROBE_ANSWER_MAX,
@@ -205,17 +245,24 @@ impl Trunks {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
-        let gateways = self.states.values().flat_map(|state| &state.gateways);
-        gateways
-            .filter_map(|health| match health.probe {
-                Probe::Sent { until, .. } => Some(until),
-                Probe::Due(at) => at,
-            })
-            .min()
+        let ways = self.states.values().flat_map(|state| &state.ways);
+        ways.filter_map(|(_, health)| match health.probe {
+            Probe::Sent { until, .. } => Some(until),
+            Probe::Due(at) => at,
+        })
+        .min()
     }
 }
 
 impl Health {
+    fn new(trunk: &Trunk) -> Self {
+        Self {
+            dead_since: None,
+            lost: 0,
+            probe: Probe::Due(trunk.probe_every.map(|_| Duration::ZERO)),
+        }
+    }
+
     /// A probe is over.
     fn settle(&mut self, now: Duration, alive: bool, every: Option<Duration>) {
         if alive {
@@ -288,12 +335,10 @@ mod tests {
             while let Some(at) = self.trunks.poll_timeout().filter(|&at| at <= to) {
                 let mut sent = Vec::new();
                 self.trunks
-                    .on_timeout(at, &self.setup, &mut |_, gateway: &Gateway| {
+                    .on_timeout(at, &self.setup, &mut |_, gateway: &Gateway, _| {
                         self.next += 1;
                         let id = sip::RequestId(self.next);
-                        if let Gateway::Address { host, .. } = gateway {
-                            sent.push((id, host.clone()));
-                        }
+                        sent.push((id, gateway.host()?.to_owned()));
                         Some(id)
                     });
                 for (id, host) in sent {
@@ -306,12 +351,19 @@ mod tests {
             }
         }
 
+        /// Which gateways would be tried, the best last.
         fn order(&mut self, at: u64) -> Result<Vec<usize>, Unavailable> {
-            let order = self.trunks.seize(Duration::from_secs(at), &self.trunk);
-            if order.is_ok() {
-                self.trunks.release(NAME);
-            }
-            order
+            let ways = self.trunks.seize(Duration::from_secs(at), &self.trunk)?;
+            self.trunks.release(NAME);
+            Ok(ways.into_iter().map(|way| way.gateway).collect())
+        }
+
+        fn way(&self, gateway: usize) -> Way {
+            let Gateway::Address { peer, .. } = self.trunk.gateways[gateway] else {
+                panic!("it has an address");
+            };
+            let peer = Some(peer);
+            Way { gateway, peer }
         }
     }
 
@@ -319,14 +371,15 @@ mod tests {
     fn a_trunk_carries_no_more_than_it_may() {
         let mut story = Story::new(trunk(1, None));
         let now = Duration::ZERO;
-        assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![0]));
-        assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![0]));
+        let way = story.way(0);
+        assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![way.clone()]));
+        assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![way.clone()]));
         assert_eq!(
             story.trunks.seize(now, &story.trunk),
             Err(Unavailable::Full)
         );
         story.trunks.release(NAME);
-        assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![0]));
+        assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![way]));
         assert_eq!(story.trunks.load(NAME), Some((2, 1)));
     }
 
@@ -355,7 +408,10 @@ mod tests {
         let mut story = Story::new(trunk(2, Some(30)));
         story.until(10, |_| Some(200));
         story.asked.clear();
-        story.trunks.found_dead(Duration::from_secs(11), NAME, 0);
+        let first = story.way(0);
+        story
+            .trunks
+            .found_dead(Duration::from_secs(11), NAME, &first);
         assert_eq!(story.order(11), Ok(vec![1]));
         story.until(12, |_| Some(200));
         assert_eq!(story.asked, ["gw0.example"]);
@@ -365,11 +421,44 @@ mod tests {
     #[test]
     fn a_gateway_never_asked_is_tried_again_after_a_rest() {
         let mut story = Story::new(trunk(1, None));
-        story.trunks.found_dead(Duration::from_secs(1), NAME, 0);
+        let first = story.way(0);
+        story
+            .trunks
+            .found_dead(Duration::from_secs(1), NAME, &first);
         assert_eq!(story.order(2), Err(Unavailable::Dead));
         assert_eq!(story.order(60), Err(Unavailable::Dead));
         assert_eq!(story.order(61), Ok(vec![0]));
-        story.trunks.found_alive(NAME, 0);
+        story.trunks.found_alive(NAME, &first);
         assert_eq!(story.trunks.load(NAME), Some((0, 1)));
+    }
+
+    #[test]
+    fn a_name_leads_where_the_dns_says_and_what_is_known_of_an_address_stays() {
+        let mut trunk = trunk(2, None);
+        trunk.gateways[0] = Gateway::Named {
+            uri: sip::Uri::parse("sip:pbx.example").unwrap(),
+        };
+        let mut story = Story::new(trunk);
+        // Not located yet.
+        assert_eq!(story.order(1), Ok(vec![1]));
+        let at = |host| sip::Peer::udp(([198, 51, 100, host], 5060).into());
+        story.trunks.located(&story.trunk, 0, &[at(1), at(2)]);
+        assert_eq!(story.order(1), Ok(vec![1, 0, 0]));
+        let dead = Way {
+            gateway: 0,
+            peer: Some(at(1)),
+        };
+        story.trunks.found_dead(Duration::from_secs(2), NAME, &dead);
+        assert_eq!(story.order(3), Ok(vec![1, 0]));
+        // Asked again, the DNS gives them in another order and one more.
+        let fresh = [at(2), at(3), at(1)];
+        story.trunks.located(&story.trunk, 0, &fresh);
+        let ways = story.trunks.seize(Duration::from_secs(4), &story.trunk);
+        let peers: Vec<_> = ways.unwrap().into_iter().map(|way| way.peer).collect();
+        let second = Some(sip::Peer::udp(([192, 0, 2, 1], 5060).into()));
+        assert_eq!(peers, [second, Some(at(3)), Some(at(2))]);
+        // Nothing known any more: the next gateway is what remains.
+        story.trunks.located(&story.trunk, 0, &[]);
+        assert_eq!(story.order(5), Ok(vec![1]));
     }
 }

@@ -39,7 +39,7 @@ use crate::admission::Permit;
 use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, RenderId};
 use crate::phones::Phones;
 use crate::setup::{Encryption, Setup, Trunk};
-use crate::trunks::Trunks;
+use crate::trunks::{Trunks, Way};
 
 pub(crate) use arrive::{Arrival, Opened};
 use outbox::Outbox;
@@ -283,8 +283,8 @@ struct Outside {
     peer: sip::Peer,
     audio: Audio,
     progress: Progress,
-    /// Gateways not tried yet, the best last.
-    untried: Vec<usize>,
+    /// Ways not tried yet, the best last.
+    untried: Vec<Way>,
     /// What the keys of the leg are made of, once that is open.
     secret: Option<Secret>,
 }
@@ -293,8 +293,8 @@ struct Outside {
 #[derive(Debug)]
 struct Trunked {
     trunk: Arc<Trunk>,
-    /// Through which of its gateways.
-    gateway: usize,
+    /// By which way; none before the first is taken.
+    way: Option<Way>,
 }
 
 /// With whom a caller talks.

@@ -21,19 +21,27 @@ use super::{
 use crate::input::{MediaKey, NoteSide, NoteWhat};
 use crate::phones::Target;
 use crate::setup::{EncryptionUnavailable, Gateway, Trunk, uri_at};
-use crate::trunks::Unavailable;
+use crate::trunks::{Unavailable, Way};
 
-/// The way to a number through one of a trunk's gateways; none while nobody is
-/// registered there.
-fn way_to(trunk: &Trunk, gateway: usize, number: &str, cx: &Cx<'_>) -> Option<Target> {
-    match trunk.gateways.get(gateway)? {
-        Gateway::Address { host, peer } => Some(Target {
-            uri: uri_at(host, *peer, Some(number))?,
-            peer: *peer,
+/// Where to call a number by this way; none while nobody is registered there.
+fn target_of(trunk: &Trunk, way: &Way, number: &str, cx: &Cx<'_>) -> Option<Target> {
+    match (trunk.gateways.get(way.gateway)?, way.peer) {
+        (Gateway::Registered { user }, _) => cx.phones.registered(cx.setup, user).pop(),
+        (gateway, peer) => Some(Target {
+            uri: uri_at(gateway.host()?, peer?, Some(number))?,
+            peer: peer?,
             route: Vec::new(),
             pinned: false,
         }),
-        Gateway::Registered { user } => cx.phones.registered(cx.setup, user).pop(),
+    }
+}
+
+impl Trunked {
+    /// Its gateway has shown that it works.
+    fn alive(&self, cx: &mut Cx<'_>) {
+        if let Some(way) = &self.way {
+            cx.trunks.found_alive(&self.trunk.name, way);
+        }
     }
 }
 
@@ -67,22 +75,22 @@ impl Contact {
         };
         // Only to know which of our addresses its audio will reach: the next may be another.
         let ways = untried.iter().rev();
-        let way = ways.filter_map(|&gateway| way_to(trunk, gateway, &partner.number, cx));
-        let Some(way) = way.into_iter().next() else {
+        let mut targets = ways.filter_map(|way| target_of(trunk, way, &partner.number, cx));
+        let Some(Target { peer, .. }) = targets.next() else {
             cx.trunks.release(&trunk.name);
             return self.taken_back(id, TakenBack::Failed, cx);
         };
-        let key = self.wish(cx, Side::Agent, self.audio.leg(), way.peer);
+        let key = self.wish(cx, Side::Agent, self.audio.leg(), peer);
         self.stage = Stage::Outside(Box::new(Outside {
             partner: id,
             trunked: Trunked {
                 trunk: Arc::clone(trunk),
-                gateway: 0,
+                way: None,
             },
             number: partner.number.clone(),
             since,
             music,
-            peer: way.peer,
+            peer,
             audio: Audio::Opening(key),
             progress: Progress::Opening { since: cx.now.mono },
             untried: untried.clone(),
@@ -134,26 +142,26 @@ impl Contact {
         };
         let trunk = Arc::clone(&outside.trunked.trunk);
         let mut refused = false;
-        let (way, encryption) = loop {
-            let Some(gateway) = outside.untried.pop() else {
+        let (target, encryption) = loop {
+            let Some(way) = outside.untried.pop() else {
                 if refused {
                     self.note(cx, NoteWhat::NotEncrypted(NoteSide::Agent));
                 }
                 return self.give_up_partner(TakenBack::Failed, cx);
             };
-            let Some(way) = way_to(&trunk, gateway, &outside.number, cx) else {
+            let Some(target) = target_of(&trunk, &way, &outside.number, cx) else {
                 continue;
             };
-            match cx.setup.encryption.towards(way.peer, trunk.encryption) {
+            match cx.setup.encryption.towards(target.peer, trunk.encryption) {
                 Ok(encryption) => {
-                    outside.trunked.gateway = gateway;
-                    break (way, encryption);
+                    outside.trunked.way = Some(way);
+                    break (target, encryption);
                 }
                 // Not called rather than called in the clear.
                 Err(EncryptionUnavailable) => refused = true,
             }
         };
-        outside.peer = way.peer;
+        outside.peer = target.peer;
         let secret = outside.secret.as_mut().map(Secret::draw);
         let (
             Some(secret),
@@ -170,7 +178,7 @@ impl Contact {
         *caps = capabilities(encryption, secret);
         // What the caller speaks comes first: then nothing is transcoded.
         caps.codecs.sort_by_key(|codec| Some(*codec) != spoken);
-        local.address = cx.setup.media.address_towards(way.peer.addr.ip());
+        local.address = cx.setup.media.address_towards(target.peer.addr.ip());
         let body = sdp::offer(local, caps);
         *offered = Some(body.clone());
         // The partner sees whose line was called, and the number if it wasn't withheld. Never a name.
@@ -179,16 +187,16 @@ impl Contact {
             user: caller.clone().unwrap_or_else(|| "anonymous".into()),
             host: None,
         };
-        let ours = cx.setup.host_towards(way.peer);
-        let mut invite = sip::Invite::new(way.uri, way.peer, from, Some(body));
+        let ours = cx.setup.host_towards(target.peer);
+        let mut invite = sip::Invite::new(target.uri, target.peer, from, Some(body));
         invite.to = sip::Uri::parse(&format!(
             "sip:{}@{}",
             outside.number,
             invite.target.host_str()
         ))
         .ok();
-        invite.pinned = way.pinned;
-        invite.route = way.route;
+        invite.pinned = target.pinned;
+        invite.route = target.route;
         invite.credentials = trunk.credentials.clone();
         invite.max_forwards = hops_left.map(|left| left.saturating_sub(1));
         let mut header = |name: &str, value: String| invite.headers.push((name.into(), value));
@@ -239,8 +247,7 @@ impl Contact {
             && let Progress::Calling { leg, .. } = outside.progress
         {
             outside.progress = Progress::Ringing { leg };
-            let Trunked { trunk, gateway } = &outside.trunked;
-            cx.trunks.found_alive(&trunk.name, *gateway);
+            outside.trunked.alive(cx);
         }
     }
 
@@ -272,7 +279,7 @@ impl Contact {
             audio,
             ..
         } = *outside;
-        cx.trunks.found_alive(&trunked.trunk.name, trunked.gateway);
+        trunked.alive(cx);
         self.stage = Stage::Conversation(Box::new(Talk {
             other: Other::Partner { partner, trunked },
             leg,
@@ -314,8 +321,10 @@ impl Contact {
         let Stage::Outside(outside) = &mut self.stage else {
             return;
         };
-        let Trunked { trunk, gateway } = &outside.trunked;
-        cx.trunks.found_dead(cx.now.mono, &trunk.name, *gateway);
+        if let Some(way) = &outside.trunked.way {
+            let trunk = &outside.trunked.trunk.name;
+            cx.trunks.found_dead(cx.now.mono, trunk, way);
+        }
         outside.progress = Progress::Opening { since: cx.now.mono };
         self.call_next_gateway(cx);
     }
