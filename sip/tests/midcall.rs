@@ -595,6 +595,17 @@ fn a_transfer_is_asked_for_and_its_outcome_told_whatever_is_lost() {
 }
 
 #[test]
+fn an_unanswered_call_refers_nobody_and_stays() {
+    let mut alone = Alone::new();
+    let leg = alone.invited("");
+    alone.endpoint.refer(ms(0), leg, "<sip:1@x>", &[], None);
+    assert!(alone.sent().is_empty());
+    assert_eq!(code(&alone.pass(ms(200))[0]), "100");
+    alone.endpoint.answer(alone.now, leg, ANSWER, &[]);
+    assert_eq!(code(&alone.one()), "200");
+}
+
+#[test]
 fn a_replaced_call_is_found_by_its_tags() {
     let mut alone = Alone::new();
     let (leg, tag) = alone.answered("");

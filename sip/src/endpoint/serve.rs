@@ -157,7 +157,12 @@ impl Endpoint {
         match due {
             Due::Nothing => {}
             Due::Repeat(bytes) => self.send(peer, bytes),
-            Due::Trying => self.send_trying(now, key),
+            // Nobody is there to answer it any more.
+            Due::Trying if !self.send_trying(now, key) => {
+                self.close_server(key);
+                return;
+            }
+            Due::Trying => {}
             // Nobody acknowledged a refusal, or nobody above answered a
             // request. Neither leaves anything to be done.
             Due::TimedOut | Due::Over => {
@@ -180,20 +185,21 @@ impl Endpoint {
         }
     }
 
-    fn send_trying(&mut self, now: Duration, key: Key) {
+    /// False when the leg that it would be for is gone.
+    fn send_trying(&mut self, now: Duration, key: Key) -> bool {
         let Some(entry) = self.servers.get(&key) else {
-            return;
+            return false;
         };
         let leg = match entry.serving {
             Serving::Leg(leg) | Serving::Reinvite(leg) => leg,
-            _ => return,
+            _ => return false,
         };
         let echo = self.legs.get(&leg.0).and_then(|leg| leg.echo(key));
         let Some(writer) = echo.map(|echo| echo.respond(100, None, None)) else {
-            return;
+            return false;
         };
         let bytes = self.finish(writer, "", &[]);
-        self.reply(now, key, 100, bytes);
+        self.reply(now, key, 100, bytes)
     }
 
     /// Answers a request that was handed up. An id that is no longer awaited

@@ -200,6 +200,10 @@ impl Endpoint {
             return;
         };
         if !matches!(up.phase, Phase::Unconfirmed | Phase::Talking) {
+            // It is ending by other means.
+            if session.deadline() <= now {
+                up.session = None;
+            }
             return;
         }
         if session.ends_at <= now {

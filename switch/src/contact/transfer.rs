@@ -130,8 +130,13 @@ impl Contact {
                 }
                 cx.sip.accept_refer(now, refer);
                 self.referred_by = Some(by.to_owned());
+                let from = self.talks_with();
                 let told = self.let_go(cx).map(|leg| (leg, refer));
                 self.ring_directly(*agent, told, cx);
+                // Their own telephone is taken until they have heard.
+                if let (Some(from), Stage::Offer(_, offer)) = (from, &self.stage) {
+                    cx.index.direct.insert(from, offer.id);
+                }
             }
             // No transfer leaves by a trunk yet.
             Destination::Outside(_) => cx.sip.refuse_refer(now, refer, 503),
