@@ -17,6 +17,7 @@
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod names;
 pub mod node;
 pub mod phone;
 pub mod prompter;

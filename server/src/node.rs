@@ -148,6 +148,19 @@ pub enum Control {
     Drain,
     /// How are things?
     Status(oneshot::Sender<Status>),
+    /// The DNS says where a gateway is.
+    Located(Located),
+}
+
+/// Where a named gateway of a trunk is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The trunk.
+    pub trunk: Arc<str>,
+    /// Its place among the trunk's gateways.
+    pub gateway: usize,
+    /// The best first; empty when there is no such name.
+    pub targets: Vec<sip::locate::Target>,
 }
 
 /// How things are.
@@ -296,10 +309,25 @@ impl Node {
     }
 
     /// False when the process is to stop.
-    fn control_says(&self, control: Option<Control>, inputs: &mut VecDeque<Input>) -> bool {
+    fn control_says(&mut self, control: Option<Control>, inputs: &mut VecDeque<Input>) -> bool {
         match control {
             None => return false,
             Some(Control::Drain) => inputs.push_back(Input::Drain),
+            Some(Control::Located(Located {
+                trunk,
+                gateway,
+                targets,
+            })) => {
+                for target in &targets {
+                    self.streams
+                        .certified(target.peer, target.tls_name.as_deref());
+                }
+                inputs.push_back(Input::Located {
+                    trunk,
+                    gateway,
+                    peers: targets.into_iter().map(|target| target.peer).collect(),
+                });
+            }
             Some(Control::Status(reply)) => {
                 // Whoever asked may have stopped waiting.
                 let _ = reply.send(self.status());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use desk::{
     Desk, Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, TenantId,
     TenantSetup,
 };
+use sip::locate::{Families, Policy};
 use switch::{
     Account, EncryptionPolicy, Line, Partner, Queue, Setup, SipSettings, Sounds, Switch, Tenant,
 };
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{self, ConfigError, HelpDesk, Process};
 use crate::http;
+use crate::names;
 use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
 use crate::phone::RingHub;
 use crate::prompter::Prompter;
@@ -297,6 +299,7 @@ impl Server {
         let audio = audio_interface(process, file, interface.clone())?;
         let mut switch_setup = setup(loaded, interface, audio, seed)?;
         switch_setup.languages = languages.into();
+        let names = names_of(&switch_setup);
         let threads = media.clone();
         let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
@@ -353,6 +356,16 @@ impl Server {
                 let _ = end.send(result);
             })
             .map_err(io_error("signalling thread"))?;
+        let policy = Policy {
+            transports: transports(process.sip.tcp, certificates.is_some()),
+            families: match address.ip() {
+                IpAddr::V4(_) => Families::V4,
+                IpAddr::V6(_) => Families::V6,
+            },
+            ..Policy::default()
+        };
+        names::start(names, &process.sip.dns, policy, &control)
+            .map_err(io_error("name servers"))?;
         let queues = loaded.helpdesk.queues.iter();
         let queues = queues.map(|queue| queue.name.clone()).collect();
         let http = match process.http.bind {
@@ -420,6 +433,35 @@ impl Server {
         }
         self.media.stop();
     }
+}
+
+/// The gateways that have to be looked up.
+fn names_of(setup: &Setup) -> Vec<names::Name> {
+    let mut found = Vec::new();
+    for trunk in setup.trunks.values() {
+        for (gateway, at) in trunk.gateways.iter().enumerate() {
+            if let switch::Gateway::Named { uri } = at {
+                found.push(names::Name {
+                    trunk: Arc::clone(&trunk.name),
+                    gateway,
+                    uri: uri.clone(),
+                    encrypted: trunk.encryption == Some(switch::Encryption::Required),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// What we can send by, the preferred first.
+fn transports(tcp: bool, tls: bool) -> Vec<sip::Transport> {
+    let all = [
+        (tls, sip::Transport::Tls),
+        (true, sip::Transport::Udp),
+        (tcp, sip::Transport::Tcp),
+    ];
+    let ours = all.into_iter().filter(|(ours, _)| *ours);
+    ours.map(|(_, transport)| transport).collect()
 }
 
 /// The operator's own log: hospitals' ids begin at 1.

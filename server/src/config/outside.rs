@@ -21,7 +21,8 @@ const PROBE_EVERY_S: std::ops::RangeInclusive<u64> = 5..=3_600;
 pub struct TrunkConfig {
     /// As partners name it.
     pub name: String,
-    /// Where calls go, the preferred first: `sip:192.0.2.10:5060;transport=tcp`.
+    /// Where calls go, the preferred first: `sip:192.0.2.10:5060;transport=tcp`, or a name that the
+    /// DNS knows (RFC 3263): `sips:pbx.example`.
     #[serde(default)]
     pub gateways: Vec<String>,
     /// It registers here with this account. Tried before the gateways.
@@ -153,13 +154,13 @@ impl PartnerConfig {
 
 fn gateway(text: &str) -> Option<Gateway> {
     let uri = sip::Uri::parse(text).ok()?;
-    let transport = uri.transport().unwrap_or(sip::Transport::Udp);
     let host = uri.host_str();
-    let ip: IpAddr = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse()
-        .ok()?;
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    let Ok(ip) = literal.parse::<IpAddr>() else {
+        uri.host()?;
+        return Some(Gateway::Named { uri });
+    };
+    let transport = uri.transport().unwrap_or(sip::Transport::Udp);
     let port = uri.port().unwrap_or(transport.default_port());
     Some(Gateway::Address {
         host: host.to_owned(),
@@ -183,6 +184,7 @@ mod tests {
             ("sip:192.0.2.10;transport=tls", Some("192.0.2.10:5061 TLS")),
             ("sips:192.0.2.10", Some("192.0.2.10:5061 TLS")),
             ("sip:[2001:db8::1]:5070", Some("[2001:db8::1]:5070 UDP")),
+            ("sip:pbx.example;transport=tls", Some("by name pbx.example")),
             ("192.0.2.10", None),
             ("tel:+15550100", None),
         ] {
@@ -190,6 +192,7 @@ mod tests {
                 Gateway::Address { peer, .. } => {
                     format!("{} {}", peer.addr, peer.transport.via_token())
                 }
+                Gateway::Named { uri } => format!("by name {}", uri.host_str()),
                 Gateway::Registered { .. } => "registered".into(),
             });
             assert_eq!(told.as_deref(), expected, "{text}");

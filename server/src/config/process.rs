@@ -59,6 +59,9 @@ pub struct Sip {
     /// phones that read the first challenge alone, `md5-only` for phones that give up at any
     /// challenge they don't know, or `sha256-only`.
     pub digest: Digest,
+    /// Name servers asked for gateways that are written as names, e.g. `192.0.2.53:53`; the system's
+    /// by default.
+    pub dns: Vec<SocketAddr>,
     /// Shortest registration accepted, in seconds; 30.
     pub registration_min_s: u64,
     /// Longest registration given, in seconds; 120. Registrations are kept in memory: after a
@@ -82,6 +85,7 @@ impl Default for Sip {
             realm: "careline".into(),
             trusted: Vec::new(),
             digest: Digest::default(),
+            dns: Vec::new(),
             registration_min_s: 30,
             registration_max_s: 120,
             refusal_code: 503,

@@ -37,6 +37,8 @@ const ARRIVED_MAX: usize = 1_024;
 const UNWRITTEN_MAX: usize = 128;
 /// How long making a connection may take, its TLS handshake included.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// Far ends whose certificates are for a name.
+const NAMES_MAX: usize = 4_096;
 /// The pause after an accept that failed for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -87,6 +89,8 @@ pub struct Streams {
     arrived: mpsc::Receiver<Arrived>,
     sender: mpsc::Sender<Arrived>,
     certificates: Option<Arc<Certificates>>,
+    /// The name that a far end's certificate must be for, where it isn't its address.
+    names: HashMap<Peer, Arc<str>>,
     counters: Counters,
 }
 
@@ -102,7 +106,23 @@ impl Streams {
             arrived,
             sender,
             certificates,
+            names: HashMap::new(),
             counters: Counters::default(),
+        }
+    }
+
+    /// A connection made to this peer must show a certificate for this name
+    /// (RFC 5922 section 4); for its address when there is none. Bounded by the
+    /// gateways there are: what the DNS gave up stays until it is said anew.
+    pub fn certified(&mut self, peer: Peer, name: Option<&str>) {
+        match name {
+            Some(name) if self.names.len() < NAMES_MAX || self.names.contains_key(&peer) => {
+                self.names.insert(peer, name.into());
+            }
+            Some(_) => tracing::warn!(peer = %peer.addr, "too many names of gateways"),
+            None => {
+                self.names.remove(&peer);
+            }
         }
     }
 
@@ -254,10 +274,12 @@ impl Streams {
             return;
         };
         self.counters.made += 1;
+        let name = self.names.get(&peer).cloned();
         let sender = self.sender.clone();
         let certificates = self.certificates.clone();
         tokio::spawn(async move {
-            let made = tokio::time::timeout(CONNECT_MAX, open(peer, certificates.as_deref()));
+            let open = open(peer, name.as_deref(), certificates.as_deref());
+            let made = tokio::time::timeout(CONNECT_MAX, open);
             match made.await {
                 Ok(Ok(stream)) => converse(stream, peer, queue, &sender).await,
                 Ok(Err(error)) => tracing::info!(peer = %peer.addr, %error, "no connection"),
@@ -272,13 +294,17 @@ impl Streams {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn open(peer: Peer, certificates: Option<&Certificates>) -> io::Result<Box<dyn Stream>> {
+async fn open(
+    peer: Peer,
+    name: Option<&str>,
+    certificates: Option<&Certificates>,
+) -> io::Result<Box<dyn Stream>> {
     let stream = TcpStream::connect(peer.addr).await?;
     prepare(&stream);
     match (peer.transport, certificates) {
         (Transport::Tcp, _) => Ok(Box::new(stream)),
         (Transport::Tls, Some(certificates)) => Ok(Box::new(
-            certificates.connect(peer.addr.ip(), stream).await?,
+            certificates.connect(peer.addr.ip(), name, stream).await?,
         )),
         (Transport::Tls, None) => Err(io::Error::other("sip.tls isn't configured")),
         (Transport::Udp, _) => Err(io::Error::other("UDP has no connections")),

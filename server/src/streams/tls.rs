@@ -146,13 +146,18 @@ impl Certificates {
             .await
     }
 
-    /// The far end must show a certificate for this address, of an authority we trust.
+    /// The far end must show a certificate for this name, or for this address if there is none, of an
+    /// authority we trust.
     pub(super) async fn connect(
         &self,
         to: IpAddr,
+        name: Option<&str>,
         stream: TcpStream,
     ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let name = ServerName::IpAddress(to.into());
+        let name = match name {
+            Some(name) => ServerName::try_from(name.to_owned()).map_err(io::Error::other)?,
+            None => ServerName::IpAddress(to.into()),
+        };
         TlsConnector::from(Arc::clone(&self.connector))
             .connect(name, stream)
             .await
