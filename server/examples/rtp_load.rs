@@ -76,7 +76,7 @@ impl Load {
             let leg = media.open(ThreadHint::Any, HOST)?;
             media.command(Command::Connect {
                 leg: leg.leg,
-                negotiated,
+                negotiated: negotiated.clone(),
                 natted: false,
             })?;
             opened.push(leg);
