@@ -57,7 +57,7 @@ fn check_names_file_line_and_what_to_do_several_at_a_time() {
     let (text, fine) = flow(&["check", &path], "");
     assert!(!fine);
     for expected in [
-        format!("{path}:4:18: a: `next` leads to `dsk`, and there is no such node"),
+        format!("{path}:4:21: a: `next` leads to `dsk`, and there is no such node"),
         "Is `desk` meant?".to_owned(),
         format!("{path}:5:3: b: `invalid` is missing"),
     ] {
