@@ -216,6 +216,9 @@ impl Endpoint {
         headers: &[(&str, &str)],
         credentials: Option<Credentials>,
     ) {
+        if !self.up_mut(leg).is_some_and(|up| up.is_announced()) {
+            return;
+        }
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let referring = Referring {
             refer_to: refer_to.to_owned(),
