@@ -55,7 +55,7 @@ bench: voices
 	@tools/bench.sh
 
 ## Fuzz targets one after the other, FUZZ_SECONDS each (600). What they have found is replayed by `make test`.
-fuzz:
+fuzz: needs
 	@tools/fuzz.sh
 
 clean:

@@ -26,7 +26,7 @@ for target in "${targets[@]}"; do
   mkdir -p "found/$target"
   log=found/$target.log
   if nice -n 19 "target/$host/release/$target" "found/$target" "corpus/$target" -max_total_time="$seconds" \
-    -max_len="${longest[$target]}" -timeout=5 -rss_limit_mb=2048 -malloc_limit_mb=256 -print_final_stats=1 \
+    -max_len="${longest[$target]}" -len_control=10 -timeout=5 -rss_limit_mb=2048 -malloc_limit_mb=256 -print_final_stats=1 \
     -artifact_prefix="found/$target-" >"$log" 2>&1; then found=clean; else found="FINDING, see fuzz/$log"; failed=1; fi
   inputs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   covered=$(sed -nE 's/.* (cov: [0-9]+ ft: [0-9]+ corp: [0-9]+).*/\1/p' "$log" | tail -1)
