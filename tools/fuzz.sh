@@ -18,7 +18,7 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 -Cllvm-args=-sanitizer-coverage-trace-compares"
 bins=()
 for target in "${targets[@]}"; do bins+=(--bin "$target"); done
-cargo build --quiet --locked --release --target "$host" --bins --keep-going
+cargo build --quiet --release --target "$host" "${bins[@]}"
 [ "$seconds" -gt 0 ] || exit 0
 
 failed=0
