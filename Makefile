@@ -14,7 +14,7 @@ CARGO = cargo
 # Release for people, the optimised dev profile for tests: one build each.
 CARELINE = $(CARGO) run --quiet --release -p server --bin careline --
 
-.PHONY: run call test check bench needs voices clean
+.PHONY: run call test check bench fuzz needs voices clean
 
 needs:
 	@tools/needs.sh run
@@ -53,6 +53,10 @@ bench: voices
 	@tools/needs.sh test
 	$(CARGO) build --release -p server --bins --examples
 	@tools/bench.sh
+
+## Fuzz targets one after the other, FUZZ_SECONDS each (600). What they have found is replayed by `make test`.
+fuzz: needs
+	@tools/fuzz.sh
 
 clean:
 	$(CARGO) clean

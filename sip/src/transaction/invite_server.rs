@@ -128,7 +128,11 @@ impl InviteServer {
             _ => return Due::Nothing,
         };
         match (timer, &mut self.state) {
-            (Timer::Trying, _) => Due::Trying,
+            // Due once, whether or not there is still somebody to send it for.
+            (Timer::Trying, State::Proceeding { trying_at, .. }) => {
+                *trying_at = None;
+                Due::Trying
+            }
             (
                 Timer::G,
                 State::Completed {
@@ -163,6 +167,7 @@ mod tests {
         assert_eq!(tx.on_repeat(), None);
         assert_eq!(tx.on_deadline(ms(199), &timing), Due::Nothing);
         assert_eq!(tx.on_deadline(ms(200), &timing), Due::Trying);
+        assert_eq!(tx.on_deadline(ms(200), &timing), Due::Nothing);
         assert!(tx.provisional(bytes("100")));
         assert_eq!(tx.deadline(), None);
         assert_eq!(tx.on_repeat(), Some(bytes("100")));
