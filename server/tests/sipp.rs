@@ -3,133 +3,15 @@
 
 mod support;
 
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use desk::TenantId;
 use server::prompts::Book;
 use support::ear::Ear;
-use support::{Server, book, root, scratch};
+use support::sipp::{Sipp, agent, caller, scenario, ticket_in};
+use support::{Server, book, free_port, scratch};
 
 const SAINT_ANNE: TenantId = TenantId(1);
-
-fn scenario(name: &str) -> String {
-    root()
-        .join("server/tests/interop")
-        .join(name)
-        .display()
-        .to_string()
-}
-
-fn free_port() -> u16 {
-    std::net::UdpSocket::bind("127.0.0.1:0")
-        .and_then(|s| s.local_addr())
-        .expect("a port")
-        .port()
-}
-
-/// SIPp running a scenario once.
-struct Sipp {
-    child: Child,
-    log: std::path::PathBuf,
-}
-
-impl Sipp {
-    fn start(
-        server: &Server,
-        name: &str,
-        port: u16,
-        pause: Duration,
-        keys: &[(&str, &str)],
-    ) -> Self {
-        let log = scratch("sipp").join(format!("{name}-{port}.log"));
-        let _ = std::fs::remove_file(&log);
-        let mut command = Command::new("sipp");
-        command
-            .arg(server.address.to_string())
-            .args(["-sf", &scenario(name)])
-            .args(["-i", "127.0.0.1", "-p", &port.to_string()])
-            .args(["-m", "1", "-nostdin", "-timeout", "60", "-timeout_error"])
-            .args(["-d", &pause.as_millis().to_string()])
-            .args(["-trace_logs", "-log_file", &log.display().to_string()])
-            .current_dir(scratch("sipp"));
-        for (key, value) in keys {
-            if *key == "service" {
-                command.args(["-s", value]);
-            } else {
-                command.args(["-key", key, value]);
-            }
-        }
-        // Digest needs them by these flags too.
-        if let Some((_, user)) = keys.iter().find(|(key, _)| *key == "user") {
-            command.args(["-au", user]);
-        }
-        if let Some((_, secret)) = keys.iter().find(|(key, _)| *key == "secret") {
-            command.args(["-ap", secret]);
-        }
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("sipp: run `tools/needs.sh test`");
-        Self { child, log }
-    }
-
-    fn succeeded(mut self, within: Duration) -> String {
-        let until = Instant::now() + within;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                assert!(status.success(), "SIPp's scenario failed: {status}");
-                return std::fs::read_to_string(&self.log).unwrap_or_default();
-            }
-            assert!(Instant::now() < until, "SIPp doesn't come to an end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Sipp {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// An agent signs in by SIPp and answers one call.
-fn agent(server: &Server, user: &str, secret: &str, ear: &Ear) -> Sipp {
-    let port = free_port();
-    let second = Duration::from_secs(1);
-    Sipp::start(
-        server,
-        "register.xml",
-        port,
-        second,
-        &[("user", user), ("secret", secret)],
-    )
-    .succeeded(Duration::from_secs(10));
-    Sipp::start(
-        server,
-        "agent.xml",
-        port,
-        second,
-        &[("user", user), ("audio_port", &ear.port.to_string())],
-    )
-}
-
-fn caller(server: &Server, number: &str, from: &str, ear: &Ear, seconds: u64) -> Sipp {
-    Sipp::start(
-        server,
-        "caller.xml",
-        free_port(),
-        Duration::from_secs(seconds),
-        &[
-            ("service", number),
-            ("caller", from),
-            ("audio_port", &ear.port.to_string()),
-        ],
-    )
-}
 
 fn clip<'a>(book: &'a Book, text: &str) -> &'a media::clip::Clip {
     book.fixed
@@ -142,24 +24,6 @@ fn clip<'a>(book: &'a Book, text: &str) -> &'a media::clip::Clip {
             },
             |(_, clip)| &**clip,
         )
-}
-
-/// The ten digits in an agent's log, and the same in User-to-User.
-fn ticket_in(log: &str) -> String {
-    let ticket = log
-        .split("ticket=")
-        .nth(1)
-        .and_then(|rest| rest.split("uui=").next())
-        .unwrap_or_else(|| panic!("no INVITE in the agent's log:\n{log}"))
-        .trim()
-        .to_owned();
-    assert_eq!(ticket.len(), 10, "a ticket number has ten digits: {log}");
-    let hex: String = ticket.bytes().map(|b| format!("{b:02x}")).collect();
-    assert!(
-        log.contains(&hex),
-        "User-to-User carries the same number: {log}"
-    );
-    ticket
 }
 
 /// Did the caller hear this number, read in pairs?

@@ -9,9 +9,11 @@
 
 pub mod ear;
 pub mod house;
+pub mod sipp;
+pub mod softphone;
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -88,6 +90,17 @@ pub fn book_of(config: &Path) -> Book {
         .speak(|_, _| {})
         .expect("the voice: run `make voices` first");
     book
+}
+
+/// A port of the loopback that nobody uses, neither by UDP nor by TCP.
+pub fn free_port() -> u16 {
+    loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let port = socket.local_addr().expect("bound").port();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A running `careline serve`, killed when dropped.
