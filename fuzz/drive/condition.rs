@@ -67,6 +67,7 @@ fn walk(flow: &Arc<Flow>, role: Role, dnis: &str, ani_withheld: bool) -> bool {
         ani_withheld,
         hospital: "st-anne".into(),
         hospital_name: "Saint Anne".into(),
+        languages: [ivr_flows::Language::ENGLISH].into(),
     };
     let now = Duration::from_secs(1);
     let mut session = Session::new(Arc::clone(flow), facts);
@@ -87,7 +88,7 @@ fn walk(flow: &Arc<Flow>, role: Role, dnis: &str, ani_withheld: bool) -> bool {
         while let Some(step) = session.poll() {
             match step {
                 Step::Play { play, prompt, .. } => {
-                    if let Some(Piece::Text(text)) = prompt.first() {
+                    if let Some(Piece::Text(_, text)) = prompt.first() {
                         said = match &**text {
                             "Yes." => Some((play, true)),
                             "No." => Some((play, false)),

@@ -59,6 +59,7 @@ pub(crate) fn run(input: &[u8]) {
         ani_withheld: happenings.len() % 2 == 1,
         hospital: "st-anne".into(),
         hospital_name: "Saint Anne".into(),
+        languages: [ivr_flows::Language::ENGLISH].into(),
     };
     let mut walk = Walk::new(Session::new(flow, facts));
     // A session keeps where it is, never what happened.
@@ -129,7 +130,7 @@ impl Walk {
             ),
             11 if self.ticket => {
                 self.ticket = false;
-                let fine = how % 4 > 0;
+                let fine = !how.is_multiple_of(4);
                 self.ticket_given |= fine;
                 Input::Ticket(if fine { "4719203855" } else { "47x" }.into())
             }
@@ -161,7 +162,7 @@ impl Walk {
                 self.talking = false;
                 self.partner = false;
                 self.queue = false;
-                if how % 2 == 0 {
+                if how.is_multiple_of(2) {
                     Input::ConversationEnded
                 } else {
                     Input::ConversationBroken
@@ -254,8 +255,8 @@ impl Walk {
         assert!(!prompt.is_empty(), "no empty prompt is played");
         for piece in prompt {
             match piece {
-                Piece::TicketPairs(_) => assert!(self.ticket_given, "a number that isn't there"),
-                Piece::Text(text) => assert!(text.len() < 8_000, "a prompt of bounded size"),
+                Piece::TicketPairs(..) => assert!(self.ticket_given, "a number that isn't there"),
+                Piece::Text(_, text) => assert!(text.len() < 8_000, "a prompt of bounded size"),
             }
         }
         self.on_air = Some(play);

@@ -16,6 +16,7 @@ pub(crate) fn run(input: &[u8]) {
         codecs: vec![Codec::Pcma],
         telephone_event: false,
         rtcp_mux: false,
+        ..Capabilities::default()
     };
     for caps in [Capabilities::default(), alone] {
         for address in [
