@@ -30,6 +30,8 @@ pub(crate) struct Dialog {
     source: Peer,
     /// Always send to `source`: the peer is behind NAT.
     pinned: bool,
+    /// The connection that led to `source` is closed.
+    flow_lost: bool,
     /// We chose its Call-ID, which says who waits longer after a glare
     /// (section 14.1).
     pub(crate) is_ours: bool,
@@ -77,6 +79,7 @@ impl Dialog {
                 .collect(),
             source,
             pinned: natted,
+            flow_lost: false,
             is_ours: false,
         })
     }
@@ -103,6 +106,7 @@ impl Dialog {
             route,
             source,
             pinned,
+            flow_lost: false,
             is_ours: true,
         })
     }
@@ -112,6 +116,12 @@ impl Dialog {
         if let Some(target) = contact(contacts) {
             self.target = target;
         }
+    }
+
+    /// A connection was closed. A proxy closes one that is idle, and may be called back at the address that its route
+    /// or Contact names.
+    pub(crate) fn flow_lost(&mut self, peer: Peer) {
+        self.flow_lost |= self.source == peer;
     }
 
     pub(crate) fn next_cseq(&mut self) -> u32 {
@@ -139,8 +149,8 @@ impl Dialog {
     /// Where a request inside the dialog is sent: the first route or the
     /// target when that is an address; names aren't resolved here, so for them
     /// it is where the dialog's messages come from. On a stream it is the
-    /// connection that they come on, as long as that leads to the same host:
-    /// often no other can be made (RFC 5626, RFC 5923).
+    /// connection that they come on, as long as that is there and leads to the
+    /// same host: often no other can be made (RFC 5626, RFC 5923).
     pub(crate) fn hop(&self) -> Peer {
         if self.pinned {
             return self.source;
@@ -156,7 +166,8 @@ impl Dialog {
             return self.source;
         }
         let same_host = ip.to_canonical() == self.source.addr.ip().to_canonical();
-        if same_host && transport == self.source.transport && transport.is_reliable() {
+        let same_flow = same_host && transport == self.source.transport;
+        if same_flow && transport.is_reliable() && !self.flow_lost {
             return self.source;
         }
         Peer {

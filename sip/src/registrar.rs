@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::digest::{Accounts, AuthLimits, Authenticator, Verdict};
@@ -69,6 +70,21 @@ pub struct Binding {
     pub expires_at: Duration,
     call_id: Box<str>,
     cseq: u32,
+}
+
+impl Binding {
+    /// The proxy that the REGISTER came from, by the address it gives itself in the first Path value (RFC 3327).
+    fn proxy(&self) -> Option<Peer> {
+        let uri = NameAddr::parse(self.path.first()?).ok()?.uri;
+        let ip = uri.host().and_then(Host::ip)?;
+        let transport = uri.transport().unwrap_or(self.peer.transport);
+        let port = uri.port().unwrap_or(transport.default_port());
+        // Elsewhere than where its messages come from it isn't believed.
+        (ip == self.peer.addr.ip().to_canonical() && port != 0).then(|| Peer {
+            addr: SocketAddr::new(self.peer.addr.ip(), port),
+            transport,
+        })
+    }
 }
 
 /// Why a contact went.
@@ -322,11 +338,12 @@ impl Registrar {
         let by_rport = request.via().is_some_and(|via| via.params.has("rport"));
         // A phone that doesn't ask for answers at its source listens where it says, and may send
         // from another port.
-        if same_host && port != 0 && !by_rport && !peer.transport.is_reliable() {
+        let by_itself = path.is_empty() && !peer.transport.is_reliable();
+        if same_host && port != 0 && !by_rport && by_itself {
             peer.addr.set_port(port);
         }
         let direct = same_host && port == peer.addr.port();
-        let binding = Binding {
+        let mut binding = Binding {
             contact: wanted.uri,
             peer,
             natted: path.is_empty() && !direct,
@@ -337,6 +354,10 @@ impl Registrar {
             call_id: request.call_id().into(),
             cseq: request.cseq(),
         };
+        // Nor do proxies hear us where they send from, but where they say.
+        if !peer.transport.is_reliable() {
+            binding.peer = binding.proxy().unwrap_or(peer);
+        }
         // The same phone with another contact has moved (RFC 5626 section 6);
         // beyond the bound the contact that ends first makes room, so that a
         // phone whose address changes often never locks itself out.
@@ -431,7 +452,8 @@ impl Registrar {
         changes
     }
 
-    /// A connection was closed: whoever registered on it can't be reached.
+    /// A connection was closed: whoever registered on it can't be reached. Unless a proxy made it, whose own address
+    /// stands in Path: proxies close what is idle, and the next call makes another.
     pub fn flow_lost(&mut self, peer: Peer) -> Vec<Change> {
         let mut changes = Vec::new();
         let registered = self.flows.range((peer, String::new())..);
@@ -444,7 +466,11 @@ impl Registrar {
             let Some(list) = self.bindings.get_mut(&aor) else {
                 continue;
             };
-            while let Some(at) = list.iter().position(|b| b.peer == peer) {
+            for binding in list.iter_mut().filter(|b| b.peer == peer) {
+                binding.peer = binding.proxy().unwrap_or(peer);
+            }
+            let lost = |b: &Binding| b.peer == peer && b.proxy().is_none();
+            while let Some(at) = list.iter().position(lost) {
                 let lost = list.remove(at);
                 self.count -= 1;
                 changes.push(signed_out(&aor, lost, Gone::FlowLost, list.len()));

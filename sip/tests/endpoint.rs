@@ -462,6 +462,40 @@ fn routes_and_strict_routers_are_followed() {
     );
 }
 
+/// A proxy closes a connection that was idle; the call's next request makes
+/// another, to where the proxy hears.
+#[test]
+fn a_call_outlives_its_connection() {
+    for (lost, to) in [(false, "192.0.2.10:40001"), (true, "192.0.2.10:5080")] {
+        let mut endpoint = endpoint();
+        let proxy = sip::Peer {
+            addr: "192.0.2.10:40001".parse().unwrap(),
+            transport: sip::Transport::Tcp,
+        };
+        let route = "Record-Route: <sip:192.0.2.10:5080;transport=tcp;lr>\n";
+        let invite = text("INVITE", "1", "", 10, &format!("{CONTACT}{route}"));
+        endpoint.receive(ms(0), proxy, read(&invite, CALLER));
+        let Some(Event::Incoming { leg, .. }) = endpoint.poll_event() else {
+            panic!("no call");
+        };
+        endpoint.answer(ms(0), leg, ANSWER, &[]);
+        let ok = endpoint.poll_transmit().unwrap();
+        let ok = String::from_utf8(ok.bytes.to_vec()).unwrap();
+        let tag = ok.lines().find(|l| l.starts_with("To: ")).unwrap();
+        let tag = format!(";tag={}", tag.rsplit_once("tag=").unwrap().1);
+        let ack = text("ACK", "2", &tag, 10, "");
+        endpoint.receive(ms(0), proxy, read(&ack, CALLER));
+        if lost {
+            endpoint.transport_error(ms(1), proxy);
+        }
+        endpoint.hangup(ms(2), leg, None);
+        let bye = endpoint.poll_transmit().unwrap();
+        assert!(bye.bytes.starts_with(b"BYE "));
+        assert_eq!(bye.peer.addr.to_string(), to);
+        assert_eq!(bye.peer.transport, sip::Transport::Tcp);
+    }
+}
+
 #[test]
 fn a_natted_caller_is_reached_where_it_is() {
     let mut endpoint = endpoint();

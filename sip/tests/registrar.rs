@@ -182,6 +182,55 @@ fn a_closed_connection_takes_its_contacts_along() {
     assert!(desk.registrar.flow_lost(by_tcp(40_002)).is_empty());
 }
 
+/// A phone behind a proxy isn't gone with the proxy's connection, and is called
+/// at the address that the proxy gives itself; at no other host's.
+#[test]
+fn a_proxy_is_called_back_where_path_says() {
+    let from = |port, transport| Peer {
+        addr: SocketAddr::from(([192, 0, 2, 10], port)),
+        transport,
+    };
+    let phone = "Contact: <sip:a@192.0.2.10:5070>\nSupported: path\n";
+    let (udp, tcp) = (Transport::Udp, Transport::Tcp);
+    for (source, path, before, after) in [
+        (
+            from(40_001, tcp),
+            "<sip:192.0.2.10:5080;transport=tcp;lr>",
+            Some(from(40_001, tcp)),
+            Some(from(5080, tcp)),
+        ),
+        (
+            from(5060, udp),
+            "<sip:192.0.2.10:5080;lr>",
+            Some(from(5080, udp)),
+            Some(from(5080, udp)),
+        ),
+        (
+            from(40_001, tcp),
+            "<sip:198.51.100.66;transport=tcp;lr>",
+            Some(from(40_001, tcp)),
+            None,
+        ),
+        (
+            from(40_001, tcp),
+            "<sip:edge.example;transport=tcp;lr>",
+            Some(from(40_001, tcp)),
+            None,
+        ),
+    ] {
+        let mut desk = Desk::new();
+        desk.source = source;
+        desk.register(0, &format!("{phone}Path: {path}\n"));
+        let called = |desk: &Desk| Some(desk.registrar.lookup(AOR).first()?.peer);
+        assert_eq!(called(&desk), before, "{path}");
+        let lost = desk.registrar.flow_lost(source);
+        assert_eq!(called(&desk), after, "{path}");
+        if source.transport == tcp {
+            assert_eq!(lost.is_empty(), after.is_some(), "{path}");
+        }
+    }
+}
+
 #[test]
 fn bad_requests_change_nothing() {
     let check = |lines: &str, code: u16| {

@@ -10,7 +10,7 @@ use super::{Endpoint, RequestId};
 use crate::dialog::Dialog;
 use crate::ids::Key;
 use crate::interface::Peer;
-use crate::leg::LegId;
+use crate::leg::{Leg, LegId};
 use crate::message::Response;
 use crate::timers::Owner;
 use crate::transaction::{Client, Datagram, Due, InviteClient, Received};
@@ -384,9 +384,14 @@ impl Endpoint {
         self.arm_client(key);
     }
 
-    /// The transport found `peer` unreachable (for UDP: an ICMP error).
-    /// Everything sent there and not answered yet fails.
+    /// The transport found `peer` unreachable (for UDP: an ICMP error; for
+    /// streams: the connection is closed). Everything sent there and not
+    /// answered yet fails. What calls say next goes by another connection.
     pub fn transport_error(&mut self, now: Duration, peer: Peer) {
+        if peer.transport.is_reliable() {
+            let dialogs = self.legs.values_mut().filter_map(Leg::dialog_mut);
+            dialogs.for_each(|dialog| dialog.flow_lost(peer));
+        }
         let mut failed: Vec<Key> = self
             .clients
             .iter()
