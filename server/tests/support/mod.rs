@@ -10,6 +10,7 @@
 pub mod ear;
 pub mod house;
 pub mod kamailio;
+pub mod lossy;
 pub mod sipp;
 pub mod softphone;
 
