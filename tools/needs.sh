@@ -7,6 +7,8 @@
 #   needs.sh check   and what the checks take
 set -eu
 for_what=${1:-run}
+# Where Debian puts servers, and only root looks.
+PATH=$PATH:/usr/sbin
 packages=
 want() { # program package why
   command -v "$1" >/dev/null 2>&1 && return 0
@@ -25,6 +27,7 @@ fi
 if [ "$for_what" != run ]; then
   want sipp sip-tester "calls the server as a stack that we didn't write"
   want baresip baresip-core "a real softphone, as caller and as agent"
+  want kamailio kamailio "a proxy in front of the server"
   want sox sox "measures what was heard"
 fi
 if [ -n "$packages" ]; then
@@ -36,6 +39,10 @@ if [ -n "$packages" ]; then
   $sudo apt-get update -qq
   # shellcheck disable=SC2086  # a list of packages
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $packages >/dev/null
+  case "$packages" in *kamailio*)
+    # Only the program is wanted. As a service it would take the port that `make run` uses.
+    [ ! -d /run/systemd/system ] || $sudo systemctl disable --now --quiet kamailio ;;
+  esac
 fi
 if [ "$for_what" = check ]; then
   for tool in cargo-deny cargo-machete; do

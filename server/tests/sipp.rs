@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use desk::TenantId;
 use server::prompts::Book;
 use support::ear::Ear;
-use support::sipp::{Sipp, agent, caller, scenario, ticket_in};
+use support::sipp::{Sipp, agent, caller, scenario, signed_in, ticket_in};
 use support::{Server, book, free_port, scratch};
 
 const SAINT_ANNE: TenantId = TenantId(1);
@@ -100,21 +100,12 @@ fn an_unknown_caller_chooses_by_key_hears_the_ticket_and_talks() {
 fn a_caller_who_hangs_up_stops_the_ringing() {
     let server = Server::start("sipp-gone");
     let (caller_ear, agent_ear) = (Ear::open(440.0), Ear::open(620.0));
-    let port = free_port();
-    let second = Duration::from_secs(1);
-    Sipp::start(
-        &server,
-        "register.xml",
-        port,
-        second,
-        &[("user", "ana"), ("secret", "demo-ana")],
-    )
-    .succeeded(Duration::from_secs(10));
+    let port = signed_in(&server, "ana", "demo-ana");
     let ana = Sipp::start(
         &server,
         "cancelled.xml",
         port,
-        second,
+        Duration::from_secs(1),
         &[("user", "ana"), ("audio_port", &agent_ear.port.to_string())],
     );
     let gone = caller(&server, "1004", "+15550178001", &caller_ear, 2);

@@ -1,6 +1,6 @@
 //! A media socket of a party that isn't ours: what arrives is kept packet by
-//! packet, what is said is a tone. Written from RFC 3550 and RFC 4733 without
-//! the crate under test.
+//! packet, what is said is a tone, or a clip over and over. Written from RFC
+//! 3550 and RFC 4733 without the crate under test.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,47 @@ pub struct Packet {
     pub from: SocketAddr,
     pub payload_type: u8,
     pub sequence: u16,
+    pub timestamp: u32,
     pub payload: Vec<u8>,
+}
+
+/// What a socket says.
+enum Says {
+    Tone(f64),
+    Clip(Arc<Clip>),
+}
+
+impl Says {
+    /// The frame that begins with this sample.
+    fn frame(&self, timestamp: u32) -> Vec<u8> {
+        match self {
+            Self::Tone(hertz) => (0..160)
+                .map(|i| {
+                    let t = f64::from(timestamp + i) / 8000.0;
+                    let sample = (t * hertz * std::f64::consts::TAU).sin() * 8000.0;
+                    Codec::Pcmu.encode(sample as i16)
+                })
+                .collect(),
+            Self::Clip(clip) => {
+                let index = timestamp as usize / 160 % clip.frames();
+                clip.frame(Codec::Pcmu, index).expect("a frame").to_vec()
+            }
+        }
+    }
+}
+
+/// On a free even port of the loopback.
+pub fn media_socket() -> UdpSocket {
+    let socket = loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        if socket.local_addr().expect("bound").port().is_multiple_of(2) {
+            break socket;
+        }
+    };
+    socket
+        .set_read_timeout(Some(Duration::from_millis(2)))
+        .expect("a timeout");
+    socket
 }
 
 /// A socket that listens, and hums at its own pitch.
@@ -34,15 +74,16 @@ impl Ear {
     /// Listens on a free even port. Speaks a tone of `hertz` to wherever
     /// packets come from, as soon as one has come.
     pub fn open(hertz: f64) -> Self {
-        let socket = loop {
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-            if socket.local_addr().expect("bound").port().is_multiple_of(2) {
-                break socket;
-            }
-        };
-        socket
-            .set_read_timeout(Some(Duration::from_millis(2)))
-            .expect("a timeout");
+        Self::saying(Says::Tone(hertz))
+    }
+
+    /// The same, but that it says this over and over.
+    pub fn open_saying(clip: Arc<Clip>) -> Self {
+        Self::saying(Says::Clip(clip))
+    }
+
+    fn saying(says: Says) -> Self {
+        let socket = media_socket();
         let port = socket.local_addr().expect("bound").port();
         let packets = Arc::new(Mutex::new(Vec::<Packet>::new()));
         let keys = Arc::new(Mutex::new(Vec::new()));
@@ -50,7 +91,7 @@ impl Ear {
         let thread = {
             let (packets, keys, stop) = (packets.clone(), keys.clone(), stop.clone());
             std::thread::spawn(move || {
-                Self::live(&socket, hertz, &packets, &keys, &stop);
+                Self::live(&socket, &says, &packets, &keys, &stop);
             })
         };
         Self {
@@ -64,13 +105,14 @@ impl Ear {
 
     fn live(
         socket: &UdpSocket,
-        hertz: f64,
+        says: &Says,
         packets: &Mutex<Vec<Packet>>,
         keys: &Mutex<Vec<u8>>,
         stop: &AtomicBool,
     ) {
         let mut buffer = [0; 2048];
         let mut peer = None;
+        let ssrc = 0xfeed_0000 | u32::from(socket.local_addr().expect("bound").port());
         let started = Instant::now();
         let mut sent = 0u32;
         let mut sequence = 1000u16;
@@ -78,12 +120,16 @@ impl Ear {
             if let Ok((length, from)) = socket.recv_from(&mut buffer) {
                 let bytes = &buffer[..length];
                 if length >= 12 && bytes[0] >> 6 == 2 {
-                    peer = Some(from);
+                    if peer.replace(from).is_none() {
+                        // What would have been said before is left out.
+                        sent = (started.elapsed().as_millis() / 20) as u32;
+                    }
                     packets.lock().unwrap().push(Packet {
                         at: Instant::now(),
                         from,
                         payload_type: bytes[1] & 0x7f,
                         sequence: u16::from_be_bytes([bytes[2], bytes[3]]),
+                        timestamp: u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
                         payload: bytes[12..].to_vec(),
                     });
                 }
@@ -96,7 +142,7 @@ impl Ear {
                     let mut packet = vec![0x80, kind];
                     packet.extend(sequence.to_be_bytes());
                     packet.extend(timestamp.to_be_bytes());
-                    packet.extend(0xfeed_0000_u32.wrapping_add(hertz as u32).to_be_bytes());
+                    packet.extend(ssrc.to_be_bytes());
                     packet
                 };
                 let key = {
@@ -122,11 +168,7 @@ impl Ear {
                     continue;
                 }
                 let mut packet = header(0, timestamp);
-                packet.extend((0..160).map(|i| {
-                    let t = f64::from(timestamp + i) / 8000.0;
-                    let sample = (t * hertz * std::f64::consts::TAU).sin() * 8000.0;
-                    Codec::Pcmu.encode(sample as i16)
-                }));
+                packet.extend(says.frame(timestamp));
                 let _ = socket.send_to(&packet, to);
                 sent += 1;
             }
@@ -152,6 +194,19 @@ impl Ear {
             .filter(|p| p.payload_type == 0)
             .cloned()
             .collect()
+    }
+
+    /// The keys that came as telephone events of this payload type: each event once, by its timestamp, in their order.
+    pub fn keys(&self, payload_type: u8) -> String {
+        let packets = self.packets.lock().unwrap();
+        let events = packets.iter().filter(|p| p.payload_type == payload_type);
+        let mut keys: Vec<(u32, u8)> = events.map(|p| (p.timestamp, p.payload[0])).collect();
+        let first = keys.first().map_or(0, |(timestamp, _)| *timestamp);
+        keys.sort_by_key(|(timestamp, _)| timestamp.wrapping_sub(first) as i32);
+        keys.dedup();
+        let key =
+            |event: &u8| char::from(*b"0123456789*#".get(usize::from(*event)).unwrap_or(&b'?'));
+        keys.iter().map(|(_, event)| key(event)).collect()
     }
 
     /// The longest share of a clip's frames that arrived bit-identical and in

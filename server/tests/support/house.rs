@@ -48,6 +48,13 @@ impl Spoken {
     }
 }
 
+/// Any text, in the voice of the server under test.
+pub fn said(text: &str) -> Arc<Clip> {
+    let pcm = spoken().studio.request(1, text).recv();
+    let pcm = pcm.expect("the studio answers").expect("it can be spoken");
+    Clip::from_samples(&pcm.samples)
+}
+
 /// See [`Spoken`].
 pub fn spoken() -> &'static Spoken {
     static SPOKEN: OnceLock<Spoken> = OnceLock::new();

@@ -9,6 +9,8 @@
 
 pub mod ear;
 pub mod house;
+pub mod kamailio;
+pub mod lossy;
 pub mod sipp;
 pub mod softphone;
 
@@ -125,7 +127,7 @@ impl Server {
     }
 
     /// Starts like [`Self::start`], with some of the demo's configuration changed: in this file this
-    /// text is replaced by that.
+    /// text is replaced by that. Where there is no text to replace, the file is made.
     pub fn start_changed(name: &str, changes: &[(&str, &str, &str)]) -> Self {
         let memory = InMemory::new(name);
         let config = memory.path().join("config");
@@ -142,6 +144,11 @@ impl Server {
         }
         for (file, is, shall) in changes {
             let file = config.join(file);
+            if is.is_empty() {
+                std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+                std::fs::write(&file, shall).expect("written");
+                continue;
+            }
             let text = std::fs::read_to_string(&file).expect("readable");
             assert!(text.contains(is), "the demo has changed: no {is:?}");
             std::fs::write(&file, text.replace(is, shall)).expect("written");

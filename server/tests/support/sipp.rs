@@ -82,25 +82,21 @@ impl Drop for Sipp {
     }
 }
 
-/// An agent signs in by SIPp and answers one call.
-pub fn agent(server: &Server, user: &str, secret: &str, ear: &Ear) -> Sipp {
+/// Signs in, from a port that stays the phone's.
+pub fn signed_in(server: &Server, user: &str, secret: &str) -> u16 {
     let port = free_port();
     let second = Duration::from_secs(1);
-    Sipp::start(
-        server,
-        "register.xml",
-        port,
-        second,
-        &[("user", user), ("secret", secret)],
-    )
-    .succeeded(Duration::from_secs(10));
-    Sipp::start(
-        server,
-        "agent.xml",
-        port,
-        second,
-        &[("user", user), ("audio_port", &ear.port.to_string())],
-    )
+    let keys = [("user", user), ("secret", secret)];
+    Sipp::start(server, "register.xml", port, second, &keys).succeeded(Duration::from_secs(10));
+    port
+}
+
+/// An agent signs in by SIPp and answers one call.
+pub fn agent(server: &Server, user: &str, secret: &str, ear: &Ear) -> Sipp {
+    let port = signed_in(server, user, secret);
+    let audio = ear.port.to_string();
+    let keys = [("user", user), ("audio_port", &*audio)];
+    Sipp::start(server, "agent.xml", port, Duration::from_secs(1), &keys)
 }
 
 pub fn caller(server: &Server, number: &str, from: &str, ear: &Ear, seconds: u64) -> Sipp {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -36,13 +36,15 @@ pub enum By {
     Tls(PathBuf),
     /// The same, and how it encrypts audio: `srtp` may, `srtp-mand` must.
     Srtp(PathBuf, &'static str),
+    /// By UDP, all of it through the proxy at this address.
+    Proxy(SocketAddr),
 }
 
 impl By {
     /// What stands behind the `@` of a URI.
     pub fn host(&self, server: &Server) -> String {
         match self {
-            By::Udp => server.address.to_string(),
+            By::Udp | By::Proxy(_) => server.address.to_string(),
             By::Tcp => format!("{};transport=tcp", server.address),
             By::Tls(_) | By::Srtp(..) => {
                 format!("127.0.0.1:{};transport=tls", server.tls_port())
@@ -133,6 +135,9 @@ impl Baresip {
             Some(secret) => format!("<sip:{user}@{host}>;auth_pass={secret}"),
             None => format!("<sip:{user}@{host}>;regint=0"),
         };
+        if let By::Proxy(address) = by {
+            let _ = write!(settings, ";outbound=\"sip:{address}\"");
+        }
         std::fs::write(dir.join("accounts"), account + &settings + "\n").expect("written");
         let log = std::fs::File::create(dir.join("log")).expect("a log");
         let child = Command::new("baresip")
@@ -229,8 +234,13 @@ impl Baresip {
 
     /// Waits for an event.
     pub fn wait_for(&self, event: &str, within: Duration) {
+        self.wait_for_more(event, 0, within);
+    }
+
+    /// Waits for one more of an event than so many.
+    pub fn wait_for_more(&self, event: &str, than: usize, within: Duration) {
         let until = Instant::now() + within;
-        while self.count(event) == 0 {
+        while self.count(event) <= than {
             assert!(
                 Instant::now() < until,
                 "{} never told of {event}, but: {}\nand logged: {}",
