@@ -129,7 +129,7 @@ impl Walk {
             ),
             11 if self.ticket => {
                 self.ticket = false;
-                let fine = how % 4 > 0;
+                let fine = !how.is_multiple_of(4);
                 self.ticket_given |= fine;
                 Input::Ticket(if fine { "4719203855" } else { "47x" }.into())
             }
@@ -161,7 +161,7 @@ impl Walk {
                 self.talking = false;
                 self.partner = false;
                 self.queue = false;
-                if how % 2 == 0 {
+                if how.is_multiple_of(2) {
                     Input::ConversationEnded
                 } else {
                     Input::ConversationBroken

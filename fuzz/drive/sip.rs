@@ -184,7 +184,7 @@ impl House {
             return;
         };
         match what {
-            1 => endpoint.ring(now, leg, 180, &[], (named % 2 == 0).then_some(SDP)),
+            1 => endpoint.ring(now, leg, 180, &[], named.is_multiple_of(2).then_some(SDP)),
             2 => endpoint.answer(now, leg, SDP, &[]),
             3 => endpoint.reject(now, leg, 486, None, &[]),
             4 => endpoint.hangup(now, leg, Some("SIP;cause=200")),
@@ -195,7 +195,7 @@ impl House {
                 None => endpoint.acknowledge(now, leg, SDP),
             },
             _ => match self.referred.pop() {
-                Some(id) if named % 2 == 0 => endpoint.tell_refer(now, id, 200),
+                Some(id) if named.is_multiple_of(2) => endpoint.tell_refer(now, id, 200),
                 Some(id) => endpoint.refuse_refer(now, id, 603),
                 None => endpoint.refer(now, leg, "<sip:carol@192.0.2.9>", &[], None),
             },
@@ -270,7 +270,7 @@ impl House {
                 known.expect("a leg that begins before it ends").1 += 1;
             }
             Event::Reinvite { leg, .. } => self.endpoint.answer_reinvite(now, leg, SDP),
-            Event::EarlyUpdate { leg, sdp, .. } if sdp.len() % 2 == 0 => {
+            Event::EarlyUpdate { leg, sdp, .. } if sdp.len().is_multiple_of(2) => {
                 self.endpoint.answer_reinvite(now, leg, SDP);
             }
             Event::EarlyUpdate { leg, .. } => self.endpoint.reject_reinvite(now, leg, 488),
