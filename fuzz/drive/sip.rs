@@ -270,7 +270,7 @@ impl House {
                 known.expect("a leg that begins before it ends").1 += 1;
             }
             Event::Reinvite { leg, .. } => self.endpoint.answer_reinvite(now, leg, SDP),
-            Event::EarlyUpdate { leg, sdp, .. } if sdp.len() % 2 == 0 => {
+            Event::EarlyUpdate { leg, sdp, .. } if sdp.len().is_multiple_of(2) => {
                 self.endpoint.answer_reinvite(now, leg, SDP);
             }
             Event::EarlyUpdate { leg, .. } => self.endpoint.reject_reinvite(now, leg, 488),

@@ -139,10 +139,10 @@ impl Dialog {
         match first {
             Some(first) if !first.uri.params().has("lr") => {
                 let mut route: Vec<Box<str>> = self.route[1..].to_vec();
-                route.push(format!("<{}>", self.target).into());
-                (first.uri.as_str().into(), route)
+                route.push(format!("<{}>", self.target.bare()).into());
+                (first.uri.bare().into(), route)
             }
-            _ => (self.target.as_str().into(), self.route.clone()),
+            _ => (self.target.bare().into(), self.route.clone()),
         }
     }
 

@@ -60,9 +60,8 @@ impl Refer {
             Some(value) => Some(Replaces::parse(&value).ok_or(400_u16)?),
             None => None,
         };
-        let bare = uri.as_str().split('?').next().unwrap_or_default();
         Ok(Self {
-            target: Uri::parse(bare).map_err(|_| 400_u16)?,
+            target: Uri::parse(uri.bare()).map_err(|_| 400_u16)?,
             replaces,
             referred_by: request.header("Referred-By").map(str::to_owned),
             subscribes: request

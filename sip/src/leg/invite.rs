@@ -53,11 +53,11 @@ impl Endpoint {
     ) {
         let invite = &calling.invite;
         let from = self.write_from(&invite.from, invite.next_hop, &calling.tag);
-        let to = format!("<{}>", invite.to.as_ref().unwrap_or(&invite.target));
+        let to = format!("<{}>", invite.to.as_ref().unwrap_or(&invite.target).bare());
         let route: Vec<Box<str>> = invite.route.iter().map(|r| r.as_str().into()).collect();
         let parts = Compose {
             method: Method::Invite,
-            uri: invite.target.as_str(),
+            uri: invite.target.bare(),
             peer: invite.next_hop,
             route: &route,
             max_forwards: invite.max_forwards.unwrap_or(70),
@@ -344,7 +344,7 @@ impl Endpoint {
         let retry = (calling.attempts == 0 || calling.attempts == 1 && digest::is_stale(&response))
             .then(|| {
                 let credentials = calling.invite.credentials.as_ref()?;
-                let uri = calling.invite.target.as_str();
+                let uri = calling.invite.target.bare();
                 let cnonce = self.tokens.token();
                 digest::answer(&response, credentials, "INVITE", uri, &cnonce)
             })

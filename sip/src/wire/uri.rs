@@ -301,6 +301,13 @@ impl Uri {
         self.text.get(usize::from(self.headers)..)
     }
 
+    /// The URI without headers, which may not stand in a Request-URI, Route or To (RFC 3261
+    /// section 19.1.1, table 1), whatever Contact they came in.
+    #[must_use]
+    pub fn bare(&self) -> &str {
+        &self.text[..usize::from(self.headers) - 1]
+    }
+
     /// RFC 3261 section 19.1.4: scheme and host in any case, user exactly
     /// (escapes undone), port as written; `transport`, `user`, `ttl`, `method`
     /// and `maddr` must stand in both or neither; other parameters only must
@@ -397,6 +404,8 @@ mod tests {
         let uri = Uri::parse(text);
         let got = uri.as_ref().ok().map(|uri| {
             assert_eq!(uri.as_str(), text);
+            let behind = uri.headers().map_or(0, |headers| headers.len() + 1);
+            assert_eq!(uri.bare(), &text[..text.len() - behind]);
             (
                 uri.user_raw().unwrap_or(""),
                 uri.host_str(),
