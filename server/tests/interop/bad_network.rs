@@ -147,7 +147,7 @@ fn keys_pressed_across_a_bad_network_count_once() {
         number.chars().for_each(|key| ear.press(key));
     }
     heard("Each key came once.");
-    was_bad(&network.from_ear());
+    was_bad(&network.by_ear());
 }
 
 /// Caller and agent talk: both are heard as they speak, and the caller's keys are passed on, each once.
@@ -164,9 +164,9 @@ fn a_conversation_across_a_bad_network() {
     server.wait_for("talks", Duration::from_secs(8));
     std::thread::sleep(Duration::from_millis(500));
     let (to_caller, to_agent) = (caller_ear.packets().len(), agent_ear.packets().len());
-    let before = (network.to_ear(), network.from_ear());
+    let before = (network.to_ear(), network.by_ear());
     std::thread::sleep(Duration::from_secs(10));
-    let after = (network.to_ear(), network.from_ear());
+    let after = (network.to_ear(), network.by_ear());
     let heard = Played::from(&caller_ear.packets()[to_caller..], BUFFER);
     let quality = heard.compare(&agent_says, true);
     was_heard("the agent at the caller", quality, &before.0, &after.0);

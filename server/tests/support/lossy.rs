@@ -48,7 +48,7 @@ impl Passed {
 pub struct Lossy {
     pub port: u16,
     to_ear: Arc<Mutex<Passed>>,
-    from_ear: Arc<Mutex<Passed>>,
+    by_ear: Arc<Mutex<Passed>>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -75,7 +75,7 @@ impl Lossy {
         Self {
             port,
             to_ear: Arc::clone(&there.passed),
-            from_ear: Arc::clone(&back.passed),
+            by_ear: Arc::clone(&back.passed),
             stop,
             threads: vec![
                 std::thread::spawn(move || there.live(&careline)),
@@ -90,8 +90,8 @@ impl Lossy {
     }
 
     /// What came from the ear.
-    pub fn from_ear(&self) -> Passed {
-        self.from_ear.lock().unwrap().clone()
+    pub fn by_ear(&self) -> Passed {
+        self.by_ear.lock().unwrap().clone()
     }
 }
 
