@@ -175,13 +175,13 @@ struct Log {
     numbers: BTreeSet<TicketNumber>,
 }
 
-/// The lines called, with what is pressed. 1005 and 2005 read the number out
+/// The lines called, with what is pressed. 1008 and 2008 read the number out
 /// at once; clinicians' numbers show it on an analyst's phone at once.
 const LINES: [(&str, &str); 12] = [
-    ("1005", ""),
-    ("1005", ""),
-    ("2005", ""),
-    ("2005", ""),
+    ("1008", ""),
+    ("1008", ""),
+    ("2008", ""),
+    ("2008", ""),
     ("1001", ""),
     ("2001", ""),
     ("1004", ""),
@@ -225,7 +225,7 @@ fn config(dir: &Path) -> PathBuf {
     let read = |name: &str| std::fs::read_to_string(demo.join(name)).expect("readable");
     write("flows/told.yaml", FLOW);
     write("careline.toml", &read("careline.toml"));
-    for (name, number) in [("st-anne", "1005"), ("mercy", "2005")] {
+    for (name, number) in [("st-anne", "1008"), ("mercy", "2008")] {
         let name = format!("hospitals/{name}.yaml");
         let line = format!(
             "\nlines:\n  - {{ number: \"1555010{number}\", short: \"{number}\", flow: told }}\n"
