@@ -144,8 +144,7 @@ fn a_withheld_number_chooses_by_key_and_talks() {
 }
 
 /// Phones that reach us by streams: both sides hear each other, keys arrive, a
-/// line is held and taken up, the caller is sent on, and whoever is gone is
-/// noticed.
+/// line is held and taken up, and whoever is gone is noticed.
 fn talks_by(by: &By, server: &Server, test: &str) {
     let ana = Baresip::start_by(by, server, test, "ana", Some("demo-ana"), AGENT_HZ);
     let okafor = Baresip::start_by(by, server, test, "okafor", Some("demo-okafor"), CALLER_HZ);
@@ -164,18 +163,9 @@ fn talks_by(by: &By, server: &Server, test: &str) {
     });
     okafor.menu('X');
     ana.hears_tone(CALLER_HZ);
-    okafor.press("7");
-    ana.wait_for("CALL_DTMF_START", SOON);
-    let dov = Baresip::start_by(by, server, test, "dov", Some("demo-dov"), COLLEAGUE_HZ);
-    ana.command("transfer", &format!("sip:dov@{}", by.host(server)));
-    dov.wait_for("CALL_INCOMING", SOON);
-    dov.command("accept", "");
-    okafor.hears_tone(COLLEAGUE_HZ);
-    dov.hears_tone(CALLER_HZ);
-    ana.wait_for("CALL_CLOSED", SOON);
     okafor.command("hangup", "");
-    dov.wait_for("CALL_CLOSED", SOON);
-    assert_eq!(ticket(&ana), ticket(&dov));
+    ana.wait_for("CALL_CLOSED", SOON);
+    ticket(&ana);
     signed_in(&ana);
     let via = match by {
         By::Udp | By::Proxy(_) => "Via: SIP/2.0/UDP",
@@ -190,8 +180,9 @@ fn talks_by(by: &By, server: &Server, test: &str) {
     }
     // Its connection is closed without a word; the next call doesn't ring in the void.
     drop(ana);
+    let ben = Baresip::start_by(by, server, test, "dov", Some("demo-dov"), AGENT_HZ);
     okafor.dial_by(by, server, "1001");
-    dov.wait_for_more("CALL_INCOMING", 1, LATER);
+    ben.wait_for("CALL_INCOMING", SOON);
 }
 
 #[test]
@@ -351,7 +342,15 @@ fn a_call_that_is_refused_is_offered_again() {
     server.wait_for("not taken: Declined", SOON);
     let music = media::music::on_hold();
     someone.hears("music", LATER, |samples| has_music(samples, &music));
-    ana.wait_for_more("CALL_INCOMING", 1, LATER);
+    let until = Instant::now() + LATER;
+    while ana.count("CALL_INCOMING") < 2 {
+        assert!(
+            Instant::now() < until,
+            "never rung again: {}",
+            server.printed()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
     ana.command("accept", "");
     someone.hears_tone(AGENT_HZ);
     ana.command("hangup", "");
