@@ -1,5 +1,7 @@
 //! Starting everything, in the order in which each needs the other.
 
+mod setup;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -8,15 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use acd::{Acd, AgentSetup, QueueSetup};
-use desk::{
-    Desk, Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, TenantId,
-    TenantSetup,
-};
+use acd::Acd;
+use desk::{Desk, Directory, TenantId, TenantSetup};
 use sip::locate::{Families, Policy};
-use switch::{
-    Account, EncryptionPolicy, Line, Partner, Queue, Setup, SipSettings, Sounds, Switch, Tenant,
-};
+use switch::Switch;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,6 +28,7 @@ use crate::rtp::{Media, MediaConfig, MediaError};
 use crate::secrets::{self, Entropy, RootKey};
 use crate::store::{Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
+use setup::{acd_setup, audio_interface, directory, names_of, transports};
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -297,7 +295,7 @@ impl Server {
         std::net::UdpSocket::bind((media_bind, 0))
             .map_err(io_error(format!("media on {media_bind}")))?;
         let audio = audio_interface(process, file, interface.clone())?;
-        let mut switch_setup = setup(loaded, interface, audio, seed)?;
+        let mut switch_setup = setup::setup(loaded, interface, audio, seed)?;
         switch_setup.languages = languages.into();
         let names = names_of(&switch_setup);
         let threads = media.clone();
@@ -435,61 +433,8 @@ impl Server {
     }
 }
 
-/// The gateways that have to be looked up.
-fn names_of(setup: &Setup) -> Vec<names::Name> {
-    let mut found = Vec::new();
-    for trunk in setup.trunks.values() {
-        for (gateway, at) in trunk.gateways.iter().enumerate() {
-            if let switch::Gateway::Named { uri } = at {
-                found.push(names::Name {
-                    trunk: Arc::clone(&trunk.name),
-                    gateway,
-                    uri: uri.clone(),
-                    encrypted: trunk.encryption == Some(switch::Encryption::Required),
-                });
-            }
-        }
-    }
-    found
-}
-
-/// What we can send by, the preferred first.
-fn transports(tcp: bool, tls: bool) -> Vec<sip::Transport> {
-    let all = [
-        (tls, sip::Transport::Tls),
-        (true, sip::Transport::Udp),
-        (tcp, sip::Transport::Tcp),
-    ];
-    let ours = all.into_iter().filter(|(ours, _)| *ours);
-    ours.map(|(_, transport)| transport).collect()
-}
-
 /// The operator's own log: hospitals' ids begin at 1.
 const OPERATOR: TenantId = TenantId(0);
-
-/// What stands in SDP: the SIP interface's addresses where `[media]` says nothing else.
-fn audio_interface(
-    process: &Process,
-    file: &Path,
-    sip: sip::Interface,
-) -> Result<sip::Interface, ConfigError> {
-    let mut audio = sip;
-    let bind = process.media.bind.unwrap_or(audio.bind.ip());
-    audio.bind.set_ip(bind);
-    if let Some(ip) = process.media.advertise {
-        audio.advertise.ip = ip;
-    } else if process.media.bind.is_some() && process.sip.advertise.is_none() {
-        audio.advertise.ip = bind;
-    }
-    if audio.advertise.ip.is_unspecified() {
-        return Err(ConfigError::new(
-            file,
-            "media is bound to a wildcard, which in SDP means hold; set media.advertise to the address that \
-             phones and trunks send audio to",
-        ));
-    }
-    Ok(audio)
-}
 
 /// A free port may be somebody's for the other kind of socket: then another is tried.
 const BIND_ATTEMPTS: usize = 8;
@@ -532,242 +477,6 @@ fn certificates(sip: &config::Sip, dir: &Path) -> Result<Option<Certificates>, T
         authorities.as_deref(),
     )
     .map(Some)
-}
-
-fn directory(hospital: &crate::config::Hospital) -> Result<Directory, desk::DirectoryFault> {
-    let numbers = |texts: &[String]| texts.iter().cloned().map(PhoneNumber).collect();
-    Directory::new(
-        NumberRule {
-            country_code: hospital.country_code.clone(),
-            ..NumberRule::default()
-        },
-        hospital
-            .people
-            .iter()
-            .map(|person| PersonRecord {
-                id: PersonId(person.id),
-                role: person.role,
-                spoken_name: person.spoken.clone(),
-                display_name: person.name.clone(),
-                numbers: numbers(&person.numbers),
-            })
-            .collect(),
-        hospital
-            .places
-            .iter()
-            .map(|place| PlaceRecord {
-                id: PersonId(place.id),
-                name: place.spoken.clone(),
-                numbers: numbers(&place.numbers),
-            })
-            .collect(),
-    )
-}
-
-fn acd_setup(helpdesk: &HelpDesk, seed: u64) -> acd::Setup {
-    let queue_id = |name: &str| helpdesk.queue_id(name).map(acd::QueueId);
-    let queues = helpdesk
-        .queues
-        .iter()
-        .filter_map(|queue| {
-            let mut setup = QueueSetup::new(queue_id(&queue.name)?, None, queue.clinical);
-            setup.ring_for = Duration::from_secs(queue.ring_for_s);
-            Some(setup)
-        })
-        .collect();
-    let wrap_up = |name: &str| {
-        helpdesk
-            .queues
-            .iter()
-            .find(|queue| queue.name == name)
-            .map(|queue| queue.wrap_up_s)
-    };
-    let agents = helpdesk
-        .agents
-        .iter()
-        .map(|agent| {
-            let served: Vec<_> = agent.queues.iter().filter_map(|q| queue_id(q)).collect();
-            let mut setup = AgentSetup::new(acd::AgentId(agent.id), &served);
-            for (rank, membership) in setup.queues.iter_mut().enumerate() {
-                membership.rank = u8::try_from(rank).unwrap_or(u8::MAX);
-            }
-            // An agent's after-call work is that of the queue they are there for.
-            if let Some(seconds) = agent.queues.first().and_then(|q| wrap_up(q)) {
-                setup.wrap_up = Duration::from_secs(seconds);
-            }
-            setup
-        })
-        .collect();
-    acd::Setup::new(seed, queues, agents)
-}
-
-/// Where agents may send callers on to: the extensions of queues and of other
-/// agents. (Names do without.)
-fn dial_rules(helpdesk: &HelpDesk) -> switch::DialRules {
-    let queues = helpdesk.queues.iter().filter_map(|queue| {
-        let inside = switch::Inside::Queue(queue.name.as_str().into());
-        Some((queue.extension.clone()?, inside))
-    });
-    let agents = helpdesk.agents.iter().filter_map(|agent| {
-        let inside = switch::Inside::Agent(acd::AgentId(agent.id));
-        Some((agent.extension.clone()?, inside))
-    });
-    switch::DialRules {
-        inside: queues.chain(agents).collect(),
-        outside: Vec::new(),
-    }
-}
-
-fn setup(
-    loaded: &Loaded,
-    interface: sip::Interface,
-    media: sip::Interface,
-    seed: [u8; 32],
-) -> Result<Setup, ConfigError> {
-    let process = &loaded.process;
-    let helpdesk = &loaded.helpdesk;
-    let realm = &process.sip.realm;
-    let mut accounts = HashMap::new();
-    for agent in &helpdesk.agents {
-        accounts.insert(
-            agent.user.clone(),
-            Account {
-                encryption: agent.encryption.map(Into::into),
-                ha1s: sip::digest::Ha1s::derive(&agent.user, realm, &agent.secret),
-                agent: Some(acd::AgentId(agent.id)),
-                number: None,
-                trunk: false,
-            },
-        );
-    }
-    let mut trunks = HashMap::new();
-    for config in &helpdesk.trunks {
-        let operator = || loaded.config_dir.join("operator.yaml");
-        let trunk = config
-            .trunk()
-            .map_err(|fault| ConfigError::new(&operator(), fault))?;
-        trunks.insert(Arc::clone(&trunk.name), Arc::new(trunk));
-        if let Some(account) = &config.account {
-            accounts.insert(
-                account.user.clone(),
-                Account {
-                    encryption: config.encryption.map(Into::into),
-                    ha1s: sip::digest::Ha1s::derive(&account.user, realm, &account.secret),
-                    agent: None,
-                    number: None,
-                    trunk: true,
-                },
-            );
-        }
-    }
-    let dial = dial_rules(helpdesk);
-    let mut partners = HashMap::new();
-    let mut tenants = HashMap::new();
-    let mut lines = HashMap::new();
-    let mut queues = HashMap::new();
-    for hospital in &helpdesk.hospitals {
-        let tenant = TenantId(hospital.id);
-        tenants.insert(
-            tenant,
-            Tenant {
-                key: hospital.key.as_str().into(),
-                name: hospital.name.as_str().into(),
-                dial: dial.clone(),
-                calendars: hospital
-                    .calendars()
-                    .map_err(|fault| ConfigError::new(Path::new(&hospital.key), fault))?
-                    .into_iter()
-                    .map(|(name, calendar)| (name.into(), calendar))
-                    .collect(),
-            },
-        );
-        for line in &hospital.lines {
-            let Some(flow) = helpdesk.flows.get(&line.flow) else {
-                continue;
-            };
-            for number in std::iter::once(&line.number).chain(&line.short) {
-                lines.insert(
-                    number.clone(),
-                    Line {
-                        tenant,
-                        flow: Arc::clone(flow),
-                        clinical: line.clinical,
-                    },
-                );
-            }
-        }
-        for queue in &helpdesk.queues {
-            if let Some(id) = helpdesk.queue_id(&queue.name) {
-                queues.insert(
-                    (tenant, queue.name.as_str().into()),
-                    Queue {
-                        id: acd::QueueId(id),
-                    },
-                );
-            }
-        }
-        for (name, partner) in &hospital.partners {
-            partners.insert(
-                (tenant, Arc::from(name.as_str())),
-                Partner {
-                    id: desk::PartnerId(partner.id),
-                    trunk: partner.trunk.as_str().into(),
-                    number: partner.number.clone(),
-                },
-            );
-        }
-        for phone in &hospital.phones {
-            accounts.insert(
-                phone.user.clone(),
-                Account {
-                    encryption: phone.encryption.map(Into::into),
-                    ha1s: sip::digest::Ha1s::derive(&phone.user, realm, &phone.secret),
-                    agent: None,
-                    number: phone.number.clone().map(PhoneNumber),
-                    trunk: false,
-                },
-            );
-        }
-    }
-    Ok(Setup {
-        shard: 0,
-        interface,
-        media,
-        realm: realm.clone(),
-        seed,
-        epoch_ms: wall(),
-        tenants,
-        lines,
-        accounts,
-        queues,
-        languages: [ivr_flows::Language::ENGLISH].into(),
-        trusted: process.sip.trusted(&loaded.process_file)?,
-        trunks,
-        partners,
-        sounds: Sounds {
-            music: ::media::music::on_hold(),
-            chime: ::media::music::chime(),
-        },
-        limits: process.limits.for_switch(),
-        encryption: EncryptionPolicy {
-            usual: process.media.encryption.into(),
-            tls: process
-                .sip
-                .tls
-                .as_ref()
-                .and_then(|tls| tls.encryption)
-                .map(Into::into),
-            keys_in_clear: process.media.keys_in_clear,
-        },
-        sip: SipSettings {
-            registration_min: Duration::from_secs(process.sip.registration_min_s),
-            registration_max: Duration::from_secs(process.sip.registration_max_s),
-            challenges: process.sip.digest.into(),
-            refusal_code: process.sip.refusal_code,
-            retry_after_s: process.sip.retry_after_s,
-            ..SipSettings::default()
-        },
-    })
 }
 
 /// Is the folder's configuration sound?

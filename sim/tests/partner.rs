@@ -179,6 +179,31 @@ fn out_of_service_the_next_gateway_is_called_within_half_a_second() {
     }
 }
 
+/// A 500 is about one call, a 503 about the gateway: a caller who comes before it has been asked how it is goes past it.
+#[test]
+fn only_out_of_service_keeps_the_next_caller_away() {
+    // How many of two callers, one shortly after the other, were sent to the first gateway.
+    let sent_there = |code: u16, later: u64| {
+        let mut world = world(false);
+        let refusal = Reaction::Refuse {
+            after: Duration::ZERO,
+            code,
+        };
+        world.script(PARTNER[0], refusal);
+        world.script(PARTNER[0], refusal);
+        for at in [FIRST, FIRST + Duration::from_millis(later)] {
+            world.call(patient(at, Door::Portal, BELL));
+        }
+        pass(&mut world, FIRST + secs(60));
+        assert_eq!(world.rung(PARTNER[1]).len(), 2, "{code}");
+        let there = world.rung(PARTNER[0]).len();
+        finish(&mut world);
+        there
+    };
+    assert!((0..40).all(|later| sent_there(500, later) == 2));
+    assert!((0..40).any(|later| sent_there(503, later) == 1));
+}
+
 #[test]
 fn a_silent_gateway_costs_less_than_four_seconds_and_once() {
     let mut world = world(false);

@@ -45,6 +45,10 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
         args.show_calls.then_some(notes),
         None,
     )?;
+    // Before anybody is told that we are there: a signal in the midst of this would be lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     if server.left_open > 0 {
         println!(
             "{} calls were cut off by the last stop; they are recorded as system failures",
@@ -66,9 +70,6 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
         super::agent::stand_in(&loaded, &book, server.address, &args.stand_in)?;
     }
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             Some(note) = shown.recv() => {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use rsip::Method;
 
 use crate::dialog::Dialog;
-use crate::echo::Echo;
 use crate::endpoint::{Endpoint, Event, Purpose, Serving, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
@@ -207,25 +206,31 @@ impl Endpoint {
                 self.answer_plain(now, peer, key, request, 491, |_| {});
             }
             (Method::Update, Some(sdp)) => {
-                let echo = Box::new(Echo::new(request, peer));
-                let answers_to = echo.peer;
-                early.update = Some(Pending {
-                    tx: key,
-                    echo,
-                    target: super::reinvite::target_of(request),
-                });
-                self.open_plain(now, key, answers_to, Serving::Answered, None);
-                self.events.push_back(Event::EarlyUpdate {
-                    leg,
-                    fork: u8::try_from(fork).unwrap_or(u8::MAX),
-                    sdp: sdp.to_vec(),
-                });
+                let pending = early.update.insert(Pending::new(key, request, peer));
+                let answers_to = pending.echo.peer;
+                let fork = u8::try_from(fork).unwrap_or(u8::MAX);
+                self.offered_early(now, key, answers_to, leg, fork, sdp);
             }
             (Method::Info | Method::Options, _) => {
                 self.answer_plain(now, peer, key, request, 200, |_| {});
             }
             _ => self.answer_plain(now, peer, key, request, 481, |_| {}),
         }
+    }
+
+    /// An offer before the call is answered: [`Pending`] until it is settled.
+    pub(crate) fn offered_early(
+        &mut self,
+        now: Duration,
+        key: Key,
+        answers_to: Peer,
+        leg: LegId,
+        fork: u8,
+        sdp: &[u8],
+    ) {
+        self.open_plain(now, key, answers_to, Serving::Answered, None);
+        let sdp = sdp.to_vec();
+        self.events.push_back(Event::EarlyUpdate { leg, fork, sdp });
     }
 
     /// 200 to an UPDATE that changes no media.

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use crate::echo::Echo;
-use crate::endpoint::{Endpoint, Event, Serving};
+use crate::endpoint::Endpoint;
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::state::{Leg, Pending};
@@ -200,19 +199,9 @@ impl Endpoint {
         match request.sdp() {
             // Section 5: an offer in a PRACK is answered in its 200.
             Some(sdp) if reliable.settled && incoming.update.is_none() => {
-                let echo = Box::new(Echo::new(request, peer));
-                let answers_to = echo.peer;
-                incoming.update = Some(Pending {
-                    tx: key,
-                    echo,
-                    target: None,
-                });
-                self.open_plain(now, key, answers_to, Serving::Answered, None);
-                self.events.push_back(Event::EarlyUpdate {
-                    leg,
-                    fork: 0,
-                    sdp: sdp.to_vec(),
-                });
+                let pending = incoming.update.insert(Pending::new(key, request, peer));
+                let answers_to = pending.echo.peer;
+                self.offered_early(now, key, answers_to, leg, 0, sdp);
             }
             _ => self.answer_plain(now, peer, key, request, 200, |_| {}),
         }

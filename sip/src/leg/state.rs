@@ -9,10 +9,12 @@ use crate::endpoint::{Endpoint, Event};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::early::Early;
+use crate::leg::reinvite::target_of;
 use crate::leg::reliable::Reliable;
 use crate::leg::session::{Granted, Session};
 use crate::leg::transfer::Referring;
 use crate::leg::{EndCause, Invite, LegId};
+use crate::message::Request;
 use crate::timers::Owner;
 use crate::transaction::Datagram;
 use crate::wire::Uri;
@@ -76,6 +78,18 @@ pub(crate) struct Pending {
     pub(crate) tx: Key,
     pub(crate) echo: Box<Echo>,
     pub(crate) target: Option<Uri>,
+}
+
+impl Pending {
+    pub(crate) fn new(tx: Key, request: &Request, peer: Peer) -> Self {
+        // A PRACK is no target refresh request (RFC 3262 section 8).
+        let refreshes = request.method() == rsip::Method::Update;
+        Self {
+            tx,
+            echo: Box::new(Echo::new(request, peer)),
+            target: refreshes.then(|| target_of(request)).flatten(),
+        }
+    }
 }
 
 /// Our INVITE has no final response yet.

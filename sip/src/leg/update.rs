@@ -37,19 +37,9 @@ impl Endpoint {
                 if !incoming.reliable.settled || incoming.update.is_some() {
                     return self.answer_plain(now, peer, key, request, 500, refuse_later);
                 }
-                let echo = Box::new(Echo::new(request, peer));
-                let answers_to = echo.peer;
-                incoming.update = Some(Pending {
-                    tx: key,
-                    echo,
-                    target: super::reinvite::target_of(request),
-                });
-                self.open_plain(now, key, answers_to, Serving::Answered, None);
-                self.events.push_back(Event::EarlyUpdate {
-                    leg,
-                    fork: 0,
-                    sdp: sdp.to_vec(),
-                });
+                let pending = incoming.update.insert(Pending::new(key, request, peer));
+                let answers_to = pending.echo.peer;
+                self.offered_early(now, key, answers_to, leg, 0, sdp);
             }
             Some(Leg::Up(_)) => self.update_answered(now, peer, key, leg, request),
             _ => self.answer_plain(now, peer, key, request, 481, |_| {}),

@@ -158,10 +158,7 @@ impl Contact {
                     None => {}
                 }
             }
-            Side::Agent if matches!(self.stage, Stage::Outside(_)) => {
-                self.partner_media(key, opened, cx);
-            }
-            Side::Agent => self.agent_media(key, opened, cx),
+            Side::Agent => self.call_media(key, opened, cx),
         }
     }
 
@@ -304,10 +301,9 @@ impl Contact {
     /// Who is at the other end of that side's leg.
     pub(super) fn peer_of(&self, side: Side) -> sip::Peer {
         match (side, &self.stage) {
-            (Side::Agent, Stage::Offer(_, offer)) => offer.peer,
-            (Side::Agent, Stage::Outside(outside)) => outside.peer,
+            (Side::Caller, _) => self.peer,
             (Side::Agent, Stage::Conversation(talk)) => talk.peer,
-            _ => self.peer,
+            (Side::Agent, _) => self.call().map_or(self.peer, |call| call.peer),
         }
     }
 
@@ -315,9 +311,9 @@ impl Contact {
     pub(super) fn audio_of(&mut self, side: Side) -> Option<&mut Audio> {
         match (side, &mut self.stage) {
             (Side::Caller, _) => Some(&mut self.audio),
-            (Side::Agent, Stage::Offer(_, offer)) => Some(&mut offer.audio),
-            (Side::Agent, Stage::Outside(outside)) => Some(&mut outside.audio),
             (Side::Agent, Stage::Conversation(talk)) => Some(&mut talk.audio),
+            (Side::Agent, Stage::Offer(_, offer)) => Some(&mut offer.call.audio),
+            (Side::Agent, Stage::Outside(outside)) => Some(&mut outside.call.audio),
             (Side::Agent, _) => None,
         }
     }

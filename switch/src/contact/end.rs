@@ -138,7 +138,7 @@ impl Contact {
         self.sound = Sound::Nothing;
         cx.index.legs.remove(&self.leg);
         let audio = std::mem::replace(&mut self.audio, super::Audio::None);
-        self.close_audio(audio, cx);
+        audio.close(cx);
         self.journey(cx, Journey::Ended { cause });
         self.stage = Stage::Ended { since: cx.now.mono };
         if let Some(permit) = self.permit.take() {

@@ -12,9 +12,11 @@
 //! | [`Stage::Ended`] | nothing: hung up | messages still owed are acknowledged |
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
-//! [`flow`], [`wait`], [`partner`], [`talk`], [`end`].
+//! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
+//! [`transfer`], [`end`].
 
 mod arrive;
+mod call;
 mod end;
 mod flow;
 mod outbox;
@@ -33,7 +35,6 @@ use ivr_flows::{Flow, Session};
 use media::codec::Codec;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
 use media::sdp::{Capabilities, LocalMedia, Negotiated};
-use media::srtp::Secret;
 
 use crate::admission::Permit;
 use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, RenderId};
@@ -42,6 +43,7 @@ use crate::setup::{Encryption, Setup, Trunk};
 use crate::trunks::{Trunks, Way};
 
 pub(crate) use arrive::{Arrival, Opened};
+use call::Call;
 use outbox::Outbox;
 pub(crate) use talk::LegEnd;
 pub(crate) use transfer::Consult;
@@ -177,6 +179,20 @@ impl Audio {
         }
     }
 
+    fn close(self, cx: &mut Cx<'_>) {
+        match self {
+            Self::None => {}
+            Self::Opening(key) => {
+                // The leg may come yet; it is closed when it does.
+                cx.index.wishes.remove(&key);
+            }
+            Self::Open { leg, .. } => {
+                cx.index.media.remove(&leg);
+                cx.media(MediaCommand::Close { leg });
+            }
+        }
+    }
+
     fn held(&self) -> bool {
         matches!(self, Self::Open { negotiated: Some(n), .. } if n.on_hold())
     }
@@ -231,16 +247,11 @@ struct Offer {
     agent: AgentId,
     /// Ring-no-answer then.
     until: Duration,
-    /// The phone being called.
-    peer: sip::Peer,
-    audio: Audio,
-    progress: Progress,
+    call: Call,
     /// Registered contacts not tried yet, the best last.
     untried: Vec<crate::phones::Target>,
     /// By a transfer or a consultation, not by the distributor.
     direct: Option<transfer::Direct>,
-    /// What the keys of the leg are made of, once that is open.
-    secret: Option<Secret>,
 }
 
 #[derive(Debug)]
@@ -279,14 +290,9 @@ struct Outside {
     /// When the contact began to wait.
     since: Duration,
     music: bool,
-    /// The gateway being called.
-    peer: sip::Peer,
-    audio: Audio,
-    progress: Progress,
+    call: Call,
     /// Ways not tried yet, the best last.
     untried: Vec<Way>,
-    /// What the keys of the leg are made of, once that is open.
-    secret: Option<Secret>,
 }
 
 /// A call that a trunk carries; given back with [`Trunks::release`].
@@ -528,7 +534,7 @@ impl Contact {
             Stage::Queue(stay) => consider(Some(stay.announce_at)),
             Stage::Offer(stay, offer) => {
                 consider(Some(stay.announce_at));
-                consider(Some(match offer.progress {
+                consider(Some(match offer.call.progress {
                     Progress::Opening { since } => offer.until.min(since + MEDIA_OPEN_MAX),
                     Progress::Calling { until, .. } => offer.until.min(until),
                     Progress::Ringing { .. } => offer.until,
@@ -537,7 +543,7 @@ impl Contact {
                     } => repeat_at.min(since + ACCEPT_MAX),
                 }));
             }
-            Stage::Outside(outside) => consider(match outside.progress {
+            Stage::Outside(outside) => consider(match outside.call.progress {
                 Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
                 Progress::Calling { until, .. } => Some(until),
                 Progress::Ringing { .. } | Progress::Accepting { .. } => None,

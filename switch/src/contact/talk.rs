@@ -23,7 +23,7 @@ impl Contact {
             return;
         }
         let leg = match &self.stage {
-            Stage::Offer(_, offer) if offer.id == id => match offer.progress {
+            Stage::Offer(_, offer) if offer.id == id => match offer.call.progress {
                 Progress::Accepting { leg, .. } => leg,
                 _ => return,
             },
@@ -48,8 +48,8 @@ impl Contact {
                 visit: stay.visit,
             },
             leg,
-            peer: offer.peer,
-            audio: offer.audio,
+            peer: offer.call.peer,
+            audio: offer.call.audio,
             announce_at: cx.now.mono + TALKING_EVERY,
         }));
         self.referred_by = None;
@@ -108,16 +108,11 @@ impl Contact {
         let sip_leg = match (side, &self.stage) {
             (_, Stage::Ended { .. }) => return,
             (Side::Caller, _) => self.leg,
-            (Side::Agent, Stage::Offer(_, offer)) => match offer.progress.leg() {
-                Some(leg) => leg,
-                None => return,
-            },
-            (Side::Agent, Stage::Outside(outside)) => match outside.progress.leg() {
-                Some(leg) => leg,
-                None => return,
-            },
             (Side::Agent, Stage::Conversation(talk)) => talk.leg,
-            (Side::Agent, _) => return,
+            (Side::Agent, _) => match self.call().and_then(|call| call.progress.leg()) {
+                Some(leg) => leg,
+                None => return,
+            },
         };
         let Some(Audio::Open {
             leg,
@@ -241,7 +236,7 @@ impl Contact {
         };
         self.part(Some("SIP;cause=408;text=\"Connection lost\""), cx);
         match partner {
-            Some(partner) => self.partner_broke(partner, cx),
+            Some(partner) => self.record_taken_back(partner, desk::TakenBack::Broken, cx),
             None => self.note(cx, NoteWhat::Broken),
         }
         if self.consult.is_some() {
@@ -252,15 +247,25 @@ impl Contact {
         self.carry_out(cx);
     }
 
-    /// Takes the agent out of the conversation.
+    /// Takes the agent or partner out of the conversation and hangs up on them.
     pub(super) fn part(&mut self, reason: Option<&str>, cx: &mut Cx<'_>) {
-        let Stage::Conversation(talk) = std::mem::replace(&mut self.stage, Stage::Flow) else {
-            return;
-        };
-        if cx.index.legs.remove(&talk.leg).is_some() {
-            cx.sip.hangup(cx.now.mono, talk.leg, reason);
+        if let Some(leg) = self.let_go(cx) {
+            cx.sip.hangup(cx.now.mono, leg, reason);
         }
-        self.close_audio(talk.audio, cx);
+    }
+
+    /// Takes them out of it. Their leg, unless it has ended, is left to the
+    /// caller of this.
+    pub(super) fn let_go(&mut self, cx: &mut Cx<'_>) -> Option<sip::LegId> {
+        let talk = match std::mem::replace(&mut self.stage, Stage::Flow) {
+            Stage::Conversation(talk) => talk,
+            other => {
+                self.stage = other;
+                return None;
+            }
+        };
+        let leg = cx.index.legs.remove(&talk.leg).map(|_| talk.leg);
+        talk.audio.close(cx);
         self.sound = Sound::Nothing;
         match talk.other {
             Other::Agent { offer, .. } => {
@@ -269,6 +274,7 @@ impl Contact {
             }
             Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
         }
+        leg
     }
 
     pub(super) fn talk_timeout(&mut self, cx: &mut Cx<'_>) {

@@ -10,9 +10,7 @@
 use acd::{AgentId, OfferId, ToAcd, Visit};
 use desk::{ContactId, Journey};
 
-use super::{
-    Audio, Contact, Cx, Offer, Other, Owing, Progress, Side, Sound, Stage, Stay, TALKING_EVERY,
-};
+use super::{Contact, Cx, Offer, Other, Side, Sound, Stage, Stay, TALKING_EVERY};
 use crate::input::NoteWhat;
 use crate::setup::Destination;
 
@@ -168,29 +166,6 @@ impl Contact {
         self.carry_out(cx);
     }
 
-    /// Takes the agent out of the conversation; their leg is left to the
-    /// caller of this.
-    fn let_go(&mut self, cx: &mut Cx<'_>) -> Option<sip::LegId> {
-        let talk = match std::mem::replace(&mut self.stage, Stage::Flow) {
-            Stage::Conversation(talk) => talk,
-            other => {
-                self.stage = other;
-                return None;
-            }
-        };
-        cx.index.legs.remove(&talk.leg);
-        self.close_audio(talk.audio, cx);
-        self.sound = Sound::Nothing;
-        match talk.other {
-            Other::Agent { offer, .. } => {
-                cx.index.direct_over(offer);
-                self.owe(cx, Owing::Finish(offer));
-            }
-            Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
-        }
-        Some(talk.leg)
-    }
-
     /// Who transferred hears how it went, and is let go.
     pub(super) fn tell_transferor(
         &self,
@@ -234,19 +209,16 @@ impl Contact {
             sent_on: true,
             announce_at: now + TALKING_EVERY,
         };
-        let key = self.wish(cx, Side::Agent, self.audio.leg(), peer);
+        let call = self.new_call(peer, cx);
         cx.index.offers.insert(id, self.id);
         cx.index.direct.insert(agent, id);
         self.stage = Stage::Offer(
             stay,
             Box::new(Offer {
-                secret: None,
                 id,
                 agent,
                 until: now + RING_MAX,
-                peer,
-                audio: Audio::Opening(key),
-                progress: Progress::Opening { since: now },
+                call,
                 untried,
                 direct: Some(Direct { told }),
             }),

@@ -6,18 +6,13 @@ use std::time::Duration;
 use acd::{AgentId, Class, FromAcd, OfferId, Refusal, ToAcd, Visit};
 use desk::{Caller, Journey};
 use ivr_flows::Input as FlowInput;
-use media::engine::Command as MediaCommand;
-use media::sdp::{self, Capabilities, LocalMedia};
-use media::srtp::Secret;
 
-use super::arrive::{Opened, capabilities};
+use super::call::user_to_user;
 use super::{
-    ACCEPT_EVERY, ACCEPT_MAX, Audio, Contact, Cx, MEDIA_OPEN_MAX, Offer, Owing, PROVISIONAL_MAX,
-    Progress, Side, Sound, Stage, Stay, TALKING_EVERY, TRYING_MAX, WAIT_EVERY,
+    ACCEPT_EVERY, ACCEPT_MAX, Contact, Cx, MEDIA_OPEN_MAX, Offer, Owing, Progress, Sound, Stage,
+    Stay, TALKING_EVERY, WAIT_EVERY,
 };
-use crate::input::{MediaKey, NoteSide, NoteWhat};
-use crate::phones::Target;
-use crate::setup::EncryptionUnavailable;
+use crate::input::NoteWhat;
 
 /// Reason header towards a phone whose offer is no longer wanted.
 const GONE: &str = "SIP;cause=487;text=\"No longer needed\"";
@@ -201,7 +196,7 @@ impl Contact {
         match &self.stage {
             Stage::Queue(stay) if stay.visit == visit => {}
             Stage::Offer(_, offer) if offer.id == id => {
-                return match offer.progress {
+                return match offer.call.progress {
                     Progress::Accepting { .. } => cx.acd(ToAcd::Accept { offer: id }),
                     _ => cx.acd(ToAcd::Ringing { offer: id }),
                 };
@@ -209,7 +204,8 @@ impl Contact {
             // A later offer of the same stay: the distributor has forgotten
             // the earlier one. Unless somebody has answered it already.
             Stage::Offer(stay, offer)
-                if stay.visit == visit && !matches!(offer.progress, Progress::Accepting { .. }) =>
+                if stay.visit == visit
+                    && !matches!(offer.call.progress, Progress::Accepting { .. }) =>
             {
                 self.give_up_offer(Refusal::NoAnswer, Some(GONE), cx);
             }
@@ -242,9 +238,7 @@ impl Contact {
             return self.owe(cx, Owing::Decline(id, Refusal::Unreachable));
         };
         let stay = stay.clone();
-        let with = self.audio.leg();
-        let peer = target.peer;
-        let key = self.wish(cx, Side::Agent, with, peer);
+        let call = self.new_call(target.peer, cx);
         cx.index.offers.insert(id, self.id);
         cx.acd(ToAcd::Ringing { offer: id });
         self.stage = Stage::Offer(
@@ -253,12 +247,9 @@ impl Contact {
                 id,
                 agent,
                 until,
-                peer,
-                audio: Audio::Opening(key),
-                progress: Progress::Opening { since: cx.now.mono },
+                call,
                 untried,
                 direct: None,
-                secret: None,
             }),
         );
         self.journey(
@@ -270,111 +261,39 @@ impl Contact {
         self.note(cx, NoteWhat::Offered(id));
     }
 
-    /// The media leg for the agent's side is open, or there is none.
-    pub(super) fn agent_media(&mut self, key: MediaKey, opened: Option<Opened>, cx: &mut Cx<'_>) {
-        let wanted = matches!(&self.stage, Stage::Offer(_, offer)
-            if matches!(offer.audio, Audio::Opening(k) if k == key));
-        match opened {
-            Some(Opened { leg, .. }) if !wanted => cx.media(MediaCommand::Close { leg }),
-            Some(Opened { leg, port, secret }) => {
-                cx.index.media.insert(leg, (self.id, Side::Agent));
-                let session = self.id.0 ^ (1 << 52);
-                if let Stage::Offer(_, offer) = &mut self.stage {
-                    offer.secret = Some(secret);
-                    offer.audio = Audio::Open {
-                        leg,
-                        local: LocalMedia::new(cx.setup.media.bind.ip(), port, session),
-                        caps: Capabilities::default(),
-                        negotiated: None,
-                        offered: None,
-                    };
-                }
-                self.call_next_phone(cx);
-            }
-            // Our shortage, not the agent's phone: they rest no longer than needed to keep this from
-            // being tried over and over.
-            None if wanted => self.give_up_offer(Refusal::Declined, None, cx),
-            None => {}
-        }
-    }
-
     /// Calls the best registered contact of the agent that wasn't tried yet.
-    fn call_next_phone(&mut self, cx: &mut Cx<'_>) {
-        let ticket = self.ticket().map(str::to_owned);
-        let referred_by = self.referred_by.clone();
-        let carried = self.carried.clone();
-        let from = self.shown_to_agent(cx);
-        let (contact, hops_left) = (self.id, self.hops_left);
-        let spoken = self.audio.codec();
+    pub(super) fn call_next_phone(&mut self, cx: &mut Cx<'_>) {
         let Stage::Offer(stay, offer) = &mut self.stage else {
             return;
         };
+        let queue = Arc::clone(&stay.name);
         let own = cx.phones.encryption_of(offer.agent, cx.setup);
-        let mut refused = false;
-        let (target, encryption) = loop {
-            let Some(target) = offer.untried.pop() else {
-                if refused {
-                    self.note(cx, NoteWhat::NotEncrypted(NoteSide::Agent));
-                }
-                return self.give_up_offer(Refusal::Unreachable, None, cx);
-            };
-            match cx.setup.encryption.towards(target.peer, own) {
-                Ok(encryption) => break (target, encryption),
-                // Not called rather than called in the clear.
-                Err(EncryptionUnavailable) => refused = true,
-            }
-        };
-        let Target {
-            uri,
-            peer,
-            route,
-            pinned,
-        } = target;
-        let Audio::Open {
-            local,
-            caps,
-            offered,
-            ..
-        } = &mut offer.audio
-        else {
-            return;
-        };
-        // Each phone has keys of its own: one that refuses has seen what it was offered.
-        let Some(secret) = offer.secret.as_mut().map(Secret::draw) else {
-            return;
-        };
-        *caps = capabilities(encryption, secret);
-        // What the caller speaks comes first: then nothing is transcoded, which text telephones (TTY) need.
-        caps.codecs.sort_by_key(|codec| Some(*codec) != spoken);
-        local.address = cx.setup.media.address_towards(peer.addr.ip());
-        offer.peer = peer;
-        let body = sdp::offer(local, caps);
-        *offered = Some(body.clone());
-        let mut invite = sip::Invite::new(uri, peer, from, Some(body));
-        invite.pinned = pinned;
-        invite.route = route;
-        invite.max_forwards = hops_left.map(|left| left.saturating_sub(1));
-        if !stay.name.is_empty() {
-            invite
-                .headers
-                .push(("X-Careline-Queue".into(), stay.name.to_string()));
+        let mut untried = std::mem::take(&mut offer.untried);
+        let chosen = self.choose(own, || Some((untried.pop()?, ())), cx);
+        if let Stage::Offer(_, offer) = &mut self.stage {
+            offer.untried = untried;
         }
-        invite.headers.extend(carried);
-        if let Some(by) = referred_by {
-            invite.headers.push(("Referred-By".into(), by));
-        }
-        if let Some(ticket) = ticket {
-            invite
-                .headers
-                .push(("User-to-User".into(), user_to_user(&ticket)));
-            invite.headers.push(("X-Careline-Ticket".into(), ticket));
-        }
-        let leg = cx.sip.invite(cx.now.mono, invite);
-        cx.index.legs.insert(leg, (contact, Side::Agent));
-        offer.progress = Progress::Calling {
-            leg,
-            until: cx.now.mono + PROVISIONAL_MAX,
+        let from = self.shown_to_agent(cx);
+        let invite = chosen
+            .and_then(|(target, (), encryption)| self.invitation(target, encryption, from, cx));
+        let Some(mut invite) = invite else {
+            return self.give_up_offer(Refusal::Unreachable, None, cx);
         };
+        let mut header = |name: &str, value: String| invite.headers.push((name.into(), value));
+        if !queue.is_empty() {
+            header("X-Careline-Queue", queue.to_string());
+        }
+        for (name, value) in &self.carried {
+            header(name, value.clone());
+        }
+        if let Some(by) = &self.referred_by {
+            header("Referred-By", by.clone());
+        }
+        if let Some(ticket) = self.ticket() {
+            header("User-to-User", user_to_user(ticket));
+            header("X-Careline-Ticket", ticket.to_owned());
+        }
+        self.invite(invite, cx);
     }
 
     /// Whom the agent's display shows. Level 0: a clinician's or staff
@@ -401,66 +320,26 @@ impl Contact {
         }
     }
 
-    /// Something on the way to the agent's phone is at work.
-    pub(crate) fn agent_is_tried(&mut self, cx: &Cx<'_>) {
-        self.partner_is_tried(cx);
-        if let Stage::Offer(_, offer) = &mut self.stage
-            && let Progress::Calling { until, .. } = &mut offer.progress
-        {
-            *until = (*until).max(cx.now.mono + TRYING_MAX);
-        }
-    }
-
-    /// The agent's phone rings.
-    pub(crate) fn agent_rings(&mut self, cx: &mut Cx<'_>) {
-        self.partner_rings(cx);
-        if let Stage::Offer(_, offer) = &mut self.stage
-            && let Progress::Calling { leg, .. } = offer.progress
-        {
-            offer.progress = Progress::Ringing { leg };
-        }
-    }
-
     /// The agent answered: asked is now the distributor.
-    pub(crate) fn agent_answered(&mut self, sdp: Option<&[u8]>, cx: &mut Cx<'_>) {
-        if matches!(self.stage, Stage::Outside(_)) {
-            return self.partner_answered(sdp, cx);
-        }
+    pub(super) fn agent_answered(&mut self, leg: sip::LegId, cx: &mut Cx<'_>) {
         let Stage::Offer(_, offer) = &mut self.stage else {
             return;
         };
-        let Some(leg) = offer.progress.leg() else {
-            return;
+        if !offer.call.is_usable() {
+            let reason = Some("SIP;cause=488;text=\"No common audio\"");
+            return self.give_up_offer(Refusal::Unreachable, reason, cx);
+        }
+        let (id, direct) = (offer.id, offer.direct.is_some());
+        offer.call.progress = Progress::Accepting {
+            leg,
+            since: cx.now.mono,
+            repeat_at: cx.now.mono + ACCEPT_EVERY,
         };
-        let id = offer.id;
-        if let Some(answer) = sdp {
-            self.take_answer(Side::Agent, answer, cx);
-        }
-        let usable = matches!(
-            self.audio_of(Side::Agent),
-            Some(Audio::Open {
-                negotiated: Some(_),
-                ..
-            })
-        );
-        if !usable {
-            return self.give_up_offer(
-                Refusal::Unreachable,
-                Some("SIP;cause=488;text=\"No common audio\""),
-                cx,
-            );
-        }
-        if let Stage::Offer(_, offer) = &mut self.stage {
-            offer.progress = Progress::Accepting {
-                leg,
-                since: cx.now.mono,
-                repeat_at: cx.now.mono + ACCEPT_EVERY,
-            };
-        }
-        match &self.stage {
+        if direct {
             // Nobody else has a say in it.
-            Stage::Offer(_, offer) if offer.direct.is_some() => self.offer_confirmed(id, cx),
-            _ => cx.acd(ToAcd::Accept { offer: id }),
+            self.offer_confirmed(id, cx);
+        } else {
+            cx.acd(ToAcd::Accept { offer: id });
         }
     }
 
@@ -469,12 +348,12 @@ impl Contact {
         let Stage::Offer(_, offer) = &mut self.stage else {
             return;
         };
-        if let Some(leg) = offer.progress.leg() {
+        if let Some(leg) = offer.call.progress.leg() {
             cx.index.legs.remove(&leg);
         }
         let try_next = why == Refusal::Unreachable && !offer.untried.is_empty();
         if try_next {
-            offer.progress = Progress::Opening { since: cx.now.mono };
+            offer.call.anew(cx);
             self.call_next_phone(cx);
         } else {
             self.give_up_offer(why, None, cx);
@@ -519,12 +398,7 @@ impl Contact {
         reason: Option<&str>,
         cx: &mut Cx<'_>,
     ) {
-        if let Some(leg) = offer.progress.leg()
-            && cx.index.legs.remove(&leg).is_some()
-        {
-            cx.sip.hangup(cx.now.mono, leg, reason);
-        }
-        self.close_audio(offer.audio, cx);
+        offer.call.end(reason, cx);
         let Some(direct) = offer.direct else {
             return self.owe(cx, Owing::Decline(offer.id, why));
         };
@@ -536,20 +410,6 @@ impl Contact {
             Refusal::NoAnswer | Refusal::Unreachable => 480,
         };
         self.tell_transferor(direct.told, code, cx);
-    }
-
-    pub(super) fn close_audio(&self, audio: Audio, cx: &mut Cx<'_>) {
-        match audio {
-            Audio::None => {}
-            Audio::Opening(key) => {
-                // The leg may come yet; it is closed when it does.
-                cx.index.wishes.remove(&key);
-            }
-            Audio::Open { leg, .. } => {
-                cx.index.media.remove(&leg);
-                cx.media(MediaCommand::Close { leg });
-            }
-        }
     }
 
     pub(super) fn wait_timeout(&mut self, cx: &mut Cx<'_>) {
@@ -572,7 +432,7 @@ impl Contact {
             return;
         };
         let id = offer.id;
-        match &mut offer.progress {
+        match &mut offer.call.progress {
             Progress::Accepting {
                 since, repeat_at, ..
             } => {
@@ -598,13 +458,6 @@ impl Contact {
             _ => {}
         }
     }
-}
-
-/// A ticket's number as User-to-User carries it: hex of its digits, and
-/// nothing else (RFC 7433).
-pub(super) fn user_to_user(ticket: &str) -> String {
-    let hex: String = ticket.bytes().map(|b| format!("{b:02x}")).collect();
-    format!("{hex};encoding=hex")
 }
 
 /// What a phone's final answer says about the agent.

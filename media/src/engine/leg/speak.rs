@@ -149,8 +149,7 @@ impl Leg {
             ..
         } = link.negotiated;
         let now = shared.now;
-        let sends = direction.sends();
-        match &mut self.source {
+        let payload = match &mut self.source {
             Source::Prompt {
                 clips, clip, frame, ..
             } => {
@@ -165,46 +164,36 @@ impl Leg {
                     self.stop(PlayOutcome::Finished, shared);
                     return self.send_silence(now, SILENCE_TAIL, sink);
                 };
-                // Played on hold too, only unheard: a flow that waits for its end must not hang.
-                if let (true, Some(payload)) = (sends, current.frame(codec, *frame)) {
-                    let header = self.out.frame(now, payload_type);
-                    transmit(
-                        self.id,
-                        &link.remote,
-                        &mut self.out,
-                        self.crypto.as_deref_mut(),
-                        header,
-                        payload,
-                        sink,
-                    );
-                }
                 *frame += 1;
+                current.frame(codec, *frame - 1)
             }
             Source::Loop { clip, frame } => {
                 if *frame >= clip.frames() {
                     *frame = 0;
                 }
-                if let (true, Some(payload)) = (sends, clip.frame(codec, *frame)) {
-                    let header = self.out.frame(now, payload_type);
-                    transmit(
-                        self.id,
-                        &link.remote,
-                        &mut self.out,
-                        self.crypto.as_deref_mut(),
-                        header,
-                        payload,
-                        sink,
-                    );
-                }
                 *frame += 1;
+                clip.frame(codec, *frame - 1)
             }
             Source::Silence { until } => {
                 let tail = until.saturating_sub(now);
-                self.send_silence(now, tail, sink);
+                return self.send_silence(now, tail, sink);
             }
             Source::Bridged { .. } | Source::Mixed(_) => {
-                self.send_silence(now, Duration::ZERO, sink);
+                return self.send_silence(now, Duration::ZERO, sink);
             }
+        };
+        // Played on hold too, only unheard: a flow that waits for its end must not hang.
+        if let (true, Some(payload)) = (direction.sends(), payload) {
+            let header = self.out.frame(now, payload_type);
+            transmit(
+                self.id,
+                &link.remote,
+                &mut self.out,
+                self.crypto.as_deref_mut(),
+                header,
+                payload,
+                sink,
+            );
         }
     }
 
@@ -226,15 +215,7 @@ impl Leg {
             Codec::Pcma => &[Codec::Pcma.silence(); FRAME_SAMPLES],
         };
         let header = self.out.frame(now, link.negotiated.payload_type);
-        transmit(
-            self.id,
-            &link.remote,
-            &mut self.out,
-            self.crypto.as_deref_mut(),
-            header,
-            payload,
-            sink,
-        );
+        self.send(header, payload, sink);
     }
 
     fn send(&mut self, header: Header, payload: &[u8], sink: &mut impl Sink) {
@@ -318,15 +299,7 @@ impl Leg {
             steady,
         );
         if let Some(header) = header {
-            transmit(
-                self.id,
-                &link.remote,
-                &mut self.out,
-                self.crypto.as_deref_mut(),
-                header,
-                payload,
-                sink,
-            );
+            self.send(header, payload, sink);
         }
     }
 

@@ -1,0 +1,245 @@
+//! The calls that are made for a contact, to an agent's phone or to a partner:
+//! what the two have in common.
+
+use media::engine::{Command as MediaCommand, LegId as MediaLegId};
+use media::sdp::{self, Capabilities, LocalMedia};
+use media::srtp::Secret;
+
+use super::arrive::{Opened, capabilities};
+use super::{Audio, Contact, Cx, PROVISIONAL_MAX, Progress, Side, Stage, TRYING_MAX};
+use crate::input::{MediaKey, NoteSide, NoteWhat};
+use crate::phones::Target;
+use crate::setup::{Encryption, EncryptionUnavailable};
+
+/// A call to one phone or gateway after the other, until one answers.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Whom it goes to at the moment.
+    pub(super) peer: sip::Peer,
+    pub(super) audio: Audio,
+    pub(super) progress: Progress,
+    /// What the keys of the leg are made of, once that is open.
+    secret: Option<Secret>,
+}
+
+impl Call {
+    /// The next place is about to be called.
+    pub(super) fn anew(&mut self, cx: &Cx<'_>) {
+        self.progress = Progress::Opening { since: cx.now.mono };
+    }
+
+    /// Has the other side answered with audio that we can speak?
+    pub(super) fn is_usable(&self) -> bool {
+        self.audio.codec().is_some()
+    }
+
+    /// Ends it, whatever it has come to.
+    pub(super) fn end(self, reason: Option<&str>, cx: &mut Cx<'_>) {
+        if let Some(leg) = self.progress.leg()
+            && cx.index.legs.remove(&leg).is_some()
+        {
+            cx.sip.hangup(cx.now.mono, leg, reason);
+        }
+        self.audio.close(cx);
+    }
+
+    fn opened(&mut self, leg: MediaLegId, secret: Secret, local: LocalMedia) {
+        self.secret = Some(secret);
+        self.audio = Audio::Open {
+            leg,
+            local,
+            caps: Capabilities::default(),
+            negotiated: None,
+            offered: None,
+        };
+    }
+
+    /// Our offer to that place; none before the media leg is open.
+    fn offer(
+        &mut self,
+        to: sip::Peer,
+        encryption: Encryption,
+        spoken: Option<media::codec::Codec>,
+        cx: &Cx<'_>,
+    ) -> Option<Vec<u8>> {
+        let Audio::Open {
+            local,
+            caps,
+            offered,
+            ..
+        } = &mut self.audio
+        else {
+            return None;
+        };
+        // Each place has keys of its own: one that refuses has seen what it was offered.
+        *caps = capabilities(encryption, self.secret.as_mut()?.draw());
+        // What the caller speaks comes first: then nothing is transcoded, which text telephones (TTY) need.
+        caps.codecs.sort_by_key(|codec| Some(*codec) != spoken);
+        local.address = cx.setup.media.address_towards(to.addr.ip());
+        self.peer = to;
+        let body = sdp::offer(local, caps);
+        *offered = Some(body.clone());
+        Some(body)
+    }
+}
+
+impl Contact {
+    /// The call being made for the caller.
+    pub(super) fn call(&self) -> Option<&Call> {
+        match &self.stage {
+            Stage::Offer(_, offer) => Some(&offer.call),
+            Stage::Outside(outside) => Some(&outside.call),
+            _ => None,
+        }
+    }
+
+    pub(super) fn call_mut(&mut self) -> Option<&mut Call> {
+        match &mut self.stage {
+            Stage::Offer(_, offer) => Some(&mut offer.call),
+            Stage::Outside(outside) => Some(&mut outside.call),
+            _ => None,
+        }
+    }
+
+    /// Begins a call: its media leg is asked for. `towards` says only which of
+    /// our addresses will be reached; the place called may yet be another.
+    pub(super) fn new_call(&self, towards: sip::Peer, cx: &mut Cx<'_>) -> Call {
+        let key = self.wish(cx, Side::Agent, self.audio.leg(), towards);
+        Call {
+            peer: towards,
+            audio: Audio::Opening(key),
+            progress: Progress::Opening { since: cx.now.mono },
+            secret: None,
+        }
+    }
+
+    /// The media leg of a call is open, or there is none.
+    pub(super) fn call_media(&mut self, key: MediaKey, opened: Option<Opened>, cx: &mut Cx<'_>) {
+        let (id, session) = (self.id, self.id.0 ^ (1 << 52));
+        let call = self.call_mut();
+        let call = call.filter(|call| matches!(call.audio, Audio::Opening(k) if k == key));
+        match (call, opened) {
+            (Some(call), Some(Opened { leg, port, secret })) => {
+                let local = LocalMedia::new(cx.setup.media.bind.ip(), port, session);
+                call.opened(leg, secret, local);
+                cx.index.media.insert(leg, (id, Side::Agent));
+                self.call_next(cx);
+            }
+            (None, Some(Opened { leg, .. })) => cx.media(MediaCommand::Close { leg }),
+            (Some(_), None) => self.no_media(cx),
+            (None, None) => {}
+        }
+    }
+
+    /// Our shortage, not the other side's.
+    fn no_media(&mut self, cx: &mut Cx<'_>) {
+        match self.stage {
+            Stage::Outside(_) => self.give_up_partner(desk::TakenBack::Failed, cx),
+            // They rest no longer than needed to keep this from being tried over and over.
+            _ => self.give_up_offer(acd::Refusal::Declined, None, cx),
+        }
+    }
+
+    fn call_next(&mut self, cx: &mut Cx<'_>) {
+        match self.stage {
+            Stage::Outside(_) => self.call_next_gateway(cx),
+            _ => self.call_next_phone(cx),
+        }
+    }
+
+    /// The first of these places that may be called as our policy and `own`
+    /// want it: one that can't be reached encrypted isn't called in the clear.
+    pub(super) fn choose<P>(
+        &self,
+        own: Option<Encryption>,
+        mut places: impl FnMut() -> Option<(Target, P)>,
+        cx: &mut Cx<'_>,
+    ) -> Option<(Target, P, Encryption)> {
+        let mut refused = false;
+        while let Some((target, place)) = places() {
+            match cx.setup.encryption.towards(target.peer, own) {
+                Ok(encryption) => return Some((target, place, encryption)),
+                Err(EncryptionUnavailable) => refused = true,
+            }
+        }
+        if refused {
+            self.note(cx, NoteWhat::NotEncrypted(NoteSide::Agent));
+        }
+        None
+    }
+
+    /// An INVITE with our offer to that place; none before the media leg is
+    /// open.
+    pub(super) fn invitation(
+        &mut self,
+        target: Target,
+        encryption: Encryption,
+        from: sip::Identity,
+        cx: &Cx<'_>,
+    ) -> Option<sip::Invite> {
+        let (spoken, hops_left) = (self.audio.codec(), self.hops_left);
+        let call = self.call_mut()?;
+        let body = call.offer(target.peer, encryption, spoken, cx)?;
+        let mut invite = sip::Invite::new(target.uri, target.peer, from, Some(body));
+        invite.pinned = target.pinned;
+        invite.route = target.route;
+        invite.max_forwards = hops_left.map(|left| left.saturating_sub(1));
+        Some(invite)
+    }
+
+    /// Sends it.
+    pub(super) fn invite(&mut self, invite: sip::Invite, cx: &mut Cx<'_>) {
+        let id = self.id;
+        let Some(call) = self.call_mut() else {
+            return;
+        };
+        let leg = cx.sip.invite(cx.now.mono, invite);
+        cx.index.legs.insert(leg, (id, Side::Agent));
+        call.progress = Progress::Calling {
+            leg,
+            until: cx.now.mono + PROVISIONAL_MAX,
+        };
+    }
+
+    /// Something on the way is at work.
+    pub(crate) fn call_is_tried(&mut self, cx: &Cx<'_>) {
+        if let Some(call) = self.call_mut()
+            && let Progress::Calling { until, .. } = &mut call.progress
+        {
+            *until = (*until).max(cx.now.mono + TRYING_MAX);
+        }
+    }
+
+    /// It rings.
+    pub(crate) fn call_rings(&mut self, cx: &mut Cx<'_>) {
+        if let Some(call) = self.call_mut()
+            && let Progress::Calling { leg, .. } = call.progress
+        {
+            call.progress = Progress::Ringing { leg };
+            if let Stage::Outside(outside) = &self.stage {
+                outside.trunked.alive(cx);
+            }
+        }
+    }
+
+    /// It is answered.
+    pub(crate) fn call_answered(&mut self, sdp: Option<&[u8]>, cx: &mut Cx<'_>) {
+        let Some(leg) = self.call().and_then(|call| call.progress.leg()) else {
+            return;
+        };
+        if let Some(answer) = sdp {
+            self.take_answer(Side::Agent, answer, cx);
+        }
+        match self.stage {
+            Stage::Outside(_) => self.partner_answered(leg, cx),
+            _ => self.agent_answered(leg, cx),
+        }
+    }
+}
+
+/// A ticket's number as User-to-User carries it: hex of its digits, and
+/// nothing else (RFC 7433).
+pub(super) fn user_to_user(ticket: &str) -> String {
+    let hex: String = ticket.bytes().map(|b| format!("{b:02x}")).collect();
+    format!("{hex};encoding=hex")
+}

@@ -1,0 +1,428 @@
+//! Who may come in, and as whom: decided before anything is remembered of a
+//! request.
+
+use desk::PhoneNumber;
+use sip::digest::Verdict;
+
+use super::Switch;
+use crate::admission::Permit;
+use crate::contact::Consulting;
+use crate::input::{Now, Output};
+use crate::phones;
+use crate::setup::{Account, Encryption, Line};
+
+/// Longest calling or called number taken from a message.
+const NUMBER_MAX: usize = 32;
+/// Diversion and History-Info entries passed on, of each, and how long they may be.
+const CARRIED_MAX: usize = 5;
+const CARRIED_LENGTH_MAX: usize = 512;
+
+/// An admitted call: who calls which number, and the right to it.
+pub(super) struct Admitted {
+    pub(super) permit: Permit,
+    pub(super) line: Line,
+    pub(super) dnis: PhoneNumber,
+    pub(super) ani: Option<PhoneNumber>,
+    pub(super) carried: Vec<(String, String)>,
+    pub(super) consulting: Option<Consulting>,
+    /// What the caller's account says of it.
+    pub(super) encryption: Option<Encryption>,
+}
+
+impl Switch {
+    pub(super) fn receive(&mut self, now: Now, peer: sip::Peer, message: sip::Message) {
+        if let sip::Message::Request(request) = &message {
+            let screened = match self.sip.classify(request) {
+                sip::Class::NewInvite => self.screen(now, peer, request).map(|admitted| {
+                    self.admitted = Some(admitted);
+                }),
+                sip::Class::NewOther if request.method() == sip::Method::Register => {
+                    self.authenticate(now, peer, request).map(|user| {
+                        self.registering = Some(user);
+                    })
+                }
+                // Knowing a call's tags isn't enough to send its caller elsewhere.
+                sip::Class::InDialog if request.method() == sip::Method::Refer => {
+                    self.authenticate(now, peer, request).map(|user| {
+                        self.referring = Some(user);
+                    })
+                }
+                _ => Ok(()),
+            };
+            if let Err(reply) = screened {
+                // RFC 3261 section 8.2.7: nothing is remembered of it.
+                let refusal = self.sip.refuse_with(request, peer, &reply);
+                self.out.push_back(Output::Transmit(refusal));
+                return;
+            }
+        }
+        self.sip.receive(now.mono, peer, message);
+        self.sip_events(now);
+        self.registering = None;
+        self.referring = None;
+        // The transaction layer answered it by itself (a loop, a missing
+        // extension): it was no call.
+        if let Some(Admitted { permit, .. }) = self.admitted.take() {
+            self.admission.release(permit);
+        }
+    }
+
+    /// May this new call come in at all?
+    fn screen(
+        &mut self,
+        now: Now,
+        peer: sip::Peer,
+        request: &sip::Request,
+    ) -> Result<Admitted, sip::Reply> {
+        // Who is neither a trunk nor shows a password learns nothing, not even
+        // whether there is such an account or number.
+        let trunk =
+            self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none();
+        let (ani, encryption) = if trunk {
+            (trunk_number(request), None)
+        } else {
+            let user = self.authenticate(now, peer, request)?;
+            if let Some(consulting) = self.consulting(&user, request) {
+                return self.admit_consulting(now, consulting?);
+            }
+            let account = self.setup.accounts.get(&user);
+            let number = match account {
+                Some(account) if account.trunk => trunk_number(request),
+                account => account.and_then(|account| account.number.clone()),
+            };
+            (number, account.and_then(|account| account.encryption))
+        };
+        let carried = carried(request, trunk);
+        let dialled = request.uri().user();
+        let dnis = dialled.as_deref().map(digits).unwrap_or_default();
+        let Some(line) = self.setup.lines.get(dnis.trim_start_matches('+')) else {
+            self.counters.unknown_numbers += 1;
+            return Err(sip::Reply::new(404));
+        };
+        match self.admission.admit(now.mono, line.tenant, line.clinical) {
+            Ok(permit) => {
+                self.counters.admitted += 1;
+                Ok(Admitted {
+                    permit,
+                    line: line.clone(),
+                    dnis: PhoneNumber(dnis),
+                    ani,
+                    carried,
+                    consulting: None,
+                    encryption,
+                })
+            }
+            Err(_) => Err(self.no_room()),
+        }
+    }
+
+    pub(super) fn no_room(&mut self) -> sip::Reply {
+        self.counters.refused += 1;
+        let reply = sip::Reply::new(self.setup.sip.refusal_code);
+        match self.setup.sip.retry_after_s {
+            Some(seconds) => reply.with("Retry-After", seconds.to_string()),
+            None => reply,
+        }
+    }
+
+    /// The user whose password a request shows; the challenge otherwise.
+    fn authenticate(
+        &mut self,
+        now: Now,
+        peer: sip::Peer,
+        request: &sip::Request,
+    ) -> Result<String, sip::Reply> {
+        let accounts = phones::accounts(&self.setup);
+        let (realm, source) = (&self.setup.realm, peer.addr.ip());
+        let claimed = sip::digest::claimed_user(request, realm).unwrap_or_default();
+        if !claimed.is_empty() && !self.throttle.allows(now.mono, source, &claimed) {
+            // Right or wrong, known or not: it isn't looked at.
+            self.counters.sign_ins_blocked += 1;
+            return Err(sip::Reply::new(403));
+        }
+        match self
+            .authenticator
+            .check(now.mono, source, request, realm, &accounts)
+        {
+            Verdict::Accepted { username } => {
+                self.throttle.right(now.mono, source, &username);
+                Ok(username)
+            }
+            Verdict::Challenge(reply) => {
+                self.counters.challenged += 1;
+                Err(reply)
+            }
+            Verdict::Refused(reply) => {
+                self.counters.sign_ins_refused += 1;
+                self.throttle.wrong(now.mono, source, &claimed);
+                self.out.push_back(Output::SignInRefused { peer });
+                Err(reply)
+            }
+        }
+    }
+
+    /// The account that a request says it is from. A trunk may well send a
+    /// calling number that is also the name of an account here: then the host
+    /// has to be ours too, or a password be shown.
+    fn account_of(&self, peer: sip::Peer, request: &sip::Request) -> Option<&Account> {
+        let from = request.from()?;
+        let account = self.setup.accounts.get(from.uri.user()?.as_ref())?;
+        let ours = || {
+            let host = from.uri.host_str();
+            let interface = &self.setup.interface;
+            host.eq_ignore_ascii_case(&self.setup.realm)
+                || interface.advertise.host.as_deref() == Some(host)
+                || host.parse().is_ok_and(|ip: std::net::IpAddr| {
+                    ip == interface.bind.ip() || ip == interface.advertise.ip
+                })
+        };
+        let meant = !self.setup.is_trusted(peer.addr.ip())
+            || request.header("Authorization").is_some()
+            || ours();
+        meant.then_some(account)
+    }
+}
+
+/// What goes along on the calls made for this one: its Session-ID (RFC 7989)
+/// and, of a trunk that we believe, where it was dialled before it came to us
+/// (Diversion, RFC 5806; History-Info, RFC 7044).
+fn carried(request: &sip::Request, trunk: bool) -> Vec<(String, String)> {
+    let mut carried = Vec::new();
+    let session = request.header("Session-ID").unwrap_or("");
+    let session = session.split(';').next().unwrap_or("").trim();
+    let is_id = session.len() == 32 && session.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_id && session.bytes().any(|b| b != b'0') {
+        let nobody = "0".repeat(32);
+        let value = format!("{};remote={nobody}", session.to_ascii_lowercase());
+        carried.push(("Session-ID".to_owned(), value));
+    }
+    let private = |kinds: &[&str]| {
+        let values = request.header_values("Privacy");
+        let mut asked = values.flat_map(|value| value.split([';', ',']).map(str::trim));
+        asked.any(|asked| kinds.iter().any(|kind| asked.eq_ignore_ascii_case(kind)))
+    };
+    for (name, kinds) in [
+        ("Diversion", &["id", "user"][..]),
+        ("History-Info", &["id", "user", "history", "header"][..]),
+    ] {
+        if trunk && !private(kinds) {
+            let values = request.header_values(name);
+            let values = values.filter(|value| value.len() <= CARRIED_LENGTH_MAX);
+            let values = values.take(CARRIED_MAX);
+            carried.extend(values.map(|value| (name.to_owned(), value.to_owned())));
+        }
+    }
+    carried
+}
+
+/// The calling number as a trunk says it; `None`: withheld.
+fn trunk_number(request: &sip::Request) -> Option<PhoneNumber> {
+    // RFC 3323 section 4.2 separates its values by semicolons.
+    let withheld = request
+        .header_values("Privacy")
+        .flat_map(|value| value.split([';', ',']))
+        .any(|value| {
+            ["id", "user"]
+                .iter()
+                .any(|p| value.trim().eq_ignore_ascii_case(p))
+        });
+    if withheld {
+        return None;
+    }
+    let asserted = request
+        .header("P-Asserted-Identity")
+        .and_then(|value| sip::wire::NameAddr::parse(value).ok());
+    asserted
+        .or_else(|| request.from())
+        .and_then(|from| from.uri.user().map(|user| digits(&user)))
+        .filter(|number| number.bytes().any(|b| b.is_ascii_digit()))
+        .map(PhoneNumber)
+}
+
+/// The digits of a number as a peer wrote it, with a leading `+` if it had one.
+fn digits(text: &str) -> String {
+    // Behind a semicolon stand parameters of the user part (`;npdi;rn=…`).
+    let number = text.split(';').next().unwrap_or_default();
+    number
+        .char_indices()
+        .filter(|&(index, c)| c.is_ascii_digit() || (c == '+' && index == 0))
+        .map(|(_, c)| c)
+        .take(NUMBER_MAX)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::input::Input;
+
+    fn number(lines: &str) -> Option<String> {
+        trunk_number(&invite(lines)).map(|number| number.0)
+    }
+
+    fn invite(lines: &str) -> sip::Request {
+        let text = format!(
+            "INVITE sip:1001@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n\
+             From: <sip:+15550177002@192.0.2.9>;tag=1\r\nTo: <sip:1001@192.0.2.1>\r\nCall-ID: 1\r\n\
+             CSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.9>\r\n{lines}Content-Length: 0\r\n\r\n"
+        );
+        let peer = sip::Peer::udp(([192, 0, 2, 9], 5060).into());
+        match sip::parse_datagram(text.as_bytes(), peer) {
+            Ok(sip::Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_calls_is_what_the_trunk_asserts_unless_withheld() {
+        for (lines, expected) in [
+            ("", Some("+15550177002")),
+            (
+                "P-Asserted-Identity: \"Ada\" <sip:+15550177001@trunk>\r\n",
+                Some("+15550177001"),
+            ),
+            (
+                "P-Asserted-Identity: <sip:+15550177001;isup-oli=00@trunk>\r\n",
+                Some("+15550177001"),
+            ),
+            (
+                "P-Asserted-Identity: <tel:+1-555-017-7001;phone-context=x9>\r\n",
+                Some("+15550177001"),
+            ),
+            ("Privacy: none\r\n", Some("+15550177002")),
+            ("Privacy: id\r\n", None),
+            ("Privacy: user;id\r\n", None),
+            ("Privacy: id;critical\r\n", None),
+            ("Privacy: critical; ID\r\n", None),
+        ] {
+            assert_eq!(number(lines).as_deref(), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn what_a_call_went_through_goes_along_as_far_as_it_may() {
+        let id = "47755A9DE7794BA387653F2099600EF2";
+        let session = format!("Session-ID: {id};remote={}\r\n", "0".repeat(32));
+        let past = "Diversion: <sip:1@x>;reason=no-answer, <sip:2@x>\r\n\
+                    History-Info: <sip:3@x>;index=1\r\n";
+        let names = |lines: &str, trunk: bool| {
+            let carried = carried(&invite(lines), trunk);
+            let names: Vec<_> = carried.iter().map(|(name, _)| name.clone()).collect();
+            names.join(" ")
+        };
+        let all = format!("{session}{past}");
+        assert_eq!(
+            names(&all, true),
+            "Session-ID Diversion Diversion History-Info"
+        );
+        assert_eq!(names(&all, false), "Session-ID", "anybody could write it");
+        assert_eq!(
+            names(&format!("{all}Privacy: history\r\n"), true),
+            "Session-ID Diversion Diversion"
+        );
+        assert_eq!(names(&format!("{all}Privacy: id\r\n"), true), "Session-ID");
+        let (_, value) = carried(&invite(&session), true).remove(0);
+        assert_eq!(
+            value,
+            format!("{};remote={}", id.to_lowercase(), "0".repeat(32))
+        );
+        for bad in ["", "0000", &"0".repeat(32), &"g".repeat(32)] {
+            assert_eq!(names(&format!("Session-ID: {bad}\r\n"), true), "", "{bad}");
+        }
+        let many = "Diversion: <sip:1@x>\r\n".repeat(40);
+        assert_eq!(carried(&invite(&many), true).len(), CARRIED_MAX);
+    }
+
+    /// Ten wrong passwords from one address, for whomever.
+    #[test]
+    fn guessing_is_blocked_by_source_and_looks_the_same_for_everybody() {
+        let mut setup = crate::setup::tests::empty();
+        let account = Account {
+            encryption: None,
+            ha1s: sip::digest::Ha1s::derive("ana", "test", "secret"),
+            agent: None,
+            number: None,
+            trunk: false,
+        };
+        setup.accounts.insert("ana".into(), account);
+        let mut switch = Switch::new(setup);
+        let mut branch = 0;
+        let mut register = |from: [u8; 4], user: &str, password: &str| -> u16 {
+            let peer = sip::Peer::udp((from, 5060).into());
+            let mut challenge: Option<String> = None;
+            loop {
+                branch += 1;
+                let authorization = challenge.as_ref().map_or(String::new(), |challenge| {
+                    let credentials = sip::Credentials::new(user, password);
+                    let params = sip::wire::AuthParams::parse(challenge).expect("a challenge");
+                    let value = sip::digest::authorize(
+                        &params,
+                        &credentials,
+                        "REGISTER",
+                        "sip:test",
+                        "c",
+                        1,
+                    );
+                    format!("Authorization: {}\r\n", value.expect("an answer"))
+                });
+                let text = format!(
+                    "REGISTER sip:test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{branch}\r\n\
+                     From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\nCall-ID: {branch}\r\n\
+                     CSeq: 1 REGISTER\r\nContact: <sip:{user}@192.0.2.9>\r\n{authorization}\
+                     Content-Length: 0\r\n\r\n"
+                );
+                let message = sip::parse_datagram(text.as_bytes(), peer).expect("well-formed");
+                let now = Now {
+                    mono: Duration::from_secs(10),
+                    wall: 0,
+                };
+                switch.handle(now, Input::Sip { peer, message });
+                let mut answer = None;
+                while let Some(output) = switch.poll() {
+                    if let Output::Transmit(transmit) = output {
+                        answer = Some(transmit.bytes);
+                    }
+                }
+                let answer = answer.expect("an answer");
+                let answer = String::from_utf8_lossy(&answer).into_owned();
+                let code = answer[8..11].parse().expect("a code");
+                let offered = answer
+                    .lines()
+                    .find_map(|line| line.strip_prefix("WWW-Authenticate: "));
+                match (offered, &challenge) {
+                    (Some(offered), None) => challenge = Some(offered.to_owned()),
+                    _ => return code,
+                }
+            }
+        };
+        let (bad, elsewhere) = ([198, 51, 100, 1], [198, 51, 100, 2]);
+        for n in 0..10 {
+            let user = ["ana", "nobody"][n % 2];
+            assert_eq!(register(bad, user, "guess"), 401, "{n}");
+        }
+        for (user, password) in [("ana", "guess"), ("ana", "secret"), ("nobody", "guess")] {
+            assert_eq!(register(bad, user, password), 403);
+        }
+        assert_eq!(
+            register(elsewhere, "ana", "secret"),
+            200,
+            "never the victim"
+        );
+        assert_eq!(switch.counters().sign_ins_refused, 10);
+        assert_eq!(switch.counters().sign_ins_blocked, 3);
+    }
+
+    #[test]
+    fn parameters_of_the_user_part_are_no_digits() {
+        for (text, expected) in [
+            ("+15550101001;npdi;rn=+15550100000", "+15550101001"),
+            ("1001", "1001"),
+            ("1-555 0177", "15550177"),
+            ("15+5", "155"),
+        ] {
+            assert_eq!(digits(text), expected);
+        }
+    }
+}
