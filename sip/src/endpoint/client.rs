@@ -337,6 +337,15 @@ impl Endpoint {
         );
     }
 
+    /// Nobody wants to hear the answer to this INVITE any more, and it may be
+    /// one that never comes.
+    pub(crate) fn forget_unanswered(&mut self, invite: Key) {
+        let machine = self.clients.get(&invite).map(|entry| &entry.machine);
+        if matches!(machine, Some(Machine::Invite(machine)) if machine.is_unanswered()) {
+            self.clients.remove(&invite);
+        }
+    }
+
     /// True while a CANCEL may not be sent yet.
     pub(crate) fn awaits_provisional(&self, invite: Key) -> bool {
         let machine = self.clients.get(&invite).map(|entry| &entry.machine);
@@ -400,7 +409,19 @@ impl Endpoint {
             .collect();
         failed.sort_unstable();
         for key in failed {
-            if let Some(entry) = self.clients.remove(&key) {
+            let Some(entry) = self.clients.remove(&key) else {
+                continue;
+            };
+            // A closed connection ends no call: the next request makes another.
+            let goes_on = peer.transport.is_reliable()
+                && match entry.purpose {
+                    Purpose::Refresh(leg) => self.ask_elsewhere(now, leg, true),
+                    Purpose::Reinvite(leg) | Purpose::Update(leg) => {
+                        self.ask_elsewhere(now, leg, false)
+                    }
+                    _ => false,
+                };
+            if !goes_on {
                 self.client_failed(now, entry.purpose, crate::leg::EndCause::TransportError);
             }
         }
