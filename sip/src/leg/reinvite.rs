@@ -422,11 +422,31 @@ impl Endpoint {
         }
     }
 
-    /// A request of ours inside the call got no answer at all.
-    pub(crate) fn reinvite_failed(&mut self, now: Duration, leg: LegId, cause: EndCause) {
-        self.lose(now, leg, cause);
+    /// Asks whether the peer of an answered leg is still there, by an OPTIONS
+    /// inside the call. If it isn't, or knows nothing of the call, the leg ends.
+    pub fn probe(&mut self, now: Duration, leg: LegId) {
+        let Some(up) = self.up_mut(leg).filter(|up| up.is_announced()) else {
+            return;
+        };
+        let cseq = up.dialog.next_cseq();
+        let dialog = up.dialog.clone();
+        let (composed, peer, _) = self.compose_inside(&dialog, Method::Options, cseq);
+        let bytes = composed.writer.finish("", &[]);
+        self.start_client(
+            now,
+            Start {
+                method: Method::Options,
+                branch: &composed.branch,
+                peer,
+                bytes,
+                purpose: Purpose::Probe(leg),
+                head: None,
+            },
+        );
     }
 
+    /// The call is lost: a request inside it got no answer at all, or one that
+    /// says so.
     pub(crate) fn lose(&mut self, now: Duration, leg: LegId, cause: EndCause) {
         if self.up_mut(leg).is_some_and(|up| up.is_announced()) {
             self.ended(leg, cause);

@@ -324,7 +324,12 @@ impl Endpoint {
             self.dialogs.remove(&key);
         }
         match &leg {
-            Leg::Up(up) => self.keep_for_referrals(id, &up.dialog),
+            Leg::Up(up) => {
+                self.keep_for_referrals(id, &up.dialog);
+                if let Modify::Ours { tx, .. } = up.modify {
+                    self.forget_unanswered(tx);
+                }
+            }
             Leg::Closing(closing) => {
                 self.keep_for_referrals(id, &closing.dialog);
                 if let Some(asked) = closing.asked {

@@ -250,13 +250,10 @@ impl Contact {
                     self.carry_out(cx);
                 }
             }
-            (Side::Caller, MediaEvent::RtpLost { .. }) => {
-                self.hang_up(
-                    cx,
-                    desk::EndCause::SystemFailure,
-                    Some("SIP;cause=408;text=\"RTP timeout\""),
-                );
-            }
+            // Whoever listens may well suppress silence, and some send no reports either: their telephone is asked.
+            (Side::Caller, MediaEvent::RtpLost { .. }) => cx.sip.probe(cx.now.mono, self.leg),
+            (Side::Agent, MediaEvent::RtpQuiet { .. }) => self.agent_is_quiet(true, cx),
+            (Side::Agent, MediaEvent::RtpBack { .. }) => self.agent_is_quiet(false, cx),
             (Side::Agent, MediaEvent::RtpLost { .. }) => self.agent_lost(cx),
             (_, MediaEvent::OneWayAudio { cause, .. }) => {
                 let why = match cause {
