@@ -227,7 +227,15 @@ impl Server {
         let file = &loaded.process_file;
         allow_descriptors(process.limits.calls_max)?;
         let (socket, tcp) = bind(process.sip.bind, process.sip.tcp)
-            .map_err(io_error(format!("SIP on {}", process.sip.bind)))?;
+            .map_err(|error| {
+                let taken = error.kind() == io::ErrorKind::AddrInUse;
+                let help = if taken {
+                    " (another Careline? A second one needs an address and a data folder of its own: --bind, --data)"
+                } else {
+                    ""
+                };
+                io_error(format!("SIP on {}{help}", process.sip.bind))(error)
+            })?;
         let address = socket.local_addr().map_err(io_error("SIP socket"))?;
         let mut interface_settings = process.sip.clone();
         interface_settings.bind = address;

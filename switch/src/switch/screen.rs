@@ -156,8 +156,9 @@ impl Switch {
             }
             Verdict::Refused(reply) => {
                 self.counters.sign_ins_refused += 1;
-                self.throttle.wrong(now.mono, source, &claimed);
-                self.out.push_back(Output::SignInRefused { peer });
+                let blocked = self.throttle.wrong(now.mono, source, &claimed);
+                self.out
+                    .push_back(Output::SignInRefused { source, blocked });
                 Err(reply)
             }
         }
@@ -430,7 +431,7 @@ mod tests {
         let (bad, elsewhere) = ([198, 51, 100, 1], [198, 51, 100, 2]);
         for n in 0..10 {
             let user = ["ana", "nobody"][n % 2];
-            assert_eq!(register(bad, user, "guess"), 401, "{n}");
+            assert_eq!(register(bad, user, "guess"), 403, "{n}");
         }
         for (user, password) in [("ana", "guess"), ("ana", "secret"), ("nobody", "guess")] {
             assert_eq!(register(bad, user, password), 403);
@@ -442,7 +443,7 @@ mod tests {
         );
         let (guesser, beside) = ([203, 0, 113, 1], [203, 0, 113, 2]);
         for n in 0..10 {
-            assert_eq!(register(guesser, "ana", "guess"), 401, "{n}");
+            assert_eq!(register(guesser, "ana", "guess"), 403, "{n}");
         }
         assert_eq!(register(guesser, "ana", "secret"), 403);
         assert_eq!(register(beside, "ana", "secret"), 200, "by the same proxy");
