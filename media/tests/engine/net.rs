@@ -1,7 +1,5 @@
 //! Engines on a virtual wire with virtual time.
 
-#![allow(dead_code, reason = "each file of tests uses its part")]
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
