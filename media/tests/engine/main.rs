@@ -11,6 +11,7 @@ mod playing;
 mod reports;
 mod tones;
 mod watching;
+mod wideband;
 
 use std::sync::Arc;
 
