@@ -438,6 +438,7 @@ pub(crate) fn switch_setup(
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],
         sounds: Sounds { music, chime },
         limits: Limits::default(),
+        codecs: switch::CodecPolicy::default(),
         encryption: EncryptionPolicy::default(),
         sip: SipSettings::default(),
     }

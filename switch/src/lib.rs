@@ -29,7 +29,8 @@ pub use input::{
     Counters, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay, Output, RenderId,
 };
 pub use setup::{
-    Account, Destination, DialRules, Encryption, EncryptionPolicy, EncryptionUnavailable, Gateway,
-    Inside, Line, Partner, Queue, Setup, SipSettings, Sounds, Tenant, Trunk,
+    Account, CodecPolicy, Destination, DialRules, Encryption, EncryptionPolicy,
+    EncryptionUnavailable, Gateway, Inside, Line, Partner, Queue, Setup, SipSettings, Sounds,
+    Tenant, Trunk,
 };
 pub use switch::Switch;

@@ -10,6 +10,7 @@ use acd::{AgentId, QueueId};
 use desk::{PartnerId, PhoneNumber, TenantId};
 use ivr_flows::Flow;
 use media::clip::Clip;
+use media::codec::{Codec, Format};
 
 use crate::admission::Limits;
 
@@ -53,6 +54,28 @@ pub struct Setup {
     pub sip: SipSettings,
     /// Whether audio is encrypted.
     pub encryption: EncryptionPolicy,
+    /// What is spoken.
+    pub codecs: CodecPolicy,
+}
+
+/// What is spoken, the preferred first. Of an offer, its own order counts (RFC 3264 section 6.1); a call that we make
+/// names first what the other side of it speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodecPolicy {
+    /// With the phones of our accounts.
+    pub phones: Vec<Format>,
+    /// With trunks.
+    pub trunks: Vec<Format>,
+}
+
+impl Default for CodecPolicy {
+    /// PCMU, PCMA, and with phones G.722 too.
+    fn default() -> Self {
+        Self {
+            phones: Format::ALL.to_vec(),
+            trunks: vec![Codec::Pcmu.into(), Codec::Pcma.into()],
+        }
+    }
 }
 
 /// Whether audio of a call is encrypted (SRTP with keys in SDP, RFC 4568).
@@ -383,6 +406,7 @@ pub(crate) mod tests {
             sip: SipSettings::default(),
             languages: [ivr_flows::Language::ENGLISH].into(),
             encryption: EncryptionPolicy::default(),
+            codecs: CodecPolicy::default(),
         }
     }
 

@@ -405,6 +405,7 @@ impl Switch {
             carried,
             consulting,
             encryption,
+            by_trunk,
         }) = self.admitted.take()
         else {
             let code = self.setup.sip.refusal_code;
@@ -419,6 +420,7 @@ impl Switch {
             ani,
             carried,
             encryption,
+            by_trunk,
             hops_left: request.max_forwards(),
             sdp: request.sdp().map(<[u8]>::to_vec),
             consulting,

@@ -16,8 +16,9 @@ use super::oneway::OneWay;
 use super::out::Out;
 use super::random::Random;
 use super::report::Reports;
+use super::wide::Wide;
 use crate::clip::Clip;
-use crate::codec::{Codec, FRAME_MS, FRAME_SAMPLES};
+use crate::codec::{FRAME_MS, FRAME_SAMPLES, Format};
 use crate::dtmf::{self, Digit};
 use crate::playout::{Played, Playout};
 use crate::receive::Receive;
@@ -110,7 +111,7 @@ impl Patience {
 /// An accepted packet of a kind that a bridged peer may get.
 #[derive(Debug)]
 pub(super) enum Relayable {
-    Audio(Codec),
+    Audio(Format),
     TelephoneEvent,
     /// Of use in a mix; a bridge's far side pauses likewise when nothing comes.
     ComfortNoise,
@@ -159,6 +160,7 @@ pub(super) struct Leg {
     /// There is one if and only if no telephone events were agreed on.
     tones_in: Option<Box<TonesIn>>,
     tones_out: TonesOut,
+    wide: Option<Box<Wide>>,
     reports: Reports,
     patience: Patience,
     /// Of `patience`, what the leg's state asks for.
@@ -208,6 +210,7 @@ impl Leg {
             commanded: false,
             tones_in: None,
             tones_out: TonesOut::default(),
+            wide: None,
             reports: Reports::new(now, random),
             patience,
             timeout: patience.unconnected,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::mix::Mix;
 use crate::clip::Clip;
-use crate::codec::Codec;
+use crate::codec::Format;
 use crate::dtmf::Digit;
 use crate::sdp::Negotiated;
 
@@ -343,8 +343,8 @@ pub struct Heard<'a> {
     /// RTP timestamp.
     pub timestamp: u32,
     /// How the payload is encoded.
-    pub codec: Codec,
-    /// The audio, one byte a sample.
+    pub codec: Format,
+    /// The audio as it came.
     pub payload: &'a [u8],
 }
 

@@ -26,7 +26,9 @@ pub use helpdesk::{
     Agent, Day, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
 pub use outside::{PartnerConfig, TrunkAccount, TrunkConfig};
-pub use process::{Digest, Encryption, Http, Limits, Media, Process, Sip, Speech, Store, Tls};
+pub use process::{
+    Codec, Digest, Encryption, Http, Limits, Media, Process, Sip, Speech, Store, Tls,
+};
 
 /// Largest configuration file read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use acd::{AgentSetup, QueueSetup};
 use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, TenantId};
-use switch::{Account, EncryptionPolicy, Line, Partner, Queue, Setup, SipSettings, Sounds, Tenant};
+use switch::{
+    Account, CodecPolicy, EncryptionPolicy, Line, Partner, Queue, Setup, SipSettings, Sounds,
+    Tenant,
+};
 
 use super::Loaded;
-use crate::config::{ConfigError, HelpDesk, Hospital, Process};
+use crate::config::{Codec, ConfigError, HelpDesk, Hospital, Process};
 use crate::names;
 use crate::node::wall;
 
@@ -42,6 +45,10 @@ pub(super) fn transports(tcp: bool, tls: bool) -> Vec<sip::Transport> {
     ];
     let ours = all.into_iter().filter(|(ours, _)| *ours);
     ours.map(|(_, transport)| transport).collect()
+}
+
+fn formats(codecs: &[Codec]) -> Vec<::media::codec::Format> {
+    codecs.iter().copied().map(Into::into).collect()
 }
 
 /// What stands in SDP: the SIP interface's addresses where `[media]` says nothing else.
@@ -283,6 +290,10 @@ pub(super) fn setup(
             chime: ::media::music::chime(),
         },
         limits: process.limits.for_switch(),
+        codecs: CodecPolicy {
+            phones: formats(&process.media.codecs),
+            trunks: formats(&process.media.trunk_codecs),
+        },
         encryption: EncryptionPolicy {
             usual: process.media.encryption.into(),
             tls: process

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use desk::{Caller, ContactId, PhoneNumber, What};
 use ivr_flows::{Facts, Session};
+use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId};
 use media::sdp::{self, Capabilities, LocalMedia};
 use media::srtp::Secret;
@@ -27,6 +28,8 @@ pub(crate) struct Arrival {
     pub(crate) carried: Vec<(String, String)>,
     /// What the caller's account says of it.
     pub(crate) encryption: Option<Encryption>,
+    /// It comes by a trunk.
+    pub(crate) by_trunk: bool,
     /// Max-Forwards.
     pub(crate) hops_left: Option<u8>,
     pub(crate) sdp: Option<Vec<u8>>,
@@ -53,6 +56,7 @@ impl Contact {
             ani,
             carried,
             encryption,
+            by_trunk,
             hops_left,
             sdp,
             consulting,
@@ -78,6 +82,7 @@ impl Contact {
             leg,
             peer,
             encryption,
+            by_trunk,
             offer_in: sdp,
             audio: Audio::None,
             sound: Sound::Nothing,
@@ -169,8 +174,13 @@ impl Contact {
         let address = cx.setup.media.address_towards(self.peer.addr.ip());
         let local = LocalMedia::new(address, port, self.id.0);
         cx.index.media.insert(leg, (self.id, Side::Caller));
+        let codecs = if self.by_trunk {
+            &cx.setup.codecs.trunks
+        } else {
+            &cx.setup.codecs.phones
+        };
         let policy = cx.setup.encryption.towards(self.peer, self.encryption);
-        let caps = policy.map(|encryption| capabilities(encryption, secret));
+        let caps = policy.map(|encryption| capabilities(encryption, secret, codecs));
         let described = match (&caps, self.offer_in.take()) {
             (Ok(caps), Some(offer)) => sdp::answer(&offer, &local, caps)
                 .map(|(negotiated, answer)| (Some(negotiated), None, answer)),
@@ -357,8 +367,13 @@ impl From<Side> for NoteSide {
 }
 
 /// What we can speak on a leg.
-pub(super) fn capabilities(encryption: Encryption, secret: Secret) -> Capabilities {
+pub(super) fn capabilities(
+    encryption: Encryption,
+    secret: Secret,
+    codecs: &[Format],
+) -> Capabilities {
     Capabilities {
+        codecs: codecs.to_vec(),
         encryption: match encryption {
             Encryption::Off => sdp::Encryption::Off,
             Encryption::Offered => sdp::Encryption::Offered(secret),

@@ -32,7 +32,7 @@ use std::time::Duration;
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
 use desk::{Caller, ContactId, Journey, PartnerId, PhoneNumber, TenantId, What};
 use ivr_flows::{Flow, Session};
-use media::codec::Codec;
+use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
 use media::sdp::{Capabilities, LocalMedia, Negotiated};
 
@@ -169,7 +169,7 @@ impl Audio {
     }
 
     /// The codec agreed on.
-    fn codec(&self) -> Option<Codec> {
+    fn codec(&self) -> Option<Format> {
         match self {
             Self::Open {
                 negotiated: Some(negotiated),
@@ -396,6 +396,8 @@ pub(crate) struct Contact {
     peer: sip::Peer,
     /// What the caller's account says of it.
     encryption: Option<Encryption>,
+    /// It comes by a trunk.
+    by_trunk: bool,
     /// The INVITE's offer, until it is answered.
     offer_in: Option<Vec<u8>>,
     audio: Audio,

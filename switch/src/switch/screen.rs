@@ -29,6 +29,8 @@ pub(super) struct Admitted {
     pub(super) consulting: Option<Consulting>,
     /// What the caller's account says of it.
     pub(super) encryption: Option<Encryption>,
+    /// It comes by a trunk.
+    pub(super) by_trunk: bool,
 }
 
 impl Switch {
@@ -80,8 +82,8 @@ impl Switch {
         // whether there is such an account or number.
         let trunk =
             self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none();
-        let (ani, encryption) = if trunk {
-            (trunk_number(request), None)
+        let (ani, encryption, by_trunk) = if trunk {
+            (trunk_number(request), None, true)
         } else {
             let user = self.authenticate(now, peer, request)?;
             if let Some(consulting) = self.consulting(&user, request) {
@@ -92,7 +94,9 @@ impl Switch {
                 Some(account) if account.trunk => trunk_number(request),
                 account => account.and_then(|account| account.number.clone()),
             };
-            (number, account.and_then(|account| account.encryption))
+            let by_trunk = account.is_some_and(|account| account.trunk);
+            let encryption = account.and_then(|account| account.encryption);
+            (number, encryption, by_trunk)
         };
         let carried = carried(request, trunk);
         let dialled = request.uri().user();
@@ -112,6 +116,7 @@ impl Switch {
                     carried,
                     consulting: None,
                     encryption,
+                    by_trunk,
                 })
             }
             Err(_) => Err(self.no_room()),

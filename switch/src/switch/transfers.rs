@@ -49,6 +49,7 @@ impl Switch {
                 carried: Vec::new(),
                 consulting: Some(consulting),
                 encryption: None,
+                by_trunk: false,
             }),
             Err(_) => Err(self.no_room()),
         }
