@@ -13,13 +13,14 @@
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`], [`end`].
+//! [`transfer`], [`outside`], [`end`].
 
 mod arrive;
 mod call;
 mod end;
 mod flow;
 mod outbox;
+mod outside;
 mod partner;
 mod talk;
 mod transfer;
@@ -93,6 +94,8 @@ pub(crate) struct Index {
     pub(crate) offers: HashMap<OfferId, ContactId>,
     /// Agents called without the distributor, until that call is over.
     pub(crate) direct: HashMap<AgentId, OfferId>,
+    /// Legs of agents who sent a caller outside and haven't heard yet how it went.
+    pub(crate) transferors: HashMap<sip::LegId, ContactId>,
     next_wish: u64,
     next_render: u64,
     next_play: u64,
@@ -293,6 +296,8 @@ struct Outside {
     call: Call,
     /// Ways not tried yet, the best last.
     untried: Vec<Way>,
+    /// By an agent, not by the flow.
+    sent: Option<outside::SentOut>,
 }
 
 /// A call that a trunk carries; given back with [`Trunks::release`].
@@ -369,6 +374,8 @@ enum KeysBy {
 pub(crate) struct Consulting {
     pub(crate) consult: Consult,
     pub(crate) line: crate::setup::Line,
+    /// The number of ours that the caller dialled.
+    pub(crate) dnis: PhoneNumber,
     caller: Caller,
     ani: Option<PhoneNumber>,
     carried: Vec<(String, String)>,
@@ -547,11 +554,14 @@ impl Contact {
                     } => repeat_at.min(since + ACCEPT_MAX),
                 }));
             }
-            Stage::Outside(outside) => consider(match outside.call.progress {
-                Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
-                Progress::Calling { until, .. } => Some(until),
-                Progress::Ringing { .. } | Progress::Accepting { .. } => None,
-            }),
+            Stage::Outside(outside) => {
+                consider(match outside.call.progress {
+                    Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
+                    Progress::Calling { until, .. } => Some(until),
+                    Progress::Ringing { .. } | Progress::Accepting { .. } => None,
+                });
+                consider(outside.sent.as_ref().map(outside::SentOut::deadline));
+            }
             Stage::Conversation(talk) => consider(match talk.other {
                 Other::Agent { .. } => Some(talk.announce_at),
                 Other::Partner { .. } => None,
