@@ -295,6 +295,9 @@ pub struct Account {
     pub ha1s: sip::digest::Ha1s,
     /// The analyst whose phone it is, if it is one.
     pub agent: Option<AgentId>,
+    /// The queues that this analyst serves. Callers of hospitals that wait in
+    /// none of them aren't theirs, and nobody can send them one.
+    pub serves: Vec<QueueId>,
     /// The calling number that calls from this phone carry.
     pub number: Option<PhoneNumber>,
     /// Whether it is an exchange rather than a phone: its calls carry the
@@ -328,12 +331,12 @@ impl Setup {
         let rules = &self.tenants.get(&tenant)?.dial;
         match rules.inside.get(user.as_ref()) {
             Some(Inside::Queue(name)) => return Some(Destination::Queue(Arc::clone(name))),
-            Some(Inside::Agent(agent)) => return Some(Destination::Agent(*agent)),
+            Some(Inside::Agent(agent)) => return self.colleague(tenant, *agent),
             None => {}
         }
         let account = self.accounts.get(user.as_ref());
         if let Some(agent) = account.and_then(|account| account.agent) {
-            return Some(Destination::Agent(agent));
+            return self.colleague(tenant, agent);
         }
         let name: Arc<str> = Arc::from(user.as_ref());
         if self.queues.contains_key(&(tenant, Arc::clone(&name))) {
@@ -345,6 +348,16 @@ impl Setup {
         let allowed = |prefix: &String| !prefix.is_empty() && user.starts_with(prefix.as_str());
         (is_number && rules.outside.iter().any(allowed))
             .then(|| Destination::Outside(PhoneNumber(user.into_owned())))
+    }
+
+    /// An agent who may have callers of this hospital.
+    fn colleague(&self, tenant: TenantId, agent: AgentId) -> Option<Destination> {
+        let mut accounts = self.accounts.values();
+        let account = accounts.find(|account| account.agent == Some(agent))?;
+        let mut queues = self.queues.iter();
+        queues
+            .any(|((of, _), queue)| *of == tenant && account.serves.contains(&queue.id))
+            .then_some(Destination::Agent(agent))
     }
 
     /// Does this address belong to a trunk?

@@ -292,7 +292,8 @@ impl Switch {
                 + index.wishes.len()
                 + index.renders.len()
                 + index.offers.len()
-                + index.direct.len(),
+                + index.direct.len()
+                + index.transferors.len(),
         )
     }
 
@@ -392,6 +393,8 @@ impl Switch {
     fn leg_ended(&mut self, now: Now, leg: sip::LegId, how: LegEnd) {
         if let Some((id, side)) = self.index.legs.remove(&leg) {
             self.with(now, id, |contact, cx| contact.leg_ended(side, how, cx));
+        } else if let Some(id) = self.index.transferors.remove(&leg) {
+            self.with(now, id, Contact::transferor_left);
         }
     }
 

@@ -72,6 +72,13 @@ impl Contact {
         for offer in &offers {
             index.direct_over(*offer);
         }
+        index.transferors.retain(|leg, owner| {
+            let mine = *owner == id;
+            if mine {
+                legs.push(*leg);
+            }
+            !mine
+        });
         index.wishes.retain(|_, (owner, _)| *owner != id);
         index.renders.retain(|_, owner| *owner != id);
         for leg in legs {
@@ -134,6 +141,7 @@ impl Contact {
             Stage::Conversation(_) => self.part(reason, cx),
             Stage::Opening { .. } | Stage::Answered { .. } | Stage::Flow => {}
         }
+        self.free_agent(cx);
         self.forget_render(cx);
         self.sound = Sound::Nothing;
         cx.index.legs.remove(&self.leg);

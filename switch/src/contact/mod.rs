@@ -13,7 +13,7 @@
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`], [`end`].
+//! [`transfer`] ([`taken`]: who is busy with one), [`end`].
 
 mod arrive;
 mod call;
@@ -21,6 +21,7 @@ mod end;
 mod flow;
 mod outbox;
 mod partner;
+mod taken;
 mod talk;
 mod transfer;
 mod wait;
@@ -93,6 +94,8 @@ pub(crate) struct Index {
     pub(crate) offers: HashMap<OfferId, ContactId>,
     /// Agents called without the distributor, until that call is over.
     pub(crate) direct: HashMap<AgentId, OfferId>,
+    /// Legs of agents who have sent a caller on and haven't heard yet how it went.
+    pub(crate) transferors: HashMap<sip::LegId, ContactId>,
     next_wish: u64,
     next_render: u64,
     next_play: u64,
@@ -129,6 +132,12 @@ impl Cx<'_> {
 
     fn media(&mut self, command: MediaCommand) {
         self.out.push_back(Output::Media(command));
+    }
+
+    /// A new offer that the distributor hasn't made.
+    fn direct_offer(&mut self) -> OfferId {
+        *self.command += 1;
+        OfferId(transfer::DIRECT | (*self.command & (transfer::DIRECT - 1)))
     }
 
     fn play_id(&mut self) -> PlayId {
@@ -409,6 +418,8 @@ pub(crate) struct Contact {
     /// The way by which keys come: the first one that brought one.
     keys_by: Option<KeysBy>,
     stage: Stage,
+    /// An agent who is busy with this contact without talking with its caller.
+    taken: Option<taken::Taken>,
     /// How many stays there have been.
     visits: u32,
     /// When the first of them began.
@@ -560,6 +571,7 @@ impl Contact {
         if let Sound::Rendering { since, .. } = self.sound {
             consider(Some(since + RENDER_MAX));
         }
+        consider(self.taken_deadline());
         consider(self.outbox.repeat_at());
         for owed in &self.owed {
             consider(Some(owed.repeat_at));
@@ -587,6 +599,7 @@ impl Contact {
         self.wait_timeout(cx);
         self.partner_timeout(cx);
         self.talk_timeout(cx);
+        self.taken_timeout(cx);
         self.outbox.timeout(cx);
         if self.outbox.gave_up_on_ticket() {
             self.session.handle(now, ivr_flows::Input::TicketFailed);

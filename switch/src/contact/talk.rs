@@ -54,10 +54,6 @@ impl Contact {
         }));
         self.referred_by = None;
         if let Some(direct) = offer.direct {
-            // Who transferred is free from now on.
-            cx.index
-                .direct
-                .retain(|who, call| *call != id || *who == agent);
             self.announce_talk(cx);
             self.tell_transferor(direct.told, 200, cx);
         }
