@@ -350,6 +350,11 @@ pub(crate) fn switch_setup(
             let account = Account {
                 ha1s: sip::digest::Ha1s::derive(&analyst.user, REALM, &analyst.secret),
                 agent: Some(acd::AgentId(n as u32 + 1)),
+                serves: analyst
+                    .queues
+                    .iter()
+                    .map(|&(queue, _)| acd::QueueId(queue))
+                    .collect(),
                 number: None,
                 trunk: false,
                 encryption: None,

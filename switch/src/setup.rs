@@ -307,6 +307,9 @@ pub struct Account {
     pub ha1s: sip::digest::Ha1s,
     /// The analyst whose phone it is, if it is one.
     pub agent: Option<AgentId>,
+    /// The queues that this analyst serves. Callers of hospitals that wait in
+    /// none of them aren't theirs, and nobody can send them one.
+    pub serves: Vec<QueueId>,
     /// The calling number that calls from this phone carry.
     pub number: Option<PhoneNumber>,
     /// Whether it is an exchange rather than a phone: its calls carry the

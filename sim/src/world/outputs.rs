@@ -126,8 +126,13 @@ impl World {
                 self.invites(phone, sight);
             } else {
                 self.oracle.request_to_phone(phone, sight);
+                self.watch_parted();
             }
         } else {
+            self.claim_asking_leg(phone, sight);
+            if sight.code() == Some(202) {
+                self.figures.transfers += 1;
+            }
             self.oracle.response_to_phone(self.now, phone, sight);
         }
         self.network(|| Due::ToPhone(phone, bytes.clone()));
@@ -151,6 +156,16 @@ impl World {
         }
     }
 
+    /// The 200 to a phone that asks a colleague tells the same.
+    fn claim_asking_leg(&mut self, phone: usize, sight: Sight<'_>) {
+        if sight.code() == Some(200)
+            && sight.cseq_method() == "INVITE"
+            && let Some(leg) = sight.audio_port().and_then(|port| self.audio.leg_at(port))
+        {
+            self.audio.owned(leg, Owner::Phone(phone));
+        }
+    }
+
     /// A phone is called: may it be, for whom, and with which ticket?
     fn invites(&mut self, phone: usize, sight: Sight<'_>) {
         let leg = sight.audio_port().and_then(|port| self.audio.leg_at(port));
@@ -163,7 +178,7 @@ impl World {
         if let Some(leg) = leg {
             self.audio.owned(leg, Owner::Phone(phone));
         }
-        match self.oracle.invites(self.now, phone, caller, sight) {
+        match self.oracle.invites(self.now, phone, caller, leg, sight) {
             Err(what) => return self.fail(what),
             Ok(first) => {
                 if !first {
@@ -260,6 +275,7 @@ impl World {
                     "caller {caller} and phone {} hear each other",
                     phone + 1
                 );
+                self.oracle.joined(phone, other, caller);
                 self.caller(caller, |who, now, does| who.talks(now, does));
             }
         }
@@ -325,6 +341,9 @@ impl World {
                 let what = format!("12: {dials} was dialled, tenant {} answers", note.tenant.0);
                 return self.fail(what);
             }
+        }
+        if matches!(note.what, NoteWhat::Consults(_)) {
+            self.figures.consultations += 1;
         }
         if note.what == NoteWhat::Panicked {
             return self.fail("a call panicked".to_owned());

@@ -93,6 +93,7 @@ impl Contact {
             referred_by: None,
             keys_by: None,
             stage: Stage::Opening { since: cx.now.mono },
+            taken: None,
             visits: 0,
             waiting_since: None,
             outbox: Outbox::default(),
