@@ -190,6 +190,8 @@ pub struct Server {
     certificates: Option<Arc<Certificates>>,
     /// Contacts that a crash had left open.
     pub left_open: usize,
+    /// Languages that callers aren't offered, since nobody can speak them here.
+    pub unvoiced: Vec<prompts::Unvoiced>,
     media: Media,
     control: mpsc::Sender<Control>,
     ended: oneshot::Receiver<io::Result<()>>,
@@ -235,11 +237,12 @@ impl Server {
         let root = RootKey::load_or_create(&loaded.data_dir).map_err(io_error("root key"))?;
         let path = loaded.data_dir.join(&process.store.file);
         let (done_sender, done) = mpsc::unbounded_channel();
-        let (store, recovered) = Store::open(&path, Settings::default(), wall(), move |batch| {
-            // Unbounded, but never longer than what the desk has in flight.
-            let _ = done_sender.send(batch);
-        })
-        .map_err(|error| StartError::Store { path, error })?;
+        let (store, mut recovered) =
+            Store::open(&path, Settings::default(), wall(), move |batch| {
+                // Unbounded, but never longer than what the desk has in flight.
+                let _ = done_sender.send(batch);
+            })
+            .map_err(|error| StartError::Store { path, error })?;
 
         let seed: [u8; 32] = secrets::random().map_err(io_error("random source"))?;
         let number = u64::from_le_bytes(seed[..8].try_into().unwrap_or_default());
@@ -266,7 +269,9 @@ impl Server {
             Duration::from_millis(process.speech.deadline_ms),
         );
         let mut languages = vec![ivr_flows::Language::ENGLISH];
-        for tongue in prompts::tongues(&process.speech, &loaded.speech_dir, &loaded.helpdesk)? {
+        let (tongues, unvoiced) =
+            prompts::tongues(&process.speech, &loaded.speech_dir, &loaded.helpdesk)?;
+        for tongue in tongues {
             for (tenant, names) in &tongue.book.later {
                 tongue.studio.render_ahead(tenant.0, names);
             }
@@ -279,6 +284,7 @@ impl Server {
             ticket_key: root.ticket_key(OPERATOR),
             directory: Directory::default(),
             next_ticket: recovered.next_ticket(OPERATOR),
+            tickets: Vec::new(),
         }];
         for hospital in &loaded.helpdesk.hospitals {
             let id = TenantId(hospital.id);
@@ -289,6 +295,7 @@ impl Server {
                     ConfigError::new(Path::new(&hospital.key), fault.to_string())
                 })?,
                 next_ticket: recovered.next_ticket(id),
+                tickets: recovered.tickets.remove(&id).unwrap_or_default(),
             });
         }
         // An address that isn't ours is found out now, not by the first caller.
@@ -379,6 +386,7 @@ impl Server {
             http,
             certificates,
             left_open: recovered.left_open.len(),
+            unvoiced,
             media,
             control,
             ended,

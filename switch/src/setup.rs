@@ -147,6 +147,8 @@ pub struct Tenant {
     pub dial: DialRules,
     /// Opening hours, as flows name them.
     pub calendars: HashMap<Arc<str>, hours::Calendar>,
+    /// Its calendar days; without, no day is told to callers.
+    pub days: Option<hours::Days>,
 }
 
 /// Where a hospital's callers may be sent on to by an agent (invariant 14). By

@@ -55,6 +55,9 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
             server.left_open
         );
     }
+    for unvoiced in &server.unvoiced {
+        println!("{unvoiced}");
+    }
     if args.welcome {
         print!("{}", welcome(&loaded.helpdesk, server.address));
     }
@@ -177,6 +180,7 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
                 "portal" => {
                     "patient portal after hours: the partner takes the call, or gives it back"
                 }
+                "status" => "patients with a ticket number: how it stands, and whoever has it",
                 "location" => "theatre, ICU, ED: no key is ever needed",
                 other => other,
             };

@@ -14,7 +14,7 @@ use super::outside::{PartnerConfig, TrunkAccount, TrunkConfig};
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 6] = [
+pub(crate) const SHIPPED: [(&str, &str); 7] = [
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
@@ -31,6 +31,10 @@ pub(crate) const SHIPPED: [(&str, &str); 6] = [
     (
         "portal",
         include_str!("../../../ivr-flows/flows/portal.yaml"),
+    ),
+    (
+        "status",
+        include_str!("../../../ivr-flows/flows/status.yaml"),
     ),
     ("bench", include_str!("../../../ivr-flows/flows/bench.yaml")),
 ];

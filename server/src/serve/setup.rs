@@ -213,6 +213,14 @@ pub(super) fn setup(
                     .into_iter()
                     .map(|(name, calendar)| (name.into(), calendar))
                     .collect(),
+                days: hospital
+                    .zone
+                    .as_deref()
+                    .map(hours::Days::read)
+                    .transpose()
+                    .map_err(|fault| {
+                        ConfigError::new(Path::new(&hospital.key), fault.to_string())
+                    })?,
             },
         );
         for line in &hospital.lines {

@@ -71,6 +71,15 @@ pub fn spoken() -> &'static Spoken {
             .speak(|_, _| {})
             .expect("the voice: run `make voices` first");
         let mut clips = book.library();
+        let (tongues, unvoiced) =
+            server::prompts::tongues(&loaded.process.speech, &loaded.speech_dir, &loaded.helpdesk)
+                .expect("the demo's configuration");
+        assert_eq!(unvoiced, [], "run `tools/needs.sh test` first");
+        for tongue in &tongues {
+            // Its ticket digits would be taken for the English ones, which have the same names.
+            let words = tongue.book.library().into_iter();
+            clips.extend(words.filter(|(text, _)| !is_pair(text)));
+        }
         for (tenant, texts) in &book.later {
             for text in texts {
                 let pcm = studio
@@ -351,7 +360,7 @@ impl House {
         Reader::open(&self.data)
             .and_then(|reader| reader.ticket(tenant, number))
             .expect("a database")
-            .map(|row| row.contact)
+            .map(|row| row.facts.contact)
     }
 }
 
