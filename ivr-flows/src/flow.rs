@@ -269,6 +269,7 @@ pub(crate) struct Hours {
     pub(crate) open: NodeIndex,
     pub(crate) closed: NodeIndex,
     pub(crate) holiday: NodeIndex,
+    pub(crate) emergency: NodeIndex,
 }
 
 impl Hours {
@@ -277,6 +278,7 @@ impl Hours {
             HoursState::Open => self.open,
             HoursState::Closed => self.closed,
             HoursState::Holiday => self.holiday,
+            HoursState::Emergency => self.emergency,
         }
     }
 }
@@ -464,7 +466,12 @@ impl Kind {
                 &mut collect.ask.invalid,
             ],
             Kind::Identify(identify) => identify.exits.iter_mut().collect(),
-            Kind::Hours(hours) => vec![&mut hours.open, &mut hours.closed, &mut hours.holiday],
+            Kind::Hours(hours) => vec![
+                &mut hours.open,
+                &mut hours.closed,
+                &mut hours.holiday,
+                &mut hours.emergency,
+            ],
             Kind::Branch(branch) => branch
                 .cases
                 .iter_mut()
@@ -520,7 +527,9 @@ impl Kind {
                 free(collect.ask.invalid),
             ],
             Kind::Identify(identify) => identify.exits.into_iter().map(free).collect(),
-            Kind::Hours(hours) => [hours.open, hours.closed, hours.holiday].map(free).into(),
+            Kind::Hours(hours) => [hours.open, hours.closed, hours.holiday, hours.emergency]
+                .map(free)
+                .into(),
             Kind::Branch(branch) => branch
                 .cases
                 .iter()

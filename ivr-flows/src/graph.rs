@@ -125,6 +125,7 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
             named("open", hours.open),
             named("closed", hours.closed),
             named("holiday", hours.holiday),
+            named("emergency", hours.emergency),
         ],
         Kind::Branch(branch) => (1..)
             .zip(&branch.cases)

@@ -255,7 +255,7 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
             }
         }
         Kind::Hours(hours) => {
-            for to in [hours.open, hours.closed, hours.holiday] {
+            for to in [hours.open, hours.closed, hours.holiday, hours.emergency] {
                 arrive(to, crowd);
             }
         }

@@ -176,6 +176,7 @@ impl Script {
                 ("open", HoursState::Open),
                 ("closed", HoursState::Closed),
                 ("holiday", HoursState::Holiday),
+                ("emergency", HoursState::Emergency),
             ],
             findings,
         );

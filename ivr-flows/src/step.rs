@@ -135,8 +135,10 @@ pub enum HoursState {
     Open,
     /// Closed, as on any such day.
     Closed,
-    /// Closed on a day with hours of its own, or on somebody's word.
+    /// Closed on a day with hours of its own.
     Holiday,
+    /// Closed on somebody's word, whatever the hours say.
+    Emergency,
 }
 
 /// What happened. Anything late or unexpected is ignored, never an error.

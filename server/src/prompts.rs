@@ -225,7 +225,8 @@ impl Book {
         Self::in_language(Language::ENGLISH, studio, helpdesk, progress)
     }
 
-    fn in_language(
+    /// The same in another language, of which `studio` has the voice.
+    pub(crate) fn in_language(
         language: Language,
         studio: &Studio,
         helpdesk: &HelpDesk,

@@ -1,5 +1,7 @@
 //! Starting everything, in the order in which each needs the other.
 
+pub mod closings;
+pub mod publish;
 mod setup;
 
 use std::collections::HashMap;
@@ -18,6 +20,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{self, ConfigError, HelpDesk, Process};
+use crate::control;
 use crate::http;
 use crate::names;
 use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
@@ -28,6 +31,8 @@ use crate::rtp::{Media, MediaConfig, MediaError};
 use crate::secrets::{self, Entropy, RootKey};
 use crate::store::{Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
+use closings::Closings;
+use publish::{Means, Publisher};
 use setup::{acd_setup, audio_interface, directory, names_of, transports};
 
 /// What to serve, and where.
@@ -179,7 +184,6 @@ impl Loaded {
 }
 
 /// A running Careline.
-#[derive(Debug)]
 pub struct Server {
     /// Where SIP is heard.
     pub address: SocketAddr,
@@ -192,6 +196,8 @@ pub struct Server {
     pub left_open: usize,
     /// Languages that callers aren't offered, since nobody can speak them here.
     pub unvoiced: Vec<prompts::Unvoiced>,
+    /// Changes what is served.
+    pub publisher: Arc<Publisher>,
     media: Media,
     control: mpsc::Sender<Control>,
     ended: oneshot::Receiver<io::Result<()>>,
@@ -262,6 +268,7 @@ impl Server {
             ..MediaConfig::default()
         })?;
 
+        let voice = Arc::clone(&studio);
         let (mut prompter, ready) = Prompter::new(
             studio,
             book.tickets.clone(),
@@ -269,6 +276,7 @@ impl Server {
             Duration::from_millis(process.speech.deadline_ms),
         );
         let mut languages = vec![ivr_flows::Language::ENGLISH];
+        let mut voices = vec![(ivr_flows::Language::ENGLISH, voice)];
         let (tongues, unvoiced) =
             prompts::tongues(&process.speech, &loaded.speech_dir, &loaded.helpdesk)?;
         for tongue in tongues {
@@ -276,6 +284,7 @@ impl Server {
                 tongue.studio.render_ahead(tenant.0, names);
             }
             languages.push(tongue.language);
+            voices.push((tongue.language, Arc::clone(&tongue.studio)));
             let (tickets, fixed) = (tongue.book.tickets, tongue.book.fixed);
             prompter.speaks(tongue.language, tongue.studio, tickets, fixed);
         }
@@ -302,8 +311,16 @@ impl Server {
         std::net::UdpSocket::bind((media_bind, 0))
             .map_err(io_error(format!("media on {media_bind}")))?;
         let audio = audio_interface(process, file, interface.clone())?;
-        let mut switch_setup = setup::setup(loaded, interface, audio, seed)?;
+        let mut switch_setup = setup::setup(loaded, interface.clone(), audio.clone(), seed)?;
         switch_setup.languages = languages.into();
+        let closings = Closings::open(&loaded.data_dir, wall());
+        for (key, calendar, closing) in closings.all() {
+            let mut hospitals = loaded.helpdesk.hospitals.iter();
+            if let Some(hospital) = hospitals.find(|hospital| hospital.key == key) {
+                let at = (TenantId(hospital.id), Arc::from(calendar));
+                switch_setup.closings.insert(at, closing.exception());
+            }
+        }
         let names = names_of(&switch_setup);
         let threads = media.clone();
         let distributor = acd_setup(&loaded.helpdesk, number);
@@ -373,6 +390,20 @@ impl Server {
             .map_err(io_error("name servers"))?;
         let queues = loaded.helpdesk.queues.iter();
         let queues = queues.map(|queue| queue.name.clone()).collect();
+        let means = Means {
+            voices,
+            interface,
+            audio,
+            seed,
+            control: control.downgrade(),
+        };
+        let publisher =
+            Publisher::new(loaded, closings, means).map_err(io_error("published versions"))?;
+        let publisher = Arc::new(publisher);
+        // Calls can do without: a path that is too long for a socket keeps nobody from calling.
+        if let Err(error) = control::start(&loaded.data_dir, Arc::clone(&publisher)) {
+            tracing::warn!(%error, "no `careline plan|apply|export`: no socket in the data directory");
+        }
         let http = match process.http.bind {
             None => None,
             Some(bind) => {
@@ -387,6 +418,7 @@ impl Server {
             certificates,
             left_open: recovered.left_open.len(),
             unvoiced,
+            publisher,
             media,
             control,
             ended,

@@ -446,6 +446,7 @@ pub(crate) fn switch_setup(
         lines,
         accounts,
         queues,
+        closings: HashMap::new(),
         trunks: HashMap::from([(Arc::clone(&trunk.name), Arc::new(trunk))]),
         partners,
         languages: [ivr_flows::Language::ENGLISH].into(),

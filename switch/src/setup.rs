@@ -39,6 +39,8 @@ pub struct Setup {
     pub queues: HashMap<(TenantId, Arc<str>), Queue>,
     /// Peers whose calls come without a password because of their address (trunks).
     pub trusted: Vec<sip::Net>,
+    /// Desks that are closed, or open, on somebody's word, by hospital and calendar.
+    pub closings: HashMap<(TenantId, Arc<str>), hours::Exception>,
     /// Ways to the outside, by name.
     pub trunks: HashMap<Arc<str>, Arc<Trunk>>,
     /// Partners by the name flows use, per tenant.
@@ -374,6 +376,7 @@ pub(crate) mod tests {
             lines: HashMap::new(),
             accounts: HashMap::new(),
             queues: HashMap::new(),
+            closings: HashMap::new(),
             trusted: Vec::new(),
             trunks: HashMap::new(),
             partners: HashMap::new(),

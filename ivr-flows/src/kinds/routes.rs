@@ -21,12 +21,14 @@ impl Surroundings<'_> {
         );
         let open = self.needed(keys, "open", "where does the caller go then?", findings);
         let closed = self.needed(keys, "closed", "where does the caller go then?", findings);
-        let holiday = self.target(keys, "holiday", findings);
+        let holiday = self.target(keys, "holiday", findings).unwrap_or(closed);
+        let emergency = self.target(keys, "emergency", findings);
         Some(Hours {
             calendar: calendar?,
             open,
             closed,
-            holiday: holiday.unwrap_or(closed),
+            holiday,
+            emergency: emergency.unwrap_or(holiday),
         })
     }
 

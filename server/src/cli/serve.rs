@@ -90,10 +90,19 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 break;
             }
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => match server.reload_certificates() {
-                Ok(()) => println!("Certificates read anew"),
-                Err(error) => eprintln!("careline: the old certificate stays in use: {error}"),
-            },
+            _ = hang_up.recv() => {
+                match server.reload_certificates() {
+                    Ok(()) => println!("Certificates read anew"),
+                    Err(error) => eprintln!("careline: the old certificate stays in use: {error}"),
+                }
+                let publisher = std::sync::Arc::clone(&server.publisher);
+                let dir = loaded.config_dir.clone();
+                // Prompts may have to be rendered: meanwhile notes are shown.
+                tokio::task::spawn_blocking(move || match publisher.apply(&dir) {
+                    Ok(plan) => print!("{plan}"),
+                    Err(error) => eprintln!("careline: what was served stays: {error}"),
+                });
+            }
             // Better no Careline, which its supervisor starts anew, than a deaf one.
             error = server.failed() => return Err(error.into()),
         }

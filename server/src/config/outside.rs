@@ -16,7 +16,7 @@ const GATEWAYS_MAX: usize = 4;
 const PROBE_EVERY_S: std::ops::RangeInclusive<u64> = 5..=3_600;
 
 /// A trunk.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkConfig {
     /// As partners name it.
@@ -51,7 +51,7 @@ fn default_probe_every_s() -> u64 {
 }
 
 /// User and secret.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkAccount {
     /// User name.
@@ -67,7 +67,7 @@ impl std::fmt::Debug for TrunkAccount {
 }
 
 /// Somebody who takes calls over.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartnerConfig {
     /// Stable number within the hospital.

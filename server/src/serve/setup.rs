@@ -283,6 +283,7 @@ pub(super) fn setup(
         accounts,
         queues,
         languages: [ivr_flows::Language::ENGLISH].into(),
+        closings: HashMap::new(),
         trusted: process.sip.trusted(&loaded.process_file)?,
         trunks,
         partners,

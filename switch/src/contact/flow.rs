@@ -1,5 +1,6 @@
 //! What the flow wants, carried out; what the caller does, told to the flow.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, TicketNumber, What};
@@ -234,14 +235,17 @@ impl Contact {
     /// safer guess.
     fn hours(&self, calendar: &str, cx: &Cx<'_>) -> HoursState {
         let tenant = cx.setup.tenants.get(&self.tenant);
+        let key = (self.tenant, Arc::from(calendar));
+        let exception = cx.setup.closings.get(&key).copied();
         let Some(calendar) = tenant.and_then(|tenant| tenant.calendars.get(calendar)) else {
             return HoursState::Open;
         };
-        let state = calendar.at(cx.now.wall, None);
+        let state = calendar.at(cx.now.wall, exception);
         match (state.open, state.why) {
             (true, _) => HoursState::Open,
             (false, hours::Why::Week) => HoursState::Closed,
-            (false, hours::Why::Day(_) | hours::Why::Exception) => HoursState::Holiday,
+            (false, hours::Why::Day(_)) => HoursState::Holiday,
+            (false, hours::Why::Exception) => HoursState::Emergency,
         }
     }
 
