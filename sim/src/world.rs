@@ -269,7 +269,7 @@ impl World {
             Duration::ZERO,
             seed,
             &analysts,
-            |tenant| store.next_ticket(tenant),
+            &store,
             voice.music.clone(),
             voice.chime.clone(),
         );
@@ -565,7 +565,7 @@ impl World {
             self.now,
             self.seed.wrapping_add(u64::from(self.life) << 48),
             &self.analysts,
-            |tenant| store.next_ticket(tenant),
+            store,
             self.voice.music.clone(),
             self.voice.chime.clone(),
         ));

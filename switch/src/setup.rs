@@ -41,6 +41,8 @@ pub struct Setup {
     pub queues: HashMap<(TenantId, Arc<str>), Queue>,
     /// Peers whose calls come without a password because of their address (trunks).
     pub trusted: Vec<sip::Net>,
+    /// Desks that are closed, or open, on somebody's word, by hospital and calendar.
+    pub closings: HashMap<(TenantId, Arc<str>), hours::Exception>,
     /// Ways to the outside, by name.
     pub trunks: HashMap<Arc<str>, Arc<Trunk>>,
     /// Partners by the name flows use, per tenant.
@@ -171,6 +173,8 @@ pub struct Tenant {
     pub dial: DialRules,
     /// Opening hours, as flows name them.
     pub calendars: HashMap<Arc<str>, hours::Calendar>,
+    /// Its calendar days; without, no day is told to callers.
+    pub days: Option<hours::Days>,
 }
 
 /// Sounds that aren't prompts. Generated, see [`media::music`].
@@ -361,6 +365,7 @@ pub(crate) mod tests {
             lines: HashMap::new(),
             accounts: HashMap::new(),
             queues: HashMap::new(),
+            closings: HashMap::new(),
             trusted: Vec::new(),
             trunks: HashMap::new(),
             partners: HashMap::new(),

@@ -240,6 +240,14 @@ pub(super) fn setup(
                     .into_iter()
                     .map(|(name, calendar)| (name.into(), calendar))
                     .collect(),
+                days: hospital
+                    .zone
+                    .as_deref()
+                    .map(hours::Days::read)
+                    .transpose()
+                    .map_err(|fault| {
+                        ConfigError::new(Path::new(&hospital.key), fault.to_string())
+                    })?,
             },
         );
         for line in &hospital.lines {
@@ -303,6 +311,7 @@ pub(super) fn setup(
         accounts,
         queues,
         languages: [ivr_flows::Language::ENGLISH].into(),
+        closings: HashMap::new(),
         trusted: process.sip.trusted(&loaded.process_file)?,
         trunks,
         partners,

@@ -216,11 +216,14 @@ impl World {
 
     fn check_ticket(&mut self, caller: u32, hospital: Hospital, digits: &str, how: &str) {
         let tenant = desk::TenantId(hospital.id());
-        let durable = desk::TicketNumber::parse(digits)
-            .ok()
-            .and_then(|number| self.store.ticket(tenant, number));
+        let number = desk::TicketNumber::parse(digits).ok();
         let contact = self.oracle.contact_of(caller);
-        if durable.is_none() || durable != contact {
+        let from = self.callers[caller as usize].plan.from.as_deref();
+        let theirs = number
+            .zip(contact)
+            .is_some_and(|(number, contact)| self.store.may_hear(tenant, number, contact, from));
+        if !theirs {
+            let durable = number.and_then(|number| self.store.ticket(tenant, number));
             self.fail(format!(
                 "13: ticket {digits} is {how} for caller {caller} ({contact:?}), on disk it is {durable:?}'s"
             ));

@@ -88,6 +88,7 @@ impl Contact {
             sound: Sound::Nothing,
             session: Session::new(Arc::clone(&line.flow), facts),
             flow: line.flow,
+            found: None,
             consult: None,
             came: None,
             referred_by: None,

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
-use desk::{Caller, ContactId, Journey, PartnerId, PhoneNumber, TenantId, What};
+use desk::{Caller, ContactId, FoundTicket, Journey, PartnerId, PhoneNumber, TenantId, What};
 use ivr_flows::{Flow, Session};
 use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
@@ -244,6 +244,8 @@ struct Stay {
     /// When the contact began to wait at all: kept when it comes back.
     since: Duration,
     music: bool,
+    /// Who is rung first if free.
+    prefer: Option<AgentId>,
     /// By a transfer: the flow knows nothing of it.
     sent_on: bool,
     /// When the wait is announced next.
@@ -418,6 +420,8 @@ pub(crate) struct Contact {
     sound: Sound,
     session: Session,
     flow: Arc<Flow>,
+    /// The caller's own ticket, asked for by its number.
+    found: Option<FoundTicket>,
     /// An agent's question to a colleague; the session is never begun then.
     consult: Option<Box<Consult>>,
     /// The queue waited in last, and how urgently.

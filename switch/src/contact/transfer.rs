@@ -218,6 +218,7 @@ impl Contact {
             class,
             since: *self.waiting_since.get_or_insert(now),
             music: true,
+            prefer: None,
             sent_on: true,
             announce_at: now + TALKING_EVERY,
         };
