@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::clip::Clip;
-use media::codec::Codec;
+use media::codec::{Codec, Format};
 use media::dtmf::Digit;
 use media::engine::{
     Channel, Command, Engine, EngineConfig, Event, Heard, LegId, PHASES, PlayId, Sink,
@@ -123,10 +123,10 @@ impl Room {
     }
 
     fn connect(&mut self, number: u8, how: u8) {
-        let codec = if (number ^ how) & 1 == 0 {
-            Codec::Pcmu
-        } else {
-            Codec::Pcma
+        let codec = match (how & 32, (number ^ how) & 1) {
+            (0, 0) => Codec::Pcmu.into(),
+            (0, _) => Codec::Pcma.into(),
+            _ => Format::G722,
         };
         let mut negotiated = Negotiated::plain(codec, far(number));
         negotiated.rtcp_mux = how & 2 != 0;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use media::codec::Codec;
+use media::codec::{Codec, Format};
 use media::sdp::{Capabilities, LocalMedia, Negotiated, SdpError, accept, answer, offer};
 
 use super::bounds::within;
@@ -13,7 +13,7 @@ pub(crate) fn run(input: &[u8]) {
     let theirs = parts.next().unwrap_or_default();
     let reply = parts.next().unwrap_or(theirs);
     let alone = Capabilities {
-        codecs: vec![Codec::Pcma],
+        codecs: vec![Codec::Pcma.into(), Format::G722],
         telephone_event: false,
         rtcp_mux: false,
         ..Capabilities::default()

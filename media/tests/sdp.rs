@@ -239,7 +239,7 @@ fn our_offer_is_answered_and_accepted() {
             theirs_view.remote_rtp,
             SocketAddr::new(local(ours).address, 40_000)
         );
-        assert_eq!(our_view.codec, Codec::Pcmu);
+        assert_eq!(our_view.codec, Codec::Pcmu.into());
         assert_eq!(
             (our_view.telephone_event, our_view.rtcp_mux),
             (Some(101), true)

@@ -201,6 +201,11 @@ impl Collector for Snapshot {
             switch.unknown_numbers,
         )?;
         out.counter(
+            "targets_forbidden",
+            "Agents' transfers and questions to where the dial rules don't lead",
+            switch.targets_forbidden,
+        )?;
+        out.counter(
             "sign_ins_challenged",
             "Requests without a password",
             switch.challenged,
@@ -290,12 +295,16 @@ impl Collector for Snapshot {
             "Of these, begun over a millisecond late",
             media.slots_late,
         )?;
-        let bounds = LATENESS_BOUNDS_US.iter().map(u64::to_string);
-        let classes = bounds.chain(["more".to_owned()]).zip(media.lateness);
-        let classes = classes.map(|(bound, count)| ([("below_us", bound)].to_vec(), count));
+        // Cumulative, by upper bound in seconds: what `histogram_quantile` takes.
+        let bounds = LATENESS_BOUNDS_US.map(|us| (us as f64 / 1e6).to_string());
+        let bounds = bounds.into_iter().chain(["+Inf".to_owned()]);
+        let classes = bounds.zip(media.lateness).scan(0, |begun, (bound, count)| {
+            *begun += count;
+            Some(([("le", bound)].to_vec(), *begun))
+        });
         out.counters(
             "media_slots_by_lateness",
-            "Slots by how late they began",
+            "Slots that began no later than so many seconds",
             classes,
         )?;
         let cpu = media.cpu_us as f64 / 1e6;
@@ -334,7 +343,16 @@ impl Collector for Snapshot {
             .trunks
             .iter()
             .map(|it| (trunk(&it.name), it.gateways_alive as u32));
-        out.family("trunk_gateways_alive", "Gateways that work", alive)
+        out.family("trunk_gateways_alive", "Gateways that work", alive)?;
+        let registered = status.trunks.iter().filter_map(|it| {
+            let registered = it.registered?;
+            Some((trunk(&it.name), u32::from(registered)))
+        });
+        out.family(
+            "trunk_registered",
+            "Whether we are registered at the trunk's provider",
+            registered,
+        )
     }
 }
 

@@ -207,6 +207,8 @@ pub struct TrunkStatus {
     pub calls: u32,
     /// Gateways that work, as far as is known.
     pub gateways_alive: usize,
+    /// Whether we are registered at its provider, where we register.
+    pub registered: Option<bool>,
 }
 
 /// What the pump counts.
@@ -312,6 +314,7 @@ impl Node {
                 let over = self.switch.contacts().next().is_none()
                     && self.desk.load().commits_in_flight == 0
                     && self.desk.load().events_waiting == 0
+                    && !self.switch.is_registering()
                     && unsent.is_empty();
                 if over || self.clock.now().mono >= stop_by {
                     return Ok(());
@@ -388,6 +391,7 @@ impl Node {
     }
 
     fn status(&self) -> Status {
+        let now = self.clock.now().mono;
         Status {
             calls: self.switch.calls(),
             draining: self.switch.is_draining(),
@@ -399,6 +403,7 @@ impl Node {
                     name: name.to_owned(),
                     calls,
                     gateways_alive,
+                    registered: self.switch.is_registered(now, name),
                 })
                 .collect(),
             switch: self.switch.counters(),
@@ -472,6 +477,9 @@ impl Node {
             }
             Arrived::Noise => self.counters.unreadable += 1,
             Arrived::Accepted(stream, by) => self.streams.accepted(stream, by),
+            Arrived::Certified { peer, names } => {
+                inputs.push_back(Input::Certified { peer, names });
+            }
             Arrived::Closed { peer, serial } => {
                 if self.streams.closed(peer, serial) {
                     inputs.push_back(Input::PeerLost { peer });
@@ -569,7 +577,21 @@ impl Node {
             Output::ToDesk(command) => {
                 self.desk.handle(now.mono, desk::Input::Command(command));
             }
-            Output::SignInRefused { peer } => self.sign_in_refused(now, peer),
+            Output::SignInRefused { source, blocked } => {
+                self.sign_in_refused(now, source, blocked);
+            }
+            Output::TrunkRegistered {
+                trunk,
+                registered: true,
+                ..
+            } => tracing::info!(trunk = &*trunk, "registered at the trunk's provider"),
+            Output::TrunkRegistered { trunk, code, .. } => {
+                tracing::warn!(
+                    trunk = &*trunk,
+                    code,
+                    "not registered at the trunk's provider"
+                );
+            }
             Output::Note(note) => {
                 tracing::debug!(contact = note.contact.0, tenant = note.tenant.0, what = ?note.what);
                 if let NoteWhat::OneWayAudio(side, why) = note.what {
@@ -579,6 +601,14 @@ impl Node {
                         ?side,
                         ?why,
                         "audio goes one way: this side is spoken to and isn't heard"
+                    );
+                }
+                if let NoteWhat::TargetForbidden(agent) = note.what {
+                    tracing::warn!(
+                        contact = note.contact.0,
+                        tenant = note.tenant.0,
+                        agent = agent.0,
+                        "an agent's transfer or question leads where the dial rules don't: refused"
                     );
                 }
                 if let NoteWhat::NotEncrypted(side) = note.what {
@@ -599,16 +629,22 @@ impl Node {
 
     /// One line for each address and ten seconds, for whoever blocks such
     /// addresses; the address is the peer's, not a person's.
-    fn sign_in_refused(&mut self, now: Now, peer: sip::Peer) {
+    fn sign_in_refused(&mut self, now: Now, source: IpAddr, blocked: bool) {
+        if blocked {
+            tracing::warn!(
+                from = %source,
+                "too many wrong passwords: for five minutes only who signed in from there before is let in"
+            );
+        }
         if self.refused_lately.len() >= REFUSED_MAX {
             self.refused_lately
                 .retain(|_, at| now.mono < *at + REFUSED_EVERY);
         }
-        let known = self.refused_lately.get(&peer.addr.ip());
+        let known = self.refused_lately.get(&source);
         let quiet = known.is_some_and(|at| now.mono < *at + REFUSED_EVERY);
         if !quiet && self.refused_lately.len() < REFUSED_MAX {
-            self.refused_lately.insert(peer.addr.ip(), now.mono);
-            tracing::warn!(from = %peer.addr.ip(), "sign-in refused");
+            self.refused_lately.insert(source, now.mono);
+            tracing::warn!(from = %source, "sign-in refused: wrong password or user");
         }
     }
 

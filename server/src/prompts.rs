@@ -202,10 +202,13 @@ pub fn tongues(
     Ok((tongues, unvoiced))
 }
 
+/// Prompts that are ready, by hospital and text.
+pub type Fixed = HashMap<(TenantId, Arc<str>), Arc<Clip>>;
+
 /// Everything that is rendered before the first call, in one language.
 pub struct Book {
     /// Fixed prompts by hospital and text.
-    pub fixed: HashMap<(TenantId, Arc<str>), Arc<Clip>>,
+    pub fixed: Fixed,
     /// The pairs of ticket digits.
     pub tickets: TicketPairs,
     /// Texts with names, to be rendered when nobody waits for anything else.

@@ -13,8 +13,8 @@ use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceReco
 use ivr_flows::Flow;
 use media::clip::Clip;
 use switch::{
-    Account, DialRules, EncryptionPolicy, Gateway, Inside, Limits, Line, Partner, Queue, Setup,
-    SipSettings, Sounds, Tenant, Trunk,
+    Account, DialRules, EncryptionPolicy, Gateway, Inside, Limits, Line, OutsideRule, Partner,
+    Queue, Setup, SipSettings, Sounds, Tenant, Trunk,
 };
 
 /// One of the two hospitals.
@@ -400,6 +400,8 @@ pub(crate) fn switch_setup(
         probe_every: None,
         trusted: true,
         encryption: None,
+        register: None,
+        identity: None,
     };
     let partner = |hospital: Hospital| {
         let partner = Partner {
@@ -435,7 +437,12 @@ pub(crate) fn switch_setup(
                                 "2006".to_owned(),
                                 Inside::Queue(Arc::from("tier2")),
                             )]),
-                            outside: Vec::new(),
+                            outside: vec![OutsideRule {
+                                prefix: "+15559".to_owned(),
+                                digits: 11..=11,
+                                trunk: Arc::from("night"),
+                            }],
+                            country_code: "1".to_owned(),
                         },
                         calendars: HashMap::from([(Arc::from("portal"), hours_of(hospital))]),
                         days: hours::Days::read("America/Chicago").ok(),
@@ -453,6 +460,7 @@ pub(crate) fn switch_setup(
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],
         sounds: Sounds { music, chime },
         limits: Limits::default(),
+        codecs: switch::CodecPolicy::default(),
         encryption: EncryptionPolicy::default(),
         sip: SipSettings::default(),
     }

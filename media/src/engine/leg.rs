@@ -16,8 +16,9 @@ use super::oneway::OneWay;
 use super::out::Out;
 use super::random::Random;
 use super::report::Reports;
+use super::wide::Wide;
 use crate::clip::Clip;
-use crate::codec::{Codec, FRAME_MS, FRAME_SAMPLES};
+use crate::codec::{FRAME_MS, FRAME_SAMPLES, Format};
 use crate::dtmf::{self, Digit};
 use crate::playout::{Played, Playout};
 use crate::receive::Receive;
@@ -81,8 +82,13 @@ struct Said {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
     Heard,
+    Quiet,
     Lost,
 }
+
+/// After how much silence a far side that should talk is quiet. Who suppresses silence still reports, every 7.5 s at
+/// the least (RFC 3550 section 6.3.1).
+const QUIET: Duration = Duration::from_secs(8);
 
 /// How much silence from the far side is borne.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +111,7 @@ impl Patience {
 /// An accepted packet of a kind that a bridged peer may get.
 #[derive(Debug)]
 pub(super) enum Relayable {
-    Audio(Codec),
+    Audio(Format),
     TelephoneEvent,
     /// Of use in a mix; a bridge's far side pauses likewise when nothing comes.
     ComfortNoise,
@@ -154,11 +160,14 @@ pub(super) struct Leg {
     /// There is one if and only if no telephone events were agreed on.
     tones_in: Option<Box<TonesIn>>,
     tones_out: TonesOut,
+    wide: Option<Box<Wide>>,
     reports: Reports,
     patience: Patience,
     /// Of `patience`, what the leg's state asks for.
     timeout: Duration,
     presence: Presence,
+    /// How much silence is reported next.
+    miss_after: Duration,
     one_way: OneWay,
     /// When the last packet of any kind came, or the watch began.
     heard_at: Duration,
@@ -201,10 +210,12 @@ impl Leg {
             commanded: false,
             tones_in: None,
             tones_out: TonesOut::default(),
+            wide: None,
             reports: Reports::new(now, random),
             patience,
             timeout: patience.unconnected,
             presence: Presence::Heard,
+            miss_after: patience.unconnected,
             one_way: OneWay::default(),
             heard_at: now,
             rtp_at: None,
@@ -263,6 +274,16 @@ impl Leg {
         };
         self.heard_at = now;
         self.presence = Presence::Heard;
+        self.miss_after = self.first_missed();
+    }
+
+    /// The silence that is reported first.
+    fn first_missed(&self) -> Duration {
+        let talking = self.link.as_ref().is_some_and(|link| !link.on_hold());
+        match talking && self.timeout != Duration::MAX {
+            true => self.timeout.min(QUIET),
+            false => self.timeout,
+        }
     }
 
     pub(super) fn play(

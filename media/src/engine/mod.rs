@@ -14,6 +14,7 @@ mod oneway;
 mod out;
 mod random;
 mod report;
+mod wide;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Session descriptions (RFC 8866) and the offer/answer model (RFC 3264) for one G.711 audio stream.
+//! Session descriptions (RFC 8866) and the offer/answer model (RFC 3264) for one audio stream, G.711 or G.722.
 //!
 //! Three doors: [`answer`] to an offer received, [`offer`] of our own (a call out, or the 200 to an INVITE that came
 //! without a body), and [`accept`] of the answer to it. Each yields a [`Negotiated`], all that the engine needs to
@@ -11,7 +11,7 @@ mod parse;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Format};
 use crate::srtp::{Keys, Secret};
 
 pub use negotiate::{accept, answer, offer};
@@ -83,7 +83,7 @@ impl Direction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
     /// Codecs, the preferred first. In an answer the offerer's order wins (RFC 3264 section 6.1).
-    pub codecs: Vec<Codec>,
+    pub codecs: Vec<Format>,
     /// Whether telephone events (RFC 4733, events 0–15, 8 kHz) are spoken.
     pub telephone_event: bool,
     /// Whether RTCP on the RTP port (RFC 5761) is offered and accepted.
@@ -118,7 +118,7 @@ impl Default for Capabilities {
     /// PCMU before PCMA, telephone events, RTCP multiplexing, no encryption.
     fn default() -> Self {
         Capabilities {
-            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            codecs: vec![Codec::Pcmu.into(), Codec::Pcma.into()],
             telephone_event: true,
             rtcp_mux: true,
             encryption: Encryption::Off,
@@ -158,7 +158,7 @@ impl LocalMedia {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Negotiated {
     /// The codec we send.
-    pub codec: Codec,
+    pub codec: Format,
     /// The payload type we send it with.
     pub payload_type: u8,
     /// The payload type the far side sends it with; differs from `payload_type` only when it answered our offer with
@@ -187,7 +187,8 @@ pub struct Negotiated {
 impl Negotiated {
     /// The usual outcome with a far side at `remote_rtp`: static payload type, telephone events as 101, RTCP on the
     /// next port, both ways, 20 ms. For tests and in-process phones.
-    pub fn plain(codec: Codec, remote_rtp: SocketAddr) -> Negotiated {
+    pub fn plain(codec: impl Into<Format>, remote_rtp: SocketAddr) -> Negotiated {
+        let codec = codec.into();
         Negotiated {
             codec,
             payload_type: codec.static_payload_type(),

@@ -10,7 +10,7 @@ use super::{
     Capabilities, Direction, Encryption, LocalMedia, Negotiated, SdpError,
     TELEPHONE_EVENT_PAYLOAD_TYPE, crypto,
 };
-use crate::codec::Codec;
+use crate::codec::Format;
 
 /// Answers an offer: what was agreed, and the description to send back.
 ///
@@ -77,7 +77,7 @@ pub fn answer(
 /// Writes our own offer.
 pub fn offer(local: &LocalMedia, caps: &Capabilities) -> Vec<u8> {
     let mut out = session_lines(local, b"0 0");
-    let codecs: Vec<(u8, Codec)> = caps
+    let codecs: Vec<(u8, Format)> = caps
         .codecs
         .iter()
         .map(|codec| (codec.static_payload_type(), *codec))
@@ -250,7 +250,7 @@ fn session_lines(local: &LocalMedia, timing: &[u8]) -> Vec<u8> {
 /// A stream of ours.
 struct Stream<'a> {
     protocol: &'a str,
-    codecs: &'a [(u8, Codec)],
+    codecs: &'a [(u8, Format)],
     telephone_event: Option<u8>,
     direction: Direction,
     rtcp_mux: bool,

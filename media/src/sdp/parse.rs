@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::crypto::{CRYPTO_MAX, CryptoLine};
 use super::{Direction, SdpError};
-use crate::codec::Codec;
+use crate::codec::Format;
 
 /// Longest description read, in bytes.
 pub const BYTES_MAX: usize = 16 * 1024;
@@ -70,7 +70,7 @@ struct Mapping {
 /// What a payload type stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
-    Audio(Codec),
+    Audio(Format),
     TelephoneEvent,
     Other,
 }
@@ -225,8 +225,8 @@ impl<'a> MediaLine<'a> {
                 .find(|mapping| mapping.payload_type == payload_type);
             let encoding = match mapped {
                 Some(mapping) => mapping.encoding,
-                None => match Codec::from_static_payload_type(payload_type) {
-                    Some(codec) => Encoding::Audio(codec),
+                None => match Format::from_static_payload_type(payload_type) {
+                    Some(format) => Encoding::Audio(format),
                     None => Encoding::Other,
                 },
             };
@@ -326,10 +326,9 @@ fn mapping(value: &[u8]) -> Option<Mapping> {
     let channels = parts.next();
     let eight_khz_mono = clock == Some(b"8000") && matches!(channels, None | Some(b"1"));
     let is = |ours: &str| eight_khz_mono && name.eq_ignore_ascii_case(ours.as_bytes());
-    let encoding = if is("PCMU") {
-        Encoding::Audio(Codec::Pcmu)
-    } else if is("PCMA") {
-        Encoding::Audio(Codec::Pcma)
+    let audio = Format::ALL.into_iter().find(|format| is(format.name()));
+    let encoding = if let Some(format) = audio {
+        Encoding::Audio(format)
     } else if is("telephone-event") {
         // Only the clock of the codec: events counted on another clock would have timestamps of their own.
         Encoding::TelephoneEvent

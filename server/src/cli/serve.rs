@@ -13,8 +13,6 @@ use crate::serve::{Loaded, Options, Server};
 
 /// Notes that may wait for the terminal.
 const NOTES_MAX: usize = 1_024;
-/// How long calls in progress may go on after SIGTERM.
-const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Arguments of `careline serve`.
 #[derive(Debug, clap::Args)]
@@ -79,7 +77,8 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 println!("{}", line(&loaded.helpdesk, &note));
             }
             _ = terminate.recv() => {
-                let ended = drain(&server, &mut terminate, &mut interrupt);
+                let patience = Duration::from_secs(loaded.process.limits.drain_s);
+                let ended = drain(&server, patience, &mut terminate, &mut interrupt);
                 tokio::pin!(ended);
                 loop {
                     tokio::select! {
@@ -89,7 +88,11 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 }
                 break;
             }
-            _ = interrupt.recv() => break,
+            _ = interrupt.recv() => {
+                let calls = server.status().await.map_or(0, |status| status.calls);
+                println!("Stopping: {calls} calls in progress are hung up on (SIGTERM would let them end)");
+                break;
+            }
             _ = hang_up.recv() => {
                 match server.reload_certificates() {
                     Ok(()) => println!("Certificates read anew"),
@@ -108,12 +111,16 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
         }
     }
     server.stop().await;
+    while let Ok(note) = shown.try_recv() {
+        println!("{}", line(&loaded.helpdesk, &note));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// No new calls; those in progress may end by themselves.
 async fn drain(
     server: &Server,
+    patience: Duration,
     terminate: &mut tokio::signal::unix::Signal,
     interrupt: &mut tokio::signal::unix::Signal,
 ) {
@@ -124,7 +131,7 @@ async fn drain(
         println!(
             "Stopping: no new calls; {} in progress may go on for {} s (another signal ends them now)",
             status.calls,
-            DRAIN_MAX.as_secs()
+            patience.as_secs()
         );
     }
     let ended = async {
@@ -134,7 +141,7 @@ async fn drain(
     };
     tokio::select! {
         () = ended => {}
-        () = tokio::time::sleep(DRAIN_MAX) => {}
+        () = tokio::time::sleep(patience) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -157,8 +164,12 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::Connected(offer) => format!("talks (offer {})", offer.0),
         NoteWhat::Broken => "agent's side lost; waits again".to_owned(),
         NoteWhat::PartnerCalled(partner) => format!("partner {partner} is called"),
-        NoteWhat::Transferred => "talks with the partner".to_owned(),
-        NoteWhat::TakenBack(why) => format!("back from the partner: {why:?}"),
+        NoteWhat::OutsideCalled => "a number outside is called".to_owned(),
+        NoteWhat::TargetForbidden(agent) => {
+            format!("agent {} may not send it there: dial rules", agent.0)
+        }
+        NoteWhat::Transferred => "talks with the partner or outside".to_owned(),
+        NoteWhat::TakenBack(why) => format!("back from the partner or outside: {why:?}"),
         NoteWhat::OneWayAudio(NoteSide::Caller, why) => format!("the caller isn't heard: {why:?}"),
         NoteWhat::OneWayAudio(NoteSide::Agent, why) => format!("the agent isn't heard: {why:?}"),
         NoteWhat::NotEncrypted(NoteSide::Caller) => {
@@ -187,7 +198,7 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
                 "staff" => "staff line: clinician 1, hospital staff 2, patient 3",
                 "patient" => "patient portal: 0 for a person",
                 "portal" => {
-                    "patient portal after hours: the partner takes the call, or gives it back"
+                    "patient portal after hours: 2, and the partner takes the call or gives it back"
                 }
                 "status" => "patients with a ticket number: how it stands, and whoever has it",
                 "location" => "theatre, ICU, ED: no key is ever needed",
@@ -202,7 +213,7 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
     }
     let _ = writeln!(
         text,
-        "\n  SIP accounts   register at {address} (UDP), user / secret"
+        "\n  SIP accounts   register at {address}, user / secret"
     );
     for agent in &helpdesk.agents {
         let _ = writeln!(

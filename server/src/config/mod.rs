@@ -27,8 +27,10 @@ pub(crate) use helpdesk::SHIPPED;
 pub use helpdesk::{
     Agent, Day, Files, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
-pub use outside::{PartnerConfig, TrunkAccount, TrunkConfig};
-pub use process::{Digest, Encryption, Http, Limits, Media, Process, Sip, Speech, Store, Tls};
+pub use outside::{OutsideConfig, PartnerConfig, RegisterConfig, TrunkAccount, TrunkConfig};
+pub use process::{
+    Codec, Digest, Encryption, Http, Limits, Media, Process, Sip, Speech, Store, Tls,
+};
 
 /// Largest configuration file read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;

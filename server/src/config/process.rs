@@ -243,6 +243,33 @@ pub struct Media {
     /// Whether keys may travel in SIP that isn't encrypted too; false. Whoever sees them there
     /// hears the calls: for networks where something else protects the signalling.
     pub keys_in_clear: bool,
+    /// What phones are offered, the preferred first: `pcmu`, `pcma`, `g722`; all three in this order by default. Of an
+    /// offer its own order counts. G.722 costs about as much again as all else of a call, unless both sides speak it.
+    pub codecs: Vec<Codec>,
+    /// The same of trunks; `pcmu`, `pcma`.
+    pub trunk_codecs: Vec<Codec>,
+}
+
+/// `media.codecs`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Codec {
+    /// G.711 µ-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+    /// G.722.
+    G722,
+}
+
+impl From<Codec> for media::codec::Format {
+    fn from(codec: Codec) -> Self {
+        match codec {
+            Codec::Pcmu => media::codec::Codec::Pcmu.into(),
+            Codec::Pcma => media::codec::Codec::Pcma.into(),
+            Codec::G722 => Self::G722,
+        }
+    }
 }
 
 impl Default for Media {
@@ -256,6 +283,8 @@ impl Default for Media {
             realtime_priority: None,
             encryption: Encryption::Offered,
             keys_in_clear: false,
+            codecs: vec![Codec::Pcmu, Codec::Pcma, Codec::G722],
+            trunk_codecs: vec![Codec::Pcmu, Codec::Pcma],
         }
     }
 }
@@ -348,6 +377,8 @@ pub struct Limits {
     pub calls_max: u32,
     /// Of these, how many only clinical numbers may use.
     pub clinical_reserve: u32,
+    /// How long calls in progress may go on after SIGTERM, in seconds.
+    pub drain_s: u64,
 }
 
 impl Default for Limits {
@@ -359,6 +390,7 @@ impl Default for Limits {
             calls_per_tenant_max: limits.calls_per_tenant_max,
             calls_max: limits.calls_max,
             clinical_reserve: limits.clinical_reserve,
+            drain_s: 30,
         }
     }
 }
@@ -407,6 +439,12 @@ impl Process {
             (
                 self.media.timeout_s == 0,
                 "media.timeout_s is 0, which would end every call; 30 suits most networks",
+            ),
+            (
+                ![&self.media.codecs, &self.media.trunk_codecs]
+                    .iter()
+                    .all(|codecs| codecs.iter().any(|codec| *codec != Codec::G722)),
+                "media.codecs and media.trunk_codecs need pcmu or pcma, which every telephone speaks",
             ),
             (
                 self.speech.threads == 0,

@@ -350,7 +350,7 @@ impl Task {
 
     pub(super) fn capabilities(&self) -> Capabilities {
         Capabilities {
-            codecs: self.config.codecs.clone(),
+            codecs: self.config.codecs.iter().copied().map(Into::into).collect(),
             ..Capabilities::default()
         }
     }

@@ -6,9 +6,11 @@
 
 mod config;
 mod figures;
+mod io;
 mod mailbox;
 mod port;
 mod ports;
+mod reader;
 mod ring;
 mod seats;
 #[cfg(test)]

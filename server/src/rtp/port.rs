@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
-use media::codec::Codec;
+use media::codec::Format;
 use media::engine::LegId;
 
 use super::ring::RingEnd;
@@ -52,7 +52,7 @@ pub struct HeardFrame {
     /// RTP timestamp.
     pub timestamp: u32,
     /// How the payload is encoded.
-    pub codec: Codec,
-    /// The audio, one byte a sample.
+    pub codec: Format,
+    /// The audio as it came.
     pub payload: Vec<u8>,
 }

@@ -1,18 +1,12 @@
 //! One media thread.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::engine::{Channel, Command, Engine, EngineConfig, Event, Heard, LegId, PHASES, Sink};
-use nix::errno::Errno;
+use media::engine::{Channel, Command, Engine, EngineConfig, Event, PHASES};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::socket::{
-    self, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmmsg, sendto,
-};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use thread_priority::{
@@ -20,20 +14,18 @@ use thread_priority::{
 };
 use tokio::sync::mpsc;
 
-use super::figures::{Counters, Tally};
+use super::MediaError;
+use super::figures::Counters;
+use super::io::{Attention, Io, mark, unmark};
 use super::mailbox::{Mailbox, Message};
-use super::port::{HeardFrame, LegPort};
+use super::port::LegPort;
 use super::ports::PortPool;
+use super::reader::Reader;
 use super::ring::RING_PACKET_BYTES;
 use super::seats::Seats;
-use super::{MediaError, udp};
 
-/// Packets read from one socket at a time.
-const BATCH: usize = 8;
 /// How often that is done before the other sockets get their turn.
 const BATCHES_MAX: usize = 4;
-/// Longest datagram read; longer ones are cut and then refused by whoever parses them.
-const DATAGRAM_BYTES: usize = 1_500;
 /// Sockets told ready at a time.
 const READY: usize = 256;
 /// Most rounds of [`READY`] before slots are looked at again, lest a flood stop the prompts.
@@ -70,41 +62,6 @@ pub(super) struct Worker {
     unread: Vec<u64>,
 }
 
-/// The engine's outside: sockets, rings and listeners, by slot.
-struct Io {
-    epoll: Epoll,
-    places: Vec<Option<Place>>,
-    ports: Arc<PortPool>,
-    tally: Tally,
-}
-
-struct Place {
-    leg: LegId,
-    port: LegPort,
-    listener: Option<mpsc::Sender<HeardFrame>>,
-    rtp: Attention,
-}
-
-/// How a leg's RTP socket is attended to.
-///
-/// Being told of each packet costs more than reading it. Nobody waits for the audio of a leg that isn't bridged, so as
-/// long as it comes steadily it is fetched in the leg's own slot, unasked. Whoever is silent, or heard by somebody, is
-/// watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Attention {
-    /// By epoll. `steady` frames in a row brought a packet; `came`: the running one did.
-    Watched { steady: u8, came: bool },
-    /// Once a frame; the last `missing` times in vain.
-    Fetched { missing: u8 },
-}
-
-impl Attention {
-    const NEW: Attention = Attention::Watched {
-        steady: 0,
-        came: false,
-    };
-}
-
 impl Worker {
     pub(super) fn new(
         engine: EngineConfig,
@@ -122,12 +79,7 @@ impl Worker {
             .map_err(MediaError::system("epoll"))?;
         Ok(Worker {
             engine: Engine::new(engine),
-            io: Io {
-                epoll,
-                places: Vec::new(),
-                ports,
-                tally: Tally::default(),
-            },
+            io: Io::new(epoll, ports),
             epoch,
             mailbox,
             seats,
@@ -385,299 +337,6 @@ impl Worker {
             }
         }
     }
-}
-
-impl Io {
-    fn place(&mut self, leg: LegId) -> Option<&mut Place> {
-        let place = self.places.get_mut(leg.slot() as usize)?.as_mut()?;
-        (place.leg == leg).then_some(place)
-    }
-
-    fn open(&mut self, leg: LegId, port: LegPort) -> Result<(), Errno> {
-        let slot = leg.slot() as usize;
-        if self.places.len() <= slot {
-            self.places.resize_with(slot + 1, || None);
-        }
-        let watched = match &port {
-            LegPort::Udp { rtp, rtcp, .. } => self
-                .epoll
-                .add(rtp, watch(slot, Channel::Rtp))
-                .and_then(|()| self.epoll.add(rtcp, watch(slot, Channel::Rtcp))),
-            LegPort::Ring { end, .. } => {
-                let ring = EpollEvent::new(EpollFlags::EPOLLIN, mark(slot, Channel::Rtp));
-                self.epoll.add(end.as_fd(), ring)
-            }
-        };
-        self.places[slot] = Some(Place {
-            leg,
-            port,
-            listener: None,
-            rtp: Attention::NEW,
-        });
-        watched
-    }
-
-    /// How a leg's RTP is attended to; none for a ring, which is always watched.
-    fn attention(&self, slot: usize) -> Option<Attention> {
-        let place = self.places.get(slot)?.as_ref()?;
-        matches!(place.port, LegPort::Udp { .. }).then_some(place.rtp)
-    }
-
-    fn attend(&mut self, slot: usize, next: Attention) -> Result<(), Errno> {
-        let Some(Some(Place {
-            port: LegPort::Udp { rtp: socket, .. },
-            rtp,
-            ..
-        })) = self.places.get_mut(slot)
-        else {
-            return Ok(());
-        };
-        match (std::mem::replace(rtp, next), next) {
-            (Attention::Watched { .. }, Attention::Fetched { .. }) => self.epoll.delete(socket),
-            (Attention::Fetched { .. }, Attention::Watched { .. }) => {
-                self.epoll.add(&*socket, watch(slot, Channel::Rtp))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Ties a leg's RTP socket to its far side; unties it where the address is to be learnt.
-    fn tie(&mut self, leg: LegId, remote: SocketAddr, natted: bool) -> io::Result<()> {
-        let Io { epoll, places, .. } = self;
-        let Some(Some(Place {
-            leg: open,
-            port:
-                LegPort::Udp {
-                    rtp,
-                    port,
-                    bind,
-                    tied,
-                    ..
-                },
-            rtp: attention,
-            ..
-        })) = places.get_mut(leg.slot() as usize)
-        else {
-            return Ok(());
-        };
-        if *open != leg {
-            return Ok(());
-        }
-        if natted {
-            return Io::untie(epoll, leg, rtp, *port, *bind, tied, attention);
-        }
-        // On hold the old way (RFC 2543) it has no address, and the tie stays as it was.
-        let somewhere = remote.port() != 0 && !remote.ip().is_unspecified();
-        // Tied, a socket of all addresses would hear only the one its route begins at, which
-        // needn't be the one that was advertised.
-        if !somewhere || bind.is_unspecified() || *tied == Some(remote) {
-            return Ok(());
-        }
-        if rtp.connect(remote).is_ok() {
-            *tied = Some(remote);
-            return Ok(());
-        }
-        // Not reachable now, it may be later: untied, it is tried for every packet.
-        Io::untie(epoll, leg, rtp, *port, *bind, tied, attention)
-    }
-
-    /// No safe call dissolves a tie, so another socket takes the port.
-    fn untie(
-        epoll: &Epoll,
-        leg: LegId,
-        rtp: &mut UdpSocket,
-        port: u16,
-        bind: IpAddr,
-        tied: &mut Option<SocketAddr>,
-        attention: &mut Attention,
-    ) -> io::Result<()> {
-        if tied.take().is_some() {
-            *attention = Attention::NEW;
-            drop(std::mem::replace(rtp, udp(bind, 0)?));
-            *rtp = udp(bind, port)?;
-            epoll.add(&*rtp, watch(leg.slot() as usize, Channel::Rtp))?;
-        }
-        Ok(())
-    }
-
-    fn close(&mut self, leg: LegId) {
-        if self.place(leg).is_none() {
-            return;
-        }
-        let Some(place) = self.places[leg.slot() as usize].take() else {
-            return;
-        };
-        match place.port {
-            // Closing a socket ends its watch: nobody else holds it.
-            LegPort::Udp { port, .. } => self.ports.release(port),
-            // The ring's other end holds the eventfd too.
-            LegPort::Ring { end, .. } => {
-                let _ = self.epoll.delete(end.as_fd());
-            }
-        }
-    }
-
-    fn receive(
-        &mut self,
-        leg: LegId,
-        buffer: &mut [u8; RING_PACKET_BYTES],
-    ) -> Option<(Channel, usize, SocketAddr)> {
-        let LegPort::Ring { end, rtp, rtcp } = &self.place(leg)?.port else {
-            return None;
-        };
-        let (channel, length) = end.receive(buffer)?;
-        let source = match channel {
-            Channel::Rtp => *rtp,
-            Channel::Rtcp => *rtcp,
-        };
-        Some((channel, length, source))
-    }
-}
-
-impl Sink for Io {
-    fn send(&mut self, leg: LegId, channel: Channel, to: SocketAddr, packet: &[u8]) {
-        let Some(place) = self.place(leg) else { return };
-        let sent = match &place.port {
-            LegPort::Udp { rtp, tied, .. } if channel == Channel::Rtp && *tied == Some(to) => {
-                socket::send(rtp.as_raw_fd(), packet, MsgFlags::MSG_DONTWAIT)
-            }
-            LegPort::Udp { rtp, rtcp, .. } => {
-                let socket = match channel {
-                    Channel::Rtp => rtp,
-                    Channel::Rtcp => rtcp,
-                };
-                datagram(socket.as_raw_fd(), to, packet)
-            }
-            LegPort::Ring { end, .. } => {
-                end.send(channel, packet);
-                Ok(packet.len())
-            }
-        };
-        match sent {
-            Ok(_) => self.tally.packets_out += 1,
-            // A full buffer, no route, or the far side's port closed: the next packet may fare better.
-            Err(_) => self.tally.packets_unsent += 1,
-        }
-    }
-
-    fn heard(&mut self, leg: LegId, heard: Heard<'_>) {
-        let Some(place) = self.place(leg) else { return };
-        let Some(listener) = &place.listener else {
-            return;
-        };
-        let frame = HeardFrame {
-            leg,
-            sequence: heard.sequence,
-            timestamp: heard.timestamp,
-            codec: heard.codec,
-            payload: heard.payload.to_vec(),
-        };
-        if listener.try_send(frame).is_err() {
-            self.tally.frames_dropped += 1;
-        }
-    }
-}
-
-/// Buffers for reading.
-struct Reader {
-    buffers: Box<[[u8; DATAGRAM_BYTES]; BATCH]>,
-    /// The kernel shortens the room for addresses to what it last wrote there, so each family has its own.
-    headers_v4: MultiHeaders<SockaddrStorage>,
-    headers_v6: MultiHeaders<SockaddrStorage>,
-}
-
-impl Reader {
-    fn new() -> Reader {
-        Reader {
-            buffers: Box::new([[0; DATAGRAM_BYTES]; BATCH]),
-            headers_v4: MultiHeaders::preallocate(BATCH, None),
-            headers_v6: MultiHeaders::preallocate(BATCH, None),
-        }
-    }
-}
-
-impl Reader {
-    /// Hands over what waits in a socket, at most [`BATCH`] datagrams. True when none is left.
-    fn datagrams(
-        &mut self,
-        socket: RawFd,
-        v6: bool,
-        mut each: impl FnMut(SocketAddr, &[u8]),
-    ) -> bool {
-        let headers = if v6 {
-            &mut self.headers_v6
-        } else {
-            &mut self.headers_v4
-        };
-        let mut slices = self
-            .buffers
-            .each_mut()
-            .map(|buffer| [IoSliceMut::new(buffer)]);
-        let received = match recvmmsg(
-            socket,
-            headers,
-            slices.iter_mut(),
-            MsgFlags::MSG_DONTWAIT,
-            None,
-        ) {
-            Ok(received) => received,
-            Err(Errno::EAGAIN) => return true,
-            // An old ICMP message, which has no consequence; packets may lie behind it.
-            Err(_) => return false,
-        };
-        let mut count = 0;
-        for message in received {
-            count += 1;
-            let source = message.address.as_ref().and_then(address);
-            if let (Some(source), Some(bytes)) = (source, message.iovs().next()) {
-                each(source, bytes);
-            }
-        }
-        count < BATCH
-    }
-}
-
-fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
-    if let Some(v4) = storage.as_sockaddr_in() {
-        return Some(SocketAddr::V4(SocketAddrV4::from(*v4)));
-    }
-    // On a socket of both families an IPv4 host comes as `::ffff:a.b.c.d`; SDP says `a.b.c.d`.
-    let v6 = SocketAddrV6::from(*storage.as_sockaddr_in6()?);
-    Some(match v6.ip().to_ipv4_mapped() {
-        Some(v4) => SocketAddr::V4(SocketAddrV4::new(v4, v6.port())),
-        None => SocketAddr::V6(v6),
-    })
-}
-
-fn datagram(socket: RawFd, to: SocketAddr, packet: &[u8]) -> Result<usize, Errno> {
-    let flags = MsgFlags::MSG_DONTWAIT;
-    match to {
-        SocketAddr::V4(to) => sendto(socket, packet, &SockaddrIn::from(to), flags),
-        SocketAddr::V6(to) => sendto(socket, packet, &SockaddrIn6::from(to), flags),
-    }
-}
-
-/// How a leg's socket is watched: told once for each arrival. A level would have the kernel ask every socket that had
-/// a packet once more in the next millisecond. In return whoever reads must empty the socket, or remember it.
-fn watch(slot: usize, channel: Channel) -> EpollEvent {
-    EpollEvent::new(
-        EpollFlags::EPOLLIN | EpollFlags::EPOLLET,
-        mark(slot, channel),
-    )
-}
-
-/// A socket's mark in the epoll set.
-fn mark(slot: usize, channel: Channel) -> u64 {
-    (slot as u64) << 1 | u64::from(channel == Channel::Rtcp)
-}
-
-fn unmark(mark: u64) -> (usize, Channel) {
-    let channel = if mark & 1 == 0 {
-        Channel::Rtp
-    } else {
-        Channel::Rtcp
-    };
-    ((mark >> 1) as usize, channel)
 }
 
 fn clock_ns() -> i64 {

@@ -2,7 +2,7 @@
 //! checked and compared, its prompts are rendered, and then the pump is given
 //! all of it in one message. Calls in progress finish on the flows they began with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use desk::{Directory, TenantId};
 use ivr_flows::Language;
-use media::clip::Clip;
 use tokio::sync::{mpsc, oneshot};
 
 use super::closings::{Closing, Closings};
 use super::{Loaded, Options, StartError, setup};
 use crate::config::{Change, HelpDesk, changes, obstacles};
 use crate::node::{Control, wall};
-use crate::prompts::Book;
+use crate::prompts::{Book, Fixed};
+use crate::secrets::RootKey;
 
 /// How long the pump may take to change over.
 const CHANGE_MAX: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ pub struct Fresh {
     /// Who calls from which number.
     pub directories: Vec<(TenantId, Directory)>,
     /// Fixed prompts.
-    pub prompts: Vec<(Language, HashMap<(TenantId, Arc<str>), Arc<Clip>>)>,
+    pub prompts: Vec<(Language, Fixed)>,
 }
 
 impl std::fmt::Debug for Fresh {
@@ -106,6 +106,7 @@ pub struct Publisher {
     interface: sip::Interface,
     audio: sip::Interface,
     seed: [u8; 32],
+    root: RootKey,
     /// Weak: it doesn't keep the pump alive.
     control: mpsc::WeakSender<Control>,
 }
@@ -122,6 +123,7 @@ pub(super) struct Means {
     pub(super) interface: sip::Interface,
     pub(super) audio: sip::Interface,
     pub(super) seed: [u8; 32],
+    pub(super) root: RootKey,
     pub(super) control: mpsc::WeakSender<Control>,
 }
 
@@ -138,6 +140,7 @@ impl Publisher {
             interface,
             audio,
             seed,
+            root,
             control,
         } = means;
         Ok(Self {
@@ -150,6 +153,7 @@ impl Publisher {
             interface,
             audio,
             seed,
+            root,
             control,
         })
     }
@@ -312,7 +316,8 @@ impl Publisher {
         }
         let (interface, audio) = (self.interface.clone(), self.audio.clone());
         Ok(Fresh {
-            switch: setup::setup(loaded, interface, audio, self.seed).map_err(StartError::from)?,
+            switch: setup::setup(loaded, interface, audio, self.seed, &self.root)
+                .map_err(StartError::from)?,
             acd: setup::acd_setup(&loaded.helpdesk, number),
             directories,
             prompts,

@@ -1,6 +1,7 @@
 //! The calls that are made for a contact, to an agent's phone or to a partner:
 //! what the two have in common.
 
+use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId};
 use media::sdp::{self, Capabilities, LocalMedia};
 use media::srtp::Secret;
@@ -59,7 +60,8 @@ impl Call {
         &mut self,
         to: sip::Peer,
         encryption: Encryption,
-        spoken: Option<media::codec::Codec>,
+        codecs: &[Format],
+        spoken: Option<Format>,
         cx: &Cx<'_>,
     ) -> Option<Vec<u8>> {
         let Audio::Open {
@@ -72,7 +74,7 @@ impl Call {
             return None;
         };
         // Each place has keys of its own: one that refuses has seen what it was offered.
-        *caps = capabilities(encryption, self.secret.as_mut()?.draw());
+        *caps = capabilities(encryption, self.secret.as_mut()?.draw(), codecs);
         // What the caller speaks comes first: then nothing is transcoded, which text telephones (TTY) need.
         caps.codecs.sort_by_key(|codec| Some(*codec) != spoken);
         local.address = cx.setup.media.address_towards(to.addr.ip());
@@ -178,8 +180,12 @@ impl Contact {
         cx: &Cx<'_>,
     ) -> Option<sip::Invite> {
         let (spoken, hops_left) = (self.audio.codec(), self.hops_left);
+        let codecs = match self.stage {
+            Stage::Outside(_) => &cx.setup.codecs.trunks,
+            _ => &cx.setup.codecs.phones,
+        };
         let call = self.call_mut()?;
-        let body = call.offer(target.peer, encryption, spoken, cx)?;
+        let body = call.offer(target.peer, encryption, codecs, spoken, cx)?;
         let mut invite = sip::Invite::new(target.uri, target.peer, from, Some(body));
         invite.pinned = target.pinned;
         invite.route = target.route;

@@ -13,13 +13,14 @@
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`], [`end`].
+//! [`transfer`], [`outside`], [`end`].
 
 mod arrive;
 mod call;
 mod end;
 mod flow;
 mod outbox;
+mod outside;
 mod partner;
 mod talk;
 mod transfer;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
 use desk::{Caller, ContactId, FoundTicket, Journey, PartnerId, PhoneNumber, TenantId, What};
 use ivr_flows::{Flow, Session};
-use media::codec::Codec;
+use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
 use media::sdp::{Capabilities, LocalMedia, Negotiated};
 
@@ -93,6 +94,8 @@ pub(crate) struct Index {
     pub(crate) offers: HashMap<OfferId, ContactId>,
     /// Agents called without the distributor, until that call is over.
     pub(crate) direct: HashMap<AgentId, OfferId>,
+    /// Legs of agents who sent a caller outside and haven't heard yet how it went.
+    pub(crate) transferors: HashMap<sip::LegId, ContactId>,
     next_wish: u64,
     next_render: u64,
     next_play: u64,
@@ -169,7 +172,7 @@ impl Audio {
     }
 
     /// The codec agreed on.
-    fn codec(&self) -> Option<Codec> {
+    fn codec(&self) -> Option<Format> {
         match self {
             Self::Open {
                 negotiated: Some(negotiated),
@@ -295,6 +298,8 @@ struct Outside {
     call: Call,
     /// Ways not tried yet, the best last.
     untried: Vec<Way>,
+    /// By an agent, not by the flow.
+    sent: Option<outside::SentOut>,
 }
 
 /// A call that a trunk carries; given back with [`Trunks::release`].
@@ -328,6 +333,8 @@ struct Talk {
     peer: sip::Peer,
     audio: Audio,
     announce_at: Duration,
+    /// Nothing comes from them: the caller hears music meanwhile.
+    quiet: bool,
 }
 
 #[derive(Debug)]
@@ -369,6 +376,8 @@ enum KeysBy {
 pub(crate) struct Consulting {
     pub(crate) consult: Consult,
     pub(crate) line: crate::setup::Line,
+    /// The number of ours that the caller dialled.
+    pub(crate) dnis: PhoneNumber,
     caller: Caller,
     ani: Option<PhoneNumber>,
     carried: Vec<(String, String)>,
@@ -396,6 +405,8 @@ pub(crate) struct Contact {
     peer: sip::Peer,
     /// What the caller's account says of it.
     encryption: Option<Encryption>,
+    /// It comes by a trunk.
+    by_trunk: bool,
     /// The INVITE's offer, until it is answered.
     offer_in: Option<Vec<u8>>,
     audio: Audio,
@@ -547,11 +558,14 @@ impl Contact {
                     } => repeat_at.min(since + ACCEPT_MAX),
                 }));
             }
-            Stage::Outside(outside) => consider(match outside.call.progress {
-                Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
-                Progress::Calling { until, .. } => Some(until),
-                Progress::Ringing { .. } | Progress::Accepting { .. } => None,
-            }),
+            Stage::Outside(outside) => {
+                consider(match outside.call.progress {
+                    Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
+                    Progress::Calling { until, .. } => Some(until),
+                    Progress::Ringing { .. } | Progress::Accepting { .. } => None,
+                });
+                consider(outside.sent.as_ref().map(outside::SentOut::deadline));
+            }
             Stage::Conversation(talk) => consider(match talk.other {
                 Other::Agent { .. } => Some(talk.announce_at),
                 Other::Partner { .. } => None,

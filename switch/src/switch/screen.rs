@@ -1,6 +1,9 @@
 //! Who may come in, and as whom: decided before anything is remembered of a
 //! request.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use desk::PhoneNumber;
 use sip::digest::Verdict;
 
@@ -9,7 +12,7 @@ use crate::admission::Permit;
 use crate::contact::Consulting;
 use crate::input::{Now, Output};
 use crate::phones;
-use crate::setup::{Account, Encryption, Line};
+use crate::setup::{Account, Encryption, Line, Register, Setup, Trunk};
 
 /// Longest calling or called number taken from a message.
 const NUMBER_MAX: usize = 32;
@@ -27,6 +30,8 @@ pub(super) struct Admitted {
     pub(super) consulting: Option<Consulting>,
     /// What the caller's account says of it.
     pub(super) encryption: Option<Encryption>,
+    /// It comes by a trunk.
+    pub(super) by_trunk: bool,
 }
 
 impl Switch {
@@ -76,10 +81,12 @@ impl Switch {
     ) -> Result<Admitted, sip::Reply> {
         // Who is neither a trunk nor shows a password learns nothing, not even
         // whether there is such an account or number.
-        let trunk =
-            self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none();
-        let (ani, encryption) = if trunk {
-            (trunk_number(request), None)
+        let named = self.trunk_of(peer, request);
+        let trunk = named.is_some()
+            || (self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none());
+        let (ani, encryption, by_trunk) = if trunk {
+            let own = named.as_ref().and_then(|trunk| trunk.encryption);
+            (trunk_number(request), own, true)
         } else {
             let user = self.authenticate(now, peer, request)?;
             if let Some(consulting) = self.consulting(&user, request) {
@@ -90,12 +97,15 @@ impl Switch {
                 Some(account) if account.trunk => trunk_number(request),
                 account => account.and_then(|account| account.number.clone()),
             };
-            (number, account.and_then(|account| account.encryption))
+            let by_trunk = account.is_some_and(|account| account.trunk);
+            let encryption = account.and_then(|account| account.encryption);
+            (number, encryption, by_trunk)
         };
         let carried = carried(request, trunk);
-        let dialled = request.uri().user();
-        let dnis = dialled.as_deref().map(digits).unwrap_or_default();
-        let Some(line) = self.setup.lines.get(dnis.trim_start_matches('+')) else {
+        let register = named.as_ref().and_then(|trunk| trunk.register.as_ref());
+        let line = self.line_of(request);
+        let line = line.or_else(|| self.line_by_registration(register?, request));
+        let Some((dnis, line)) = line else {
             self.counters.unknown_numbers += 1;
             return Err(sip::Reply::new(404));
         };
@@ -104,16 +114,72 @@ impl Switch {
                 self.counters.admitted += 1;
                 Ok(Admitted {
                     permit,
-                    line: line.clone(),
+                    line,
                     dnis: PhoneNumber(dnis),
                     ani,
                     carried,
                     consulting: None,
                     encryption,
+                    by_trunk,
                 })
             }
             Err(_) => Err(self.no_room()),
         }
+    }
+
+    /// The number of ours that is dialled, and what it means.
+    pub(super) fn line_of(&self, request: &sip::Request) -> Option<(String, Line)> {
+        let dnis = digits(&request.uri().user()?);
+        let line = self.setup.lines.get(dnis.trim_start_matches('+'))?;
+        Some((dnis, line.clone()))
+    }
+
+    /// The trunk whose call this is, whatever its address: its connection has
+    /// shown its certificate, or we are registered there.
+    fn trunk_of(&self, peer: sip::Peer, request: &sip::Request) -> Option<Arc<Trunk>> {
+        let named = self.certified.get(&peer).or_else(|| {
+            let user = request.uri().user()?;
+            let registered = self.trunks.registered();
+            registered.called_by(peer.addr.ip(), &user)
+        });
+        self.setup.trunks.get(named?).cloned()
+    }
+
+    /// A TLS connection's far end has shown who it is. Where two trunks have
+    /// the same identity the first by name has the calls.
+    pub(super) fn certify(&mut self, peer: sip::Peer, names: &[String]) {
+        let is = |trunk: &&Arc<Trunk>| {
+            let identity = trunk.identity.as_deref();
+            identity.is_some_and(|own| names.iter().any(|name| name.eq_ignore_ascii_case(own)))
+        };
+        let meant = self.setup.trunks.values().filter(is);
+        match meant.min_by(|a, b| a.name.cmp(&b.name)) {
+            Some(trunk) => {
+                self.certified.insert(peer, Arc::clone(&trunk.name));
+            }
+            // Another connection of the same far end may have been a trunk's.
+            None => {
+                self.certified.remove(&peer);
+            }
+        }
+    }
+
+    /// Providers call the Contact that we registered: the number dialled stands
+    /// elsewhere (RFC 7315 section 4.2, or To), or is the one that is ours there.
+    fn line_by_registration(
+        &self,
+        register: &Register,
+        request: &sip::Request,
+    ) -> Option<(String, Line)> {
+        let said = ["P-Called-Party-ID", "To"].into_iter().filter_map(|name| {
+            let named = sip::wire::NameAddr::parse(request.header(name)?).ok()?;
+            Some(digits(&named.uri.user()?))
+        });
+        let mut numbers = said.chain(register.number.clone());
+        numbers.find_map(|number| {
+            let line = self.setup.lines.get(number.trim_start_matches('+'))?;
+            Some((number, line.clone()))
+        })
     }
 
     pub(super) fn no_room(&mut self) -> sip::Reply {
@@ -133,7 +199,7 @@ impl Switch {
         request: &sip::Request,
     ) -> Result<String, sip::Reply> {
         let accounts = phones::accounts(&self.setup);
-        let (realm, source) = (&self.setup.realm, peer.addr.ip());
+        let (realm, source) = (&self.setup.realm, origin(&self.setup, peer, request));
         let claimed = sip::digest::claimed_user(request, realm).unwrap_or_default();
         if !claimed.is_empty() && !self.throttle.allows(now.mono, source, &claimed) {
             // Right or wrong, known or not: it isn't looked at.
@@ -154,8 +220,9 @@ impl Switch {
             }
             Verdict::Refused(reply) => {
                 self.counters.sign_ins_refused += 1;
-                self.throttle.wrong(now.mono, source, &claimed);
-                self.out.push_back(Output::SignInRefused { peer });
+                let blocked = self.throttle.wrong(now.mono, source, &claimed);
+                self.out
+                    .push_back(Output::SignInRefused { source, blocked });
                 Err(reply)
             }
         }
@@ -181,6 +248,23 @@ impl Switch {
             || ours();
         meant.then_some(account)
     }
+}
+
+/// Where a request began, as far as we believe it: behind a proxy of ours, where
+/// that one had it from. Guesses are counted by it, and one guesser behind the
+/// proxy must not block everybody who is.
+fn origin(setup: &Setup, peer: sip::Peer, request: &sip::Request) -> IpAddr {
+    let nearest = peer.addr.ip();
+    if !setup.is_trusted(nearest) {
+        return nearest;
+    }
+    // Topmost is the proxy's own, which wrote `received` into the next (RFC 3261 section 18.2.1).
+    let before = request.vias().nth(1);
+    let before = before.and_then(|via| {
+        let received = via.params.get("received");
+        received.and_then(|ip| ip.parse().ok()).or(via.host.ip())
+    });
+    before.unwrap_or(nearest)
 }
 
 /// What goes along on the calls made for this one: its Session-ID (RFC 7989)
@@ -347,10 +431,21 @@ mod tests {
             trunk: false,
         };
         setup.accounts.insert("ana".into(), account);
+        // A proxy of ours, behind which some of them are.
+        setup.trusted = vec!["192.0.2.1".parse().expect("an address")];
         let mut switch = Switch::new(setup);
         let mut branch = 0;
         let mut register = |from: [u8; 4], user: &str, password: &str| -> u16 {
-            let peer = sip::Peer::udp((from, 5060).into());
+            let (nearest, before) = match from {
+                [203, ..] => {
+                    let ip = std::net::Ipv4Addr::from(from);
+                    let via =
+                        format!("Via: SIP/2.0/UDP 10.0.0.7;branch=z9hG4bKp;received={ip}\r\n");
+                    ([192, 0, 2, 1], via)
+                }
+                _ => (from, String::new()),
+            };
+            let peer = sip::Peer::udp((nearest, 5060).into());
             let mut challenge: Option<String> = None;
             loop {
                 branch += 1;
@@ -369,7 +464,7 @@ mod tests {
                 });
                 let text = format!(
                     "REGISTER sip:test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{branch}\r\n\
-                     From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\nCall-ID: {branch}\r\n\
+                     {before}From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\nCall-ID: {branch}\r\n\
                      CSeq: 1 REGISTER\r\nContact: <sip:{user}@192.0.2.9>\r\n{authorization}\
                      Content-Length: 0\r\n\r\n"
                 );
@@ -400,7 +495,7 @@ mod tests {
         let (bad, elsewhere) = ([198, 51, 100, 1], [198, 51, 100, 2]);
         for n in 0..10 {
             let user = ["ana", "nobody"][n % 2];
-            assert_eq!(register(bad, user, "guess"), 401, "{n}");
+            assert_eq!(register(bad, user, "guess"), 403, "{n}");
         }
         for (user, password) in [("ana", "guess"), ("ana", "secret"), ("nobody", "guess")] {
             assert_eq!(register(bad, user, password), 403);
@@ -410,8 +505,14 @@ mod tests {
             200,
             "never the victim"
         );
-        assert_eq!(switch.counters().sign_ins_refused, 10);
-        assert_eq!(switch.counters().sign_ins_blocked, 3);
+        let (guesser, beside) = ([203, 0, 113, 1], [203, 0, 113, 2]);
+        for n in 0..10 {
+            assert_eq!(register(guesser, "ana", "guess"), 403, "{n}");
+        }
+        assert_eq!(register(guesser, "ana", "secret"), 403);
+        assert_eq!(register(beside, "ana", "secret"), 200, "by the same proxy");
+        assert_eq!(switch.counters().sign_ins_refused, 20);
+        assert_eq!(switch.counters().sign_ins_blocked, 4);
     }
 
     #[test]

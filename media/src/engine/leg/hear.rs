@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Accepted, Leg, Presence, Relayable, Shared, Source};
-use crate::codec::Codec;
+use crate::codec::Format;
 use crate::dtmf::Press;
 use crate::engine::crypto::DATAGRAM_BYTES_MAX;
 use crate::engine::learn::Verdict;
@@ -58,17 +58,19 @@ impl Leg {
         }
         if let Relayable::Audio(codec) = kind {
             self.one_way.heard();
-            if let Some(said) = &mut self.playout {
-                let audio = packet.payload.iter().map(|&byte| codec.decode(byte));
-                said.playout.packet(shared.now, packet.timestamp, audio);
-            }
             self.receive.timestamp(shared.now, packet.timestamp);
-            if let Some(tones) = self.tones_in.as_mut() {
-                let samples = packet.payload.iter().map(|&byte| codec.decode(byte));
-                let presses = tones.packet(shared.now, extended, samples);
-                for press in presses.into_iter().flatten() {
-                    self.tell(press, shared);
+            match codec {
+                Format::G711(codec) => {
+                    let samples = packet.payload.iter().map(|&byte| codec.decode(byte));
+                    self.take_samples(packet.timestamp, extended, samples, shared);
                 }
+                Format::G722 if self.playout.is_some() || self.tones_in.is_some() => {
+                    let mut buffer = [0; PAYLOAD_BYTES_MAX];
+                    let wide = self.wide.get_or_insert_default();
+                    let samples = wide.heard(packet.payload, &mut buffer);
+                    self.take_samples(packet.timestamp, extended, samples.iter().copied(), shared);
+                }
+                Format::G722 => {}
             }
             if self.listened {
                 let heard = Heard {
@@ -87,6 +89,26 @@ impl Leg {
             kind,
             to: self.feeds?,
         })
+    }
+
+    /// Takes a packet's audio into the mix, and looks for keys in it.
+    #[inline]
+    fn take_samples(
+        &mut self,
+        timestamp: u32,
+        extended: u64,
+        samples: impl Iterator<Item = i16> + Clone,
+        shared: &mut Shared<'_>,
+    ) {
+        if let Some(said) = &mut self.playout {
+            said.playout.packet(shared.now, timestamp, samples.clone());
+        }
+        if let Some(tones) = self.tones_in.as_mut() {
+            let presses = tones.packet(shared.now, extended, samples);
+            for press in presses.into_iter().flatten() {
+                self.tell(press, shared);
+            }
+        }
     }
 
     /// Judges an RTP packet; none if it isn't the far side's. A payload of no use still counts and shows presence.
@@ -200,8 +222,9 @@ impl Leg {
 
     pub(super) fn present(&mut self, shared: &mut Shared<'_>) {
         self.heard_at = shared.now;
-        if self.presence == Presence::Lost {
+        if self.presence != Presence::Heard {
             self.presence = Presence::Heard;
+            self.miss_after = self.first_missed();
             let leg = self.id;
             shared.events.push_back(Event::RtpBack { leg });
         }
@@ -238,7 +261,7 @@ fn kind(negotiated: &Negotiated, payload_type: u8) -> Option<Relayable> {
     } else {
         match payload_type {
             COMFORT_NOISE => Some(Relayable::ComfortNoise),
-            other => Codec::from_static_payload_type(other).map(Relayable::Audio),
+            other => Format::from_static_payload_type(other).map(Relayable::Audio),
         }
     }
 }

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Accepted, Leg, Presence, Relayable, SILENCE_TAIL, Shared, Source};
-use crate::codec::{Codec, FRAME_SAMPLES};
+use crate::codec::{Codec, FRAME_SAMPLES, Format};
 use crate::dtmf;
 use crate::engine::crypto::Crypto;
 use crate::engine::inband::{PASSED_ON_MS, PAUSE_MS_MIN};
 use crate::engine::learn::Remote;
 use crate::engine::message::{Channel, Event, LegId, LegStats, PlayOutcome, Sink};
 use crate::engine::out::{Out, PACKET_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use crate::engine::wide::Wide;
 use crate::rtcp::COMPOUND_BYTES_MAX;
 use crate::rtp::{HEADER_BYTES, Header};
 use crate::sdp::Negotiated;
@@ -58,13 +59,20 @@ impl Leg {
         }
     }
 
-    /// Misses the far side once it was silent for too long.
+    /// Misses the far side once it was silent for too long, and then once for each time-out.
     fn miss(&mut self, shared: &mut Shared<'_>) {
         let after = shared.now.saturating_sub(self.heard_at);
-        if after >= self.timeout && self.presence == Presence::Heard {
-            self.presence = Presence::Lost;
+        if after >= self.miss_after {
             let leg = self.id;
-            shared.events.push_back(Event::RtpLost { leg, after });
+            if after >= self.timeout {
+                self.presence = Presence::Lost;
+                self.miss_after = after + self.timeout;
+                shared.events.push_back(Event::RtpLost { leg, after });
+            } else {
+                self.presence = Presence::Quiet;
+                self.miss_after = self.timeout;
+                shared.events.push_back(Event::RtpQuiet { leg, after });
+            }
         }
         if let Some((cause, after)) = self.one_way.poll(shared.now, self.out.packets) {
             let leg = self.id;
@@ -128,7 +136,13 @@ impl Leg {
             payload_type,
             ..
         } = link.negotiated;
-        let payload = samples.map(|sample| codec.encode(sample));
+        let payload = match codec {
+            Format::G711(codec) => samples.map(|sample| codec.encode(sample)),
+            Format::G722 => {
+                let wide = self.wide.get_or_insert_default();
+                wide.frame(samples.iter().copied())
+            }
+        };
         let header = self.out.frame(now, payload_type);
         self.send(header, &payload, sink);
     }
@@ -149,6 +163,11 @@ impl Leg {
             ..
         } = link.negotiated;
         let now = shared.now;
+        // What is played is kept as G.711; for G.722 it is coded as it is sent, as its code depends on what was before.
+        let kept = match codec {
+            Format::G711(codec) => codec,
+            Format::G722 => Codec::Pcmu,
+        };
         let payload = match &mut self.source {
             Source::Prompt {
                 clips, clip, frame, ..
@@ -165,14 +184,14 @@ impl Leg {
                     return self.send_silence(now, SILENCE_TAIL, sink);
                 };
                 *frame += 1;
-                current.frame(codec, *frame - 1)
+                current.frame(kept, *frame - 1)
             }
             Source::Loop { clip, frame } => {
                 if *frame >= clip.frames() {
                     *frame = 0;
                 }
                 *frame += 1;
-                clip.frame(codec, *frame - 1)
+                clip.frame(kept, *frame - 1)
             }
             Source::Silence { until } => {
                 let tail = until.saturating_sub(now);
@@ -184,6 +203,15 @@ impl Leg {
         };
         // Played on hold too, only unheard: a flow that waits for its end must not hang.
         if let (true, Some(payload)) = (direction.sends(), payload) {
+            let widened;
+            let payload = match codec {
+                Format::G711(_) => payload,
+                Format::G722 => {
+                    let wide = self.wide.get_or_insert_default();
+                    widened = wide.frame(payload.iter().map(|byte| kept.decode(*byte)));
+                    &widened
+                }
+            };
             let header = self.out.frame(now, payload_type);
             transmit(
                 self.id,
@@ -210,9 +238,15 @@ impl Leg {
         if tail.is_zero() && !quiet {
             return;
         }
+        let widened;
         let payload = match link.negotiated.codec {
-            Codec::Pcmu => &[Codec::Pcmu.silence(); FRAME_SAMPLES],
-            Codec::Pcma => &[Codec::Pcma.silence(); FRAME_SAMPLES],
+            Format::G711(Codec::Pcmu) => &[Codec::Pcmu.silence(); FRAME_SAMPLES],
+            Format::G711(Codec::Pcma) => &[Codec::Pcma.silence(); FRAME_SAMPLES],
+            Format::G722 => {
+                let wide = self.wide.get_or_insert_default();
+                widened = wide.frame(std::iter::repeat_n(0, FRAME_SAMPLES));
+                &widened
+            }
         };
         let header = self.out.frame(now, link.negotiated.payload_type);
         self.send(header, payload, sink);
@@ -262,19 +296,23 @@ impl Leg {
         let payload = accepted.packet.payload;
         let mut buffer;
         let (payload_type, payload, span, steady) = match accepted.kind {
-            Relayable::Audio(codec) => {
-                let payload = match codec.transcoding(link.negotiated.codec) {
-                    None => payload,
-                    Some(table) => {
-                        buffer = [0; PAYLOAD_BYTES_MAX];
-                        let Some(transcoded) = buffer.get_mut(..payload.len()) else {
-                            return;
-                        };
-                        for (to, from) in transcoded.iter_mut().zip(payload) {
-                            *to = table[usize::from(*from)];
-                        }
-                        transcoded
-                    }
+            Relayable::Audio(from) => {
+                let as_it_is = from == link.negotiated.codec;
+                let payload = if as_it_is {
+                    payload
+                } else {
+                    buffer = [0; PAYLOAD_BYTES_MAX];
+                    let Some(transcoded) = buffer.get_mut(..payload.len()) else {
+                        return;
+                    };
+                    transcode(
+                        &mut self.wide,
+                        from,
+                        link.negotiated.codec,
+                        payload,
+                        transcoded,
+                    );
+                    transcoded
                 };
                 let span = payload.len() as u32;
                 (link.negotiated.payload_type, payload, span, true)
@@ -358,6 +396,33 @@ impl Leg {
         if let Some(packet) = sealed_length.and_then(|length| sealed.get(..length)) {
             sink.send(self.id, channel, to, packet);
         }
+    }
+}
+
+/// Codes anew what a peer said. A side of G.722 and one of G.711 meet at 8 kHz.
+fn transcode(
+    wide: &mut Option<Box<Wide>>,
+    from: Format,
+    to: Format,
+    payload: &[u8],
+    coded: &mut [u8],
+) {
+    match (from, to) {
+        (Format::G711(from), Format::G711(to)) => {
+            let Some(table) = from.transcoding(to) else {
+                return coded.copy_from_slice(payload);
+            };
+            for (coded, byte) in coded.iter_mut().zip(payload) {
+                *coded = table[usize::from(*byte)];
+            }
+        }
+        (Format::G711(from), Format::G722) => {
+            wide.get_or_insert_default().widened(from, payload, coded);
+        }
+        (Format::G722, Format::G711(to)) => {
+            wide.get_or_insert_default().narrowed(to, payload, coded);
+        }
+        (Format::G722, Format::G722) => coded.copy_from_slice(payload),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::codec::{Codec, FRAME_SAMPLES};
+use media::codec::{Codec, FRAME_SAMPLES, Format};
 use media::engine::Heard;
 
 use super::super::marker::{Marker, TONES};
@@ -231,6 +231,10 @@ impl Listener {
     }
 
     fn packet(&mut self, at: Duration, heard: &Heard<'_>) {
+        // This phone agrees on nothing else.
+        let Format::G711(codec) = heard.codec else {
+            return;
+        };
         if heard.payload.is_empty() {
             return;
         }
@@ -273,7 +277,7 @@ impl Listener {
                 at,
                 Frame {
                     position: self.rest_at,
-                    codec: heard.codec,
+                    codec,
                     bytes,
                 },
             );
@@ -283,7 +287,7 @@ impl Listener {
                 at,
                 Frame {
                     position,
-                    codec: heard.codec,
+                    codec,
                     bytes: *bytes,
                 },
             );

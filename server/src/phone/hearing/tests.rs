@@ -96,7 +96,7 @@ impl Stream {
                 let heard = Heard {
                     sequence: self.sequence,
                     timestamp: self.timestamp,
-                    codec: self.codec,
+                    codec: self.codec.into(),
                     payload,
                 };
                 self.hearing.packet(self.now, &heard);
@@ -252,7 +252,7 @@ fn late_and_doubled_packets_do_not_count() {
     let packet = |n: usize| Heard {
         sequence: 9 + n as u64,
         timestamp: 160 * n as u32,
-        codec: Codec::Pcmu,
+        codec: Codec::Pcmu.into(),
         payload: clip.frame(Codec::Pcmu, n).unwrap(),
     };
     for n in 0..100 {

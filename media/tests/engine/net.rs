@@ -1,12 +1,10 @@
 //! Engines on a virtual wire with virtual time.
 
-#![allow(dead_code, reason = "each file of tests uses its part")]
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use media::codec::Codec;
+use media::codec::Format;
 use media::engine::{Channel, Command, Engine, EngineConfig, Event, Heard, LegId, PHASES, Sink};
 use media::rtp::Packet;
 use media::sdp::Negotiated;
@@ -32,7 +30,7 @@ impl Sent {
 #[derive(Default)]
 struct Out {
     packets: Vec<(LegId, Channel, SocketAddr, Vec<u8>)>,
-    heard: Vec<(LegId, u64, Codec, Vec<u8>)>,
+    heard: Vec<(LegId, u64, Format, Vec<u8>)>,
 }
 
 impl Sink for Out {
@@ -74,7 +72,7 @@ pub(crate) fn address(leg: LegId) -> SocketAddr {
         .expect("an address")
 }
 
-pub(crate) fn towards(leg: LegId, codec: Codec) -> Negotiated {
+pub(crate) fn towards(leg: LegId, codec: impl Into<Format>) -> Negotiated {
     Negotiated::plain(codec, address(leg))
 }
 
@@ -115,7 +113,8 @@ impl Net {
     }
 
     /// Opens both and connects them with each other.
-    pub(crate) fn join(&mut self, one: LegId, other: LegId, codec: Codec) {
+    pub(crate) fn join(&mut self, one: LegId, other: LegId, codec: impl Into<Format>) {
+        let codec = codec.into();
         for (leg, far) in [(one, other), (other, one)] {
             self.command(Command::Open { leg });
             let negotiated = towards(far, codec);

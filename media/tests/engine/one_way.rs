@@ -1,14 +1,12 @@
 //! Audio that goes one way is noticed, with its likely reason; audio that goes both isn't.
 
-mod net;
-
 use std::sync::Arc;
 
+use crate::net::{Net, address, leg, towards};
 use media::codec::Codec;
 use media::engine::{Command, Event, LegId, OneWayCause};
 use media::sdp::{Direction, Encryption, LocalMedia, offer};
 use media::srtp::Secret;
-use net::{Net, address, leg, towards};
 
 const SERVER: fn() -> LegId = || leg(0, 0);
 const PHONE: fn() -> LegId = || leg(1, 0);

@@ -1,13 +1,11 @@
 //! Several legs that hear each other as a mix says.
 
-mod net;
-
 use std::sync::Arc;
 
+use crate::net::{Net, leg};
 use media::clip::Clip;
 use media::codec::Codec;
 use media::engine::{Command, LegId, MIX_MAX, Mix, PlayId};
-use net::{Net, leg};
 
 /// A second of a tone.
 fn tone(hertz: f64) -> Arc<Clip> {

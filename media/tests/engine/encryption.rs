@@ -1,10 +1,10 @@
 //! Encrypted legs on a virtual wire: what is said arrives, what is forged or repeated changes nothing.
 
-mod net;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::net::{Net, address, leg};
+use crate::{clip, contains};
 use media::clip::Clip;
 use media::codec::Codec;
 use media::dtmf::Digit;
@@ -12,17 +12,6 @@ use media::engine::{Command, Event, LegId, LegStats};
 use media::rtp::Packet;
 use media::sdp::{Capabilities, Encryption, LocalMedia, Negotiated, accept, answer, offer};
 use media::srtp::{Secret, Suite};
-use net::{Net, address, leg};
-
-/// A clip in which no two frames are alike.
-fn clip(frames: usize, seed: i32) -> Arc<Clip> {
-    let sample = |n: usize| ((n as i32 * 7_919 + seed * 104_729) % 30_000 - 15_000) as i16;
-    Clip::from_samples(&(0..frames * 160).map(sample).collect::<Vec<_>>())
-}
-
-fn contains(heard: &[u8], wanted: &[u8]) -> bool {
-    heard.windows(wanted.len()).any(|window| window == wanted)
-}
 
 /// What two legs agree on by offer and answer; of the suites only `suite`.
 fn agreed(one: LegId, other: LegId, suite: Suite, secret: u8) -> (Negotiated, Negotiated) {
@@ -295,7 +284,7 @@ fn nothing_crosses_under_other_keys() {
     let mut net = Net::new(2);
     join(&mut net, server, phone, Suite::AeadAes256Gcm);
     let (_, theirs) = agreed(server, phone, Suite::AeadAes256Gcm, 90);
-    for negotiated in [theirs, net::towards(server, Codec::Pcmu)] {
+    for negotiated in [theirs, crate::net::towards(server, Codec::Pcmu)] {
         let before = net.heard_by(server).len();
         net.command(Command::Connect {
             leg: phone,

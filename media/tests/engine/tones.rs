@@ -1,11 +1,9 @@
 //! Keys as tones where no telephone events were agreed on: heard, made, and passed on from one side to the other.
 
-mod net;
-
+use crate::net::{Net, leg, towards};
 use media::codec::Codec;
 use media::dtmf::Digit;
 use media::engine::{Command, Event, LegId, PlayId, PlayOutcome};
-use net::{Net, leg, towards};
 
 const KEYS: &str = "0123456789*#ABCD";
 
