@@ -169,6 +169,13 @@ fn parts(old: &super::Hospital, new: &super::Hospital, changes: &mut Vec<Change>
         |old, new| differing!(old, new: secret, number, encryption),
         changes,
     );
+    compare(
+        &old.outside,
+        &new.outside,
+        |outside| format!("{key}: outside {}", outside.prefix),
+        |old, new| differing!(old, new: digits, digits_max, trunk),
+        changes,
+    );
     let named = |map: &std::collections::BTreeMap<String, super::Hours>| {
         map.clone().into_iter().collect::<Vec<_>>()
     };
