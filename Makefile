@@ -7,7 +7,9 @@ NUMBER ?= 1002
 ifneq ($(origin AS),command line)
 AS = unknown
 endif
-KEYS ?= "patient, 3" 1 w14 hangup
+# Who isn't known has a menu on the staff line.
+KEYS ?= $(if $(filter 1002 2002,$(NUMBER)),"patient$(COMMA) 3" 1) w14 hangup
+COMMA = ,
 AGENT ?= ana
 
 CARGO = cargo

@@ -244,6 +244,8 @@ enum TicketState {
     Pending {
         /// Who asked and wasn't answered yet.
         waiting: SmallVec<[CommandId; 2]>,
+        /// Who was told that it is too late, last. They hear of it all the same.
+        late: Option<CommandId>,
     },
     /// On disk: may be spoken.
     Durable(TicketNumber),

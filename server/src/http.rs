@@ -290,12 +290,16 @@ impl Collector for Snapshot {
             "Of these, begun over a millisecond late",
             media.slots_late,
         )?;
-        let bounds = LATENESS_BOUNDS_US.iter().map(u64::to_string);
-        let classes = bounds.chain(["more".to_owned()]).zip(media.lateness);
-        let classes = classes.map(|(bound, count)| ([("below_us", bound)].to_vec(), count));
+        // Cumulative, by upper bound in seconds: what `histogram_quantile` takes.
+        let bounds = LATENESS_BOUNDS_US.map(|us| (us as f64 / 1e6).to_string());
+        let bounds = bounds.into_iter().chain(["+Inf".to_owned()]);
+        let classes = bounds.zip(media.lateness).scan(0, |begun, (bound, count)| {
+            *begun += count;
+            Some(([("le", bound)].to_vec(), *begun))
+        });
         out.counters(
             "media_slots_by_lateness",
-            "Slots by how late they began",
+            "Slots that began no later than so many seconds",
             classes,
         )?;
         let cpu = media.cpu_us as f64 / 1e6;

@@ -531,7 +531,9 @@ impl Node {
             Output::ToDesk(command) => {
                 self.desk.handle(now.mono, desk::Input::Command(command));
             }
-            Output::SignInRefused { peer } => self.sign_in_refused(now, peer),
+            Output::SignInRefused { source, blocked } => {
+                self.sign_in_refused(now, source, blocked);
+            }
             Output::Note(note) => {
                 tracing::debug!(contact = note.contact.0, tenant = note.tenant.0, what = ?note.what);
                 if let NoteWhat::OneWayAudio(side, why) = note.what {
@@ -561,16 +563,22 @@ impl Node {
 
     /// One line for each address and ten seconds, for whoever blocks such
     /// addresses; the address is the peer's, not a person's.
-    fn sign_in_refused(&mut self, now: Now, peer: sip::Peer) {
+    fn sign_in_refused(&mut self, now: Now, source: IpAddr, blocked: bool) {
+        if blocked {
+            tracing::warn!(
+                from = %source,
+                "too many wrong passwords: for five minutes only who signed in from there before is let in"
+            );
+        }
         if self.refused_lately.len() >= REFUSED_MAX {
             self.refused_lately
                 .retain(|_, at| now.mono < *at + REFUSED_EVERY);
         }
-        let known = self.refused_lately.get(&peer.addr.ip());
+        let known = self.refused_lately.get(&source);
         let quiet = known.is_some_and(|at| now.mono < *at + REFUSED_EVERY);
         if !quiet && self.refused_lately.len() < REFUSED_MAX {
-            self.refused_lately.insert(peer.addr.ip(), now.mono);
-            tracing::warn!(from = %peer.addr.ip(), "sign-in refused");
+            self.refused_lately.insert(source, now.mono);
+            tracing::warn!(from = %source, "sign-in refused: wrong password or user");
         }
     }
 

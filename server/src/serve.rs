@@ -66,6 +66,19 @@ pub enum StartError {
     /// Certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The system allows too few sockets.
+    #[error(
+        "limits.calls_max = {calls_max} needs {needed} file descriptors and the system allows {allowed}; allow more \
+         (LimitNOFILE= in a systemd unit, `ulimit -Hn`) or lower limits.calls_max"
+    )]
+    Descriptors {
+        /// As configured.
+        calls_max: u32,
+        /// For that.
+        needed: u64,
+        /// The hard limit.
+        allowed: u64,
+    },
     /// A file or socket.
     #[error("{what}: {error}")]
     Io {
@@ -212,8 +225,17 @@ impl Server {
         let clock = Clock::start();
         let process = &loaded.process;
         let file = &loaded.process_file;
+        allow_descriptors(process.limits.calls_max)?;
         let (socket, tcp) = bind(process.sip.bind, process.sip.tcp)
-            .map_err(io_error(format!("SIP on {}", process.sip.bind)))?;
+            .map_err(|error| {
+                let taken = error.kind() == io::ErrorKind::AddrInUse;
+                let help = if taken {
+                    " (another Careline? A second one needs an address and a data folder of its own: --bind, --data)"
+                } else {
+                    ""
+                };
+                io_error(format!("SIP on {}{help}", process.sip.bind))(error)
+            })?;
         let address = socket.local_addr().map_err(io_error("SIP socket"))?;
         let mut interface_settings = process.sip.clone();
         interface_settings.bind = address;
@@ -435,6 +457,28 @@ impl Server {
 
 /// The operator's own log: hospitals' ids begin at 1.
 const OPERATOR: TenantId = TenantId(0);
+
+/// What is open besides calls: connections, the store, name servers, metrics.
+const DESCRIPTORS_BESIDES: u64 = 1_100;
+
+/// A call is up to two media legs of two sockets each; many systems allow a process 1,024 unless it asks for more.
+fn allow_descriptors(calls_max: u32) -> Result<(), StartError> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let needed = u64::from(calls_max) * 4 + DESCRIPTORS_BESIDES;
+    let system = |error: nix::Error| io_error("limit of file descriptors")(error.into());
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system)?;
+    if hard < needed {
+        return Err(StartError::Descriptors {
+            calls_max,
+            needed,
+            allowed: hard,
+        });
+    }
+    if soft < needed {
+        setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(system)?;
+    }
+    Ok(())
+}
 
 /// A free port may be somebody's for the other kind of socket: then another is tried.
 const BIND_ATTEMPTS: usize = 8;

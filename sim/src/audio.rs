@@ -43,7 +43,7 @@ pub(crate) struct Leg {
     pub(crate) silent_since: Option<Duration>,
     /// The leg it was opened to be bridged with.
     pub(crate) with: Option<LegId>,
-    watch: Duration,
+    pub(crate) watch: Duration,
     /// Nothing comes from the far side any more.
     pub(crate) dead: bool,
 }

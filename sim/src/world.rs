@@ -151,6 +151,7 @@ pub(crate) enum NodeDue {
     OpenMedia(MediaKey, Option<MediaLegId>, bool),
     Media(MediaEvent),
     PromptEnds(MediaLegId, PlayId),
+    RtpQuiet(MediaLegId),
     RtpLost(MediaLegId),
     Rendered(RenderId, Vec<Arc<Clip>>),
     RenderFailed(RenderId),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use desk::TakenBack;
 use sim::{
-    BELL, CallPlan, CallerEnd, Cue, Door, Hospital, Leave, PhonePlan, Press, Reaction, STRANGER,
-    Weather, World,
+    BELL, CallPlan, CallerEnd, Cue, Door, Heard, Hospital, Leave, PhonePlan, Press, Reaction,
+    STRANGER, Weather, World,
 };
 
 const FIRST: Duration = secs(10);
@@ -252,12 +252,37 @@ fn a_partner_who_vanishes_in_mid_talk_gives_the_caller_back() {
     let mut plan = patient(FIRST, Door::Portal, BELL);
     plan.leaves = vec![Leave::AfterDialling(secs(150))];
     let caller = world.call(plan);
+    let heard_at = |world: &mut World, at: u64| {
+        pass(world, FIRST + secs(at));
+        world.hears(caller)
+    };
+    // It vanishes at 18 s: music from 26 s on, until the line counts as lost.
+    assert_eq!(heard_at(&mut world, 25), Heard::Phone(PARTNER[0]));
+    assert_eq!(heard_at(&mut world, 28), Heard::Music);
+    assert_eq!(heard_at(&mut world, 38), Heard::Music);
     pass(&mut world, FIRST + secs(120));
     let told = heard(&world, caller);
     assert!(told.contains("was lost"), "{told}");
     assert_eq!(world.taken_back(caller), [TakenBack::Broken]);
     assert_eq!(world.rung(PATIENTS).len(), 1);
     finish(&mut world);
+}
+
+/// Who listens to music may well send nothing, not even reports.
+#[test]
+fn a_caller_who_is_not_heard_but_there_keeps_their_place() {
+    let mut world = world(false);
+    world.switch_off(PARTNER[0], secs(600));
+    world.switch_off(PARTNER[1], secs(600));
+    let mut plan = patient(FIRST, Door::Portal, BELL);
+    plan.leaves = vec![Leave::AfterDialling(secs(300))];
+    let caller = world.call(plan);
+    pass(&mut world, FIRST + secs(1));
+    world.mute(caller);
+    pass(&mut world, FIRST + secs(290));
+    assert!(world.end_of(caller).is_none(), "{}", heard(&world, caller));
+    finish(&mut world);
+    assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
 }
 
 #[test]

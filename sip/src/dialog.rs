@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::interface::Peer;
+use crate::interface::{Peer, is_private};
 use crate::message::{Request, Response};
 use crate::wire::{Host, NameAddr, Uri};
 
@@ -124,6 +124,22 @@ impl Dialog {
         self.flow_lost |= self.source == peer;
     }
 
+    /// A request of the peer's came from there, and that is where it is from
+    /// now on if we couldn't say by ourselves: behind NAT, after its connection
+    /// was closed, or by another connection.
+    pub(crate) fn heard_from(&mut self, peer: Peer) {
+        let connection = peer.transport.is_reliable() && peer.addr.ip() == self.source.addr.ip();
+        if self.pinned || self.flow_lost || connection {
+            self.source = peer;
+            self.flow_lost = false;
+        }
+    }
+
+    /// Is the peer behind NAT?
+    pub(crate) fn is_natted(&self) -> bool {
+        self.pinned
+    }
+
     pub(crate) fn next_cseq(&mut self) -> u32 {
         self.local_cseq += 1;
         self.local_cseq
@@ -181,15 +197,11 @@ impl Dialog {
 /// none at all, another address family, loopback seen from elsewhere,
 /// a private address of a peer with a public one.
 fn reachable(ip: IpAddr, source: IpAddr) -> bool {
-    let private = |ip: IpAddr| match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
-    };
     !ip.is_unspecified()
         && !ip.is_multicast()
         && ip.is_ipv4() == source.is_ipv4()
         && (!ip.is_loopback() || source.is_loopback())
-        && (!private(ip) || private(source) || source.is_loopback())
+        && (!is_private(ip) || is_private(source) || source.is_loopback())
 }
 
 /// The one Contact of a request or response that makes a dialog

@@ -35,7 +35,7 @@ pub use endpoint::{
     Timing, Transmit,
 };
 pub use ids::shard_of;
-pub use interface::{Advertise, Interface, Net, Peer, Transport};
+pub use interface::{Advertise, Interface, Net, Peer, Transport, is_private};
 pub use leg::{Bye, EndCause, Identity, Invite, LegId};
 pub use message::{Message, Request, Response};
 pub use rsip::{Header, Headers, Method, StatusCode};

@@ -92,6 +92,19 @@ macro_rules! accessors {
             self.fields.via_text().and_then(Via::parse)
         }
 
+        /// Every Via that can be read, the topmost first.
+        pub fn vias(&self) -> impl Iterator<Item = Via<'_>> {
+            let entries = self
+                .fields
+                .headers
+                .iter()
+                .filter_map(|header| match header {
+                    Header::Via(via) => Some(via.value()),
+                    _ => None,
+                });
+            entries.filter_map(Via::parse)
+        }
+
         /// How many Via entries there are.
         #[must_use]
         pub fn via_count(&self) -> usize {

@@ -383,6 +383,140 @@ fn a_moved_peer_is_followed() {
     assert!(bye.starts_with("BYE sip:5550199@192.0.2.77 "), "{bye}");
 }
 
+/// Behind NAT only the last packet says where the phone is.
+#[test]
+fn a_phone_whose_nat_has_another_port_now_is_still_hung_up_on() {
+    let mut alone = Alone::new();
+    let natted: std::net::SocketAddr = "203.0.113.9:40001".parse().unwrap();
+    let from = |alone: &mut Alone, port: u16, text: &str| {
+        let mut peer = sip::Peer::udp(natted);
+        peer.addr.set_port(port);
+        let now = alone.now;
+        alone.endpoint.receive(now, peer, read(text, CALLER));
+    };
+    from(&mut alone, 40_001, &invite(""));
+    let leg = match alone.events().as_slice() {
+        [Event::Incoming { leg, .. }] => *leg,
+        other => panic!("{other:?}"),
+    };
+    assert!(alone.endpoint.is_natted(leg));
+    alone.endpoint.answer(alone.now, leg, ANSWER, &[]);
+    let ok = alone.one();
+    let tag = header(&ok, "To").split(";tag=").nth(1).unwrap().to_owned();
+    from(&mut alone, 40_001, &inside("ACK", "ack", &tag, 1, "", ""));
+    from(&mut alone, 50_002, &inside("INFO", "b2", &tag, 2, "", ""));
+    alone.sent();
+    // Out of order, and so perhaps from long ago.
+    from(&mut alone, 60_003, &inside("INFO", "b3", &tag, 2, "", ""));
+    alone.sent();
+    alone.endpoint.hangup(alone.now, leg, None);
+    let bye = alone.endpoint.poll_transmit().unwrap();
+    assert!(bye.bytes.starts_with(b"BYE "));
+    assert_eq!(bye.peer.addr.to_string(), "203.0.113.9:50002");
+}
+
+#[test]
+fn a_connection_closed_during_a_refresh_ends_no_call() {
+    for allow in ["INVITE, ACK, BYE", "INVITE, ACK, BYE, UPDATE"] {
+        let mut alone = Alone::new();
+        let tcp = |port: u16| sip::Peer {
+            addr: std::net::SocketAddr::new(pair::addr(CALLER).ip(), port),
+            transport: sip::Transport::Tcp,
+        };
+        let from = |alone: &mut Alone, port: u16, text: &str| {
+            let text = text.replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+            let now = alone.now;
+            alone.endpoint.receive(now, tcp(port), read(&text, CALLER));
+        };
+        let timer = format!("Supported: timer\nSession-Expires: 90\nAllow: {allow}\n");
+        from(&mut alone, 40_001, &invite(&timer));
+        let leg = match alone.events().as_slice() {
+            [Event::Incoming { leg, .. }] => *leg,
+            other => panic!("{other:?}"),
+        };
+        alone.endpoint.answer(alone.now, leg, ANSWER, &[]);
+        let ok = alone.one();
+        let tag = header(&ok, "To").split(";tag=").nth(1).unwrap().to_owned();
+        from(&mut alone, 40_001, &inside("ACK", "ack", &tag, 1, "", ""));
+        assert!(matches!(alone.events()[..], [Event::Confirmed { .. }]));
+        let sent = alone.pass(secs(45));
+        let asked = ["INVITE ", "UPDATE "][usize::from(allow.contains("UPDATE"))];
+        assert!(sent.last().unwrap().starts_with(asked), "{sent:?}");
+        alone.endpoint.transport_error(alone.now, tcp(40_001));
+        assert!(alone.events().is_empty(), "{allow}");
+        // The phone has another connection meanwhile.
+        from(&mut alone, 40_002, &inside("INFO", "b2", &tag, 2, "", ""));
+        alone.sent();
+        let mut again = None;
+        while let Some(at) = alone.endpoint.poll_timeout().filter(|at| *at <= secs(89)) {
+            alone.now = at;
+            alone.endpoint.handle_timeout(at);
+            while let Some(sent) = alone.endpoint.poll_transmit() {
+                if sent.bytes.starts_with(asked.as_bytes()) {
+                    again.get_or_insert((sent.peer, at));
+                }
+            }
+            if again.is_some() {
+                break;
+            }
+        }
+        let (to, at) = again.expect("asked once more");
+        assert_eq!(to, tcp(40_002), "{allow}");
+        assert!(at < secs(70), "{allow}: {at:?}");
+    }
+}
+
+/// 100 and nothing more: the change is taken back, and the peer may ask for
+/// one of its own again.
+#[test]
+fn a_change_that_is_never_answered_is_given_up() {
+    let mut alone = Alone::new();
+    let (leg, tag) = alone.answered("");
+    alone.endpoint.reinvite(ms(0), leg, OFFER);
+    let ours = alone.one();
+    alone.feed(&response(&ours, 100, "", ""));
+    let busy = inside("INVITE", "b2", &tag, 2, "", &body(OFFER));
+    alone.feed(&busy);
+    assert_eq!(code(&alone.one()), "491");
+    let sent = alone.pass(secs(60));
+    let cancels = sent.iter().filter(|text| text.starts_with("CANCEL "));
+    assert_eq!(cancels.count(), 1, "{sent:?}");
+    assert!(alone.events().is_empty());
+    alone.pass(secs(60 + 64));
+    assert!(matches!(
+        alone.events()[..],
+        [Event::ReinviteRefused { code: 408, .. }]
+    ));
+    let theirs = inside("INVITE", "b3", &tag, 3, "", &body(OFFER));
+    alone.feed(&theirs);
+    assert!(matches!(alone.events()[..], [Event::Reinvite { .. }]));
+    alone.endpoint.answer_reinvite(alone.now, leg, ANSWER);
+    alone.feed(&inside("ACK", "a3", &tag, 3, "", ""));
+    alone.endpoint.hangup(alone.now, leg, None);
+    let sent = alone.sent();
+    let bye = sent.iter().find(|text| text.starts_with("BYE ")).unwrap();
+    alone.feed(&response(bye, 200, "", ""));
+    alone.pass(secs(300));
+    assert_eq!(alone.endpoint.transactions(), 0);
+    assert_eq!(alone.endpoint.legs(), 0);
+}
+
+/// The call ends while it is unanswered.
+#[test]
+fn a_change_of_a_call_that_ends_leaves_nothing_behind() {
+    let mut alone = Alone::new();
+    let (leg, _) = alone.answered("");
+    alone.endpoint.reinvite(ms(0), leg, OFFER);
+    let ours = alone.one();
+    alone.feed(&response(&ours, 100, "", ""));
+    alone.endpoint.hangup(alone.now, leg, None);
+    let bye = alone.one();
+    alone.feed(&response(&bye, 200, "", ""));
+    alone.pass(secs(300));
+    assert_eq!(alone.endpoint.transactions(), 0);
+    assert_eq!(alone.endpoint.legs(), 0);
+}
+
 // --- before the answer -------------------------------------------------------
 
 #[test]

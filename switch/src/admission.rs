@@ -3,8 +3,9 @@
 //!
 //! Per tenant a token bucket (how many calls a second) and a ceiling (how many
 //! at once); over all a ceiling of which a share is reserved for clinical
-//! numbers, so that a flood of patients or a robot on one hospital's line
-//! never keeps a clinician out.
+//! numbers. A tenant's own clinical calls may go beyond its ceiling by as much,
+//! so that a flood of patients or a robot on one hospital's line never keeps a
+//! clinician out, its own neither.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -130,7 +131,13 @@ impl Admission {
         let elapsed = now.saturating_sub(entry.filled_at).as_secs_f64();
         entry.tokens = (entry.tokens + elapsed * limits.calls_per_second).min(limits.burst);
         entry.filled_at = now;
-        if entry.calls >= limits.calls_per_tenant_max {
+        let ceiling = if clinical {
+            let max = limits.calls_per_tenant_max;
+            max.saturating_add(limits.clinical_reserve)
+        } else {
+            limits.calls_per_tenant_max
+        };
+        if entry.calls >= ceiling {
             return Err(Refused::TenantCeiling);
         }
         if entry.tokens >= 1.0 {
@@ -206,6 +213,25 @@ mod tests {
             "what is left is reserved"
         );
         assert_eq!(admitted(&mut a, 0.0, A, true, 100), 2);
+    }
+
+    #[test]
+    fn a_tenants_patients_never_keep_its_own_clinicians_out() {
+        let mut a = Admission::new(limits());
+        for second in 0..4 {
+            admitted(&mut a, f64::from(second), A, false, 100);
+        }
+        assert_eq!(
+            a.admit(Duration::from_secs(9), A, false),
+            Err(Refused::TenantCeiling)
+        );
+        // Up to the reserve: the others' share stays theirs.
+        assert_eq!(admitted(&mut a, 9.0, A, true, 100), 2);
+        assert_eq!(
+            a.admit(Duration::from_secs(9), A, true),
+            Err(Refused::TenantCeiling)
+        );
+        assert_eq!(admitted(&mut a, 9.0, B, true, 100), 2);
     }
 
     #[test]

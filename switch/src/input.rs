@@ -127,7 +127,10 @@ pub enum Output {
     /// Somebody at this address showed a wrong password or an unknown user.
     SignInRefused {
         /// From where.
-        peer: sip::Peer,
+        source: IpAddr,
+        /// It was one too many: from now on nobody who didn't sign in from
+        /// there before gets in, for a while.
+        blocked: bool,
     },
     /// For the log and whoever watches.
     Note(Note),

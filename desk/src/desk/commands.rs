@@ -156,8 +156,8 @@ impl Desk {
         match &mut contact.ticket {
             TicketState::Durable(_) => self.reply(id, contact_id, Memo::Ticket),
             // A repetition: the first is still to be answered.
-            TicketState::Pending { waiting } if waiting.contains(&id) => {}
-            TicketState::Pending { waiting } if waiting.len() < WAITING_FOR_TICKET_MAX => {
+            TicketState::Pending { waiting, .. } if waiting.contains(&id) => {}
+            TicketState::Pending { waiting, .. } if waiting.len() < WAITING_FOR_TICKET_MAX => {
                 waiting.push(id);
                 let until = self.now + self.limits.ticket_deadline;
                 self.timers.ticket_until(until, contact_id, id);
@@ -187,6 +187,7 @@ impl Desk {
         if let Some(contact) = self.contacts.get_mut(&contact_id) {
             contact.ticket = TicketState::Pending {
                 waiting: smallvec![id],
+                late: None,
             };
         }
         let until = self.now + self.limits.ticket_deadline;
@@ -206,10 +207,11 @@ impl Desk {
         let Some(contact) = self.contacts.get_mut(&contact_id) else {
             return;
         };
-        if let TicketState::Pending { waiting } = &mut contact.ticket
+        if let TicketState::Pending { waiting, late } = &mut contact.ticket
             && let Some(place) = waiting.iter().position(|waits| *waits == id)
         {
             waiting.remove(place);
+            *late = Some(id);
             self.ticket_failed(id, contact_id);
         }
     }
@@ -226,7 +228,7 @@ impl Desk {
         self.answer_memo(id, contact, memo);
     }
 
-    fn answer_memo(&mut self, id: CommandId, contact_id: ContactId, memo: Memo) {
+    pub(super) fn answer_memo(&mut self, id: CommandId, contact_id: ContactId, memo: Memo) {
         let Some(contact) = self.contacts.get(&contact_id) else {
             return self.answer(id, contact_id, Reply::Failed);
         };

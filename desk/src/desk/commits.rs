@@ -370,9 +370,13 @@ impl Desk {
         };
         contact.facts.apply(opened);
         let before = std::mem::replace(&mut contact.ticket, TicketState::Durable(number));
-        if let TicketState::Pending { waiting } = before {
+        if let TicketState::Pending { waiting, late } = before {
             for command in waiting {
                 self.reply(command, id, Memo::Ticket);
+            }
+            // The call went on without it; whoever takes it may still see it.
+            if let Some(command) = late {
+                self.answer_memo(command, id, Memo::Ticket);
             }
         }
     }
@@ -381,7 +385,7 @@ impl Desk {
         let Some(contact) = self.contacts.get_mut(&id) else {
             return;
         };
-        if let TicketState::Pending { waiting } =
+        if let TicketState::Pending { waiting, .. } =
             std::mem::replace(&mut contact.ticket, TicketState::None)
         {
             for command in waiting {

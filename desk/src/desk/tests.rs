@@ -222,6 +222,8 @@ fn too_late_is_a_failure_and_the_ticket_exists_all_the_same() {
     story.silence();
     story.commit(true);
     let number = story.number();
+    // Who had given up hears of it too.
+    assert_eq!(story.number(), number);
     story.again(second, 1, CONTACT, What::OpenTicket);
     assert_eq!(story.number(), number);
     // What was answered stays answered.

@@ -82,8 +82,13 @@ struct Said {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
     Heard,
+    Quiet,
     Lost,
 }
+
+/// After how much silence a far side that should talk is quiet. Who suppresses silence still reports, every 7.5 s at
+/// the least (RFC 3550 section 6.3.1).
+const QUIET: Duration = Duration::from_secs(8);
 
 /// How much silence from the far side is borne.
 #[derive(Debug, Clone, Copy)]
@@ -161,6 +166,8 @@ pub(super) struct Leg {
     /// Of `patience`, what the leg's state asks for.
     timeout: Duration,
     presence: Presence,
+    /// How much silence is reported next.
+    miss_after: Duration,
     one_way: OneWay,
     /// When the last packet of any kind came, or the watch began.
     heard_at: Duration,
@@ -208,6 +215,7 @@ impl Leg {
             patience,
             timeout: patience.unconnected,
             presence: Presence::Heard,
+            miss_after: patience.unconnected,
             one_way: OneWay::default(),
             heard_at: now,
             rtp_at: None,
@@ -266,6 +274,16 @@ impl Leg {
         };
         self.heard_at = now;
         self.presence = Presence::Heard;
+        self.miss_after = self.first_missed();
+    }
+
+    /// The silence that is reported first.
+    fn first_missed(&self) -> Duration {
+        let talking = self.link.as_ref().is_some_and(|link| !link.on_hold());
+        match talking && self.timeout != Duration::MAX {
+            true => self.timeout.min(QUIET),
+            false => self.timeout,
+        }
     }
 
     pub(super) fn play(

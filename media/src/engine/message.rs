@@ -241,8 +241,17 @@ pub enum Event {
         /// How many; 0 when the leg wasn't connected, or was closed before all were sent.
         count: usize,
     },
+    /// Nothing came from the far side for 8 s, although both sides are to talk: longer than the longest pause between
+    /// the reports of one that suppresses silence. RTP and RTCP count alike.
+    RtpQuiet {
+        /// The leg.
+        leg: LegId,
+        /// For how long nothing came.
+        after: Duration,
+    },
     /// Nothing came from the far side for as long as the watch allows: while both sides talk, for longer on hold, and
-    /// for another while from the leg's opening when it was never connected. RTP and RTCP count alike.
+    /// for another while from the leg's opening when it was never connected. Told again each time as much has passed.
+    /// RTP and RTCP count alike.
     RtpLost {
         /// The leg.
         leg: LegId,
@@ -259,7 +268,7 @@ pub enum Event {
         /// For how long it has been so.
         after: Duration,
     },
-    /// Packets come again after an `RtpLost`.
+    /// Packets come again after an `RtpQuiet` or `RtpLost`.
     RtpBack {
         /// The leg.
         leg: LegId,
@@ -288,6 +297,7 @@ impl Event {
             | Event::DigitEnded { leg, .. }
             | Event::PlayEnded { leg, .. }
             | Event::DigitsSent { leg, .. }
+            | Event::RtpQuiet { leg, .. }
             | Event::RtpLost { leg, .. }
             | Event::OneWayAudio { leg, .. }
             | Event::RtpBack { leg }

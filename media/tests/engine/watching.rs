@@ -24,6 +24,14 @@ fn silence_is_noticed_and_its_end() {
             .count()
     };
     assert_eq!(lost(&net), 1);
+    let quiet = |net: &Net| {
+        let of = |event: &Event| matches!(event, Event::RtpQuiet { leg, .. } if *leg == server);
+        let mut found = net.events.iter().filter(|(_, event)| of(event));
+        found.next().map(|(at, _)| at / 1_000)
+    };
+    assert_eq!(quiet(&net), Some(8));
+    net.run(20_000);
+    assert_eq!(lost(&net), 2, "once more after as long");
     net.fate = Box::new(|_| vec![1]);
     net.run(1_100);
     assert!(
@@ -43,7 +51,7 @@ fn silence_is_noticed_and_its_end() {
     net.fate = Box::new(|_| vec![]);
     let before = net.sent_by(server).len();
     net.run(60_000);
-    assert_eq!(lost(&net), 1);
+    assert_eq!(lost(&net), 2);
     // Nor is anything sent to who doesn't want it.
     assert_eq!(net.sent_by(server).len(), before);
 }
@@ -127,7 +135,8 @@ fn who_is_on_hold_is_missed_in_the_end() {
         });
         net.run(60_000);
     });
-    assert_eq!(at, [521]);
+    // And told of again and again.
+    assert_eq!(at, [521, 541, 561]);
 }
 
 /// On hold the old way a description names no address, and behind a NAT another than the phone's: its reports still
@@ -165,7 +174,7 @@ fn a_leg_that_is_never_connected_is_given_up() {
     let mut net = Net::new(2);
     net.command(Command::Open { leg: server });
     net.run(200_000);
-    assert_eq!(lost(&net, server), [60]);
+    assert_eq!(lost(&net, server), [60, 120, 180]);
     // Late is better than never.
     net.command(Command::Open { leg: phone });
     for (leg, far) in [(server, phone), (phone, server)] {
@@ -176,10 +185,10 @@ fn a_leg_that_is_never_connected_is_given_up() {
         });
     }
     net.run(30_000);
-    assert_eq!(lost(&net, server).len(), 1);
+    assert_eq!(lost(&net, server).len(), 3);
     net.fate = Box::new(|_| vec![]);
     net.run(30_000);
-    assert_eq!(lost(&net, server).len(), 2);
+    assert_eq!(lost(&net, server).len(), 4);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod call;
 mod flow;
 mod serve;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -97,14 +99,14 @@ fn say(line: &str) {
 fn check(options: &crate::serve::Options) -> anyhow::Result<ExitCode> {
     let loaded = crate::serve::Loaded::read(options)?;
     let helpdesk = &loaded.helpdesk;
-    println!(
+    say(&format!(
         "{}: {} hospitals, {} queues, {} analysts, {} flows",
         helpdesk.operator,
         helpdesk.hospitals.len(),
         helpdesk.queues.len(),
         helpdesk.agents.len(),
         helpdesk.flows.len(),
-    );
+    ));
     let mut failed = 0;
     for (name, flow) in &helpdesk.flows {
         let results = ivr_flows::run_tests(flow);

@@ -13,8 +13,6 @@ use crate::serve::{Loaded, Options, Server};
 
 /// Notes that may wait for the terminal.
 const NOTES_MAX: usize = 1_024;
-/// How long calls in progress may go on after SIGTERM.
-const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Arguments of `careline serve`.
 #[derive(Debug, clap::Args)]
@@ -76,7 +74,8 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 println!("{}", line(&loaded.helpdesk, &note));
             }
             _ = terminate.recv() => {
-                let ended = drain(&server, &mut terminate, &mut interrupt);
+                let patience = Duration::from_secs(loaded.process.limits.drain_s);
+                let ended = drain(&server, patience, &mut terminate, &mut interrupt);
                 tokio::pin!(ended);
                 loop {
                     tokio::select! {
@@ -86,7 +85,11 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 }
                 break;
             }
-            _ = interrupt.recv() => break,
+            _ = interrupt.recv() => {
+                let calls = server.status().await.map_or(0, |status| status.calls);
+                println!("Stopping: {calls} calls in progress are hung up on (SIGTERM would let them end)");
+                break;
+            }
             _ = hang_up.recv() => match server.reload_certificates() {
                 Ok(()) => println!("Certificates read anew"),
                 Err(error) => eprintln!("careline: the old certificate stays in use: {error}"),
@@ -96,12 +99,16 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
         }
     }
     server.stop().await;
+    while let Ok(note) = shown.try_recv() {
+        println!("{}", line(&loaded.helpdesk, &note));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// No new calls; those in progress may end by themselves.
 async fn drain(
     server: &Server,
+    patience: Duration,
     terminate: &mut tokio::signal::unix::Signal,
     interrupt: &mut tokio::signal::unix::Signal,
 ) {
@@ -112,7 +119,7 @@ async fn drain(
         println!(
             "Stopping: no new calls; {} in progress may go on for {} s (another signal ends them now)",
             status.calls,
-            DRAIN_MAX.as_secs()
+            patience.as_secs()
         );
     }
     let ended = async {
@@ -122,7 +129,7 @@ async fn drain(
     };
     tokio::select! {
         () = ended => {}
-        () = tokio::time::sleep(DRAIN_MAX) => {}
+        () = tokio::time::sleep(patience) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -175,7 +182,7 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
                 "staff" => "staff line: clinician 1, hospital staff 2, patient 3",
                 "patient" => "patient portal: 0 for a person",
                 "portal" => {
-                    "patient portal after hours: the partner takes the call, or gives it back"
+                    "patient portal after hours: 2, and the partner takes the call or gives it back"
                 }
                 "location" => "theatre, ICU, ED: no key is ever needed",
                 other => other,
@@ -189,7 +196,7 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
     }
     let _ = writeln!(
         text,
-        "\n  SIP accounts   register at {address} (UDP), user / secret"
+        "\n  SIP accounts   register at {address}, user / secret"
     );
     for agent in &helpdesk.agents {
         let _ = writeln!(

@@ -377,6 +377,8 @@ pub struct Limits {
     pub calls_max: u32,
     /// Of these, how many only clinical numbers may use.
     pub clinical_reserve: u32,
+    /// How long calls in progress may go on after SIGTERM, in seconds.
+    pub drain_s: u64,
 }
 
 impl Default for Limits {
@@ -388,6 +390,7 @@ impl Default for Limits {
             calls_per_tenant_max: limits.calls_per_tenant_max,
             calls_max: limits.calls_max,
             clinical_reserve: limits.clinical_reserve,
+            drain_s: 30,
         }
     }
 }

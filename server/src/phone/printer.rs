@@ -40,12 +40,17 @@ impl Printer {
             PhoneEventKind::Registered { expires } => {
                 ("registered", format!("for {} s", expires.as_secs()))
             }
+            PhoneEventKind::RegistrationFailed { code: Some(403) } => (
+                "refused",
+                "registration: 403, a wrong secret, or too many of them from this address (for 5 minutes)".to_owned(),
+            ),
             PhoneEventKind::RegistrationFailed { code: Some(code) } => {
                 ("refused", format!("registration: {code}"))
             }
-            PhoneEventKind::RegistrationFailed { code: None } => {
-                ("refused", "registration: no answer".to_owned())
-            }
+            PhoneEventKind::RegistrationFailed { code: None } => (
+                "refused",
+                "registration: no answer; does Careline run there?".to_owned(),
+            ),
             PhoneEventKind::Unregistered => ("left", "registration taken back".to_owned()),
             PhoneEventKind::Dialling { number } => {
                 self.began = Some(event.at);

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::{MediaConfig, MediaError, lock, udp};
 
+/// How long a port rests at least, also when all others are taken.
+const REST_MIN: Duration = Duration::from_secs(1);
 /// How many ports that others hold are tried before giving up.
 const ATTEMPTS: usize = 32;
 
@@ -81,10 +83,13 @@ impl PortPool {
         lock(&self.free).len()
     }
 
+    /// The one that has rested longest; one that rests still only where there is no other, and has rested for a
+    /// second at least: a packet of the call before is a smaller evil than a caller refused.
     fn take(&self) -> Option<u16> {
         let now = self.epoch.elapsed();
+        let enough = self.rest.saturating_sub(REST_MIN);
         lock(&self.free)
-            .pop_front_if(|free| free.rested_at <= now)
+            .pop_front_if(|free| free.rested_at.saturating_sub(enough) <= now)
             .map(|free| free.port)
     }
 }
@@ -125,10 +130,13 @@ mod tests {
 
     #[test]
     fn a_released_port_rests() {
-        let pool = pool(100, 101, Duration::from_secs(3_600));
+        let mut pool = pool(100, 101, Duration::from_secs(3_600));
         assert_eq!(pool.take(), Some(100));
         pool.release(100);
         assert_eq!((pool.take(), pool.free()), (None, 1));
+        // Where there is no other, a second is enough.
+        pool.epoch -= REST_MIN;
+        assert_eq!(pool.take(), Some(100));
     }
 
     #[test]

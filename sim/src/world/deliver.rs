@@ -235,7 +235,7 @@ impl World {
             .is_some_and(|leg| leg.owner == Owner::Caller(caller))
     }
 
-    fn far_side_gone(&mut self, port: u16) {
+    pub(super) fn far_side_gone(&mut self, port: u16) {
         let Some(leg) = self.audio.leg_at(port) else {
             return;
         };
@@ -245,6 +245,8 @@ impl World {
             "media: {leg:?} is dead, which is noticed at {noticed_at:?}"
         );
         if let Some(at) = noticed_at {
+            let quiet_at = self.now + Duration::from_secs(8);
+            self.enter_node(quiet_at, NodeDue::RtpQuiet(leg));
             self.enter_node(at, NodeDue::RtpLost(leg));
         }
     }
@@ -298,11 +300,18 @@ impl World {
             NodeDue::PromptEnds(leg, play) => {
                 self.audio_does(|audio, now, does| audio.prompt_ends(now, leg, play, does));
             }
-            NodeDue::RtpLost(leg) => {
+            NodeDue::RtpQuiet(leg) => {
                 if self.audio.leg(leg).is_some_and(|leg| leg.dead) {
+                    let after = Duration::from_secs(8);
+                    self.tell_switch(Input::Media(MediaEvent::RtpQuiet { leg, after }));
+                }
+            }
+            NodeDue::RtpLost(leg) => {
+                if let Some(found) = self.audio.leg(leg).filter(|leg| leg.dead) {
                     trace!(self, "media: nothing comes from {leg:?} any more");
-                    let after = Duration::from_secs(20);
+                    let after = found.watch;
                     self.tell_switch(Input::Media(MediaEvent::RtpLost { leg, after }));
+                    self.enter_node(self.now + after, NodeDue::RtpLost(leg));
                 }
             }
             NodeDue::Rendered(id, clips) => self.tell_switch(Input::Rendered { id, clips }),

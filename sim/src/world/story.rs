@@ -110,6 +110,14 @@ impl World {
         }
     }
 
+    /// Nothing more is heard of a caller, whose telephone is there all the
+    /// same: it suppresses silence.
+    pub fn mute(&mut self, caller: usize) {
+        if let Some(port) = self.callers[caller].port {
+            self.far_side_gone(port);
+        }
+    }
+
     /// A phone is without power from now on, and for so long.
     pub fn switch_off(&mut self, phone: usize, lasts: Duration) {
         self.phones[phone - 1].vanished_until = Some(self.now + lasts);

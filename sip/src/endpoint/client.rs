@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     Update(LegId),
     /// An UPDATE of ours that refreshes it.
     Refresh(LegId),
+    /// An OPTIONS inside a call: is the peer still there?
+    Probe(LegId),
     /// A REFER of ours.
     Refer(LegId),
     /// A leg's BYE.
@@ -296,6 +298,12 @@ impl Endpoint {
                 self.reinvite_response(now, leg, &response);
             }
             Purpose::Refresh(leg) => self.refresh_response(now, leg, &response),
+            Purpose::Probe(leg) => {
+                // Anything else says that somebody is there.
+                if matches!(response.code(), 408 | 481) {
+                    self.lose(now, leg, crate::leg::EndCause::DialogLost);
+                }
+            }
             Purpose::Refer(leg) => self.refer_response(now, leg, &response),
             Purpose::Bye(leg) => self.bye_response(now, leg, &response),
             Purpose::Request(id) => self.request_response(now, id, response),
@@ -335,6 +343,15 @@ impl Endpoint {
                 head: None,
             },
         );
+    }
+
+    /// Nobody wants to hear the answer to this INVITE any more, and it may be
+    /// one that never comes.
+    pub(crate) fn forget_unanswered(&mut self, invite: Key) {
+        let machine = self.clients.get(&invite).map(|entry| &entry.machine);
+        if matches!(machine, Some(Machine::Invite(machine)) if machine.is_unanswered()) {
+            self.clients.remove(&invite);
+        }
     }
 
     /// True while a CANCEL may not be sent yet.
@@ -400,7 +417,23 @@ impl Endpoint {
             .collect();
         failed.sort_unstable();
         for key in failed {
-            if let Some(entry) = self.clients.remove(&key) {
+            let Some(entry) = self.clients.remove(&key) else {
+                continue;
+            };
+            // A closed connection ends no call: the next request makes another.
+            let goes_on = peer.transport.is_reliable()
+                && match entry.purpose {
+                    Purpose::Refresh(leg) => self.ask_elsewhere(now, leg, true),
+                    Purpose::Probe(leg) => {
+                        self.probe(now, leg);
+                        true
+                    }
+                    Purpose::Reinvite(leg) | Purpose::Update(leg) => {
+                        self.ask_elsewhere(now, leg, false)
+                    }
+                    _ => false,
+                };
+            if !goes_on {
                 self.client_failed(now, entry.purpose, crate::leg::EndCause::TransportError);
             }
         }
@@ -409,9 +442,10 @@ impl Endpoint {
     fn client_failed(&mut self, now: Duration, purpose: Purpose, cause: crate::leg::EndCause) {
         match purpose {
             Purpose::Invite(leg) => self.invite_failed(leg, cause),
-            Purpose::Reinvite(leg) | Purpose::Update(leg) | Purpose::Refresh(leg) => {
-                self.reinvite_failed(now, leg, cause);
-            }
+            Purpose::Reinvite(leg)
+            | Purpose::Update(leg)
+            | Purpose::Refresh(leg)
+            | Purpose::Probe(leg) => self.lose(now, leg, cause),
             Purpose::Refer(leg) => self.refer_failed(leg),
             Purpose::Bye(leg) => self.remove_leg(leg),
             Purpose::Request(id) => self.request_failed(id),

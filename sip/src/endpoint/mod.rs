@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rsip::Method;
 
+use crate::dialog::Dialog;
 use crate::digest::Credentials;
 use crate::ids::{Key, Map, Tokens};
 use crate::interface::{Interface, Peer};
@@ -187,29 +188,40 @@ impl Endpoint {
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
         while let Some((at, owner)) = self.timers.pop_due(now) {
+            if self.deadline(owner) != Some(at) {
+                continue;
+            }
             match owner {
-                Owner::Server(key) => {
-                    if self.servers.get(&key).and_then(ServerEntry::deadline) == Some(at) {
-                        self.server_due(now, key);
-                    }
-                }
-                Owner::Client(key) => {
-                    if self.clients.get(&key).and_then(ClientEntry::deadline) == Some(at) {
-                        self.client_due(now, key);
-                    }
-                }
-                Owner::Leg(leg) => {
-                    if self.legs.get(&leg.0).and_then(Leg::deadline) == Some(at) {
-                        self.leg_due(now, leg);
-                    }
-                }
-                Owner::Referral(id) => {
-                    if self.referrals.get(&id.0).map(|referral| referral.until) == Some(at) {
-                        self.referral_due(now, id);
-                    }
-                }
+                Owner::Server(key) => self.server_due(now, key),
+                Owner::Client(key) => self.client_due(now, key),
+                Owner::Leg(leg) => self.leg_due(now, leg),
+                Owner::Referral(id) => self.referral_due(now, id),
             }
         }
+        let waiting = self.transactions() + self.legs.len() + self.referrals.len();
+        if self.timers.is_littered(waiting) {
+            let mut timers = std::mem::take(&mut self.timers);
+            timers.sweep(|at, owner| self.deadline(owner) == Some(at));
+            self.timers = timers;
+        }
+    }
+
+    /// What an owner waits for at the moment.
+    fn deadline(&self, owner: Owner) -> Option<Duration> {
+        match owner {
+            Owner::Server(key) => self.servers.get(&key).and_then(ServerEntry::deadline),
+            Owner::Client(key) => self.clients.get(&key).and_then(ClientEntry::deadline),
+            Owner::Leg(leg) => self.legs.get(&leg.0).and_then(Leg::deadline),
+            Owner::Referral(id) => self.referrals.get(&id.0).map(|referral| referral.until),
+        }
+    }
+
+    /// Is the peer of an answered or answering leg behind NAT, so that what it
+    /// says of its addresses can't be relied upon?
+    #[must_use]
+    pub fn is_natted(&self, leg: LegId) -> bool {
+        let dialog = self.legs.get(&leg.0).and_then(Leg::dialog);
+        dialog.is_some_and(Dialog::is_natted)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called next. May

@@ -163,6 +163,7 @@ impl Endpoint {
                 return self.refuse(&request, peer, 500, |_| {});
             }
             dialog.remote_cseq = Some(request.cseq());
+            dialog.heard_from(peer);
         }
         match method {
             Method::Bye => self.receive_bye(now, peer, key, leg, &request),
@@ -242,7 +243,7 @@ impl Endpoint {
             return;
         };
         if is_reinvite {
-            self.cancel_reinvite(now, leg);
+            self.end_theirs(now, leg);
         } else {
             let reason = request.header("Reason").map(str::to_owned);
             self.cancel_incoming(now, leg, reason);

@@ -29,7 +29,7 @@ impl Endpoint {
             }
             Some(Leg::Up(up)) => {
                 let announced = up.is_announced();
-                self.refuse_open_reinvite(now, leg);
+                self.end_theirs(now, leg);
                 self.remove_leg(leg);
                 if announced {
                     self.ended(leg, EndCause::Bye(Bye { reason }));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rsip::Method;
 
 use crate::digest;
-use crate::endpoint::{Endpoint, Purpose, Serving, Start};
+use crate::endpoint::{Endpoint, Purpose, Start};
 use crate::leg::state::{Closing, Leg, Modify, Phase};
 use crate::leg::{EndCause, LegId};
 use crate::message::Response;
@@ -38,7 +38,7 @@ impl Endpoint {
                 if let Some(cseq) = owes_ack {
                     self.send_ack(leg, cseq, &[]);
                 }
-                self.refuse_open_reinvite(now, leg);
+                self.end_theirs(now, leg);
                 // A 200 to a re-INVITE needs no waiting: the dialog was
                 // confirmed long ago.
                 if !before_ack {
@@ -52,7 +52,7 @@ impl Endpoint {
 
     /// Sends BYE for an answered leg, whose final event is out.
     pub(crate) fn send_bye(&mut self, now: Duration, leg: LegId) {
-        self.refuse_open_reinvite(now, leg);
+        self.end_theirs(now, leg);
         let Some(Leg::Up(up)) = self.legs.remove(&leg.0) else {
             return;
         };
@@ -66,6 +66,10 @@ impl Endpoint {
             acks: up.acks,
             credentials: up.credentials,
             reason,
+            asked: match up.modify {
+                Modify::Ours { tx, .. } => Some(tx),
+                Modify::Idle | Modify::Theirs { .. } => None,
+            },
         };
         self.send_closing_bye(now, leg, closing, None);
     }
@@ -124,23 +128,6 @@ impl Endpoint {
                 }
             }
             None => self.remove_leg(leg),
-        }
-    }
-
-    /// Answers a pending re-INVITE of the peer with 487: the call is ending
-    /// (section 15.1.2).
-    pub(crate) fn refuse_open_reinvite(&mut self, now: Duration, leg: LegId) {
-        let Some(up) = self.up_mut(leg) else {
-            return;
-        };
-        let Modify::Theirs { tx, echo, .. } = std::mem::replace(&mut up.modify, Modify::Idle)
-        else {
-            return;
-        };
-        let bytes = self.finish(echo.respond(487, None, None), "", &[]);
-        self.reply(now, tx, 487, bytes);
-        if let Some(entry) = self.servers.get_mut(&tx) {
-            entry.serving = Serving::Answered;
         }
     }
 }

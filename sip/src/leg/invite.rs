@@ -304,6 +304,7 @@ impl Endpoint {
                     acks: vec![ack],
                     credentials: None,
                     reason: None,
+                    asked: None,
                 };
                 self.send_closing_bye(now, leg, closing, None);
             }

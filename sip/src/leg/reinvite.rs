@@ -14,12 +14,18 @@ use crate::leg::session;
 use crate::leg::state::{Again, Ask, Leg, Modify, Phase};
 use crate::leg::{EndCause, LegId};
 use crate::message::{Request, Response};
+use crate::transaction::timeout;
 use crate::wire::{ALLOW, NameAddr, Uri};
 
 const SDP: &str = "application/sdp";
 
 /// How often we ask, glare or not.
 const ATTEMPTS_MAX: u8 = 4;
+/// How long a peer may think about a change before we take it back: somebody
+/// may have to be asked there.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// How long after a connection was closed a request is sent by another.
+const RECONNECT: Duration = Duration::from_millis(500);
 
 /// Where the sender of a target refresh request is from now on.
 pub(crate) fn target_of(request: &Request) -> Option<Uri> {
@@ -137,16 +143,17 @@ impl Endpoint {
     pub fn reject_reinvite(&mut self, now: Duration, leg: LegId, code: u16) {
         let code = code.clamp(300, 699);
         if !self.settle_early(now, leg, Err(code)) {
-            self.end_theirs(now, leg, code);
+            self.refuse_theirs(now, leg, code);
         }
     }
 
-    /// The peer took its re-INVITE back.
-    pub(crate) fn cancel_reinvite(&mut self, now: Duration, leg: LegId) {
-        self.end_theirs(now, leg, 487);
+    /// The peer took its change back, or the call is ending (RFC 3261 section
+    /// 15.1.2).
+    pub(crate) fn end_theirs(&mut self, now: Duration, leg: LegId) {
+        self.refuse_theirs(now, leg, 487);
     }
 
-    fn end_theirs(&mut self, now: Duration, leg: LegId, code: u16) {
+    fn refuse_theirs(&mut self, now: Duration, leg: LegId, code: u16) {
         let Some(up) = self.up_mut(leg) else {
             return;
         };
@@ -212,9 +219,7 @@ impl Endpoint {
         writer.header("Supported", "timer");
         session::write_refresh(writer, up.session.as_ref());
         let bytes = composed.writer.finish(SDP, &ask.sdp);
-        up.modify = Modify::Ours { ask, cseq };
-        self.insert_leg(leg, Leg::Up(up));
-        self.start_client(
+        let tx = self.start_client(
             now,
             Start {
                 method,
@@ -225,6 +230,86 @@ impl Endpoint {
                 head,
             },
         );
+        up.modify = Modify::Ours {
+            ask,
+            cseq,
+            tx,
+            cancelled: false,
+            until: now + ANSWER_MAX,
+        };
+        self.insert_leg(leg, Leg::Up(up));
+    }
+
+    /// A change that we asked for, and the peer said no more than 100: it is
+    /// taken back, and forgotten when nothing comes of that either. The call
+    /// goes on as before.
+    pub(crate) fn ask_overdue(&mut self, now: Duration, leg: LegId) {
+        let give_up = timeout(&self.config.timing);
+        let Some(up) = self.up_mut(leg) else {
+            return;
+        };
+        let Modify::Ours {
+            tx,
+            cancelled,
+            until,
+            ..
+        } = &mut up.modify
+        else {
+            return;
+        };
+        if *until > now {
+            return;
+        }
+        let tx = *tx;
+        if !*cancelled {
+            *cancelled = true;
+            *until = now + give_up;
+            return self.send_cancel(now, tx, None);
+        }
+        let modify = std::mem::replace(&mut up.modify, Modify::Idle);
+        self.forget_unanswered(tx);
+        if let Modify::Ours { ask, .. } = modify {
+            self.ask_failed(now, leg, &ask, 408);
+        }
+    }
+
+    /// Tells who asked. Of a refresh that is the session's timer.
+    fn ask_failed(&mut self, now: Duration, leg: LegId, ask: &Ask, code: u16) {
+        if !ask.refresh {
+            self.events.push_back(Event::ReinviteRefused { leg, code });
+        } else if let Some(up) = self.up_mut(leg)
+            && let Some(session) = &mut up.session
+        {
+            session.again_later(now);
+            self.arm_leg(leg);
+        }
+    }
+
+    /// The connection was closed with a request inside the call under way: it
+    /// is sent once more, by another. True when the call goes on.
+    pub(crate) fn ask_elsewhere(&mut self, now: Duration, leg: LegId, refresh: bool) -> bool {
+        let Some(up) = self.up_mut(leg) else {
+            return false;
+        };
+        if !matches!(up.phase, Phase::Talking | Phase::Unconfirmed) {
+            return false;
+        }
+        if refresh {
+            let Some(session) = &mut up.session else {
+                return false;
+            };
+            session.again_later(now);
+        } else {
+            let Modify::Ours { ask, .. } = std::mem::replace(&mut up.modify, Modify::Idle) else {
+                return false;
+            };
+            up.again = Some(Again {
+                at: now + RECONNECT,
+                ask,
+            });
+        }
+        self.arm_leg(leg);
+        true
     }
 
     /// The wait after a glare is over.
@@ -237,10 +322,7 @@ impl Endpoint {
         };
         again.ask.attempts += 1;
         if again.ask.attempts > ATTEMPTS_MAX {
-            if !again.ask.refresh {
-                self.events
-                    .push_back(Event::ReinviteRefused { leg, code: 491 });
-            }
+            self.ask_failed(now, leg, &again.ask, 491);
         } else if up.ok.is_some() || !matches!(up.modify, Modify::Idle) {
             // The peer's own change isn't through yet.
             again.at = now + Duration::from_secs(1);
@@ -340,11 +422,31 @@ impl Endpoint {
         }
     }
 
-    /// A request of ours inside the call got no answer at all.
-    pub(crate) fn reinvite_failed(&mut self, now: Duration, leg: LegId, cause: EndCause) {
-        self.lose(now, leg, cause);
+    /// Asks whether the peer of an answered leg is still there, by an OPTIONS
+    /// inside the call. If it isn't, or knows nothing of the call, the leg ends.
+    pub fn probe(&mut self, now: Duration, leg: LegId) {
+        let Some(up) = self.up_mut(leg).filter(|up| up.is_announced()) else {
+            return;
+        };
+        let cseq = up.dialog.next_cseq();
+        let dialog = up.dialog.clone();
+        let (composed, peer, _) = self.compose_inside(&dialog, Method::Options, cseq);
+        let bytes = composed.writer.finish("", &[]);
+        self.start_client(
+            now,
+            Start {
+                method: Method::Options,
+                branch: &composed.branch,
+                peer,
+                bytes,
+                purpose: Purpose::Probe(leg),
+                head: None,
+            },
+        );
     }
 
+    /// The call is lost: a request inside it got no answer at all, or one that
+    /// says so.
     pub(crate) fn lose(&mut self, now: Duration, leg: LegId, cause: EndCause) {
         if self.up_mut(leg).is_some_and(|up| up.is_announced()) {
             self.ended(leg, cause);

@@ -63,7 +63,7 @@ impl Session {
     }
 
     /// A refresh failed in a way that may pass.
-    fn again_later(&mut self, now: Duration) {
+    pub(crate) fn again_later(&mut self, now: Duration) {
         let left = self.ends_at.saturating_sub(now);
         self.refresh_at = self.ours.then(|| now + (left / 2).max(BUSY));
     }

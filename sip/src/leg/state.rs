@@ -189,8 +189,15 @@ pub(crate) enum Modify {
         target: Option<Uri>,
         granted: Option<Granted>,
     },
-    /// We asked.
-    Ours { ask: Ask, cseq: u32 },
+    /// We asked. A peer that says 100 and no more is asked to let it be, then
+    /// forgotten.
+    Ours {
+        ask: Ask,
+        cseq: u32,
+        tx: Key,
+        cancelled: bool,
+        until: Duration,
+    },
 }
 
 /// A change of the session that we ask for.
@@ -221,6 +228,8 @@ pub(crate) struct Closing {
     pub(crate) acks: Vec<SentAck>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) reason: Option<Box<str>>,
+    /// A re-INVITE of ours that had no answer yet.
+    pub(crate) asked: Option<Key>,
 }
 
 impl Leg {
@@ -236,7 +245,11 @@ impl Leg {
                 let repeat = up.ok.as_ref().map(|ok| ok.repeat_at.min(ok.give_up_at));
                 let again = up.again.as_ref().map(|again| again.at);
                 let session = up.session.as_ref().map(Session::deadline);
-                [repeat, again, session].into_iter().flatten().min()
+                let asked = match &up.modify {
+                    Modify::Ours { until, .. } => Some(*until),
+                    Modify::Idle | Modify::Theirs { .. } => None,
+                };
+                [repeat, again, session, asked].into_iter().flatten().min()
             }
         }
     }
@@ -258,6 +271,15 @@ impl Leg {
             Self::Incoming(incoming) => Some(&mut incoming.dialog),
             Self::Up(up) => Some(&mut up.dialog),
             Self::Closing(closing) => Some(&mut closing.dialog),
+            Self::Calling(_) | Self::Cancelling(_) => None,
+        }
+    }
+
+    pub(crate) fn dialog(&self) -> Option<&Dialog> {
+        match self {
+            Self::Incoming(incoming) => Some(&incoming.dialog),
+            Self::Up(up) => Some(&up.dialog),
+            Self::Closing(closing) => Some(&closing.dialog),
             Self::Calling(_) | Self::Cancelling(_) => None,
         }
     }
@@ -302,8 +324,18 @@ impl Endpoint {
             self.dialogs.remove(&key);
         }
         match &leg {
-            Leg::Up(up) => self.keep_for_referrals(id, &up.dialog),
-            Leg::Closing(closing) => self.keep_for_referrals(id, &closing.dialog),
+            Leg::Up(up) => {
+                self.keep_for_referrals(id, &up.dialog);
+                if let Modify::Ours { tx, .. } = up.modify {
+                    self.forget_unanswered(tx);
+                }
+            }
+            Leg::Closing(closing) => {
+                self.keep_for_referrals(id, &closing.dialog);
+                if let Some(asked) = closing.asked {
+                    self.forget_unanswered(asked);
+                }
+            }
             _ => {}
         }
     }
@@ -336,6 +368,7 @@ impl Endpoint {
                     self.reinvite_again(now, id);
                 }
                 self.repeat_ok(now, id);
+                self.ask_overdue(now, id);
                 self.session_due(now, id);
                 self.arm_leg(id);
             }

@@ -119,6 +119,11 @@ impl InviteClient {
         matches!(self.state, State::Calling { .. })
     }
 
+    /// True before a final response.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Calling { .. } | State::Proceeding)
+    }
+
     fn timer(&self) -> Option<(Timer, Duration)> {
         match &self.state {
             State::Calling {

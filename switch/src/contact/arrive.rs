@@ -1,5 +1,6 @@
 //! From the INVITE to the first word.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use desk::{Caller, ContactId, PhoneNumber, What};
@@ -190,33 +191,25 @@ impl Contact {
             (Err(EncryptionUnavailable), _) => Err(sdp::SdpError::EncryptionRequired),
         };
         let caps = caps.unwrap_or_default();
-        let (negotiated, offered, body) = match described {
-            Ok(described) => described,
-            Err(error) => {
-                self.audio = Audio::Open {
-                    leg,
-                    local,
-                    caps,
-                    negotiated: None,
-                    offered: None,
-                };
-                return self.refuse_description(cx, &error);
-            }
-        };
-        if let Some(negotiated) = negotiated.clone() {
-            let natted = is_natted(&negotiated, self.peer, cx.setup);
-            cx.media(MediaCommand::Connect {
-                leg,
-                negotiated,
-                natted,
-            });
-        }
         self.audio = Audio::Open {
             leg,
             local,
             caps,
-            negotiated,
-            offered,
+            negotiated: None,
+            offered: None,
+        };
+        let body = match described {
+            Ok((Some(agreed), _, answer)) => {
+                self.connect(Side::Caller, agreed, cx);
+                answer
+            }
+            Ok((None, offer, body)) => {
+                if let Audio::Open { offered, .. } = &mut self.audio {
+                    *offered = offer;
+                }
+                body
+            }
+            Err(error) => return self.refuse_description(cx, &error),
         };
         cx.sip.answer(cx.now.mono, self.leg, &body, &[]);
         self.stage = Stage::Answered { since: cx.now.mono };
@@ -277,34 +270,69 @@ impl Contact {
 
     /// Takes the peer's answer to an offer of ours in a 200.
     pub(super) fn take_answer(&mut self, side: Side, answer: &[u8], cx: &mut Cx<'_>) {
-        let peer = self.peer_of(side);
-        let Some(audio) = self.audio_of(side) else {
-            return;
-        };
-        let Audio::Open {
-            leg,
-            negotiated,
-            offered,
-            ..
-        } = audio
-        else {
+        let Some(Audio::Open { offered, .. }) = self.audio_of(side) else {
             return;
         };
         let Some(offer) = offered.take() else { return };
         match sdp::accept(&offer, answer) {
-            Ok(agreed) => {
-                *negotiated = Some(agreed.clone());
-                let leg = *leg;
-                cx.media(MediaCommand::Connect {
-                    leg,
-                    natted: is_natted(&agreed, peer, cx.setup),
-                    negotiated: agreed,
-                });
-            }
+            Ok(agreed) => self.connect(side, agreed, cx),
             Err(sdp::SdpError::EncryptionRequired) => {
                 self.note(cx, NoteWhat::NotEncrypted(side.into()));
             }
             Err(_) => {}
+        }
+    }
+
+    /// What was agreed with that side is what is sent and heard there from now
+    /// on.
+    pub(super) fn connect(&mut self, side: Side, agreed: sdp::Negotiated, cx: &mut Cx<'_>) {
+        let natted = self.is_natted(side, agreed.remote_rtp.ip(), cx);
+        if let (Side::Agent, Stage::Conversation(talk)) = (side, &mut self.stage) {
+            // The watch over what comes begins anew.
+            talk.quiet = false;
+        }
+        let Some(Audio::Open {
+            leg, negotiated, ..
+        }) = self.audio_of(side)
+        else {
+            return;
+        };
+        *negotiated = Some(agreed.clone());
+        let leg = *leg;
+        cx.media(MediaCommand::Connect {
+            leg,
+            natted,
+            negotiated: agreed,
+        });
+    }
+
+    /// May that side's media address be learnt from its packets? Only where the
+    /// signalled one isn't where its signalling comes from, nor both in
+    /// networks that we reach directly; or where it is, and a NAT on the way
+    /// may have given it another port. Of a trunk, whose audio often comes from
+    /// elsewhere, only where the signalled one can't be right: a private
+    /// address behind another one.
+    fn is_natted(&self, side: Side, signalled: IpAddr, cx: &Cx<'_>) -> bool {
+        let peer = self.peer_of(side).addr.ip();
+        let local = |ip| cx.setup.media.is_local(ip);
+        if local(signalled) && local(peer) {
+            return false;
+        }
+        let trunk = cx.setup.is_trusted(peer);
+        if signalled == peer {
+            return !trunk && self.leg_of(side).is_some_and(|leg| cx.sip.is_natted(leg));
+        }
+        // Phones on this machine say an address of their network and send from loopback.
+        let beside_us = peer.is_loopback();
+        sip::is_private(signalled) || !trunk || beside_us
+    }
+
+    /// That side's leg, if there is one.
+    pub(super) fn leg_of(&self, side: Side) -> Option<sip::LegId> {
+        match (side, &self.stage) {
+            (Side::Caller, _) => Some(self.leg),
+            (Side::Agent, Stage::Conversation(talk)) => Some(talk.leg),
+            (Side::Agent, _) => self.call()?.progress.leg(),
         }
     }
 
@@ -358,27 +386,4 @@ pub(super) fn capabilities(
 /// What a peer hears whose session description we can't take.
 pub(super) fn refusal_for(error: &sdp::SdpError) -> u16 {
     error.status()
-}
-
-/// May the far side's media address be learnt from its packets? Only where the
-/// signalled one isn't where its signalling comes from, nor in a network that
-/// we reach directly; and of a trunk, whose audio often comes from elsewhere,
-/// only where it can't be right: a private address behind another one.
-pub(super) fn is_natted(
-    negotiated: &sdp::Negotiated,
-    peer: sip::Peer,
-    setup: &crate::Setup,
-) -> bool {
-    let signalled = negotiated.remote_rtp.ip();
-    if setup.media.is_local(signalled) {
-        return false;
-    }
-    let private = match signalled {
-        std::net::IpAddr::V4(ip) => ip.is_private() || ip.octets().starts_with(&[100, 64]),
-        std::net::IpAddr::V6(ip) => ip.is_unique_local(),
-    };
-    let trunk = setup.trusted.iter().any(|net| net.contains(peer.addr.ip()));
-    // Phones on this machine say an address of their network and send from loopback.
-    let beside_us = peer.addr.ip().is_loopback();
-    signalled != peer.addr.ip() && (private || !trunk || beside_us)
 }

@@ -250,13 +250,10 @@ impl Contact {
                     self.carry_out(cx);
                 }
             }
-            (Side::Caller, MediaEvent::RtpLost { .. }) => {
-                self.hang_up(
-                    cx,
-                    desk::EndCause::SystemFailure,
-                    Some("SIP;cause=408;text=\"RTP timeout\""),
-                );
-            }
+            // Whoever listens may well suppress silence, and some send no reports either: their telephone is asked.
+            (Side::Caller, MediaEvent::RtpLost { .. }) => cx.sip.probe(cx.now.mono, self.leg),
+            (Side::Agent, MediaEvent::RtpQuiet { .. }) => self.agent_is_quiet(true, cx),
+            (Side::Agent, MediaEvent::RtpBack { .. }) => self.agent_is_quiet(false, cx),
             (Side::Agent, MediaEvent::RtpLost { .. }) => self.agent_lost(cx),
             (_, MediaEvent::OneWayAudio { cause, .. }) => {
                 let why = match cause {
@@ -293,12 +290,21 @@ impl Contact {
 
     /// The desk answers.
     pub(crate) fn desk_answer(&mut self, answer: Answer, cx: &mut Cx<'_>) {
-        let Some(what) = self.outbox.answered(answer.id, cx) else {
-            return;
-        };
+        let asked = self.outbox.answered(answer.id, cx);
         if matches!(self.stage, Stage::Ended { .. }) {
             return;
         }
+        let Some(what) = asked else {
+            // On a slow disk a ticket is there after the call went on without it: the analyst is to see it.
+            if let Reply::Ticket { number } = answer.reply
+                && self.session.ticket().is_none()
+            {
+                let number = number.to_string().into();
+                self.session.handle(cx.now.mono, FlowInput::Ticket(number));
+                self.carry_out(cx);
+            }
+            return;
+        };
         let input = match (what, answer.reply) {
             (What::Identify { .. }, Reply::Caller(caller)) => {
                 let facts = facts_of(&caller);

@@ -326,6 +326,8 @@ struct Talk {
     peer: sip::Peer,
     audio: Audio,
     announce_at: Duration,
+    /// Nothing comes from them: the caller hears music meanwhile.
+    quiet: bool,
 }
 
 #[derive(Debug)]

@@ -191,6 +191,7 @@ impl Contact {
             peer: call.peer,
             audio: call.audio,
             announce_at: cx.now.mono + TALKING_EVERY,
+            quiet: false,
         }));
         self.forget_render(cx);
         self.sound = Sound::Bridged;

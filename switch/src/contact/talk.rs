@@ -6,7 +6,7 @@ use ivr_flows::Input as FlowInput;
 use media::engine::Command as MediaCommand;
 use media::sdp;
 
-use super::arrive::{is_natted, refusal_for};
+use super::arrive::refusal_for;
 use super::wait::refusal_of;
 use super::{Audio, Contact, Cx, Other, Owing, Progress, Side, Sound, Stage, TALKING_EVERY, Talk};
 use crate::input::NoteWhat;
@@ -51,6 +51,7 @@ impl Contact {
             peer: offer.call.peer,
             audio: offer.call.audio,
             announce_at: cx.now.mono + TALKING_EVERY,
+            quiet: false,
         }));
         self.referred_by = None;
         if let Some(direct) = offer.direct {
@@ -89,37 +90,49 @@ impl Contact {
             offset_ms: 0,
         };
         // Who put the other on hold wants nothing itself; the other hears music.
-        let command = match (self.audio.held(), talk.audio.held()) {
-            (false, false) => MediaCommand::Bridge {
-                a: caller,
-                b: agent,
-            },
-            (true, false) => music(agent),
-            (false, true) => music(caller),
+        match (self.audio.held(), talk.audio.held()) {
+            (false, false) => {
+                cx.media(MediaCommand::Bridge {
+                    a: caller,
+                    b: agent,
+                });
+                if talk.quiet {
+                    // The agent still hears the caller.
+                    cx.media(music(caller));
+                }
+            }
+            (true, false) => cx.media(music(agent)),
+            (false, true) => cx.media(music(caller)),
             (true, true) => return,
-        };
-        cx.media(command);
+        }
         self.sound = Sound::Bridged;
+    }
+
+    /// Nothing at all comes from the agent or partner, or something again. A
+    /// line that died isn't known for dead yet, and the caller isn't left in
+    /// silence until it is.
+    pub(super) fn agent_is_quiet(&mut self, quiet: bool, cx: &mut Cx<'_>) {
+        if let Stage::Conversation(talk) = &mut self.stage
+            && talk.quiet != quiet
+        {
+            talk.quiet = quiet;
+            self.join(cx);
+        }
     }
 
     /// The peer of that side wants to change its session.
     pub(crate) fn reinvited(&mut self, side: Side, offer: Option<&[u8]>, cx: &mut Cx<'_>) {
-        let peer = self.peer_of(side);
-        let sip_leg = match (side, &self.stage) {
-            (_, Stage::Ended { .. }) => return,
-            (Side::Caller, _) => self.leg,
-            (Side::Agent, Stage::Conversation(talk)) => talk.leg,
-            (Side::Agent, _) => match self.call().and_then(|call| call.progress.leg()) {
-                Some(leg) => leg,
-                None => return,
-            },
+        if matches!(self.stage, Stage::Ended { .. }) {
+            return;
+        }
+        let Some(sip_leg) = self.leg_of(side) else {
+            return;
         };
         let Some(Audio::Open {
-            leg,
             local,
             caps,
-            negotiated,
             offered,
+            ..
         }) = self.audio_of(side)
         else {
             return cx.sip.reject_reinvite(cx.now.mono, sip_leg, 491);
@@ -132,13 +145,7 @@ impl Contact {
         };
         match sdp::answer(offer, local, caps) {
             Ok((agreed, body)) => {
-                *negotiated = Some(agreed.clone());
-                let leg = *leg;
-                cx.media(MediaCommand::Connect {
-                    leg,
-                    natted: is_natted(&agreed, peer, cx.setup),
-                    negotiated: agreed,
-                });
+                self.connect(side, agreed, cx);
                 cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
                 self.join(cx);
             }
@@ -155,24 +162,14 @@ impl Contact {
 
     /// A session was refreshed, or changed as we asked.
     pub(crate) fn refreshed(&mut self, side: Side, offer: &[u8], answer: &[u8], cx: &mut Cx<'_>) {
-        let peer = self.peer_of(side);
         let Ok(agreed) = sdp::accept(offer, answer) else {
             return;
         };
-        let Some(Audio::Open {
-            leg, negotiated, ..
-        }) = self.audio_of(side)
-        else {
+        let Some(Audio::Open { negotiated, .. }) = self.audio_of(side) else {
             return;
         };
         if negotiated.as_ref() != Some(&agreed) {
-            *negotiated = Some(agreed.clone());
-            let leg = *leg;
-            cx.media(MediaCommand::Connect {
-                leg,
-                natted: is_natted(&agreed, peer, cx.setup),
-                negotiated: agreed,
-            });
+            self.connect(side, agreed, cx);
             self.join(cx);
         }
     }

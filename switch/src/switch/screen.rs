@@ -1,6 +1,8 @@
 //! Who may come in, and as whom: decided before anything is remembered of a
 //! request.
 
+use std::net::IpAddr;
+
 use desk::PhoneNumber;
 use sip::digest::Verdict;
 
@@ -9,7 +11,7 @@ use crate::admission::Permit;
 use crate::contact::Consulting;
 use crate::input::{Now, Output};
 use crate::phones;
-use crate::setup::{Account, Encryption, Line};
+use crate::setup::{Account, Encryption, Line, Setup};
 
 /// Longest calling or called number taken from a message.
 const NUMBER_MAX: usize = 32;
@@ -138,7 +140,7 @@ impl Switch {
         request: &sip::Request,
     ) -> Result<String, sip::Reply> {
         let accounts = phones::accounts(&self.setup);
-        let (realm, source) = (&self.setup.realm, peer.addr.ip());
+        let (realm, source) = (&self.setup.realm, origin(&self.setup, peer, request));
         let claimed = sip::digest::claimed_user(request, realm).unwrap_or_default();
         if !claimed.is_empty() && !self.throttle.allows(now.mono, source, &claimed) {
             // Right or wrong, known or not: it isn't looked at.
@@ -159,8 +161,9 @@ impl Switch {
             }
             Verdict::Refused(reply) => {
                 self.counters.sign_ins_refused += 1;
-                self.throttle.wrong(now.mono, source, &claimed);
-                self.out.push_back(Output::SignInRefused { peer });
+                let blocked = self.throttle.wrong(now.mono, source, &claimed);
+                self.out
+                    .push_back(Output::SignInRefused { source, blocked });
                 Err(reply)
             }
         }
@@ -186,6 +189,23 @@ impl Switch {
             || ours();
         meant.then_some(account)
     }
+}
+
+/// Where a request began, as far as we believe it: behind a proxy of ours, where
+/// that one had it from. Guesses are counted by it, and one guesser behind the
+/// proxy must not block everybody who is.
+fn origin(setup: &Setup, peer: sip::Peer, request: &sip::Request) -> IpAddr {
+    let nearest = peer.addr.ip();
+    if !setup.is_trusted(nearest) {
+        return nearest;
+    }
+    // Topmost is the proxy's own, which wrote `received` into the next (RFC 3261 section 18.2.1).
+    let before = request.vias().nth(1);
+    let before = before.and_then(|via| {
+        let received = via.params.get("received");
+        received.and_then(|ip| ip.parse().ok()).or(via.host.ip())
+    });
+    before.unwrap_or(nearest)
 }
 
 /// What goes along on the calls made for this one: its Session-ID (RFC 7989)
@@ -352,10 +372,21 @@ mod tests {
             trunk: false,
         };
         setup.accounts.insert("ana".into(), account);
+        // A proxy of ours, behind which some of them are.
+        setup.trusted = vec!["192.0.2.1".parse().expect("an address")];
         let mut switch = Switch::new(setup);
         let mut branch = 0;
         let mut register = |from: [u8; 4], user: &str, password: &str| -> u16 {
-            let peer = sip::Peer::udp((from, 5060).into());
+            let (nearest, before) = match from {
+                [203, ..] => {
+                    let ip = std::net::Ipv4Addr::from(from);
+                    let via =
+                        format!("Via: SIP/2.0/UDP 10.0.0.7;branch=z9hG4bKp;received={ip}\r\n");
+                    ([192, 0, 2, 1], via)
+                }
+                _ => (from, String::new()),
+            };
+            let peer = sip::Peer::udp((nearest, 5060).into());
             let mut challenge: Option<String> = None;
             loop {
                 branch += 1;
@@ -374,7 +405,7 @@ mod tests {
                 });
                 let text = format!(
                     "REGISTER sip:test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{branch}\r\n\
-                     From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\nCall-ID: {branch}\r\n\
+                     {before}From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\nCall-ID: {branch}\r\n\
                      CSeq: 1 REGISTER\r\nContact: <sip:{user}@192.0.2.9>\r\n{authorization}\
                      Content-Length: 0\r\n\r\n"
                 );
@@ -405,7 +436,7 @@ mod tests {
         let (bad, elsewhere) = ([198, 51, 100, 1], [198, 51, 100, 2]);
         for n in 0..10 {
             let user = ["ana", "nobody"][n % 2];
-            assert_eq!(register(bad, user, "guess"), 401, "{n}");
+            assert_eq!(register(bad, user, "guess"), 403, "{n}");
         }
         for (user, password) in [("ana", "guess"), ("ana", "secret"), ("nobody", "guess")] {
             assert_eq!(register(bad, user, password), 403);
@@ -415,8 +446,14 @@ mod tests {
             200,
             "never the victim"
         );
-        assert_eq!(switch.counters().sign_ins_refused, 10);
-        assert_eq!(switch.counters().sign_ins_blocked, 3);
+        let (guesser, beside) = ([203, 0, 113, 1], [203, 0, 113, 2]);
+        for n in 0..10 {
+            assert_eq!(register(guesser, "ana", "guess"), 403, "{n}");
+        }
+        assert_eq!(register(guesser, "ana", "secret"), 403);
+        assert_eq!(register(beside, "ana", "secret"), 200, "by the same proxy");
+        assert_eq!(switch.counters().sign_ins_refused, 20);
+        assert_eq!(switch.counters().sign_ins_blocked, 4);
     }
 
     #[test]

@@ -222,8 +222,9 @@ impl Leg {
 
     pub(super) fn present(&mut self, shared: &mut Shared<'_>) {
         self.heard_at = shared.now;
-        if self.presence == Presence::Lost {
+        if self.presence != Presence::Heard {
             self.presence = Presence::Heard;
+            self.miss_after = self.first_missed();
             let leg = self.id;
             shared.events.push_back(Event::RtpBack { leg });
         }

@@ -59,13 +59,20 @@ impl Leg {
         }
     }
 
-    /// Misses the far side once it was silent for too long.
+    /// Misses the far side once it was silent for too long, and then once for each time-out.
     fn miss(&mut self, shared: &mut Shared<'_>) {
         let after = shared.now.saturating_sub(self.heard_at);
-        if after >= self.timeout && self.presence == Presence::Heard {
-            self.presence = Presence::Lost;
+        if after >= self.miss_after {
             let leg = self.id;
-            shared.events.push_back(Event::RtpLost { leg, after });
+            if after >= self.timeout {
+                self.presence = Presence::Lost;
+                self.miss_after = after + self.timeout;
+                shared.events.push_back(Event::RtpLost { leg, after });
+            } else {
+                self.presence = Presence::Quiet;
+                self.miss_after = self.timeout;
+                shared.events.push_back(Event::RtpQuiet { leg, after });
+            }
         }
         if let Some((cause, after)) = self.one_way.poll(shared.now, self.out.packets) {
             let leg = self.id;
