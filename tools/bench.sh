@@ -3,12 +3,14 @@
 # builds it). About six minutes. Processor time for each unit of work is the
 # figure to trust; rates and delays suffer when the machine has other work.
 #
-#   BENCH_ONLY          "W1", "W2 W3", …; all three
+#   BENCH_ONLY          "W1", "W2 W3", …; all four
 #   BENCH_DIR           where databases are written; a disk, not memory (target/bench)
 #   W1_SECONDS          how long the rate found must hold (60)
 #   W1_SEARCH_SECONDS   how long each rate is tried in the search (8)
 #   W1_RATE             measure this rate only
 #   W2_CALLS, W3_CALLS  500, 300
+#   W4_LIMIT            calls admitted a second, of which five times as many come (250)
+#   W4_SECONDS          for how long (10)
 #   BENCH_PRIORITY      SCHED_FIFO priority of the server's media thread (none)
 set -eu
 bench=${CARGO_TARGET_DIR:-target}/release/examples/bench

@@ -312,3 +312,41 @@ fn a_hang_up_at_any_moment_ends_the_call_to_the_partner() {
         );
     }
 }
+
+/// The partner refuses, or hangs up, while the caller does: every order of the
+/// two and of what follows, a millisecond apart.
+#[test]
+fn a_hang_up_during_the_take_back_crosses_it_in_every_order() {
+    let busy = refused(486);
+    let gone = Reaction::Answer {
+        after: secs(1),
+        hang_up_after: Some(secs(2)),
+    };
+    for (reaction, happens) in [(busy, secs(1)), (refused(503), secs(1)), (gone, secs(3))] {
+        let play = |leave: Option<Duration>| {
+            let mut world = world(true);
+            world.script(PARTNER[0], reaction);
+            let mut plan = patient(FIRST, Door::Portal, BELL);
+            plan.leaves = vec![Leave::AfterDialling(leave.unwrap_or(secs(100)))];
+            let caller = world.call(plan);
+            finish(&mut world);
+            (world, caller)
+        };
+        let (calm, _) = play(None);
+        let crossing = calm.rung(PARTNER[0])[0].at + happens - FIRST;
+        let mut taken_back = 0;
+        for early in 0..60 {
+            let leave = crossing + Duration::from_millis(30) - Duration::from_millis(early);
+            let (world, caller) = play(Some(leave));
+            let end = world.end_of(caller).map(|(_, end)| end);
+            assert_eq!(end, Some(CallerEnd::HungUp), "{leave:?}");
+            let facts = world.facts(caller).expect("in the log");
+            assert!(facts.position.is_ended(), "{leave:?}: {facts:?}");
+            taken_back += world.taken_back(caller).len();
+        }
+        // Both orders were there.
+        if happens == secs(1) && reaction == busy {
+            assert!((1..60).contains(&taken_back), "{taken_back}");
+        }
+    }
+}

@@ -121,6 +121,22 @@ tests:
     ends: conversation talk
 "#;
 
+/// The same, with so many calls a second admitted.
+pub(crate) fn write_limited(folder: &Path, calls_per_second: f64) -> io::Result<()> {
+    write(folder)?;
+    let file = folder.join("careline.toml");
+    let limited = fs::read_to_string(&file)?
+        .replace(
+            "calls_per_second = 100000.0",
+            &format!("calls_per_second = {calls_per_second:.1}"),
+        )
+        .replace(
+            "burst = 100000.0",
+            &format!("burst = {calls_per_second:.1}"),
+        );
+    fs::write(file, limited)
+}
+
 /// Writes everything into `folder`.
 pub(crate) fn write(folder: &Path) -> io::Result<()> {
     let _ = fs::remove_dir_all(folder);

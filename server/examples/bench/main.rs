@@ -11,6 +11,7 @@
 //! | `signalling.rs` | W1: the highest rate of calls |
 //! | `playing.rs` | W2: calls that hear a prompt |
 //! | `talking.rs` | W3: calls that wait with music, then talk with an agent |
+//! | `overload.rs` | W4: five times as many calls as are admitted |
 //! | `load.rs`, `callers.rs`, `agents.rs`, `audio.rs`, `wire.rs` | the load |
 //! | `process.rs`, `folder.rs` | the server, and the help desk it serves |
 //! | `floor.rs` | the least that a call can cost on this machine |
@@ -23,6 +24,7 @@ mod figures;
 mod floor;
 mod folder;
 mod load;
+mod overload;
 mod playing;
 mod process;
 mod signalling;
@@ -53,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = scratch.join("config");
     folder::write(&config)?;
     let settings = Settings { scratch, config };
-    let which = setting("BENCH_ONLY", "W1 W2 W3".to_owned());
+    let which = setting("BENCH_ONLY", "W1 W2 W3 W4".to_owned());
     println!("machine: {}", process::machine());
     println!(
         "server on core 0, load on core 1; %core and µs are processor time of the server, all threads"
@@ -83,6 +85,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if which.contains("W1") {
         signalling::measure(&settings)?;
+    }
+    if which.contains("W4") {
+        overload::measure(&settings)?;
     }
     Ok(())
 }

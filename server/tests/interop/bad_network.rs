@@ -70,6 +70,86 @@ const NUMBERS: [&str; 3] = [
     "00000000005555555555",
 ];
 
+/// Takes the three numbers, one after the other.
+fn flow() -> String {
+    let mut nodes = String::new();
+    for (at, number) in NUMBERS.iter().enumerate() {
+        let next = if at + 1 < NUMBERS.len() {
+            format!("number{}", at + 1)
+        } else {
+            "all".into()
+        };
+        nodes += &format!(
+            "  number{at}:
+    collect: This is number {at}.
+    digits: 20
+    next: is{at}
+    timeout: wrong
+    invalid: wrong
+    tries: 1
+  is{at}: {{branch: [{{when: digits == '{number}', next: {next}}}], else: wrong}}
+"
+        );
+    }
+    format!(
+        "flow: numbers
+about: Takes three long numbers.
+pace: standard
+language: en
+start: number0
+nodes:
+{nodes}  all: {{hang_up: Each key came once.}}
+  wrong: {{hang_up: That is another number.}}
+tests:
+  - {{name: Nothing, does: [wait 60s], hears: [That is another number.], ends: hang up}}
+"
+    )
+}
+
+/// A caller's keys reach the flow, each exactly once, and its prompts reach the caller.
+#[test]
+fn keys_pressed_across_a_bad_network_count_once() {
+    let line = "  - { number: \"15550101005\"";
+    let server = Server::start_changed(
+        "bad-keys",
+        &[
+            ("flows/numbers.yaml", "", &flow()),
+            (
+                "hospitals/st-anne.yaml",
+                line,
+                &format!(
+                    "  - {{ number: \"15550101009\", short: \"1009\", flow: numbers }}\n{line}"
+                ),
+            ),
+        ],
+    );
+    let ear = Ear::open(440.0);
+    let network = Lossy::before(&ear, bad(5));
+    let _caller = calls(&server, "1009", network.port, 40);
+    let heard = |text: &str| {
+        let clip = said(text);
+        let until = Instant::now() + Duration::from_secs(15);
+        loop {
+            let quality = Played::from(&ear.packets(), BUFFER).compare(&clip, false);
+            if quality.identical as f64 > 0.75 * quality.frames.max(1) as f64 {
+                break quality;
+            }
+            assert!(
+                Instant::now() < until,
+                "\"{text}\" was never heard: {quality:?}, {}",
+                server.printed()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    for (at, number) in NUMBERS.iter().enumerate() {
+        heard(&format!("This is number {at}."));
+        number.chars().for_each(|key| ear.press(key));
+    }
+    heard("Each key came once.");
+    was_bad(&network.by_ear());
+}
+
 /// Caller and agent talk: both are heard as they speak, and the caller's keys are passed on, each once.
 #[test]
 fn a_conversation_across_a_bad_network() {

@@ -3,7 +3,7 @@
 use crate::support::Server;
 use crate::support::house::{LATER, SOON, spoken};
 use crate::support::kamailio::{Kamailio, Towards};
-use crate::support::softphone::{Baresip, By, has_music, ticket};
+use crate::support::softphone::{Baresip, By, hand_over, ticket};
 
 const CALLER_HZ: f64 = 440.0;
 const AGENT_HZ: f64 = 620.0;
@@ -19,15 +19,6 @@ fn is_behind(phone: &Baresip, proxy: &Kamailio) {
     let log = phone.log();
     let mut routes = log.lines().filter(|line| line.starts_with("Route: "));
     assert!(routes.all(|route| route.contains(&proxy)), "{log}");
-}
-
-/// Is there music in the last second that was heard?
-fn held(phone: &Baresip) {
-    let music = media::music::on_hold();
-    phone.hears("music while held", SOON, |samples| {
-        let last = samples.len().saturating_sub(8_000);
-        has_music(&samples[last..], &music)
-    });
 }
 
 /// A call from outside to a queue: a key in the menu, both hear each other, the agent holds and takes up again, and hangs
@@ -50,10 +41,10 @@ fn a_call_to_a_queue_is_held_and_ended_through_a_proxy() {
     ben.hears_tone(CALLER_HZ);
     ticket(&ben);
     ben.menu('x');
-    held(&someone);
+    someone.hears_music();
     ben.menu('X');
     someone.hears_tone(AGENT_HZ);
-    ben.hears_tone(CALLER_HZ);
+    ben.is_reached_by_tone(&by, CALLER_HZ);
     ben.command("hangup", "");
     someone.wait_for("CALL_CLOSED", SOON);
     proxy.passes_on("BYE", "a phone");
@@ -87,7 +78,7 @@ fn an_agent_sends_the_caller_on_through_a_proxy() {
     let dov = start("dov", "demo-dov", COLLEAGUE_HZ);
     ana.command("transfer", &format!("sip:dov@{}", server.address));
     dov.wait_for("CALL_INCOMING", SOON);
-    held(&okafor);
+    okafor.hears_music();
     dov.command("accept", "");
     okafor.hears_tone(COLLEAGUE_HZ);
     dov.hears_tone(CALLER_HZ);
@@ -127,4 +118,13 @@ fn a_proxy_is_started_anew() {
     someone.wait_for("CALL_CLOSED", SOON);
     proxy.passes_on("BYE", "careline");
     is_behind(&ana, &proxy);
+}
+
+/// Scene 8 by TCP through the proxy: a colleague is asked and gets the caller.
+#[test]
+fn an_agent_hands_the_caller_over_through_a_proxy() {
+    let server = Server::start("kamailio-attended");
+    let proxy = Kamailio::start(&server, "attended", Towards::Tcp);
+    hand_over(&By::Proxy(proxy.address), &server, "kam-attended");
+    proxy.passes_on("REFER", "a phone");
 }

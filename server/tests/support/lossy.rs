@@ -123,13 +123,16 @@ impl Way {
         let mut under_way = BinaryHeap::new();
         let mut buffer = [0; 2048];
         let mut count = 0u64;
+        let mut pace = Pace::default();
         while !self.stop.load(Ordering::Relaxed) {
             if let Ok((length, from)) = self.from.recv_from(&mut buffer) {
                 *source.lock().unwrap() = Some(from);
                 let bytes = buffer[..length].to_vec();
                 let lost = roll(&mut dice) < self.weather.loss;
                 let delay = self.weather.jitter.mul_f64(roll(&mut dice));
+                let mut sent_at = Instant::now();
                 if let Some(sequence) = sequence(&bytes) {
+                    sent_at = pace.sent_at(sequence, sent_at);
                     let mut passed = self.passed.lock().unwrap();
                     passed.sent += 1;
                     if lost {
@@ -138,7 +141,11 @@ impl Way {
                 }
                 if !lost {
                     count += 1;
-                    under_way.push(Reverse((Instant::now() + delay, count, bytes)));
+                    under_way.push(Reverse((sent_at + delay, count, bytes)));
+                    // What waits to be read may have to go before it.
+                    if self.from.peek(&mut [0; 1]).is_ok() {
+                        continue;
+                    }
                 }
             }
             while let Some(Reverse((at, ..))) = under_way.peek()
@@ -155,6 +162,31 @@ impl Way {
                 }
             }
         }
+    }
+}
+
+/// When packets were sent: every 20 ms. On a busy machine they are read late and many at once, and delays counted from
+/// then on would let them overtake each other by far more than the network is said to.
+#[derive(Default)]
+struct Pace {
+    newest: Option<(u16, Instant)>,
+}
+
+impl Pace {
+    /// Late by more is a pause of the sender's.
+    const LATE_MAX: Duration = Duration::from_millis(800);
+
+    fn sent_at(&mut self, sequence: u16, read_at: Instant) -> Instant {
+        let expected = self.newest.map(|(newest, at)| {
+            let ahead = u32::from(sequence.wrapping_sub(newest));
+            at + Duration::from_millis(20) * ahead.min(1_000)
+        });
+        let sent_at = match expected {
+            Some(at) if at <= read_at && read_at - at <= Self::LATE_MAX => at,
+            _ => read_at,
+        };
+        self.newest = Some((sequence, sent_at));
+        sent_at
     }
 }
 

@@ -13,6 +13,7 @@ pub mod kamailio;
 pub mod lossy;
 pub mod sipp;
 pub mod softphone;
+pub mod wire;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, UdpSocket};

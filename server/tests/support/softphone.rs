@@ -17,6 +17,11 @@ use super::ear::{loud_frame, pitch_share};
 use super::house::SOON;
 use super::{Server, free_port, scratch};
 
+/// What the caller, the agent and a colleague hum.
+pub const CALLER_HZ: f64 = 440.0;
+pub const AGENT_HZ: f64 = 620.0;
+pub const COLLEAGUE_HZ: f64 = 880.0;
+
 /// A baresip of its own folder and ports; killed when dropped.
 pub struct Baresip {
     child: Child,
@@ -267,15 +272,30 @@ impl Baresip {
         })
     }
 
-    /// What it has heard so far. (Nobody has written the length into the file's
-    /// header while the call goes on: everything behind it counts.)
+    /// What it has heard so far in its latest call. (Nobody has written the length into the file's header while the call
+    /// goes on: everything behind it counts.)
     pub fn heard(&self) -> Vec<i16> {
-        let recording = std::fs::read_dir(&self.dir)
+        self.recording().map_or_else(Vec::new, |path| wav(&path))
+    }
+
+    /// Named by the time at which the call's audio began.
+    fn recording(&self) -> Option<PathBuf> {
+        std::fs::read_dir(&self.dir)
             .expect("its folder")
             .filter_map(Result::ok)
             .map(|entry| entry.path())
-            .find(|path| path.to_string_lossy().ends_with("-dec.wav"));
-        recording.map_or_else(Vec::new, |path| wav(&path))
+            .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .max()
+    }
+
+    /// Waits until something is heard from now on: `heard` gets this many samples, all of them new.
+    fn hears_now(&self, what: &str, count: usize, heard: impl Fn(&[i16]) -> bool) {
+        let (file, before) = (self.recording(), self.heard().len());
+        self.hears(what, SOON, |samples| {
+            let old = if self.recording() == file { before } else { 0 };
+            let from = samples.len().checked_sub(count);
+            from.is_some_and(|from| from >= old && heard(&samples[from..]))
+        });
     }
 
     /// Waits until this has been heard.
@@ -306,10 +326,37 @@ impl Baresip {
         }
     }
 
-    /// Waits until what it hears now is this pitch.
+    /// Waits until what it hears from now on is this pitch.
     pub fn hears_tone(&self, hertz: f64) {
-        self.hears(&format!("a tone of {hertz} Hz"), SOON, |samples| {
+        self.hears_now(&format!("a tone of {hertz} Hz"), 4_000, |samples| {
             is_tone(samples, hertz)
+        });
+    }
+
+    /// Waits until what it hears from now on is music on hold.
+    pub fn hears_music(&self) {
+        let music = media::music::on_hold();
+        self.hears_now("music", 8_000, |samples| has_music(samples, &music));
+    }
+
+    /// Waits until this pitch reaches it: after it has held a call, it records nothing. Of encrypted audio only that it
+    /// comes is seen.
+    pub fn is_reached_by_tone(&self, by: &By, hertz: f64) {
+        let log = self.log();
+        // It says so in its own descriptions.
+        let own = log.rsplit("a=tool:baresip").next();
+        let port = own.and_then(|own| {
+            own.split("m=audio ")
+                .nth(1)?
+                .split(' ')
+                .next()?
+                .parse()
+                .ok()
+        });
+        let port = port.expect("its port");
+        let what = format!("a tone of {hertz} Hz");
+        super::wire::reaches(port, &what, SOON, |packets| {
+            matches!(by, By::Srtp(..)) || super::wire::is_tone(packets, hertz)
         });
     }
 
@@ -476,4 +523,65 @@ pub fn has_music(samples: &[i16], music: &Clip) -> bool {
             .count();
         played >= 25
     })
+}
+
+/// The caller talks with Ana; Dov of the second tier is signed in.
+pub fn three(by: &By, server: &Server, test: &str) -> (Baresip, Baresip, Baresip) {
+    let start = |user: &str, secret: &str, hertz| {
+        Baresip::start_by(by, server, test, user, Some(secret), hertz)
+    };
+    let ana = start("ana", "demo-ana", AGENT_HZ);
+    let okafor = start("okafor", "demo-okafor", CALLER_HZ);
+    okafor.dial_by(by, server, "1001");
+    ana.wait_for("CALL_INCOMING", SOON);
+    ana.command("accept", "");
+    okafor.hears_tone(AGENT_HZ);
+    ana.hears_tone(CALLER_HZ);
+    let dov = start("dov", "demo-dov", COLLEAGUE_HZ);
+    (ana, okafor, dov)
+}
+
+/// Ana holds the caller, asks the second tier from the same phone, and hands the caller over. (This phone has no key for
+/// the last step, but sends on whatever its transfer command is given.)
+pub fn hand_over(by: &By, server: &Server, test: &str) {
+    let (ana, okafor, dov) = three(by, server, test);
+    ana.menu('x');
+    okafor.hears_music();
+    ana.dial_by(by, server, "tier2");
+    dov.wait_for("CALL_INCOMING", SOON);
+    dov.command("accept", "");
+    dov.hears_tone(AGENT_HZ);
+    ana.hears_tone(COLLEAGUE_HZ);
+    assert_eq!(ticket(&dov), ticket(&ana), "the ticket goes along");
+    let log = ana.log();
+    // Her second call, by the 200 to its INVITE.
+    let second = log
+        .rfind("INVITE sip:tier2@")
+        .map(|at| &log[at..])
+        .expect("it was made");
+    let field = |name: &str| {
+        let lines = second
+            .split("SIP/2.0 200 OK")
+            .nth(1)
+            .expect("answered")
+            .lines();
+        let prefix = format!("{name}: ");
+        let mut values = lines.filter_map(|line| line.strip_prefix(&*prefix));
+        values.next().expect("there").trim().to_owned()
+    };
+    let tag = |name: &str| field(name).split("tag=").nth(1).expect("a tag").to_owned();
+    let (to_tag, from_tag) = (tag("To"), tag("From"));
+    let call_id = field("Call-ID");
+    ana.command("line", "1");
+    let to = format!(
+        "<sip:tier2@{}?Replaces={call_id}%3Bto-tag%3D{to_tag}%3Bfrom-tag%3D{from_tag}>",
+        by.host(server)
+    );
+    ana.command("transfer", &to);
+    okafor.hears_tone(COLLEAGUE_HZ);
+    dov.hears_tone(CALLER_HZ);
+    ana.wait_for_more("CALL_CLOSED", 1, SOON);
+    assert_eq!(dov.count("CALL_INCOMING"), 1, "the same call");
+    dov.command("hangup", "");
+    okafor.wait_for("CALL_CLOSED", SOON);
 }
