@@ -354,6 +354,11 @@ impl Phone {
             .push((at, PhoneTimer::Deed(self.deeds.len() - 1)));
     }
 
+    /// The port of our media in its first call, or the second.
+    pub(crate) fn port(&self, second: bool) -> Option<u16> {
+        self.calls.get(usize::from(second))?.port
+    }
+
     fn local(&self, leg: LegId) -> LocalMedia {
         let port = 40_000 + (leg.0 % 10_000) as u16 * 2;
         LocalMedia::new(self.peer.addr.ip(), port, leg.0 & 0xffff)
@@ -542,10 +547,7 @@ impl Phone {
                 Event::Incoming { leg, request, .. } => {
                     let reaction = self.react();
                     let text = request.sdp().map(<[u8]>::to_vec).unwrap_or_default();
-                    let port = std::str::from_utf8(&text).ok().and_then(|text| {
-                        let at = text.find("m=audio ")?;
-                        text[at + 8..].split(' ').next()?.parse().ok()
-                    });
+                    let port = audio_port(&text);
                     let ticket = request.header("X-Careline-Ticket").map(str::to_owned);
                     let from = request.header("From").unwrap_or("").to_owned();
                     self.logs.push((leg, self.log.len()));
@@ -613,9 +615,10 @@ impl Phone {
                 Event::RequestTimeout { id } if self.registering == Some(id) => {
                     self.registered(now, Duration::from_secs(1));
                 }
-                Event::Answered { leg, .. } => {
+                Event::Answered { leg, sdp, .. } => {
                     if let Some(call) = self.calls.iter_mut().find(|call| call.leg == leg) {
                         call.answered = true;
+                        call.port = call.port.or(sdp.as_deref().and_then(audio_port));
                     }
                 }
                 Event::Referred { code, .. } => self.referred.push(code),
@@ -690,4 +693,11 @@ impl Phone {
             },
         }
     }
+}
+
+/// Of a description.
+fn audio_port(sdp: &[u8]) -> Option<u16> {
+    let text = std::str::from_utf8(sdp).ok()?;
+    let at = text.find("m=audio ")?;
+    text[at + 8..].split(' ').next()?.parse().ok()
 }

@@ -174,6 +174,8 @@ pub enum NoteWhat {
     Transferred,
     /// The partner couldn't take it; the contact is back with the flow.
     TakenBack(desk::TakenBack),
+    /// The caller types (TTY).
+    TextTelephone,
     /// That side is spoken to and isn't heard.
     OneWayAudio(NoteSide, OneWay),
     /// Encryption is required, and the peer on that side can't or won't.

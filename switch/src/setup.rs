@@ -66,6 +66,8 @@ pub struct CodecPolicy {
     pub phones: Vec<Format>,
     /// With trunks.
     pub trunks: Vec<Format>,
+    /// Whether text telephones (TTY) are looked for in what callers send. The calls made for one speak G.711 alone.
+    pub find_text: bool,
 }
 
 impl Default for CodecPolicy {
@@ -74,6 +76,7 @@ impl Default for CodecPolicy {
         Self {
             phones: Format::ALL.to_vec(),
             trunks: vec![Codec::Pcmu.into(), Codec::Pcma.into()],
+            find_text: false,
         }
     }
 }
@@ -143,6 +146,8 @@ pub struct SipSettings {
     /// Whether keys in INFO count. Where a phone sends them in its audio too,
     /// only the first way that brought one does.
     pub info_digits: bool,
+    /// What an agent presses while talking with a colleague about a caller, to have all three talk. Empty: nothing does.
+    pub conference_code: String,
 }
 
 impl Default for SipSettings {
@@ -155,6 +160,7 @@ impl Default for SipSettings {
             challenges: sip::digest::Challenges::default(),
             retry_after_s: None,
             info_digits: true,
+            conference_code: "*3".to_owned(),
         }
     }
 }

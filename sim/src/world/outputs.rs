@@ -128,6 +128,13 @@ impl World {
                 self.oracle.request_to_phone(phone, sight);
             }
         } else {
+            // To who calls a colleague: whose leg that port is.
+            if sight.code() == Some(200)
+                && sight.cseq_method() == "INVITE"
+                && let Some(leg) = sight.audio_port().and_then(|port| self.audio.leg_at(port))
+            {
+                self.audio.owned(leg, Owner::Phone(phone));
+            }
             self.oracle.response_to_phone(self.now, phone, sight);
         }
         self.network(|| Due::ToPhone(phone, bytes.clone()));

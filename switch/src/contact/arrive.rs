@@ -83,12 +83,16 @@ impl Contact {
             peer,
             encryption,
             by_trunk,
+            text: false,
             offer_in: sdp,
             audio: Audio::None,
             sound: Sound::Nothing,
             session: Session::new(Arc::clone(&line.flow), facts),
             flow: line.flow,
             consult: None,
+            typed: Default::default(),
+            conference: None,
+            asks: None,
             came: None,
             referred_by: None,
             keys_by: None,
@@ -191,6 +195,9 @@ impl Contact {
             (Err(EncryptionUnavailable), _) => Err(sdp::SdpError::EncryptionRequired),
         };
         let caps = caps.unwrap_or_default();
+        if cx.setup.codecs.find_text {
+            cx.media(MediaCommand::FindText { leg });
+        }
         self.audio = Audio::Open {
             leg,
             local,
