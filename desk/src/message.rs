@@ -184,6 +184,12 @@ pub enum Journey {
     },
 }
 
+impl PartnerId {
+    /// No partner's, but a number outside to which an agent sent the caller
+    /// on. Which one isn't written.
+    pub const OUTSIDE: Self = Self(0);
+}
+
 impl ContactId {
     /// Ids below are people's journeys. Above are calls that belong to
     /// somebody else's, as when an agent asks a colleague: they are no contact

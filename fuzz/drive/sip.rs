@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sip::digest::{Accounts, Credentials, Ha1s};
+use sip::digest::{Accounts, AuthLimits, Authenticator, Credentials, Ha1s, Verdict};
 use sip::refer::{Refer, Replaces};
 use sip::registrar::{Registrar, RegistrarConfig};
 use sip::wire::{AuthParams, Framed, Framer, MESSAGE_MAX, NameAddr, Via};
@@ -87,6 +87,7 @@ impl Accounts for Ana {
 
 struct House {
     endpoint: Endpoint,
+    authenticator: Authenticator,
     registrar: Registrar,
     now: Duration,
     /// Every leg there was, and how many final events it had.
@@ -111,7 +112,8 @@ impl House {
         };
         Self {
             endpoint: Endpoint::new(config),
-            registrar: Registrar::new(RegistrarConfig::new(REALM), [2; 32]),
+            authenticator: Authenticator::new([2; 32], AuthLimits::default()),
+            registrar: Registrar::new(RegistrarConfig::new(REALM)),
             now: Duration::from_secs(1),
             legs: Vec::new(),
             asked: Vec::new(),
@@ -283,8 +285,16 @@ impl House {
                 self.referred.push(id);
             }
             Event::Register { id, peer, request } => {
-                let handled = self.registrar.handle(now, peer, &request, &Ana);
-                self.endpoint.respond(now, id, handled.0);
+                let ip = peer.addr.ip();
+                let judged = self.authenticator.check(now, ip, &request, REALM, &Ana);
+                let reply = match judged {
+                    Verdict::Accepted { username } => {
+                        let bound = self.registrar.bind(now, peer, &request, &username, &Ana);
+                        bound.0
+                    }
+                    Verdict::Challenge(reply) | Verdict::Refused(reply) => reply,
+                };
+                self.endpoint.respond(now, id, reply);
                 // What a right password would have let in.
                 let _ = self.registrar.bind(now, peer, &request, "ana", &Ana);
                 assert!(self.registrar.len() <= 10, "contacts are bounded");

@@ -201,6 +201,11 @@ impl Collector for Snapshot {
             switch.unknown_numbers,
         )?;
         out.counter(
+            "targets_forbidden",
+            "Agents' transfers and questions to where the dial rules don't lead",
+            switch.targets_forbidden,
+        )?;
+        out.counter(
             "sign_ins_challenged",
             "Requests without a password",
             switch.challenged,
@@ -338,7 +343,16 @@ impl Collector for Snapshot {
             .trunks
             .iter()
             .map(|it| (trunk(&it.name), it.gateways_alive as u32));
-        out.family("trunk_gateways_alive", "Gateways that work", alive)
+        out.family("trunk_gateways_alive", "Gateways that work", alive)?;
+        let registered = status.trunks.iter().filter_map(|it| {
+            let registered = it.registered?;
+            Some((trunk(&it.name), u32::from(registered)))
+        });
+        out.family(
+            "trunk_registered",
+            "Whether we are registered at the trunk's provider",
+            registered,
+        )
     }
 }
 

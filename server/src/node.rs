@@ -195,6 +195,8 @@ pub struct TrunkStatus {
     pub calls: u32,
     /// Gateways that work, as far as is known.
     pub gateways_alive: usize,
+    /// Whether we are registered at its provider, where we register.
+    pub registered: Option<bool>,
 }
 
 /// What the pump counts.
@@ -300,6 +302,7 @@ impl Node {
                 let over = self.switch.contacts().next().is_none()
                     && self.desk.load().commits_in_flight == 0
                     && self.desk.load().events_waiting == 0
+                    && !self.switch.is_registering()
                     && unsent.is_empty();
                 if over || self.clock.now().mono >= stop_by {
                     return Ok(());
@@ -350,6 +353,7 @@ impl Node {
     }
 
     fn status(&self) -> Status {
+        let now = self.clock.now().mono;
         Status {
             calls: self.switch.calls(),
             draining: self.switch.is_draining(),
@@ -361,6 +365,7 @@ impl Node {
                     name: name.to_owned(),
                     calls,
                     gateways_alive,
+                    registered: self.switch.is_registered(now, name),
                 })
                 .collect(),
             switch: self.switch.counters(),
@@ -434,6 +439,9 @@ impl Node {
             }
             Arrived::Noise => self.counters.unreadable += 1,
             Arrived::Accepted(stream, by) => self.streams.accepted(stream, by),
+            Arrived::Certified { peer, names } => {
+                inputs.push_back(Input::Certified { peer, names });
+            }
             Arrived::Closed { peer, serial } => {
                 if self.streams.closed(peer, serial) {
                     inputs.push_back(Input::PeerLost { peer });
@@ -534,6 +542,18 @@ impl Node {
             Output::SignInRefused { source, blocked } => {
                 self.sign_in_refused(now, source, blocked);
             }
+            Output::TrunkRegistered {
+                trunk,
+                registered: true,
+                ..
+            } => tracing::info!(trunk = &*trunk, "registered at the trunk's provider"),
+            Output::TrunkRegistered { trunk, code, .. } => {
+                tracing::warn!(
+                    trunk = &*trunk,
+                    code,
+                    "not registered at the trunk's provider"
+                );
+            }
             Output::Note(note) => {
                 tracing::debug!(contact = note.contact.0, tenant = note.tenant.0, what = ?note.what);
                 if let NoteWhat::OneWayAudio(side, why) = note.what {
@@ -543,6 +563,14 @@ impl Node {
                         ?side,
                         ?why,
                         "audio goes one way: this side is spoken to and isn't heard"
+                    );
+                }
+                if let NoteWhat::TargetForbidden(agent) = note.what {
+                    tracing::warn!(
+                        contact = note.contact.0,
+                        tenant = note.tenant.0,
+                        agent = agent.0,
+                        "an agent's transfer or question leads where the dial rules don't: refused"
                     );
                 }
                 if let NoteWhat::NotEncrypted(side) = note.what {

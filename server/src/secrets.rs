@@ -86,6 +86,16 @@ impl RootKey {
         }
     }
 
+    /// The user of the Contact that we register with a trunk's provider: the
+    /// same at every start, and nobody's guess.
+    pub fn contact_user(&self, trunk: &str) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(b"careline contact v1");
+        hasher.update(trunk.as_bytes());
+        let hex = hasher.finalize().to_hex();
+        hex.as_str().chars().take(24).collect()
+    }
+
     /// The key of a hospital's ticket numbers.
     pub fn ticket_key(&self, tenant: TenantId) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
@@ -108,6 +118,9 @@ mod tests {
         let again = RootKey::load_or_create(&dir).unwrap();
         assert_eq!(first.ticket_key(TenantId(1)), again.ticket_key(TenantId(1)));
         assert_ne!(first.ticket_key(TenantId(1)), first.ticket_key(TenantId(2)));
+        assert_eq!(first.contact_user("city"), again.contact_user("city"));
+        assert_ne!(first.contact_user("city"), first.contact_user("town"));
+        assert_eq!(first.contact_user("city").len(), 24);
         let mode = fs::metadata(dir.join("root.key"))
             .unwrap()
             .permissions()

@@ -317,7 +317,7 @@ impl Server {
         std::net::UdpSocket::bind((media_bind, 0))
             .map_err(io_error(format!("media on {media_bind}")))?;
         let audio = audio_interface(process, file, interface.clone())?;
-        let mut switch_setup = setup::setup(loaded, interface, audio, seed)?;
+        let mut switch_setup = setup::setup(loaded, interface, audio, seed, &root)?;
         switch_setup.languages = languages.into();
         let names = names_of(&switch_setup);
         let threads = media.clone();

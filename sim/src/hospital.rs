@@ -13,8 +13,8 @@ use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceReco
 use ivr_flows::Flow;
 use media::clip::Clip;
 use switch::{
-    Account, DialRules, EncryptionPolicy, Gateway, Inside, Limits, Line, Partner, Queue, Setup,
-    SipSettings, Sounds, Tenant, Trunk,
+    Account, DialRules, EncryptionPolicy, Gateway, Inside, Limits, Line, OutsideRule, Partner,
+    Queue, Setup, SipSettings, Sounds, Tenant, Trunk,
 };
 
 /// One of the two hospitals.
@@ -387,6 +387,8 @@ pub(crate) fn switch_setup(
         probe_every: None,
         trusted: true,
         encryption: None,
+        register: None,
+        identity: None,
     };
     let partner = |hospital: Hospital| {
         let partner = Partner {
@@ -422,7 +424,12 @@ pub(crate) fn switch_setup(
                                 "2006".to_owned(),
                                 Inside::Queue(Arc::from("tier2")),
                             )]),
-                            outside: Vec::new(),
+                            outside: vec![OutsideRule {
+                                prefix: "+15559".to_owned(),
+                                digits: 11..=11,
+                                trunk: Arc::from("night"),
+                            }],
+                            country_code: "1".to_owned(),
                         },
                         calendars: HashMap::from([(Arc::from("portal"), hours_of(hospital))]),
                     },

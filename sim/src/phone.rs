@@ -172,6 +172,10 @@ pub struct Rung {
     pub ticket: Option<String>,
     /// The display name and user of its From.
     pub from: String,
+    /// The user it was sent to.
+    pub to: String,
+    /// Its Referred-By.
+    pub referred_by: Option<String>,
     /// When it was picked up.
     pub answered_at: Option<Duration>,
     /// When it was over.
@@ -555,6 +559,8 @@ impl Phone {
                         at: now,
                         ticket,
                         from,
+                        to: request.uri().user().unwrap_or_default().into_owned(),
+                        referred_by: request.header("Referred-By").map(str::to_owned),
                         answered_at: None,
                         ended_at: None,
                     });

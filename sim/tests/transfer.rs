@@ -150,7 +150,7 @@ fn nothing_leaves_that_the_rules_dont_allow_and_nobody_else_transfers() {
     // Unknown and outside: forbidden; themselves: busy.
     assert_eq!(world.referred(SERVICE), [403, 403, 403, 403, 486, 403]);
     does(&mut world, SERVICE, Deed::TransferForged(NUMBER.into()));
-    assert_eq!(world.referred(SERVICE).last(), Some(&401));
+    assert_eq!(world.referred(SERVICE).last(), Some(&403));
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     assert!(world.rung(TIER2).is_empty());
     finish(world, SERVICE);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::digest::{Accounts, AuthLimits, Authenticator, Verdict};
+use crate::digest::Accounts;
 use crate::endpoint::Reply;
 use crate::interface::Peer;
 use crate::message::Request;
@@ -30,8 +30,6 @@ pub struct RegistrarConfig {
     pub contacts_max: usize,
     /// Most bindings altogether; 100,000.
     pub bindings_max: usize,
-    /// How passwords are asked for.
-    pub auth: AuthLimits,
 }
 
 impl RegistrarConfig {
@@ -45,7 +43,6 @@ impl RegistrarConfig {
             expires_max: Duration::from_secs(3600),
             contacts_max: 10,
             bindings_max: 100_000,
-            auth: AuthLimits::default(),
         }
     }
 }
@@ -131,11 +128,11 @@ pub enum Change {
     },
 }
 
-/// The bindings of a realm, and the authentication in front of them.
+/// The bindings of a realm. Who registers is found out before, by an
+/// [`Authenticator`](crate::digest::Authenticator).
 #[derive(Debug)]
 pub struct Registrar {
     config: RegistrarConfig,
-    authenticator: Authenticator,
     /// By address of record; the best contact first.
     bindings: BTreeMap<String, Vec<Binding>>,
     count: usize,
@@ -156,11 +153,10 @@ struct Wanted {
 }
 
 impl Registrar {
-    /// An empty registrar. `key` keys the nonces.
+    /// An empty registrar.
     #[must_use]
-    pub fn new(config: RegistrarConfig, key: [u8; 32]) -> Self {
+    pub fn new(config: RegistrarConfig) -> Self {
         Self {
-            authenticator: Authenticator::new(key, config.auth),
             config,
             bindings: BTreeMap::new(),
             count: 0,
@@ -169,30 +165,8 @@ impl Registrar {
         }
     }
 
-    /// Answers a REGISTER: asks for credentials, checks them, and
-    /// [`bind`](Self::bind)s.
-    pub fn handle(
-        &mut self,
-        now: Duration,
-        peer: Peer,
-        request: &Request,
-        accounts: &dyn Accounts,
-    ) -> (Reply, Vec<Change>) {
-        let realm = &self.config.realm;
-        let source = peer.addr.ip();
-        match self
-            .authenticator
-            .check(now, source, request, realm, accounts)
-        {
-            Verdict::Accepted { username } => self.bind(now, peer, request, &username, accounts),
-            Verdict::Challenge(reply) | Verdict::Refused(reply) => {
-                (reply, self.handle_timeout(now))
-            }
-        }
-    }
-
     /// Answers a REGISTER whose sender is known to be `username`: an
-    /// [`Authenticator`] of this realm accepted it. Whether that user may
+    /// [`Authenticator`](crate::digest::Authenticator) of this realm accepted it. Whether that user may
     /// register the address is asked of `accounts` here (403 otherwise).
     pub fn bind(
         &mut self,
@@ -480,13 +454,6 @@ impl Registrar {
             }
         }
         changes
-    }
-
-    /// How many REGISTERs [`handle`](Self::handle) saw with wrong credentials
-    /// (see [`Authenticator::refused`]).
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.authenticator.refused()
     }
 
     /// How many bindings there are.

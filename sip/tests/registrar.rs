@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pair::{CALLER, OneUser, read};
-use sip::digest::authorize;
+use sip::digest::{AuthLimits, Authenticator, Verdict, authorize};
 use sip::registrar::{Change, Gone, Registrar, RegistrarConfig, aor};
 use sip::wire::AuthParams;
 use sip::{Credentials, Message, Peer, Reply, Request, Transport};
@@ -19,6 +19,7 @@ fn at(seconds: u64) -> Duration {
 
 /// A registrar and the phone of agent7, which signs each REGISTER.
 struct Desk {
+    authenticator: Authenticator,
     registrar: Registrar,
     cseq: u32,
     call_id: &'static str,
@@ -31,7 +32,8 @@ impl Desk {
         let mut config = RegistrarConfig::new("careline.example");
         config.contacts_max = 3;
         Self {
-            registrar: Registrar::new(config, [8; 32]),
+            authenticator: Authenticator::new([8; 32], AuthLimits::default()),
+            registrar: Registrar::new(config),
             cseq: 0,
             call_id: "one",
             to: "<sip:agent7@careline.example>",
@@ -59,21 +61,26 @@ impl Desk {
     fn register(&mut self, seconds: u64, lines: &str) -> (Reply, Vec<String>) {
         self.cseq += 1;
         let request = self.request(lines);
-        let (challenge, mut all) =
-            self.registrar
-                .handle(at(seconds), self.source, &request, &OneUser);
-        assert_eq!(challenge.code, 401);
+        let (now, ip) = (at(seconds), self.source.addr.ip());
+        let realm = "careline.example";
+        let verdict = self.authenticator.check(now, ip, &request, realm, &OneUser);
+        let Verdict::Challenge(challenge) = verdict else {
+            panic!("{verdict:?}");
+        };
         let challenge = AuthParams::parse(&challenge.headers[0].1).unwrap();
         let credentials = Credentials::new("agent7", "secret");
         let uri = "sip:careline.example";
         let value = authorize(&challenge, &credentials, "REGISTER", uri, "c", 1).unwrap();
         self.cseq += 1;
         let request = self.request(&format!("Authorization: {value}\n{lines}"));
+        let verdict = self.authenticator.check(now, ip, &request, realm, &OneUser);
+        let Verdict::Accepted { username } = verdict else {
+            panic!("{verdict:?}");
+        };
         let (reply, changes) = self
             .registrar
-            .handle(at(seconds), self.source, &request, &OneUser);
-        all.extend(changes);
-        (reply, short(&all))
+            .bind(now, self.source, &request, &username, &OneUser);
+        (reply, short(&changes))
     }
 
     fn contacts(&self) -> Vec<String> {

@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use sip::digest::{Accounts, Ha1s};
-use sip::registrar::{Registrar, RegistrarConfig};
+use sip::digest::{Accounts, AuthLimits, Authenticator, Ha1s, Verdict};
 use sip::{Endpoint, EndpointConfig, Event, Interface, Peer, WireError, parse_datagram};
 
 struct Nobody;
@@ -41,10 +40,11 @@ fn outcome(bytes: &[u8]) -> String {
     }
     let event = endpoint.poll_event();
     if let Some(Event::Register { id, peer, request }) = &event {
-        let mut registrar = Registrar::new(RegistrarConfig::new("example.com"), [2; 32]);
-        let (reply, changes) = registrar.handle(now, *peer, request, &Nobody);
-        assert!(changes.is_empty());
-        endpoint.respond(now, *id, reply);
+        let mut authenticator = Authenticator::new([2; 32], AuthLimits::default());
+        match authenticator.check(now, peer.addr.ip(), request, "example.com", &Nobody) {
+            Verdict::Challenge(reply) => endpoint.respond(now, *id, reply),
+            other => panic!("{other:?}"),
+        }
     }
     match (endpoint.poll_transmit(), event) {
         (Some(transmit), _) => answer(&transmit.bytes),

@@ -46,6 +46,15 @@ pub enum Input {
         /// Whose.
         peer: sip::Peer,
     },
+    /// The far end of a TLS connection has shown a certificate of an authority
+    /// that we trust. Before any message of it, and forgotten with
+    /// [`PeerLost`](Self::PeerLost).
+    Certified {
+        /// Whose.
+        peer: sip::Peer,
+        /// What it says the far end is (RFC 5922 section 7.1): host names.
+        names: Vec<String>,
+    },
     /// The DNS says where a named gateway of a trunk is.
     Located {
         /// The trunk.
@@ -132,6 +141,15 @@ pub enum Output {
         /// there before gets in, for a while.
         blocked: bool,
     },
+    /// We are registered at a trunk's provider, or no longer.
+    TrunkRegistered {
+        /// Which trunk.
+        trunk: Arc<str>,
+        /// Whether calls come and go by it.
+        registered: bool,
+        /// What the registrar answered last, where it didn't go well.
+        code: Option<u16>,
+    },
     /// For the log and whoever watches.
     Note(Note),
 }
@@ -170,9 +188,16 @@ pub enum NoteWhat {
     Broken,
     /// This partner is called.
     PartnerCalled(Arc<str>),
-    /// Talks with the partner.
+    /// A number outside is called, because an agent sent the contact there or
+    /// asks there.
+    OutsideCalled,
+    /// This agent wanted the contact sent on to where the dial rules don't
+    /// lead: refused.
+    TargetForbidden(acd::AgentId),
+    /// Talks with the partner, or outside.
     Transferred,
-    /// The partner couldn't take it; the contact is back with the flow.
+    /// The partner or who was called outside couldn't take it; the contact is
+    /// back.
     TakenBack(desk::TakenBack),
     /// The caller types (TTY).
     TextTelephone,
@@ -228,6 +253,8 @@ pub struct Counters {
     pub sign_ins_blocked: u64,
     /// Calls to numbers that aren't ours.
     pub unknown_numbers: u64,
+    /// Agents' transfers and questions to where the dial rules don't lead.
+    pub targets_forbidden: u64,
     /// Prompts that could not be had in time.
     pub prompts_missed: u64,
     /// Commands that the desk never answered.

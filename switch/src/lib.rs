@@ -17,20 +17,22 @@
 
 mod admission;
 mod contact;
+mod dial;
 mod input;
 mod phones;
+mod registrations;
 mod setup;
 mod switch;
 mod trunks;
 
 pub use admission::{Admission, Limits, Permit, Refused};
 pub use contact::View;
+pub use dial::{Destination, DialRules, Inside, OutsideRule};
 pub use input::{
     Counters, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay, Output, RenderId,
 };
 pub use setup::{
-    Account, CodecPolicy, Destination, DialRules, Encryption, EncryptionPolicy,
-    EncryptionUnavailable, Gateway, Inside, Line, Partner, Queue, Setup, SipSettings, Sounds,
-    Tenant, Trunk,
+    Account, CodecPolicy, Encryption, EncryptionPolicy, EncryptionUnavailable, Gateway, Line,
+    Partner, Queue, Register, Setup, SipSettings, Sounds, Tenant, Trunk,
 };
 pub use switch::Switch;

@@ -54,17 +54,11 @@ impl Phones {
         let mut config = RegistrarConfig::new(setup.realm.clone());
         config.expires_min = setup.sip.registration_min;
         config.expires_max = setup.sip.registration_max;
-        config.auth.challenges = setup.sip.challenges;
         config.expires_default = config
             .expires_default
             .clamp(config.expires_min, config.expires_max);
-        let mut key = setup.seed;
-        // Nonces and tags must not be keyed alike.
-        for byte in &mut key {
-            *byte ^= 0x5c;
-        }
         Self {
-            registrar: Registrar::new(config, key),
+            registrar: Registrar::new(config),
             agents: HashMap::new(),
             sign_outs: Vec::new(),
             announce_at: Duration::ZERO,

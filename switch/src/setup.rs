@@ -13,6 +13,7 @@ use media::clip::Clip;
 use media::codec::{Codec, Format};
 
 use crate::admission::Limits;
+use crate::dial::DialRules;
 
 /// Everything a [`crate::Switch`] knows before the first call.
 #[derive(Debug, Clone)]
@@ -178,37 +179,6 @@ pub struct Tenant {
     pub calendars: HashMap<Arc<str>, hours::Calendar>,
 }
 
-/// Where a hospital's callers may be sent on to by an agent (invariant 14). By
-/// default nowhere but the help desk's own people and queues.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DialRules {
-    /// Numbers that mean a queue or an agent. An agent's account name and a
-    /// queue's name do without one.
-    pub inside: HashMap<String, Inside>,
-    /// Numbers outside that may be called, by how they begin (`+1555`).
-    pub outside: Vec<String>,
-}
-
-/// What an inside number means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inside {
-    /// A queue, by the name flows use.
-    Queue(Arc<str>),
-    /// An agent's phone.
-    Agent(AgentId),
-}
-
-/// Where a call is sent on to, allowed by the [`DialRules`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// A queue of the hospital's.
-    Queue(Arc<str>),
-    /// An agent's phone.
-    Agent(AgentId),
-    /// A number outside.
-    Outside(PhoneNumber),
-}
-
 /// Sounds that aren't prompts. Generated, see [`media::music`].
 #[derive(Debug, Clone)]
 pub struct Sounds {
@@ -255,6 +225,25 @@ pub struct Trunk {
     pub trusted: bool,
     /// Whether its audio is encrypted, if that is set for this trunk.
     pub encryption: Option<Encryption>,
+    /// Its calls come because we register there, with its first gateway.
+    pub register: Option<Register>,
+    /// What its certificate says it is (RFC 5922): a host name. Calls on a TLS
+    /// connection whose far end has shown that are this trunk's.
+    pub identity: Option<Arc<str>>,
+}
+
+/// How we register with a provider.
+#[derive(Debug, Clone)]
+pub struct Register {
+    /// Whom its calls are for there: `sip:15550100@provider.example`.
+    pub aor: sip::Uri,
+    /// The user of our Contact. Nobody but the registrar may guess it: calls
+    /// to it, from its addresses, are believed to be its.
+    pub contact_user: Arc<str>,
+    /// For how long we ask to be registered.
+    pub expires: Duration,
+    /// The number of ours that its calls are for when they name none.
+    pub number: Option<String>,
 }
 
 /// One of a trunk's gateways.
@@ -348,32 +337,6 @@ impl Setup {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         }
-    }
-
-    /// What an agent's phone means by this address, for a caller of this
-    /// hospital; `None` when its rules don't allow it.
-    pub fn destination(&self, tenant: TenantId, uri: &sip::Uri) -> Option<Destination> {
-        let user = uri.user()?;
-        let rules = &self.tenants.get(&tenant)?.dial;
-        match rules.inside.get(user.as_ref()) {
-            Some(Inside::Queue(name)) => return Some(Destination::Queue(Arc::clone(name))),
-            Some(Inside::Agent(agent)) => return Some(Destination::Agent(*agent)),
-            None => {}
-        }
-        let account = self.accounts.get(user.as_ref());
-        if let Some(agent) = account.and_then(|account| account.agent) {
-            return Some(Destination::Agent(agent));
-        }
-        let name: Arc<str> = Arc::from(user.as_ref());
-        if self.queues.contains_key(&(tenant, Arc::clone(&name))) {
-            return Some(Destination::Queue(name));
-        }
-        // Digits and nothing else: what a gateway makes of the rest isn't ours to guess.
-        let digits = user.strip_prefix('+').unwrap_or(&user);
-        let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        let allowed = |prefix: &String| !prefix.is_empty() && user.starts_with(prefix.as_str());
-        (is_number && rules.outside.iter().any(allowed))
-            .then(|| Destination::Outside(PhoneNumber(user.into_owned())))
     }
 
     /// Does this address belong to a trunk?

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use acd::{FromAcd, Refusal, ToAcd};
@@ -56,6 +57,8 @@ pub struct Switch {
     authenticator: Authenticator,
     throttle: Throttle,
     admission: Admission,
+    /// Which trunk the far end of a connection has shown to be.
+    certified: HashMap<sip::Peer, Arc<str>>,
     contacts: HashMap<ContactId, Box<Contact>>,
     index: Index,
     timers: BinaryHeap<Reverse<(Duration, ContactId)>>,
@@ -98,6 +101,7 @@ impl Switch {
             ),
             throttle: Throttle::new(ThrottleLimits::default()),
             admission: Admission::new(setup.limits),
+            certified: HashMap::new(),
             contacts: HashMap::new(),
             index: Index::default(),
             timers: BinaryHeap::new(),
@@ -118,7 +122,9 @@ impl Switch {
         match input {
             Input::Sip { peer, message } => self.receive(now, peer, message),
             Input::PeerLost { peer } => {
+                self.certified.remove(&peer);
                 self.sip.transport_error(now.mono, peer);
+                self.trunks.registrations().peer_lost(now.mono, peer);
                 let out = &mut self.out;
                 let mut say = |message| out.push_back(Output::ToAcd(message));
                 self.phones.flow_lost(now.mono, &self.setup, peer, &mut say);
@@ -129,9 +135,10 @@ impl Switch {
                 peers,
             } => {
                 if let Some(trunk) = self.setup.trunks.get(&trunk) {
-                    self.trunks.located(trunk, gateway, &peers);
+                    self.trunks.located(now.mono, trunk, gateway, &peers);
                 }
             }
+            Input::Certified { peer, names } => self.certify(peer, &names),
             Input::MediaOpened {
                 key,
                 leg,
@@ -180,6 +187,7 @@ impl Switch {
             Input::Drain => self.admission.drain(),
             Input::HangUpAll => {
                 self.admission.drain();
+                self.trunks.registrations().stop(now.mono);
                 let mut all: Vec<_> = self.contacts.keys().copied().collect();
                 all.sort_unstable();
                 for id in all {
@@ -188,6 +196,7 @@ impl Switch {
             }
         }
         self.sip_events(now);
+        self.tell_registrations(now);
     }
 
     /// Does what is due.
@@ -208,6 +217,11 @@ impl Switch {
                 .on_timeout(now.mono, setup, &mut |trunk, gateway, peer| {
                     Some(sip.request(now.mono, probe(trunk, gateway, peer, setup)?))
                 });
+            self.trunks
+                .registrations()
+                .on_timeout(now.mono, setup, &mut |request| {
+                    sip.request(now.mono, request)
+                });
         }
         while let Some(&Reverse((at, id))) = self.timers.peek() {
             if at > now.mono {
@@ -222,6 +236,17 @@ impl Switch {
             }
         }
         self.sip_events(now);
+        self.tell_registrations(now);
+    }
+
+    fn tell_registrations(&mut self, now: Now) {
+        for change in self.trunks.changes(now.mono) {
+            self.out.push_back(Output::TrunkRegistered {
+                trunk: change.trunk,
+                registered: change.registered,
+                code: change.code,
+            });
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called next. May
@@ -262,6 +287,17 @@ impl Switch {
         self.admission.calls()
     }
 
+    /// Whether we are registered at this trunk's provider; `None` where we
+    /// don't register. Asked for now, since registrations run out.
+    pub fn is_registered(&self, now: Duration, trunk: &str) -> Option<bool> {
+        self.trunks.registered().is_registered(now, trunk)
+    }
+
+    /// Has a provider yet to answer a registration?
+    pub fn is_registering(&self) -> bool {
+        self.trunks.registered().is_busy()
+    }
+
     /// Each trunk: its name, the calls it carries, how many of its gateways work.
     pub fn trunks(&self) -> impl Iterator<Item = (&str, u32, usize)> {
         let names = self.setup.trunks.keys();
@@ -293,7 +329,8 @@ impl Switch {
                 + index.wishes.len()
                 + index.renders.len()
                 + index.offers.len()
-                + index.direct.len(),
+                + index.direct.len()
+                + index.transferors.len(),
         )
     }
 
@@ -353,11 +390,16 @@ impl Switch {
             }
             Event::Other { id, .. } => self.sip.respond(now.mono, id, sip::Reply::new(405)),
             Event::Response { id, response } => {
-                let code = response.code();
-                self.trunks.answered(now.mono, &self.setup, id, Some(code));
+                let registrations = self.trunks.registrations();
+                if !registrations.answered(now.mono, id, Some(&response)) {
+                    let code = response.code();
+                    self.trunks.answered(now.mono, &self.setup, id, Some(code));
+                }
             }
             Event::RequestTimeout { id } => {
-                self.trunks.answered(now.mono, &self.setup, id, None);
+                if !self.trunks.registrations().answered(now.mono, id, None) {
+                    self.trunks.answered(now.mono, &self.setup, id, None);
+                }
             }
             Event::EarlyUpdate { leg, sdp, .. } => self.reinvited(now, leg, Some(&sdp)),
             Event::ReinviteAnswered { leg, offer, sdp } => {
@@ -393,6 +435,8 @@ impl Switch {
     fn leg_ended(&mut self, now: Now, leg: sip::LegId, how: LegEnd) {
         if let Some((id, side)) = self.index.legs.remove(&leg) {
             self.with(now, id, |contact, cx| contact.leg_ended(side, how, cx));
+        } else if let Some(id) = self.index.transferors.remove(&leg) {
+            self.with(now, id, Contact::transferor_left);
         }
     }
 

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::registrations::{Change, Registrations};
 use crate::setup::{Gateway, Setup, Trunk};
 
 /// How long a gateway may take to answer an OPTIONS.
@@ -76,6 +77,7 @@ struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Trunks {
     states: HashMap<Arc<str>, State>,
+    registrations: Registrations,
 }
 
 impl Trunks {
@@ -96,12 +98,38 @@ impl Trunks {
         });
         Self {
             states: states.collect(),
+            registrations: Registrations::new(setup),
         }
+    }
+
+    /// Our registrations at providers.
+    pub(crate) fn registrations(&mut self) -> &mut Registrations {
+        &mut self.registrations
+    }
+
+    /// The same, to be looked at.
+    pub(crate) fn registered(&self) -> &Registrations {
+        &self.registrations
+    }
+
+    /// Which registrations came about or were lost since the last look.
+    pub(crate) fn changes(&mut self, now: Duration) -> Vec<Change> {
+        self.registrations.changes(now)
     }
 
     /// The DNS says where a named gateway is: the best first, empty when it
     /// isn't known.
-    pub(crate) fn located(&mut self, trunk: &Trunk, gateway: usize, peers: &[sip::Peer]) {
+    pub(crate) fn located(
+        &mut self,
+        now: Duration,
+        trunk: &Trunk,
+        gateway: usize,
+        peers: &[sip::Peer],
+    ) {
+        let peers = peers.get(..ADDRESSES_MAX).unwrap_or(peers);
+        if gateway == 0 {
+            self.registrations.located(now, &trunk.name, peers);
+        }
         let Some(state) = self.states.get_mut(&trunk.name) else {
             return;
         };
@@ -110,7 +138,7 @@ impl Trunks {
             .ways
             .partition_point(|(way, _)| way.gateway <= gateway);
         let before: Vec<_> = state.ways.drain(at..end).collect();
-        let fresh = peers.iter().take(ADDRESSES_MAX).map(|&peer| {
+        let fresh = peers.iter().map(|&peer| {
             let way = Way {
                 gateway,
                 peer: Some(peer),
@@ -126,16 +154,21 @@ impl Trunks {
     /// Takes one of the trunk's calls, to be given back by
     /// [`release`](Self::release). Says which ways to try, the best last.
     pub(crate) fn seize(&mut self, now: Duration, trunk: &Trunk) -> Result<Vec<Way>, Unavailable> {
+        let registered = self.registrations.hop(now, &trunk.name);
         let state = self
             .states
             .get_mut(&trunk.name)
             .ok_or(Unavailable::Unknown)?;
-        let dead = |health: &Health| {
-            health
-                .dead_since
-                .is_some_and(|since| trunk.probe_every.is_some() || now < since + REST)
+        let dead = |way: &Way, health: &Health| {
+            // A registrar takes calls where it knows us.
+            let elsewhere = registered.is_some_and(|hop| way.gateway == 0 && way.peer != hop);
+            elsewhere
+                || health
+                    .dead_since
+                    .is_some_and(|since| trunk.probe_every.is_some() || now < since + REST)
         };
-        let alive = state.ways.iter().filter(|(_, health)| !dead(health));
+        let ways = state.ways.iter();
+        let alive = ways.filter(|(way, health)| !dead(way, health));
         let alive: Vec<Way> = alive.map(|(way, _)| way.clone()).rev().collect();
         if alive.is_empty() {
             return Err(Unavailable::Dead);
@@ -157,7 +190,10 @@ impl Trunks {
     /// How many calls a trunk carries, and how many of its gateways work.
     pub(crate) fn load(&self, trunk: &str) -> Option<(u32, usize)> {
         let state = self.states.get(trunk)?;
-        let alive = state.ways.iter().filter(|(_, h)| h.dead_since.is_none());
+        let registrar_out = self.registrations.is_out(trunk);
+        let alive = state.ways.iter().filter(|(way, health)| {
+            health.dead_since.is_none() && !(registrar_out && way.gateway == 0)
+        });
         Some((state.calls, alive.count()))
     }
 
@@ -250,6 +286,7 @@ impl Trunks {
             Probe::Sent { until, .. } => Some(until),
             Probe::Due(at) => at,
         })
+        .chain(self.registrations.poll_timeout())
         .min()
     }
 }
@@ -302,6 +339,8 @@ mod tests {
             probe_every: probe_every.map(Duration::from_secs),
             trusted: true,
             encryption: None,
+            register: None,
+            identity: None,
         }
     }
 
@@ -442,7 +481,9 @@ mod tests {
         // Not located yet.
         assert_eq!(story.order(1), Ok(vec![1]));
         let at = |host| sip::Peer::udp(([198, 51, 100, host], 5060).into());
-        story.trunks.located(&story.trunk, 0, &[at(1), at(2)]);
+        story
+            .trunks
+            .located(Duration::ZERO, &story.trunk, 0, &[at(1), at(2)]);
         assert_eq!(story.order(1), Ok(vec![1, 0, 0]));
         let dead = Way {
             gateway: 0,
@@ -452,13 +493,15 @@ mod tests {
         assert_eq!(story.order(3), Ok(vec![1, 0]));
         // Asked again, the DNS gives them in another order and one more.
         let fresh = [at(2), at(3), at(1)];
-        story.trunks.located(&story.trunk, 0, &fresh);
+        story
+            .trunks
+            .located(Duration::ZERO, &story.trunk, 0, &fresh);
         let ways = story.trunks.seize(Duration::from_secs(4), &story.trunk);
         let peers: Vec<_> = ways.unwrap().into_iter().map(|way| way.peer).collect();
         let second = Some(sip::Peer::udp(([192, 0, 2, 1], 5060).into()));
         assert_eq!(peers, [second, Some(at(3)), Some(at(2))]);
         // Nothing known any more: the next gateway is what remains.
-        story.trunks.located(&story.trunk, 0, &[]);
+        story.trunks.located(Duration::ZERO, &story.trunk, 0, &[]);
         assert_eq!(story.order(5), Ok(vec![1]));
     }
 }

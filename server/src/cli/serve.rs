@@ -152,8 +152,12 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::Connected(offer) => format!("talks (offer {})", offer.0),
         NoteWhat::Broken => "agent's side lost; waits again".to_owned(),
         NoteWhat::PartnerCalled(partner) => format!("partner {partner} is called"),
-        NoteWhat::Transferred => "talks with the partner".to_owned(),
-        NoteWhat::TakenBack(why) => format!("back from the partner: {why:?}"),
+        NoteWhat::OutsideCalled => "a number outside is called".to_owned(),
+        NoteWhat::TargetForbidden(agent) => {
+            format!("agent {} may not send it there: dial rules", agent.0)
+        }
+        NoteWhat::Transferred => "talks with the partner or outside".to_owned(),
+        NoteWhat::TakenBack(why) => format!("back from the partner or outside: {why:?}"),
         NoteWhat::OneWayAudio(NoteSide::Caller, why) => format!("the caller isn't heard: {why:?}"),
         NoteWhat::OneWayAudio(NoteSide::Agent, why) => format!("the agent isn't heard: {why:?}"),
         NoteWhat::NotEncrypted(NoteSide::Caller) => {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
-use super::outside::{PartnerConfig, TrunkAccount, TrunkConfig};
+use super::outside::{OutsideConfig, PartnerConfig, TrunkAccount, TrunkConfig};
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
@@ -153,6 +153,9 @@ pub struct Hospital {
     /// Who takes calls over, by the name flows use.
     #[serde(default)]
     pub partners: BTreeMap<String, PartnerConfig>,
+    /// Where agents may send callers on to outside; nowhere if absent.
+    #[serde(default)]
+    pub outside: Vec<OutsideConfig>,
 }
 
 /// Opening hours.
@@ -495,6 +498,7 @@ fn check_hospital<'a>(
         hospital.people.len(),
         hospital.places.len(),
         hospital.phones.len(),
+        hospital.outside.len(),
     ];
     if lists.into_iter().any(|entries| entries > ENTRIES_MAX) {
         return Err(format!("a list has more than {ENTRIES_MAX} entries"));
@@ -533,6 +537,9 @@ fn check_partners(hospital: &Hospital, seen: &Seen<'_>) -> Result<(), String> {
     let mut ids = HashSet::new();
     for (name, partner) in &hospital.partners {
         partner.check(name)?;
+        if partner.id == desk::PartnerId::OUTSIDE.0 {
+            return Err(format!("partner \"{name}\": ids of partners begin at 1"));
+        }
         if !ids.insert(partner.id) {
             return Err(format!("id {} is there twice among partners", partner.id));
         }
@@ -540,6 +547,15 @@ fn check_partners(hospital: &Hospital, seen: &Seen<'_>) -> Result<(), String> {
             return Err(format!(
                 "partner \"{name}\" is behind trunk \"{}\"; operator.yaml has no such trunk",
                 partner.trunk
+            ));
+        }
+    }
+    for outside in &hospital.outside {
+        outside.rule()?;
+        if !seen.trunks.contains(outside.trunk.as_str()) {
+            return Err(format!(
+                "outside \"{}\" is reached by trunk \"{}\"; operator.yaml has no such trunk",
+                outside.prefix, outside.trunk
             ));
         }
     }

@@ -25,7 +25,7 @@ pub(crate) use helpdesk::SHIPPED;
 pub use helpdesk::{
     Agent, Day, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
-pub use outside::{PartnerConfig, TrunkAccount, TrunkConfig};
+pub use outside::{OutsideConfig, PartnerConfig, RegisterConfig, TrunkAccount, TrunkConfig};
 pub use process::{
     Codec, Digest, Encryption, Http, Limits, Media, Process, Sip, Speech, Store, Tls,
 };

@@ -11,8 +11,12 @@ use super::Encryption;
 
 /// Most calls a trunk may be set to carry.
 const CALLS_MAX: u32 = 10_000;
+/// Longest number outside: fifteen digits (E.164) and what is dialled before them.
+const DIGITS_MAX: usize = 20;
 /// Most gateways of a trunk: each may cost a caller three seconds.
 const GATEWAYS_MAX: usize = 4;
+/// How long a registration may last.
+const EXPIRES_S: std::ops::RangeInclusive<u64> = 60..=86_400;
 const PROBE_EVERY_S: std::ops::RangeInclusive<u64> = 5..=3_600;
 
 /// A trunk.
@@ -40,6 +44,86 @@ pub struct TrunkConfig {
     pub trusted: bool,
     /// Whether its audio is encrypted: `off`, `offered`, `required`; as `careline.toml` says if absent.
     pub encryption: Option<Encryption>,
+    /// We register there, and its calls come by that. The registrar is tried before the gateways.
+    pub register: Option<RegisterConfig>,
+    /// The host name in its certificate, `pbx.example` (RFC 5922). Calls on TLS connections whose far
+    /// end shows such a certificate, of one of `sip.tls.authorities`, are this trunk's.
+    pub identity: Option<String>,
+}
+
+/// How we register with a provider.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterConfig {
+    /// Where: `sip:provider.example`, `sip:192.0.2.10:5060;transport=tls`.
+    pub registrar: String,
+    /// User name there. Answers its challenges too, unless `credentials` says otherwise.
+    pub user: String,
+    /// Its secret.
+    pub secret: String,
+    /// Whom calls are for there, where that isn't the user at the registrar's host.
+    pub aor: Option<String>,
+    /// The number of ours that its calls are for when they don't name one of ours.
+    pub number: Option<String>,
+    /// For how long we ask to be registered, in seconds.
+    #[serde(default = "default_expires_s")]
+    pub expires_s: u64,
+}
+
+fn default_expires_s() -> u64 {
+    600
+}
+
+impl std::fmt::Debug for RegisterConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegisterConfig")
+            .field("registrar", &self.registrar)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RegisterConfig {
+    /// Without the user of our Contact, which isn't configured.
+    fn register(&self) -> Result<switch::Register, String> {
+        let aor = match &self.aor {
+            Some(aor) => aor.clone(),
+            None => {
+                let registrar = sip::Uri::parse(&self.registrar).ok();
+                let host = registrar.as_ref().map_or("", sip::Uri::host_str);
+                format!("sip:{}@{host}", self.user)
+            }
+        };
+        let aor = sip::Uri::parse(&aor)
+            .ok()
+            .filter(|uri| uri.user().is_some());
+        let Some(aor) = aor else {
+            return Err(
+                "register: the `aor` is a SIP address, e.g. sip:15550100@provider.example".into(),
+            );
+        };
+        if self.user.is_empty() || self.secret.is_empty() {
+            return Err("register: a registration has a user and a secret".into());
+        }
+        if !EXPIRES_S.contains(&self.expires_s) {
+            return Err(format!(
+                "register: expires_s is {}; {} to {} seconds are asked for",
+                self.expires_s,
+                EXPIRES_S.start(),
+                EXPIRES_S.end()
+            ));
+        }
+        let digits =
+            |number: &String| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        if !self.number.iter().all(digits) {
+            return Err("register: `number` is one of our lines, written with digits only".into());
+        }
+        Ok(switch::Register {
+            aor,
+            contact_user: Arc::from(""),
+            expires: Duration::from_secs(self.expires_s),
+            number: self.number.clone(),
+        })
+    }
 }
 
 fn default_calls_max() -> u32 {
@@ -78,6 +162,53 @@ pub struct PartnerConfig {
     pub number: String,
 }
 
+/// Numbers outside to which agents may send a hospital's callers, and where
+/// they may ask about them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutsideConfig {
+    /// How they begin, as agents dial them: digits, perhaps behind a `+`.
+    /// Premium numbers and numbers abroad are meant only by a prefix that says
+    /// so: `+1900`, `+44`, not `+1`.
+    pub prefix: String,
+    /// How many digits they have, the `+` not counted.
+    pub digits: usize,
+    /// At most, where they differ in length.
+    pub digits_max: Option<usize>,
+    /// The trunk that takes them there.
+    pub trunk: String,
+}
+
+impl OutsideConfig {
+    /// The rule as the calls use it.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write.
+    pub fn rule(&self) -> Result<switch::OutsideRule, String> {
+        let fault = |message: String| format!("outside \"{}\": {message}", self.prefix);
+        let begin = self.prefix.strip_prefix('+').unwrap_or(&self.prefix);
+        if begin.is_empty() || !begin.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(fault(
+                "a prefix is one digit or more, with an optional leading +; write e.g. \"+1555\""
+                    .into(),
+            ));
+        }
+        let most = self.digits_max.unwrap_or(self.digits);
+        if self.digits < begin.len() || most < self.digits || most > DIGITS_MAX {
+            return Err(fault(format!(
+                "digits is {} and digits_max {most}; numbers have as many digits as the prefix or \
+                 more, and at most {DIGITS_MAX}",
+                self.digits
+            )));
+        }
+        Ok(switch::OutsideRule {
+            prefix: self.prefix.clone(),
+            digits: self.digits..=most,
+            trunk: self.trunk.as_str().into(),
+        })
+    }
+}
+
 impl TrunkConfig {
     /// The trunk as the calls use it.
     ///
@@ -85,12 +216,31 @@ impl TrunkConfig {
     /// What is wrong with it, and what to write.
     pub fn trunk(&self) -> Result<switch::Trunk, String> {
         let fault = |message: String| format!("trunk \"{}\": {message}", self.name);
-        if self.account.is_none() && self.gateways.is_empty() {
+        if self.account.is_none()
+            && self.gateways.is_empty()
+            && self.register.is_none()
+            && self.identity.is_none()
+        {
             return Err(fault(
-                "leads nowhere; write `gateways`, or the `account` it registers with".into(),
+                "leads nowhere; write `gateways`, the `account` it registers with, or `register`"
+                    .into(),
             ));
         }
-        if self.gateways.len() > GATEWAYS_MAX {
+        if self.account.is_some() && self.register.is_some() {
+            return Err(fault(
+                "either it registers here (`account`), or we there (`register`)".into(),
+            ));
+        }
+        if let Some(identity) = &self.identity
+            && (identity.starts_with("*.")
+                || sip::Uri::parse(&format!("sip:{identity}"))
+                    .is_ok_and(|uri| uri.host_str() != identity))
+        {
+            return Err(fault(format!(
+                "identity \"{identity}\" is the host name in its certificate, e.g. pbx.example"
+            )));
+        }
+        if self.gateways.len() + usize::from(self.register.is_some()) > GATEWAYS_MAX {
             return Err(fault(format!("has more than {GATEWAYS_MAX} gateways")));
         }
         if !(1..=CALLS_MAX).contains(&self.calls_max) {
@@ -112,7 +262,8 @@ impl TrunkConfig {
                 user: account.user.as_str().into(),
             })
         });
-        let gateways = self.gateways.iter().map(|text| {
+        let registrar = self.register.iter().map(|register| &register.registrar);
+        let gateways = registrar.chain(&self.gateways).map(|text| {
             gateway(text).ok_or_else(|| {
                 fault(format!(
                     "gateway \"{text}\" isn't a SIP address; write e.g. sip:192.0.2.10:5060 or \
@@ -124,13 +275,23 @@ impl TrunkConfig {
             name: Arc::from(self.name.as_str()),
             gateways: registered.chain(gateways).collect::<Result<_, _>>()?,
             calls_max: self.calls_max,
-            credentials: self
-                .credentials
-                .as_ref()
-                .map(|account| sip::Credentials::new(account.user.clone(), account.secret.clone())),
+            credentials: match (&self.credentials, &self.register) {
+                (Some(TrunkAccount { user, secret }), _)
+                | (None, Some(RegisterConfig { user, secret, .. })) => {
+                    Some(sip::Credentials::new(user.clone(), secret.clone()))
+                }
+                (None, None) => None,
+            },
             probe_every: (self.probe_every_s != 0).then(|| Duration::from_secs(self.probe_every_s)),
             trusted: self.trusted,
             encryption: self.encryption.map(Into::into),
+            register: self
+                .register
+                .as_ref()
+                .map(RegisterConfig::register)
+                .transpose()
+                .map_err(fault)?,
+            identity: self.identity.as_deref().map(Arc::from),
         })
     }
 }
@@ -174,6 +335,29 @@ fn gateway(text: &str) -> Option<Gateway> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_outside() {
+        for (prefix, digits, digits_max, expected) in [
+            ("+1555", 11, None, Some(11..=11)),
+            ("9", 3, Some(5), Some(3..=5)),
+            ("", 11, None, None),
+            ("+", 11, None, None),
+            ("+1x", 11, None, None),
+            ("1555", 3, None, None),
+            ("1555", 11, Some(10), None),
+            ("1555", 11, Some(30), None),
+        ] {
+            let config = OutsideConfig {
+                prefix: prefix.into(),
+                digits,
+                digits_max,
+                trunk: "city".into(),
+            };
+            let rule = config.rule().ok().map(|rule| rule.digits);
+            assert_eq!(rule, expected, "{prefix} {digits} {digits_max:?}");
+        }
+    }
 
     #[test]
     fn gateways() {

@@ -17,6 +17,7 @@ use super::Loaded;
 use crate::config::{Codec, ConfigError, HelpDesk, Hospital, Process};
 use crate::names;
 use crate::node::wall;
+use crate::secrets::RootKey;
 
 /// The gateways that have to be looked up.
 pub(super) fn names_of(setup: &Setup) -> Vec<names::Name> {
@@ -142,8 +143,8 @@ pub(super) fn acd_setup(helpdesk: &HelpDesk, seed: u64) -> acd::Setup {
     acd::Setup::new(seed, queues, agents)
 }
 
-/// Where agents may send callers on to: the extensions of queues and of other
-/// agents. (Names do without.)
+/// Where agents may send callers on to inside: the extensions of queues and of
+/// other agents. (Names do without.)
 fn dial_rules(helpdesk: &HelpDesk) -> switch::DialRules {
     let queues = helpdesk.queues.iter().filter_map(|queue| {
         let inside = switch::Inside::Queue(queue.name.as_str().into());
@@ -155,7 +156,7 @@ fn dial_rules(helpdesk: &HelpDesk) -> switch::DialRules {
     });
     switch::DialRules {
         inside: queues.chain(agents).collect(),
-        outside: Vec::new(),
+        ..switch::DialRules::default()
     }
 }
 
@@ -164,6 +165,7 @@ pub(super) fn setup(
     interface: sip::Interface,
     media: sip::Interface,
     seed: [u8; 32],
+    root: &RootKey,
 ) -> Result<Setup, ConfigError> {
     let process = &loaded.process;
     let helpdesk = &loaded.helpdesk;
@@ -184,9 +186,12 @@ pub(super) fn setup(
     let mut trunks = HashMap::new();
     for config in &helpdesk.trunks {
         let operator = || loaded.config_dir.join("operator.yaml");
-        let trunk = config
+        let mut trunk = config
             .trunk()
             .map_err(|fault| ConfigError::new(&operator(), fault))?;
+        if let Some(register) = &mut trunk.register {
+            register.contact_user = root.contact_user(&trunk.name).into();
+        }
         trunks.insert(Arc::clone(&trunk.name), Arc::new(trunk));
         if let Some(account) = &config.account {
             accounts.insert(
@@ -213,7 +218,16 @@ pub(super) fn setup(
             Tenant {
                 key: hospital.key.as_str().into(),
                 name: hospital.name.as_str().into(),
-                dial: dial.clone(),
+                dial: switch::DialRules {
+                    outside: hospital
+                        .outside
+                        .iter()
+                        .map(|outside| outside.rule())
+                        .collect::<Result<_, _>>()
+                        .map_err(|fault| ConfigError::new(Path::new(&hospital.key), fault))?,
+                    country_code: hospital.country_code.clone(),
+                    ..dial.clone()
+                },
                 calendars: hospital
                     .calendars()
                     .map_err(|fault| ConfigError::new(Path::new(&hospital.key), fault))?

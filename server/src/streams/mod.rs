@@ -58,6 +58,14 @@ pub enum Arrived {
     Noise,
     /// A connection was accepted.
     Accepted(TcpStream, Transport),
+    /// The far end of a connection that it made has shown its certificate.
+    /// Before any message of it.
+    Certified {
+        /// Whose.
+        peer: Peer,
+        /// The hosts that it speaks for (RFC 5922 section 7.1).
+        names: Vec<String>,
+    },
     /// A connection is over, or couldn't be made.
     Closed {
         /// Whose.
@@ -187,6 +195,15 @@ impl Streams {
                         certificates.accept(stream),
                     );
                     if let Ok(Ok(stream)) = secured.await {
+                        let names = tls::identities(&stream);
+                        // Said for everybody: an earlier connection from there may have been another's.
+                        if sender
+                            .send(Arrived::Certified { peer, names })
+                            .await
+                            .is_err()
+                        {
+                            return;
+                        }
                         converse(stream, peer, queue, &sender).await;
                     }
                 }

@@ -13,6 +13,9 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+/// Names taken of one certificate.
+const IDENTITIES_MAX: usize = 32;
+
 /// Why certificates can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -162,6 +165,28 @@ impl Certificates {
             .connect(name, stream)
             .await
     }
+}
+
+/// The SIP hosts that the far end's certificate speaks for (RFC 5922 section
+/// 7.1): those of its SIP URIs, else its DNS names; none without a certificate.
+/// It was verified in the handshake.
+pub(super) fn identities(stream: &tokio_rustls::server::TlsStream<TcpStream>) -> Vec<String> {
+    let (_, session) = stream.get_ref();
+    let shown = session.peer_certificates().and_then(<[_]>::first);
+    let Some(Ok(certificate)) = shown.map(webpki::EndEntityCert::try_from) else {
+        return Vec::new();
+    };
+    let hosts = certificate.valid_uri_names().filter_map(|text| {
+        let uri = sip::Uri::parse(text).ok()?;
+        // A URI with a user is somebody's, not a host's.
+        (uri.user().is_none() && uri.host().is_some()).then(|| uri.host_str().to_owned())
+    });
+    let hosts: Vec<String> = hosts.take(IDENTITIES_MAX).collect();
+    if !hosts.is_empty() {
+        return hosts;
+    }
+    let names = certificate.valid_dns_names().map(str::to_owned);
+    names.take(IDENTITIES_MAX).collect()
 }
 
 fn fault(file: &Path, why: &dyn std::fmt::Display) -> TlsError {

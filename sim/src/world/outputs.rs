@@ -53,7 +53,7 @@ impl World {
                 }
                 Output::ToAcd(message) => self.wire(|| NodeDue::ToAcd(message.clone())),
                 Output::ToDesk(command) => self.wire(|| NodeDue::ToDesk(command.clone())),
-                Output::SignInRefused { .. } => {}
+                Output::SignInRefused { .. } | Output::TrunkRegistered { .. } => {}
                 Output::Note(note) => self.note(note),
             }
         }

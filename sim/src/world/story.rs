@@ -144,6 +144,13 @@ impl World {
         }
     }
 
+    /// What the switch has counted since it started.
+    #[must_use]
+    pub fn switch_counters(&self) -> switch::Counters {
+        let node = self.node.as_ref();
+        node.map(|node| node.switch.counters()).unwrap_or_default()
+    }
+
     /// A phone is without power from now on, and for so long.
     pub fn switch_off(&mut self, phone: usize, lasts: Duration) {
         self.phones[phone - 1].vanished_until = Some(self.now + lasts);

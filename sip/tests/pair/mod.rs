@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip::digest::{Accounts, Ha1s};
+use sip::digest::{Accounts, AuthLimits, Authenticator, Ha1s, Verdict};
 use sip::registrar::{Registrar, RegistrarConfig};
 use sip::{
     Credentials, Endpoint, EndpointConfig, Event, Identity, Interface, Invite, LegId, Message,
@@ -15,6 +15,8 @@ use sip::{
 
 pub const CALLER: usize = 0;
 pub const CALLEE: usize = 1;
+
+const REALM: &str = "careline.example";
 
 pub fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -72,6 +74,7 @@ pub type Fate = Box<dyn FnMut(usize, &str) -> Vec<Duration>>;
 pub struct Pair {
     pub now: Duration,
     pub ends: [Endpoint; 2],
+    authenticator: Authenticator,
     pub registrar: Registrar,
     pub habit: Habit,
     /// Everything that was put on the wire: sender and first line.
@@ -112,7 +115,8 @@ impl Pair {
         Self {
             now: Duration::ZERO,
             ends: [end(CALLER), end(CALLEE)],
-            registrar: Registrar::new(RegistrarConfig::new("careline.example"), [5; 32]),
+            authenticator: Authenticator::new([5; 32], AuthLimits::default()),
+            registrar: Registrar::new(RegistrarConfig::new(REALM)),
             habit,
             sent: Vec::new(),
             told: [Vec::new(), Vec::new()],
@@ -317,7 +321,14 @@ impl Pair {
             Event::Info { .. } => "info".into(),
             Event::Ended { cause, .. } => format!("ended {cause:?}"),
             Event::Register { id, peer, request } => {
-                let (reply, changes) = self.registrar.handle(now, peer, &request, &OneUser);
+                let ip = peer.addr.ip();
+                let verdict = self.authenticator.check(now, ip, &request, REALM, &OneUser);
+                let (reply, changes) = match verdict {
+                    Verdict::Accepted { username } => self
+                        .registrar
+                        .bind(now, peer, &request, &username, &OneUser),
+                    Verdict::Challenge(reply) | Verdict::Refused(reply) => (reply, Vec::new()),
+                };
                 let told = format!("register {} {}", reply.code, changes.len());
                 end.respond(now, id, reply);
                 told

@@ -213,6 +213,10 @@ impl Contact {
             let agent = desk::AgentId(agent.0);
             self.journey(cx, Journey::Connected { agent });
             self.note(cx, NoteWhat::Connected(offer));
+        } else {
+            let partner = desk::PartnerId::OUTSIDE;
+            self.journey(cx, Journey::Transferred { partner });
+            self.note(cx, NoteWhat::Transferred);
         }
         leg
     }

@@ -72,6 +72,13 @@ impl Contact {
         for offer in &offers {
             index.direct_over(*offer);
         }
+        index.transferors.retain(|leg, owner| {
+            let mine = *owner == id;
+            if mine {
+                legs.push(*leg);
+            }
+            !mine
+        });
         index.wishes.retain(|_, (owner, _)| *owner != id);
         index.renders.retain(|_, owner| *owner != id);
         for leg in legs {
@@ -129,7 +136,9 @@ impl Contact {
                 self.leave_queue(how, cx);
             }
             Stage::Outside(_) => {
-                self.stop_calling_partner(cx);
+                if let Some((_, Some(sent))) = self.stop_calling_partner(cx) {
+                    self.transferor_hears(sent, 487, cx);
+                }
             }
             Stage::Conversation(_) => self.part(reason, cx),
             Stage::Opening { .. } | Stage::Answered { .. } | Stage::Flow => {}

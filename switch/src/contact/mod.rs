@@ -13,7 +13,7 @@
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`], [`end`].
+//! [`transfer`], [`outside`], [`end`].
 
 mod arrive;
 mod call;
@@ -21,6 +21,7 @@ mod conference;
 mod end;
 mod flow;
 mod outbox;
+mod outside;
 mod partner;
 mod talk;
 mod transfer;
@@ -95,6 +96,8 @@ pub(crate) struct Index {
     pub(crate) offers: HashMap<OfferId, ContactId>,
     /// Agents called without the distributor, until that call is over.
     pub(crate) direct: HashMap<AgentId, OfferId>,
+    /// Legs of agents who sent a caller outside and haven't heard yet how it went.
+    pub(crate) transferors: HashMap<sip::LegId, ContactId>,
     next_wish: u64,
     next_render: u64,
     next_play: u64,
@@ -295,6 +298,8 @@ struct Outside {
     call: Call,
     /// Ways not tried yet, the best last.
     untried: Vec<Way>,
+    /// By an agent, not by the flow.
+    sent: Option<outside::SentOut>,
 }
 
 /// A call that a trunk carries; given back with [`Trunks::release`].
@@ -371,6 +376,8 @@ enum KeysBy {
 pub(crate) struct Consulting {
     pub(crate) consult: Consult,
     pub(crate) line: crate::setup::Line,
+    /// The number of ours that the caller dialled.
+    pub(crate) dnis: PhoneNumber,
     caller: Caller,
     ani: Option<PhoneNumber>,
     carried: Vec<(String, String)>,
@@ -557,11 +564,14 @@ impl Contact {
                     } => repeat_at.min(since + ACCEPT_MAX),
                 }));
             }
-            Stage::Outside(outside) => consider(match outside.call.progress {
-                Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
-                Progress::Calling { until, .. } => Some(until),
-                Progress::Ringing { .. } | Progress::Accepting { .. } => None,
-            }),
+            Stage::Outside(outside) => {
+                consider(match outside.call.progress {
+                    Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
+                    Progress::Calling { until, .. } => Some(until),
+                    Progress::Ringing { .. } | Progress::Accepting { .. } => None,
+                });
+                consider(outside.sent.as_ref().map(outside::SentOut::deadline));
+            }
             Stage::Conversation(talk) => consider(match talk.other {
                 Other::Agent { .. } => Some(talk.announce_at),
                 Other::Partner { .. } => None,

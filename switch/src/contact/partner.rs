@@ -7,10 +7,11 @@
 
 use std::sync::Arc;
 
-use desk::{Journey, TakenBack};
+use desk::{Journey, PartnerId, TakenBack};
 use ivr_flows::{Input as FlowInput, PartnerOutcome};
 
 use super::call::{Call, user_to_user};
+use super::outside::SentOut;
 use super::{
     Contact, Cx, LegEnd, MEDIA_OPEN_MAX, Other, Outside, Progress, Sound, Stage, TALKING_EVERY,
     Talk, Trunked,
@@ -39,6 +40,15 @@ fn target_of(
     }
 }
 
+/// One of a trunk's calls, not made yet.
+pub(super) struct Seized {
+    trunk: Arc<Trunk>,
+    /// The best last.
+    ways: Vec<Way>,
+    /// Where the first leads.
+    peer: sip::Peer,
+}
+
 impl Trunked {
     /// Its gateway has shown that it works.
     pub(super) fn alive(&self, cx: &mut Cx<'_>) {
@@ -60,42 +70,70 @@ impl Contact {
             let failed = FlowInput::Partner(PartnerOutcome::Failed);
             return self.session.handle(cx.now.mono, failed);
         };
-        let id = partner.id;
-        let trunk = cx.setup.trunks.get(&partner.trunk);
-        let seized = trunk
-            .ok_or(Unavailable::Unknown)
-            .and_then(|trunk| cx.trunks.seize(cx.now.mono, trunk));
+        let (id, number) = (partner.id, partner.number.clone());
         self.journey(cx, Journey::PartnerCalled { partner: id });
         self.note(cx, NoteWhat::PartnerCalled(Arc::clone(name)));
         // Whatever becomes of it, this is when the wait began.
-        let since = *self.waiting_since.get_or_insert(cx.now.mono);
-        let (Ok(untried), Some(trunk)) = (&seized, trunk) else {
-            let why = match seized {
-                Err(Unavailable::Full) => TakenBack::TrunkFull,
-                _ => TakenBack::Failed,
-            };
-            return self.taken_back(id, why, cx);
+        self.waiting_since.get_or_insert(cx.now.mono);
+        match self.seize(&partner.trunk, &number, cx) {
+            Ok(seized) => self.call_by_trunk(id, seized, &number, music, None, cx),
+            Err(why) => self.taken_back(id, why, cx),
+        }
+    }
+
+    /// Takes one of a trunk's calls, for a call to this number.
+    pub(super) fn seize(
+        &self,
+        trunk: &str,
+        number: &str,
+        cx: &mut Cx<'_>,
+    ) -> Result<Seized, TakenBack> {
+        let trunk = cx.setup.trunks.get(trunk).ok_or(TakenBack::Failed)?;
+        let ways = match cx.trunks.seize(cx.now.mono, trunk) {
+            Ok(ways) => ways,
+            Err(Unavailable::Full) => return Err(TakenBack::TrunkFull),
+            Err(Unavailable::Dead | Unavailable::Unknown) => return Err(TakenBack::Failed),
         };
         // Only to know which of our addresses its audio will reach: the next may be another.
-        let ways = untried.iter().rev();
-        let number = &partner.number;
-        let mut targets = ways.filter_map(|way| target_of(trunk, way, number, cx.phones, cx.setup));
+        let mut targets = ways
+            .iter()
+            .rev()
+            .filter_map(|way| target_of(trunk, way, number, cx.phones, cx.setup));
         let Some(Target { peer, .. }) = targets.next() else {
             cx.trunks.release(&trunk.name);
-            return self.taken_back(id, TakenBack::Failed, cx);
+            return Err(TakenBack::Failed);
         };
-        let call = self.new_call(peer, cx);
+        Ok(Seized {
+            trunk: Arc::clone(trunk),
+            ways,
+            peer,
+        })
+    }
+
+    /// Calls a number by what was seized for it, while the caller waits.
+    pub(super) fn call_by_trunk(
+        &mut self,
+        partner: PartnerId,
+        seized: Seized,
+        number: &str,
+        music: bool,
+        sent: Option<SentOut>,
+        cx: &mut Cx<'_>,
+    ) {
+        let call = self.new_call(seized.peer, cx);
+        let since = *self.waiting_since.get_or_insert(cx.now.mono);
         self.stage = Stage::Outside(Box::new(Outside {
-            partner: id,
+            partner,
             trunked: Trunked {
-                trunk: Arc::clone(trunk),
+                trunk: seized.trunk,
                 way: None,
             },
-            number: partner.number.clone(),
+            number: number.to_owned(),
             since,
             music,
             call,
-            untried: untried.clone(),
+            untried: seized.ways,
+            sent,
         }));
         if self.sound == Sound::Nothing {
             self.rest_sound(cx);
@@ -111,15 +149,24 @@ impl Contact {
         let number = outside.number.clone();
         let mut untried = std::mem::take(&mut outside.untried);
         let (phones, setup) = (cx.phones, cx.setup);
+        // By the registrar as it wants it (RFC 3608).
+        let route = cx.trunks.registered().route(&trunk.name).to_vec();
         let ways = || loop {
             let way = untried.pop()?;
-            if let Some(target) = target_of(&trunk, &way, &number, phones, setup) {
+            if let Some(mut target) = target_of(&trunk, &way, &number, phones, setup) {
+                if way.gateway == 0 {
+                    target.route.extend_from_slice(&route);
+                }
                 return Some((target, way));
             }
         };
         let chosen = self.choose(trunk.encryption, ways, cx);
         // The partner sees whose line was called, and the number if it wasn't withheld. Never a name.
-        let caller = self.ani.as_ref().map(|ani| ani.0.clone());
+        // Who is asked outside about a caller sees the hospital alone.
+        let caller = match self.consult {
+            Some(_) => Some(self.dnis.0.clone()),
+            None => self.ani.as_ref().map(|ani| ani.0.clone()),
+        };
         let hospital = cx.setup.tenants.get(&self.tenant);
         let from = sip::Identity {
             display: hospital.map(|tenant| tenant.name.to_string()),
@@ -151,15 +198,20 @@ impl Contact {
         }
         // RFC 5806: which of our numbers the caller dialled.
         let dnis = &self.dnis.0;
-        header(
-            "Diversion",
-            format!("<sip:{dnis}@{ours}>;reason=unconditional;counter=1"),
-        );
+        if self.consult.is_none() {
+            header(
+                "Diversion",
+                format!("<sip:{dnis}@{ours}>;reason=unconditional;counter=1"),
+            );
+        }
         // A trunk outside the trust domain learns no more than it must.
         for (name, value) in &self.carried {
-            if trunk.trusted || name == "Session-ID" {
+            if (trunk.trusted && self.consult.is_none()) || name == "Session-ID" {
                 header(name, value.clone());
             }
+        }
+        if let Some(by) = self.referred_by.as_ref().filter(|_| trunk.trusted) {
+            header("Referred-By", by.clone());
         }
         if let Some(ticket) = self.ticket() {
             header("User-to-User", user_to_user(ticket));
@@ -182,9 +234,11 @@ impl Contact {
             partner,
             trunked,
             call,
+            sent,
             ..
         } = *outside;
         trunked.alive(cx);
+        self.referred_by = None;
         self.stage = Stage::Conversation(Box::new(Talk {
             other: Other::Partner { partner, trunked },
             leg,
@@ -195,9 +249,13 @@ impl Contact {
         }));
         self.forget_render(cx);
         self.sound = Sound::Bridged;
-        self.session
-            .handle(cx.now.mono, FlowInput::Partner(PartnerOutcome::Answered));
-        self.carry_out(cx);
+        if let Some(sent) = sent {
+            self.transferor_hears(sent, 200, cx);
+        } else {
+            let answered = FlowInput::Partner(PartnerOutcome::Answered);
+            self.session.handle(cx.now.mono, answered);
+            self.carry_out(cx);
+        }
         self.join(cx);
         self.journey(cx, Journey::Transferred { partner });
         self.note(cx, NoteWhat::Transferred);
@@ -253,13 +311,13 @@ impl Contact {
                 cx.sip.hangup(now, leg, None);
                 self.gateway_is_dead(cx);
             }
-            _ => {}
+            _ => self.sent_out_timeout(cx),
         }
     }
 
     /// The flow doesn't want to wait for the partner any longer.
     pub(super) fn leave_partner(&mut self, cx: &mut Cx<'_>) {
-        if let Some(partner) = self.stop_calling_partner(cx) {
+        if let Some((partner, _)) = self.stop_calling_partner(cx) {
             self.record_taken_back(partner, TakenBack::NoAnswer, cx);
             if self.sound == Sound::Music {
                 self.rest_sound(cx);
@@ -269,18 +327,24 @@ impl Contact {
 
     /// Stops calling the partner; the contact is back with the flow.
     pub(super) fn give_up_partner(&mut self, why: TakenBack, cx: &mut Cx<'_>) {
-        let Some(partner) = self.stop_calling_partner(cx) else {
+        let Some((partner, sent)) = self.stop_calling_partner(cx) else {
             return;
         };
         if self.sound == Sound::Music {
             self.rest_sound(cx);
+        }
+        if let Some(sent) = sent {
+            return self.sent_out_failed(sent, why, cx);
         }
         self.taken_back(partner, why, cx);
         self.carry_out(cx);
     }
 
     /// Ends the call to the partner, if one is being made.
-    pub(super) fn stop_calling_partner(&mut self, cx: &mut Cx<'_>) -> Option<desk::PartnerId> {
+    pub(super) fn stop_calling_partner(
+        &mut self,
+        cx: &mut Cx<'_>,
+    ) -> Option<(PartnerId, Option<SentOut>)> {
         let outside = match std::mem::replace(&mut self.stage, Stage::Flow) {
             Stage::Outside(outside) => outside,
             other => {
@@ -290,10 +354,10 @@ impl Contact {
         };
         outside.call.end(None, cx);
         cx.trunks.release(&outside.trunked.trunk.name);
-        Some(outside.partner)
+        Some((outside.partner, outside.sent))
     }
 
-    fn taken_back(&mut self, partner: desk::PartnerId, why: TakenBack, cx: &mut Cx<'_>) {
+    fn taken_back(&mut self, partner: PartnerId, why: TakenBack, cx: &mut Cx<'_>) {
         self.record_taken_back(partner, why, cx);
         let outcome = match why {
             TakenBack::Busy => PartnerOutcome::Busy,
@@ -307,7 +371,7 @@ impl Contact {
     /// The caller is ours again; the flow learns it by itself.
     pub(super) fn record_taken_back(
         &mut self,
-        partner: desk::PartnerId,
+        partner: PartnerId,
         why: TakenBack,
         cx: &mut Cx<'_>,
     ) {

@@ -1,6 +1,6 @@
 //! The conversation: joined, on hold, and over.
 
-use acd::{OfferId, ToAcd};
+use acd::{AgentId, OfferId, ToAcd, Visit};
 use desk::Journey;
 use ivr_flows::Input as FlowInput;
 use media::engine::Command as MediaCommand;
@@ -15,8 +15,24 @@ use crate::input::NoteWhat;
 
 impl Contact {
     pub(super) fn is_talking(&self, id: OfferId) -> bool {
-        matches!(&self.stage, Stage::Conversation(talk)
-            if matches!(talk.other, Other::Agent { offer, .. } if offer == id))
+        self.talked().is_some_and(|(offer, ..)| offer == id)
+    }
+
+    /// The agent who is taken by this contact, since they talk or wait to hear
+    /// how their transfer goes.
+    pub(super) fn talked(&self) -> Option<(OfferId, AgentId, Visit)> {
+        match &self.stage {
+            Stage::Conversation(talk) => match talk.other {
+                Other::Agent {
+                    offer,
+                    agent,
+                    visit,
+                } => Some((offer, agent, visit)),
+                Other::Partner { .. } => None,
+            },
+            Stage::Outside(outside) => outside.sent.as_ref()?.transferor.as_ref()?.talked,
+            _ => None,
+        }
     }
 
     /// The distributor confirmed: the two are joined.
@@ -272,6 +288,19 @@ impl Contact {
     /// Takes them out of it. Their leg, unless it has ended, is left to the
     /// caller of this.
     pub(super) fn let_go(&mut self, cx: &mut Cx<'_>) -> Option<sip::LegId> {
+        let (leg, other) = self.take_out(cx)?;
+        match other {
+            Other::Agent { offer, .. } => {
+                cx.index.direct_over(offer);
+                self.owe(cx, Owing::Finish(offer));
+            }
+            Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
+        }
+        leg
+    }
+
+    /// The same, and nobody is told yet that they are free.
+    pub(super) fn take_out(&mut self, cx: &mut Cx<'_>) -> Option<(Option<sip::LegId>, Other)> {
         let talk = match std::mem::replace(&mut self.stage, Stage::Flow) {
             Stage::Conversation(talk) => talk,
             other => {
@@ -282,14 +311,7 @@ impl Contact {
         let leg = cx.index.legs.remove(&talk.leg).map(|_| talk.leg);
         talk.audio.close(cx);
         self.sound = Sound::Nothing;
-        match talk.other {
-            Other::Agent { offer, .. } => {
-                cx.index.direct_over(offer);
-                self.owe(cx, Owing::Finish(offer));
-            }
-            Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
-        }
-        leg
+        Some((leg, talk.other))
     }
 
     pub(super) fn talk_timeout(&mut self, cx: &mut Cx<'_>) {
@@ -305,13 +327,7 @@ impl Contact {
     /// Tells the distributor the whole conversation, so that one that starts
     /// anew learns of it.
     pub(super) fn announce_talk(&self, cx: &mut Cx<'_>) {
-        if let Stage::Conversation(talk) = &self.stage
-            && let Other::Agent {
-                offer,
-                agent,
-                visit,
-            } = talk.other
-        {
+        if let Some((offer, agent, visit)) = self.talked() {
             cx.acd(ToAcd::Talking {
                 offer,
                 tenant: acd::TenantId(self.tenant.0),

@@ -1,4 +1,5 @@
 //! Transfers: blind, to a queue or a colleague; attended, after a consultation.
+//! (Where they lead outside, [`super::outside`] makes the call.)
 //!
 //! The caller is never held by the phone that transfers. From the moment a
 //! REFER is accepted they wait with music, in the new queue or for the one
@@ -11,8 +12,8 @@ use acd::{AgentId, OfferId, ToAcd, Visit};
 use desk::{ContactId, Journey};
 
 use super::{Contact, Cx, Offer, Other, Sound, Stage, Stay, TALKING_EVERY};
+use crate::dial::Destination;
 use crate::input::NoteWhat;
-use crate::setup::Destination;
 
 /// Said with the BYE to who has transferred.
 pub(super) const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
@@ -58,7 +59,7 @@ impl Contact {
     pub(crate) fn engages(&self) -> Option<AgentId> {
         match &self.stage {
             Stage::Offer(_, offer) => Some(offer.agent),
-            _ => self.talks_with(),
+            _ => self.talked().map(|(_, agent, _)| agent),
         }
     }
 
@@ -85,6 +86,7 @@ impl Contact {
             carried: self.carried.clone(),
             class: self.came.as_ref().map(|(_, class)| *class),
             with: self.audio.leg(),
+            dnis: self.dnis.clone(),
             line: crate::setup::Line {
                 tenant: self.tenant,
                 flow: std::sync::Arc::clone(&self.flow),
@@ -136,8 +138,9 @@ impl Contact {
                     cx.index.direct.insert(from, offer.id);
                 }
             }
-            // No transfer leaves by a trunk yet.
-            Destination::Outside(_) => cx.sip.refuse_refer(now, refer, 503),
+            Destination::Outside { number, trunk } => {
+                self.send_out(refer, number, trunk, by, cx);
+            }
         }
     }
 
@@ -264,7 +267,7 @@ impl Contact {
         match to {
             Destination::Queue(name) => self.send_to_queue(&name, cx),
             Destination::Agent(agent) => self.ring_directly(agent, None, cx),
-            Destination::Outside(_) => self.back_to_flow(cx),
+            Destination::Outside { number, trunk } => self.ask_outside(&number, &trunk, cx),
         }
     }
 
@@ -281,7 +284,7 @@ impl Contact {
         let Some(to) = consult.consult().map(|consult| consult.to.clone()) else {
             return cx.sip.refuse_refer(now, refer, 403);
         };
-        if consult.talks_with().is_none() {
+        if !matches!(consult.stage, Stage::Conversation(_)) {
             consult.hang_up(cx, desk::EndCause::AgentHungUp, Some(TRANSFERRED));
             return self.transfer(refer, &to, by, cx);
         }

@@ -209,7 +209,7 @@ impl Contact {
             {
                 self.give_up_offer(Refusal::NoAnswer, Some(GONE), cx);
             }
-            Stage::Conversation(_) if self.is_talking(id) => {
+            _ if self.is_talking(id) => {
                 return cx.acd(ToAcd::Accept { offer: id });
             }
             _ => {
@@ -366,7 +366,7 @@ impl Contact {
                 self.give_up_offer(Refusal::Rescinded, Some(GONE), cx);
             }
             // The two talk: the distributor is told so again.
-            Stage::Conversation(_) if self.is_talking(id) => self.announce_talk(cx),
+            _ if self.is_talking(id) => self.announce_talk(cx),
             _ => cx.acd(ToAcd::Decline {
                 offer: id,
                 why: Refusal::Rescinded,

@@ -2,6 +2,7 @@
 //! request.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use desk::PhoneNumber;
 use sip::digest::Verdict;
@@ -11,7 +12,7 @@ use crate::admission::Permit;
 use crate::contact::Consulting;
 use crate::input::{Now, Output};
 use crate::phones;
-use crate::setup::{Account, Encryption, Line, Setup};
+use crate::setup::{Account, Encryption, Line, Register, Setup, Trunk};
 
 /// Longest calling or called number taken from a message.
 const NUMBER_MAX: usize = 32;
@@ -80,10 +81,12 @@ impl Switch {
     ) -> Result<Admitted, sip::Reply> {
         // Who is neither a trunk nor shows a password learns nothing, not even
         // whether there is such an account or number.
-        let trunk =
-            self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none();
+        let named = self.trunk_of(peer, request);
+        let trunk = named.is_some()
+            || (self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none());
         let (ani, encryption, by_trunk) = if trunk {
-            (trunk_number(request), None, true)
+            let own = named.as_ref().and_then(|trunk| trunk.encryption);
+            (trunk_number(request), own, true)
         } else {
             let user = self.authenticate(now, peer, request)?;
             if let Some(consulting) = self.consulting(&user, request) {
@@ -99,9 +102,10 @@ impl Switch {
             (number, encryption, by_trunk)
         };
         let carried = carried(request, trunk);
-        let dialled = request.uri().user();
-        let dnis = dialled.as_deref().map(digits).unwrap_or_default();
-        let Some(line) = self.setup.lines.get(dnis.trim_start_matches('+')) else {
+        let register = named.as_ref().and_then(|trunk| trunk.register.as_ref());
+        let line = self.line_of(request);
+        let line = line.or_else(|| self.line_by_registration(register?, request));
+        let Some((dnis, line)) = line else {
             self.counters.unknown_numbers += 1;
             return Err(sip::Reply::new(404));
         };
@@ -110,7 +114,7 @@ impl Switch {
                 self.counters.admitted += 1;
                 Ok(Admitted {
                     permit,
-                    line: line.clone(),
+                    line,
                     dnis: PhoneNumber(dnis),
                     ani,
                     carried,
@@ -121,6 +125,61 @@ impl Switch {
             }
             Err(_) => Err(self.no_room()),
         }
+    }
+
+    /// The number of ours that is dialled, and what it means.
+    pub(super) fn line_of(&self, request: &sip::Request) -> Option<(String, Line)> {
+        let dnis = digits(&request.uri().user()?);
+        let line = self.setup.lines.get(dnis.trim_start_matches('+'))?;
+        Some((dnis, line.clone()))
+    }
+
+    /// The trunk whose call this is, whatever its address: its connection has
+    /// shown its certificate, or we are registered there.
+    fn trunk_of(&self, peer: sip::Peer, request: &sip::Request) -> Option<Arc<Trunk>> {
+        let named = self.certified.get(&peer).or_else(|| {
+            let user = request.uri().user()?;
+            let registered = self.trunks.registered();
+            registered.called_by(peer.addr.ip(), &user)
+        });
+        self.setup.trunks.get(named?).cloned()
+    }
+
+    /// A TLS connection's far end has shown who it is. Where two trunks have
+    /// the same identity the first by name has the calls.
+    pub(super) fn certify(&mut self, peer: sip::Peer, names: &[String]) {
+        let is = |trunk: &&Arc<Trunk>| {
+            let identity = trunk.identity.as_deref();
+            identity.is_some_and(|own| names.iter().any(|name| name.eq_ignore_ascii_case(own)))
+        };
+        let meant = self.setup.trunks.values().filter(is);
+        match meant.min_by(|a, b| a.name.cmp(&b.name)) {
+            Some(trunk) => {
+                self.certified.insert(peer, Arc::clone(&trunk.name));
+            }
+            // Another connection of the same far end may have been a trunk's.
+            None => {
+                self.certified.remove(&peer);
+            }
+        }
+    }
+
+    /// Providers call the Contact that we registered: the number dialled stands
+    /// elsewhere (RFC 7315 section 4.2, or To), or is the one that is ours there.
+    fn line_by_registration(
+        &self,
+        register: &Register,
+        request: &sip::Request,
+    ) -> Option<(String, Line)> {
+        let said = ["P-Called-Party-ID", "To"].into_iter().filter_map(|name| {
+            let named = sip::wire::NameAddr::parse(request.header(name)?).ok()?;
+            Some(digits(&named.uri.user()?))
+        });
+        let mut numbers = said.chain(register.number.clone());
+        numbers.find_map(|number| {
+            let line = self.setup.lines.get(number.trim_start_matches('+'))?;
+            Some((number, line.clone()))
+        })
     }
 
     pub(super) fn no_room(&mut self) -> sip::Reply {

@@ -1,19 +1,20 @@
 //! Agents who ask a colleague, or send a caller on: may they, and whom is it
 //! about? What becomes of the caller is in `contact/transfer.rs`.
 
-use desk::{ContactId, PhoneNumber};
+use acd::AgentId;
+use desk::{ContactId, TenantId};
 
 use super::Switch;
 use super::screen::Admitted;
 use crate::contact::Consulting;
-use crate::input::Now;
-use crate::setup::Destination;
+use crate::dial::Destination;
+use crate::input::{Note, NoteWhat, Now, Output};
 
 impl Switch {
     /// An agent who is talking with a caller calls a colleague or a queue: to
     /// ask about that caller. `None`: it is an ordinary call.
     pub(super) fn consulting(
-        &self,
+        &mut self,
         user: &str,
         request: &sip::Request,
     ) -> Option<Result<Consulting, sip::Reply>> {
@@ -21,7 +22,14 @@ impl Switch {
         let mut contacts = self.contacts.values();
         let main = contacts
             .find(|contact| contact.talks_with() == Some(by) && contact.consult().is_none())?;
-        let to = self.setup.destination(main.tenant(), request.uri())?;
+        let Some(to) = self.setup.destination(main.tenant(), request.uri()) else {
+            if self.line_of(request).is_some() {
+                return None;
+            }
+            let (contact, tenant) = (main.id(), main.tenant());
+            self.target_forbidden(contact, tenant, by);
+            return Some(Err(sip::Reply::new(403)));
+        };
         let asks_already = self
             .contacts
             .values()
@@ -44,7 +52,7 @@ impl Switch {
             Ok(permit) => Ok(Admitted {
                 permit,
                 line,
-                dnis: PhoneNumber(String::new()),
+                dnis: consulting.dnis.clone(),
                 ani: None,
                 carried: Vec::new(),
                 consulting: Some(consulting),
@@ -53,6 +61,16 @@ impl Switch {
             }),
             Err(_) => Err(self.no_room()),
         }
+    }
+
+    /// Invariant 14. Which target it was is written nowhere.
+    fn target_forbidden(&mut self, contact: ContactId, tenant: TenantId, by: AgentId) {
+        self.counters.targets_forbidden += 1;
+        self.out.push_back(Output::Note(Note {
+            contact,
+            tenant,
+            what: NoteWhat::TargetForbidden(by),
+        }));
     }
 
     /// An agent who talks or is rung already. (What a telephone would say of
@@ -86,9 +104,12 @@ impl Switch {
             contact.is_some_and(|c| c.talks_with() == Some(agent) && c.consult().is_none())
         };
         let Some(replaces) = &refer.replaces else {
-            let tenant = self.contacts.get(&contact).map(|c| c.tenant());
-            let to = tenant.and_then(|tenant| self.setup.destination(tenant, &refer.target));
+            let Some(tenant) = self.contacts.get(&contact).map(|c| c.tenant()) else {
+                return self.sip.refuse_refer(now.mono, id, 403);
+            };
+            let to = self.setup.destination(tenant, &refer.target);
             let Some(to) = to.filter(|_| talks(&contact)) else {
+                self.target_forbidden(contact, tenant, agent);
                 return self.sip.refuse_refer(now.mono, id, 403);
             };
             if self.is_engaged(&to) {

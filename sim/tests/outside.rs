@@ -1,0 +1,348 @@
+//! Transfers to numbers outside and questions there, on virtual time: by the
+//! trunk's gateways, as far as the dial rules allow, and the caller is never in
+//! silence.
+
+use std::time::Duration;
+
+use desk::TakenBack;
+use sim::{
+    CallPlan, CallerEnd, Deed, Door, Heard, Hospital, Leave, MORALES, PhonePlan, Reaction, Weather,
+    World,
+};
+use switch::View;
+
+const FIRST: Duration = secs(10);
+/// At the service desk, alone.
+const SERVICE: usize = 2;
+/// The telephones behind the trunk's two gateways.
+const OUTSIDE: [usize; 2] = [7, 8];
+/// Somebody else of the staff.
+const KEN: &str = "+15550177004";
+/// A number that Saint Anne's rules allow.
+const NUMBER: &str = "+15559000001";
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn answers(after: Duration) -> Reaction {
+    Reaction::Answer {
+        after,
+        hang_up_after: None,
+    }
+}
+
+fn refuses(code: u16) -> Reaction {
+    Reaction::Refuse {
+        after: secs(1),
+        code,
+    }
+}
+
+fn world_of(weather: Weather, leave: Option<Leave>) -> (World, usize) {
+    let phones = (1..=6).map(|phone| match phone {
+        SERVICE => PhonePlan::reliable(),
+        _ => PhonePlan::absent(),
+    });
+    let mut world = World::story(weather, phones.collect());
+    let mut plan = CallPlan::new(FIRST, Hospital::StAnne.number(Door::Staff), Some(MORALES));
+    if let Some(leave) = leave {
+        plan = plan.leaves(leave);
+    }
+    let caller = world.call(plan);
+    (world, caller)
+}
+
+/// Iris of the staff talks with the service desk; outside it is done so.
+fn talking(outside: Reaction) -> (World, usize) {
+    let (mut world, caller) = world_of(Weather::calm(), None);
+    for phone in OUTSIDE {
+        world.script(phone, outside);
+    }
+    pass(&mut world, FIRST + secs(15));
+    assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
+    (world, caller)
+}
+
+fn pass(world: &mut World, until: Duration) {
+    if let Err(failure) = world.run_until(until) {
+        panic!("at {:?}: {}", failure.at, failure.what);
+    }
+}
+
+fn wait(world: &mut World, time: Duration) {
+    let until = world.now() + time;
+    pass(world, until);
+}
+
+fn does(world: &mut World, phone: usize, deed: Deed) {
+    let now = world.now();
+    world.does(phone, now, deed);
+    wait(world, secs(1));
+}
+
+fn transfer(to: &str) -> Deed {
+    Deed::Transfer(to.to_owned())
+}
+
+/// Everybody hangs up, and nothing is left over, no call on the trunk either.
+fn finish(mut world: World, phone: usize) {
+    does(&mut world, phone, Deed::HangUp { second: false });
+    wait(&mut world, secs(20));
+    // Who came back to the desk meanwhile.
+    does(&mut world, SERVICE, Deed::HangUp { second: false });
+    if let Err(failure) = world.run() {
+        panic!("at {:?}: {}", failure.at, failure.what);
+    }
+}
+
+#[test]
+fn a_caller_is_sent_outside_with_music_and_ticket_and_the_agent_hears_of_it() {
+    let (mut world, caller) = talking(answers(secs(20)));
+    let ticket = world.rung(SERVICE)[0].ticket.clone().expect("a ticket");
+    does(&mut world, SERVICE, transfer(NUMBER));
+    assert_eq!(world.hears(caller), Heard::Music);
+    assert_eq!(world.referred(SERVICE), [202, 100]);
+    // Their telephone is taken until they have heard: nobody else rings there.
+    let other = world.call(CallPlan::new(
+        world.now(),
+        Hospital::StAnne.number(Door::Staff),
+        Some(KEN),
+    ));
+    wait(&mut world, secs(10));
+    assert_eq!(world.rung(SERVICE).len(), 1);
+    wait(&mut world, secs(12));
+    assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+    assert_eq!(world.referred(SERVICE), [202, 100, 200]);
+    assert!(world.rung(SERVICE)[0].ended_at.is_some());
+    let rung = &world.rung(OUTSIDE[0])[0];
+    assert_eq!((&*rung.to, &rung.ticket), (NUMBER, &Some(ticket)));
+    assert!(rung.from.contains(MORALES) && !rung.from.contains("Iris"));
+    assert_eq!(
+        rung.referred_by.as_deref(),
+        Some("<sip:analyst2@careline.example>")
+    );
+    wait(&mut world, secs(20));
+    assert_eq!(world.hears(other), Heard::Phone(SERVICE), "free again");
+    does(&mut world, SERVICE, Deed::HangUp { second: false });
+    finish(world, OUTSIDE[0]);
+}
+
+#[test]
+fn a_dead_gateway_costs_seconds() {
+    let (mut world, caller) = talking(answers(secs(2)));
+    world.switch_off(OUTSIDE[0], secs(60));
+    does(&mut world, SERVICE, transfer(NUMBER));
+    wait(&mut world, secs(6));
+    assert!(world.rung(OUTSIDE[1])[0].answered_at.is_some());
+    let talks = View::Conversation {
+        offer: None,
+        held: false,
+    };
+    assert_eq!(world.view(caller), Some(talks));
+    assert_eq!(world.referred(SERVICE), [202, 100, 200]);
+    finish(world, OUTSIDE[1]);
+}
+
+#[test]
+fn who_isnt_reached_outside_waits_where_they_came_from() {
+    for (code, told, why) in [
+        (486, 486, TakenBack::Busy),
+        (480, 480, TakenBack::NoAnswer),
+        (404, 503, TakenBack::Failed),
+        // Sent on elsewhere: we don't follow.
+        (302, 503, TakenBack::Failed),
+    ] {
+        let (mut world, caller) = talking(refuses(code));
+        does(&mut world, SERVICE, transfer(NUMBER));
+        wait(&mut world, secs(2));
+        assert_eq!(world.hears(caller), Heard::Music);
+        assert_eq!(world.referred(SERVICE), [202, 100, told], "{code}");
+        assert_eq!(world.taken_back(caller), [why]);
+        // Back in the service desk's queue, whose agent has wrapped up.
+        wait(&mut world, secs(10));
+        assert_eq!(world.hears(caller), Heard::Phone(SERVICE), "{code}");
+        finish(world, SERVICE);
+    }
+}
+
+#[test]
+fn outside_it_rings_for_a_minute() {
+    let (mut world, caller) = talking(Reaction::Ignore);
+    does(&mut world, SERVICE, transfer(NUMBER));
+    wait(&mut world, secs(58));
+    assert_eq!(world.referred(SERVICE), [202, 100]);
+    assert_eq!(world.hears(caller), Heard::Music);
+    wait(&mut world, secs(15));
+    assert_eq!(world.referred(SERVICE), [202, 100, 480]);
+    assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
+    finish(world, SERVICE);
+}
+
+#[test]
+fn an_agent_who_doesnt_wait_for_the_outcome_is_free() {
+    let (mut world, caller) = talking(answers(secs(40)));
+    does(&mut world, SERVICE, transfer(NUMBER));
+    does(&mut world, SERVICE, Deed::HangUp { second: false });
+    let other = world.call(CallPlan::new(
+        world.now(),
+        Hospital::StAnne.number(Door::Staff),
+        Some(KEN),
+    ));
+    wait(&mut world, secs(25));
+    assert_eq!(world.hears(other), Heard::Phone(SERVICE));
+    assert_eq!(world.hears(caller), Heard::Music);
+    wait(&mut world, secs(20));
+    assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+    does(&mut world, SERVICE, Deed::HangUp { second: false });
+    finish(world, OUTSIDE[0]);
+}
+
+/// The agent holds the caller and talks with somebody outside.
+fn consulting() -> (World, usize) {
+    let (mut world, caller) = talking(answers(secs(2)));
+    does(&mut world, SERVICE, Deed::Hold);
+    does(&mut world, SERVICE, Deed::Consult(NUMBER.into()));
+    wait(&mut world, secs(4));
+    assert!(world.rung(OUTSIDE[0])[0].answered_at.is_some());
+    assert_eq!(world.hears(caller), Heard::Music);
+    (world, caller)
+}
+
+#[test]
+fn an_agent_asks_outside_and_hands_the_caller_over() {
+    for by_second in [false, true] {
+        let (mut world, caller) = consulting();
+        let rung = &world.rung(OUTSIDE[0])[0];
+        assert_eq!(rung.ticket, world.rung(SERVICE)[0].ticket);
+        // Who is asked sees the hospital's number, not whom it is about.
+        let number = Hospital::StAnne.number(Door::Staff);
+        assert!(
+            rung.from.contains(number) && !rung.from.contains(MORALES),
+            "{}",
+            rung.from
+        );
+        does(&mut world, SERVICE, Deed::TransferAttended { by_second });
+        assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]), "{by_second}");
+        assert_eq!(world.referred(SERVICE), [202, 100, 200]);
+        assert!(world.rung(SERVICE)[0].ended_at.is_some());
+        assert_eq!(world.rung(OUTSIDE[0]).len(), 1, "the same call");
+        wait(&mut world, secs(40));
+        assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+        finish(world, OUTSIDE[0]);
+    }
+}
+
+#[test]
+fn who_hands_over_while_it_rings_outside_leaves_the_caller_waiting_for_them() {
+    let (mut world, caller) = talking(answers(secs(8)));
+    for phone in OUTSIDE {
+        world.script(phone, answers(secs(8)));
+    }
+    does(&mut world, SERVICE, Deed::Hold);
+    does(&mut world, SERVICE, Deed::Consult(NUMBER.into()));
+    wait(&mut world, secs(2));
+    let hand_over = Deed::TransferAttended { by_second: false };
+    does(&mut world, SERVICE, hand_over);
+    assert_eq!(world.hears(caller), Heard::Music);
+    wait(&mut world, secs(12));
+    assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+    finish(world, OUTSIDE[0]);
+}
+
+#[test]
+fn nothing_leaves_that_the_rules_dont_allow() {
+    let (mut world, caller) = talking(answers(secs(2)));
+    let forbidden = [
+        "+15551234567",
+        "+155590000011",
+        "+1555900000",
+        "15559000001",
+        "+19005550101",
+        "01144205550101",
+        "911",
+        "+15559000001%40evil",
+    ];
+    for to in forbidden {
+        does(&mut world, SERVICE, transfer(to));
+        does(&mut world, SERVICE, Deed::Consult(to.into()));
+    }
+    let told = world.referred(SERVICE);
+    assert!(told.iter().all(|code| *code == 403), "{told:?}");
+    assert_eq!(world.switch_counters().targets_forbidden, 16);
+    assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
+    assert!(OUTSIDE.iter().all(|phone| world.rung(*phone).is_empty()));
+    finish(world, SERVICE);
+}
+
+/// Invariant 10, with somebody outside: REFER, hang-ups and hold in every order.
+#[test]
+fn transfer_and_hang_ups_in_any_order_leave_the_caller_with_somebody_or_waiting() {
+    let deeds = [
+        (SERVICE, transfer(NUMBER)),
+        (SERVICE, Deed::HangUp { second: false }),
+        (SERVICE, Deed::Hold),
+        (OUTSIDE[0], Deed::HangUp { second: false }),
+    ];
+    for order in permutations(&deeds) {
+        for apart in [0, 15, 60, 700, 2_500] {
+            let (mut world, _) = talking(answers(secs(1)));
+            let now = world.now();
+            for (n, (phone, deed)) in order.iter().enumerate() {
+                world.does(*phone, now + ms(apart * n as u64), deed.clone());
+            }
+            wait(&mut world, secs(15));
+            finish(world, OUTSIDE[0]);
+        }
+    }
+}
+
+fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
+    let [first, rest @ ..] = items else {
+        return vec![Vec::new()];
+    };
+    let mut all = Vec::new();
+    for tail in permutations(rest) {
+        for at in 0..=tail.len() {
+            let mut one = tail.clone();
+            one.insert(at, first.clone());
+            all.push(one);
+        }
+    }
+    all
+}
+
+/// The caller hangs up at every moment of a transfer.
+#[test]
+fn a_caller_who_leaves_during_it_rings_nobody_for_long() {
+    for at in (0..6_000).step_by(170) {
+        let leave = Leave::AfterTalking(secs(5) + ms(at));
+        let (mut world, caller) = world_of(Weather::calm(), Some(leave));
+        world.script(OUTSIDE[0], answers(secs(2)));
+        world.does(SERVICE, FIRST + secs(12), transfer(NUMBER));
+        pass(&mut world, FIRST + secs(40));
+        assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
+        finish(world, OUTSIDE[0]);
+    }
+}
+
+#[test]
+fn transfers_outside_survive_bad_networks() {
+    for seed in 0..20 {
+        let mut weather = Weather::any(&mut sim::Dice::new(seed), secs(60));
+        weather.crashes.clear();
+        weather.people = 0;
+        let (mut world, _) = world_of(weather, Some(Leave::AfterTalking(secs(90))));
+        world.does(SERVICE, FIRST + secs(15), Deed::Hold);
+        world.does(SERVICE, FIRST + secs(17), Deed::Consult(NUMBER.into()));
+        let hand_over = Deed::TransferAttended { by_second: false };
+        world.does(SERVICE, FIRST + secs(32), hand_over);
+        world.does(SERVICE, FIRST + secs(60), transfer(NUMBER));
+        pass(&mut world, FIRST + secs(150));
+        finish(world, OUTSIDE[0]);
+    }
+}

@@ -1,0 +1,232 @@
+//! Where agents may send callers on to, and whom they may ask (invariant 14).
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use acd::AgentId;
+use desk::{PhoneNumber, TenantId};
+
+use crate::setup::Setup;
+
+/// Where a hospital's callers may be sent on to by an agent. By default nowhere
+/// but to the help desk's own people and queues.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DialRules {
+    /// Numbers that mean a queue or an agent. An agent's account name and a
+    /// queue's name do without one.
+    pub inside: HashMap<String, Inside>,
+    /// Numbers outside that may be called: the first rule that fits says how.
+    pub outside: Vec<OutsideRule>,
+    /// The hospital's country code (`1`), by which numbers abroad are told; may be empty.
+    pub country_code: String,
+}
+
+/// Numbers outside that may be called.
+///
+/// What is dear is never meant by the way: a number abroad, a premium one, or
+/// one of the North American plan that lies abroad is allowed only by a prefix
+/// that says so itself (`+1900`, not `+1`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideRule {
+    /// How they begin, as agents dial them: digits, perhaps behind a `+`.
+    pub prefix: String,
+    /// How many digits they have, the `+` not counted.
+    pub digits: RangeInclusive<usize>,
+    /// The trunk that takes them there.
+    pub trunk: Arc<str>,
+}
+
+/// What an inside number means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inside {
+    /// A queue, by the name flows use.
+    Queue(Arc<str>),
+    /// An agent's phone.
+    Agent(AgentId),
+}
+
+/// Where a call is sent on to, allowed by the [`DialRules`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A queue of the hospital's.
+    Queue(Arc<str>),
+    /// An agent's phone.
+    Agent(AgentId),
+    /// A number outside.
+    Outside {
+        /// As it was dialled.
+        number: PhoneNumber,
+        /// The trunk that takes it there.
+        trunk: Arc<str>,
+    },
+}
+
+/// Area codes of the North American plan (country code 1) that cost like calls
+/// abroad: premium numbers, and the islands that share the plan.
+const DEAR_AREAS: [&str; 24] = [
+    "900", "976", "242", "246", "264", "268", "284", "345", "441", "473", "649", "658", "664",
+    "721", "758", "767", "784", "809", "829", "849", "868", "869", "876", "500",
+];
+
+impl DialRules {
+    /// The rule by which a number outside may be called.
+    fn outside(&self, number: &str) -> Option<&OutsideRule> {
+        // Digits and nothing else: what a gateway makes of the rest isn't ours to guess.
+        let digits = number.strip_prefix('+').unwrap_or(number);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let said = said_itself(number, &self.country_code).max(1);
+        self.outside.iter().find(|rule| {
+            rule.digits.contains(&digits.len())
+                && rule.prefix.len() >= said
+                && number.starts_with(&rule.prefix)
+        })
+    }
+}
+
+/// How much of the number's beginning a rule's prefix has to say itself, in
+/// bytes: all that makes it dear.
+fn said_itself(number: &str, country_code: &str) -> usize {
+    for (abroad, length) in [("011", 4), ("00", 3)] {
+        if number.starts_with(abroad) {
+            return length;
+        }
+    }
+    let digits = number.strip_prefix('+').unwrap_or(number);
+    let plus = number.len() - digits.len();
+    let own = match country_code {
+        "" => "1",
+        own => own,
+    };
+    // The number as dialled within its country, and how much stands before it.
+    let (country, rest) = match digits.strip_prefix(own) {
+        Some(rest) if plus == 1 => (own.len() + 1, rest),
+        // Of the North American plan with its 1.
+        Some(rest) if own == "1" && rest.len() == 10 => (1, rest),
+        _ if plus == 1 && digits.starts_with('1') => (2, digits.get(1..).unwrap_or_default()),
+        // Somewhere abroad: at least its country's first digit.
+        _ if plus == 1 => return 2,
+        _ => (0, digits),
+    };
+    let american = own == "1" || (plus == 1 && digits.starts_with('1'));
+    if american {
+        let dear = DEAR_AREAS.iter().any(|area| rest.starts_with(area));
+        return if dear { country + 3 } else { 0 };
+    }
+    // Elsewhere premium numbers begin with a 9 behind the national 0.
+    let national = rest.strip_prefix('0').unwrap_or(rest);
+    if national.starts_with('9') {
+        return country + (rest.len() - national.len()) + 1;
+    }
+    0
+}
+
+impl Setup {
+    /// What an agent's phone means by this address, for a caller of this
+    /// hospital; `None` when its rules don't allow it.
+    pub fn destination(&self, tenant: TenantId, uri: &sip::Uri) -> Option<Destination> {
+        let user = uri.user()?;
+        let rules = &self.tenants.get(&tenant)?.dial;
+        match rules.inside.get(user.as_ref()) {
+            Some(Inside::Queue(name)) => return Some(Destination::Queue(Arc::clone(name))),
+            Some(Inside::Agent(agent)) => return Some(Destination::Agent(*agent)),
+            None => {}
+        }
+        let account = self.accounts.get(user.as_ref());
+        if let Some(agent) = account.and_then(|account| account.agent) {
+            return Some(Destination::Agent(agent));
+        }
+        let name: Arc<str> = Arc::from(user.as_ref());
+        if self.queues.contains_key(&(tenant, Arc::clone(&name))) {
+            return Some(Destination::Queue(name));
+        }
+        let rule = rules.outside(&user)?;
+        Some(Destination::Outside {
+            trunk: Arc::clone(&rule.trunk),
+            number: PhoneNumber(user.into_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(country_code: &str, rules: &[(&str, RangeInclusive<usize>)], number: &str) -> bool {
+        let rule = |(prefix, digits): &(&str, RangeInclusive<usize>)| OutsideRule {
+            prefix: (*prefix).to_owned(),
+            digits: digits.clone(),
+            trunk: "city".into(),
+        };
+        let rules = DialRules {
+            outside: rules.iter().map(rule).collect(),
+            country_code: country_code.to_owned(),
+            ..DialRules::default()
+        };
+        rules.outside(number).is_some()
+    }
+
+    #[test]
+    fn numbers_outside_are_allowed_by_prefix_and_length() {
+        let rules = [("+1555", 11..=11), ("1", 11..=11), ("7", 4..=4)];
+        for (number, expected) in [
+            ("+15550101001", true),
+            ("15550101001", true),
+            ("7123", true),
+            ("71234", false),
+            ("+155501010011", false),
+            ("+14440101001", false),
+            ("+1555010100x", false),
+            ("+1555;ext=1", false),
+            ("+", false),
+            ("", false),
+            ("++15550101001", false),
+        ] {
+            assert_eq!(allowed("1", &rules, number), expected, "{number}");
+        }
+        assert!(!allowed("1", &[], "+15550101001"), "nothing by default");
+        assert!(!allowed("1", &[("", 1..=15)], "15550101001"));
+    }
+
+    #[test]
+    fn what_is_dear_has_to_be_said() {
+        let all = 3..=20;
+        for (country, prefix, number, expected) in [
+            ("1", "+1", "+15550101001", true),
+            ("1", "+1", "+19005550101", false),
+            ("1", "+1900", "+19005550101", true),
+            ("1", "1", "19005550101", false),
+            ("1", "9", "9005550101", false),
+            ("1", "900", "9005550101", true),
+            ("1", "9", "9195550101", true),
+            ("1", "+1", "+18765550101", false),
+            ("1", "+1876", "+18765550101", true),
+            ("1", "8", "8765550101", false),
+            ("1", "0", "01144205550101", false),
+            ("1", "011", "01144205550101", false),
+            ("1", "01144", "01144205550101", true),
+            ("1", "00", "0044205550101", false),
+            ("1", "+44", "+44205550101", true),
+            ("1", "+", "+44205550101", false),
+            ("", "+1", "+19005550101", false),
+            ("", "1", "19005550101", false),
+            ("44", "+44", "+44205550101", true),
+            ("44", "+44", "+44905550101", false),
+            ("44", "+449", "+44905550101", true),
+            ("44", "0", "0905550101", false),
+            ("44", "0", "0205550101", true),
+            ("44", "0", "00332055501", false),
+            ("44", "+1", "+19005550101", false),
+            ("44", "+1", "+15550101001", true),
+        ] {
+            let rules = [(prefix, all.clone())];
+            assert_eq!(
+                allowed(country, &rules, number),
+                expected,
+                "{country} {prefix} {number}"
+            );
+        }
+    }
+}
