@@ -38,10 +38,10 @@ pub enum Played {
     Audio,
     /// A guess at what was lost.
     Concealed,
-    /// The stream pauses, and its sender asked for comfort noise.
-    Noise,
     /// Nothing: the stream hasn't begun, or pauses.
     Silence,
+    /// The stream pauses, and its sender asked for comfort noise.
+    Noise,
 }
 
 /// One stream's jitter buffer. Times are the caller's; timestamps those of the packets, at 8 kHz.
