@@ -29,6 +29,7 @@ if [ "$for_what" != run ]; then
   want baresip baresip-core "a real softphone, as caller and as agent"
   want kamailio kamailio "a proxy in front of the server"
   want sox sox "measures what was heard"
+  want espeak-ng espeak-ng "speaks Spanish"
 fi
 if [ -n "$packages" ]; then
   if [ "$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; else

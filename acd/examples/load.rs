@@ -101,6 +101,7 @@ impl Load {
             queue: QueueId((self.next_contact % u64::from(QUEUES)) as u32),
             class,
             since: self.now,
+            prefer: None,
         };
         self.waiting.push_back(wait.clone());
         self.say(wait);

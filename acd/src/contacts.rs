@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::offers::{AgentNext, ContactNext};
 use crate::order::Place;
 use crate::timers::{Lease, Timer};
-use crate::{Acd, Class, ContactId, FromAcd, OfferId, OfferOutcome, QueueId, TenantId, Visit};
+use crate::{
+    Acd, AgentId, Class, ContactId, FromAcd, OfferId, OfferOutcome, QueueId, TenantId, Visit,
+};
 
 /// How long a contact is believed to wait without being heard of.
 const WAIT_LEASE: Duration = Duration::from_secs(10);
@@ -36,6 +38,8 @@ pub(crate) struct Waiting {
     pub(crate) lease: Lease,
     pub(crate) heard_at: Duration,
     pub(crate) turn: Turn,
+    /// Who is rung for it first; once only, so that nobody who declines is rung again at once.
+    pub(crate) prefer: Option<AgentId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,7 @@ pub(crate) enum Turn {
 }
 
 impl Acd {
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
     pub(crate) fn wait(
         &mut self,
         id: ContactId,
@@ -57,6 +62,7 @@ impl Acd {
         queue: QueueId,
         class: Class,
         since: Duration,
+        prefer: Option<AgentId>,
     ) {
         if self.gone.get(id).is_some_and(|last| visit <= last) {
             return;
@@ -109,6 +115,7 @@ impl Acd {
             lease: Lease::new(self.now + WAIT_LEASE, timer, &mut self.timers),
             heard_at: self.now,
             turn: Turn::InLine,
+            prefer,
         };
         let stay = Stay::Waiting(waiting);
         self.contacts.insert(

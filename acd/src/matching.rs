@@ -7,6 +7,7 @@
 use crate::Acd;
 use crate::acd::Look;
 use crate::agents::Duty;
+use crate::contacts::Stay;
 use crate::order::{Choice, Place, choose};
 
 impl Acd {
@@ -28,7 +29,9 @@ impl Acd {
                 }
                 Look::Queue(queue) => {
                     while !self.queues[queue].line.is_empty()
-                        && let Some(index) = self.queues[queue].crew.first_free()
+                        && let Some(index) = self
+                            .preferred(queue)
+                            .or_else(|| self.queues[queue].crew.first_free())
                         && let Some((from, place)) = self.choose_for(index)
                     {
                         self.make_offer(index, from, place);
@@ -37,6 +40,18 @@ impl Acd {
                 }
             }
         }
+    }
+
+    /// Whom the contact at the head of this queue knows already, if they could take it now.
+    fn preferred(&self, queue: usize) -> Option<usize> {
+        let first = self.queues[queue].line.first()?;
+        let Stay::Waiting(waiting) = &self.contacts.get(&first.contact)?.stay else {
+            return None;
+        };
+        let index = *self.agent_index.get(&waiting.prefer?)?;
+        let agent = &self.agents[index];
+        let serves = agent.posts.iter().any(|post| post.queue == queue);
+        (serves && agent.is_free()).then_some(index)
     }
 
     fn choose_for(&self, index: usize) -> Option<(usize, Place)> {

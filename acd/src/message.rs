@@ -92,6 +92,9 @@ pub enum ToAcd {
         class: Class,
         /// When it began to wait: kept across overflow, take-back and restarts of the `acd`.
         since: Duration,
+        /// Who is rung first, if free for this queue when the contact's turn comes: whoever had it
+        /// before. Nobody is kept free for it, and nobody waits longer because of it.
+        prefer: Option<AgentId>,
     },
     /// The contact waits no longer (hung up, left by a key, overflowed).
     Leave {

@@ -109,6 +109,7 @@ impl Acd {
             return;
         };
         waiting.turn = Turn::Offered(id);
+        waiting.prefer = None;
         let until = self.now.saturating_add(queue.setup.ring_for);
         let repeat_at = self.now + REPEAT_EVERY;
         self.timers.set(repeat_at, Timer::Repeat(id));

@@ -106,7 +106,8 @@ impl Line {
         self.lanes.iter().flatten().map(|&(_, contact)| contact)
     }
 
-    fn first(&self) -> Option<Place> {
+    /// Who is served next.
+    pub(crate) fn first(&self) -> Option<Place> {
         LANES.into_iter().find_map(|lane| self.first_of(lane))
     }
 

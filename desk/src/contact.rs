@@ -27,7 +27,7 @@ pub struct Facts {
     pub role: Option<Role>,
     /// Where it is.
     pub position: Position,
-    /// The ticket opened for it.
+    /// The ticket opened for it, or that it was attached to.
     pub ticket: Option<(TicketId, TicketNumber)>,
     /// How its visits to queues ended.
     pub visits: Visits,
@@ -202,12 +202,14 @@ impl Facts {
                     };
                 }
             }
-            Event::TicketOpened { ticket, number, .. } => {
+            Event::TicketOpened { ticket, number, .. }
+            | Event::TicketAttached { ticket, number, .. } => {
                 self.ticket.get_or_insert((ticket, number));
             }
             Event::OfferCreated { .. }
             | Event::OfferAccepted { .. }
             | Event::AgentStateChanged { .. }
+            | Event::TicketUpdated { .. }
             | Event::JournalGap { .. } => {}
         }
     }

@@ -12,23 +12,26 @@ mod notices;
 mod remembered;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::contact::Facts;
-use crate::directory::Directory;
+use crate::directory::{Directory, NumberKey};
 use crate::event::AgentState;
 use crate::message::{
     AgentId, Answer, Command, CommandId, Commit, CommitId, ContactId, EndCause, Journey, OfferId,
-    Reply, Stamped, TenantId, TicketId,
+    PhoneNumber, Reply, Stamped, TenantId, TicketId,
 };
 use crate::ticket::TicketNumber;
+use crate::tickets::{TicketFacts, TicketStatus};
 use commits::{Flight, Gap, Owner, Stream};
 use notices::RecentOffers;
 use remembered::{Forgotten, Memo, Replies};
 use smallvec::SmallVec;
+use tickets::Tickets;
 use timers::Timers;
 
 /// What a desk starts with.
@@ -52,6 +55,20 @@ pub struct TenantSetup {
     pub directory: Directory,
     /// The first ticket id that was never given: the store knows.
     pub next_ticket: TicketId,
+    /// Its tickets, as the store knows them; more than
+    /// [`Limits::tickets_per_tenant_max`] aren't kept.
+    pub tickets: Vec<KnownTicket>,
+}
+
+/// A ticket that the store knows.
+#[derive(Debug, Clone)]
+pub struct KnownTicket {
+    /// Which.
+    pub ticket: TicketId,
+    /// What the log says about it.
+    pub facts: TicketFacts,
+    /// The number that the contact called from for which it was opened, unless withheld or erased.
+    pub ani: Option<PhoneNumber>,
 }
 
 /// How much the desk keeps and how long it waits.
@@ -69,6 +86,9 @@ pub struct Limits {
     /// Events of one tenant that wait to be given to the store. Beyond it they
     /// collapse into a counted gap. Default 16,384.
     pub events_waiting_per_tenant_max: usize,
+    /// Tickets of one tenant that callers may ask for: the latest. Who asks for
+    /// an older one gets to a person. Default 100,000.
+    pub tickets_per_tenant_max: usize,
     /// How long journey events wait for company before they are written
     /// together. Tickets never wait for it. Default 100 ms.
     pub linger: Duration,
@@ -91,6 +111,7 @@ impl Default for Limits {
             commits_in_flight_max: 4_096,
             commits_in_flight_per_tenant_max: 2_048,
             events_waiting_per_tenant_max: 16_384,
+            tickets_per_tenant_max: 100_000,
             linger: Duration::from_millis(100),
             ticket_deadline: Duration::from_millis(1_500),
             retry_pause: Duration::from_millis(500),
@@ -108,6 +129,8 @@ pub enum Input {
     Command(Command),
     /// The distributor reports.
     Notice(Notice),
+    /// Somebody of the desk says how a ticket stands.
+    Update(TicketUpdate),
     /// The store has it on disk.
     Committed {
         /// What.
@@ -118,6 +141,21 @@ pub enum Input {
         /// What.
         id: CommitId,
     },
+}
+
+/// How a ticket stands now. Of a ticket that isn't known nothing is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TicketUpdate {
+    /// The hospital.
+    pub tenant: TenantId,
+    /// Wall clock, Unix milliseconds.
+    pub at: i64,
+    /// Which ticket.
+    pub number: TicketNumber,
+    /// How it stands.
+    pub status: TicketStatus,
+    /// When its caller hears of it next, Unix milliseconds.
+    pub next_update: Option<i64>,
 }
 
 /// What happened to an agent or an offer, as the distributor saw it.
@@ -214,6 +252,7 @@ struct Tenant {
     ticket_key: [u8; 32],
     directory: Directory,
     next_ticket: TicketId,
+    tickets: Tickets,
     /// Events that belong to no contact.
     stream: Stream,
     gap: Option<Gap>,
@@ -227,7 +266,12 @@ struct Tenant {
 struct Contact {
     tenant: usize,
     facts: Facts,
+    /// The calling number, in the form in which two are compared.
+    ani: Option<NumberKey>,
     ticket: TicketState,
+    /// Found last by number, and how often it wasn't.
+    found: Option<TicketId>,
+    misses: u8,
     /// Is the personal row written, or on its way?
     personal_given: bool,
     replies: Replies,
@@ -273,9 +317,11 @@ impl Desk {
     /// A desk that knows no contact yet: the store has ended those that a
     /// crash left open. Of tenants with the same id the last one counts.
     pub fn new(setup: Setup) -> Self {
-        let tenants: Vec<_> = setup.tenants.into_iter().map(Tenant::new).collect();
+        let limits = setup.limits;
+        let tenant = |setup| Tenant::new(setup, limits.tickets_per_tenant_max);
+        let tenants: Vec<_> = setup.tenants.into_iter().map(tenant).collect();
         Self {
-            limits: setup.limits,
+            limits,
             tenant_index: tenants.iter().enumerate().map(|(i, t)| (t.id, i)).collect(),
             tenants,
             contacts: HashMap::new(),
@@ -301,6 +347,10 @@ impl Desk {
             Input::Notice(notice) => {
                 self.wall = (self.now, notice.at);
                 self.notice(notice);
+            }
+            Input::Update(update) => {
+                self.wall = (self.now, update.at);
+                self.update_ticket(update);
             }
             Input::Committed { id } => self.committed(id),
             Input::CommitFailed { id } => self.commit_failed(id),
@@ -411,8 +461,14 @@ impl Desk {
 }
 
 impl Tenant {
-    fn new(setup: TenantSetup) -> Self {
+    fn new(setup: TenantSetup, tickets_max: usize) -> Self {
+        let mut tickets = Tickets::new(tickets_max);
+        for known in setup.tickets {
+            let ani = known.ani.as_ref().and_then(|ani| setup.directory.key(ani));
+            tickets.insert(known.ticket, known.facts, ani);
+        }
         Self {
+            tickets,
             id: setup.id,
             ticket_key: setup.ticket_key,
             directory: setup.directory,
@@ -431,7 +487,10 @@ impl Contact {
         Self {
             tenant,
             facts: Facts::default(),
+            ani: None,
             ticket: TicketState::None,
+            found: None,
+            misses: 0,
             personal_given: false,
             replies: Replies::default(),
             newest_report: None,

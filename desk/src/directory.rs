@@ -108,7 +108,7 @@ enum Whose {
 /// numbers of the public network, below a leading 2 for internal ones, so
 /// that leading zeros count and no look-up allocates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct NumberKey(u64);
+pub(crate) struct NumberKey(u64);
 
 const DIGITS_MAX: usize = 15;
 
@@ -227,6 +227,13 @@ impl Directory {
                 _ => Caller::Unknown,
             },
         }
+    }
+}
+
+impl Directory {
+    /// The one form of a calling number, for comparing it with another.
+    pub(crate) fn key(&self, number: &PhoneNumber) -> Option<NumberKey> {
+        self.rule.key(number)
     }
 }
 

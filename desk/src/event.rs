@@ -14,6 +14,7 @@ use crate::message::{
     AgentId, ContactId, EndCause, OfferId, PartnerId, PersonId, QueueId, Role, TakenBack, TicketId,
 };
 use crate::ticket::TicketNumber;
+use crate::tickets::TicketStatus;
 
 /// Something that happened, as the log keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +183,26 @@ pub enum Event {
         /// For which contact.
         contact: ContactId,
     },
+    /// A further contact belongs to a ticket: the caller keyed in its number.
+    #[serde(rename = "ticket.attached")]
+    TicketAttached {
+        /// Which.
+        ticket: TicketId,
+        /// What the caller was told.
+        number: TicketNumber,
+        /// Which contact.
+        contact: ContactId,
+    },
+    /// Somebody of the desk said how a ticket stands.
+    #[serde(rename = "ticket.updated")]
+    TicketUpdated {
+        /// Which.
+        ticket: TicketId,
+        /// How it stands.
+        status: TicketStatus,
+        /// When its caller hears of it next, Unix milliseconds.
+        next_update: Option<i64>,
+    },
     /// Events are missing here: the store couldn't take them in time. Figures
     /// over this span are incomplete and say so.
     #[serde(rename = "journal.gap")]
@@ -273,8 +294,11 @@ impl Event {
             | Self::OfferDeclined { contact, .. }
             | Self::OfferTimedOut { contact, .. }
             | Self::OfferRescinded { contact, .. }
-            | Self::TicketOpened { contact, .. } => Some(contact),
-            Self::AgentStateChanged { .. } | Self::JournalGap { .. } => None,
+            | Self::TicketOpened { contact, .. }
+            | Self::TicketAttached { contact, .. } => Some(contact),
+            Self::AgentStateChanged { .. }
+            | Self::TicketUpdated { .. }
+            | Self::JournalGap { .. } => None,
         }
     }
 
@@ -414,6 +438,22 @@ mod tests {
                 contact,
             },
             r#"{"type":"ticket.opened","ticket":1,"number":"2963236026","contact":7}"#,
+        );
+        check(
+            Event::TicketAttached {
+                ticket: TicketId(1),
+                number: TicketNumber::mint(&[1; 32], TicketId(1)).unwrap(),
+                contact,
+            },
+            r#"{"type":"ticket.attached","ticket":1,"number":"2963236026","contact":7}"#,
+        );
+        check(
+            Event::TicketUpdated {
+                ticket: TicketId(1),
+                status: TicketStatus::Resolved,
+                next_update: None,
+            },
+            r#"{"type":"ticket.updated","ticket":1,"status":"resolved","next_update":null}"#,
         );
         check(
             Event::JournalGap {

@@ -10,6 +10,7 @@
 //! | `message.rs` | what the calls and the store are told, and answer |
 //! | `event.rs` | what is written to the log, and its JSON |
 //! | `ticket.rs` | ticket numbers: sparse, keyed, with check digits |
+//! | `tickets.rs` | a ticket's state, as a fold over the events |
 //! | `directory.rs` | who calls from which number |
 //! | `contact.rs` | a contact's state as a fold over its events, and what a command makes of it |
 //! | `desk.rs` | the machine: repetitions, deadlines, commits, overload |
@@ -20,6 +21,7 @@ mod directory;
 mod event;
 mod message;
 mod ticket;
+mod tickets;
 
 pub use contact::*;
 pub use desk::*;
@@ -27,3 +29,4 @@ pub use directory::*;
 pub use event::*;
 pub use message::*;
 pub use ticket::*;
+pub use tickets::*;

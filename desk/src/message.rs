@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::ticket::TicketNumber;
+use crate::tickets::TicketStatus;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -134,6 +135,19 @@ pub enum What {
     /// is durable, or with [`Reply::Failed`]. One ticket per contact: a second
     /// command is answered with the first one's number.
     OpenTicket,
+    /// Is there a ticket of this number at this hospital, opened for a call
+    /// from this calling number? Answered with [`Reply::TicketFound`], or with
+    /// [`Reply::TicketNotFound`], which doesn't tell why. After three of those
+    /// a contact hears nothing else.
+    FindTicket {
+        /// `None` when what was keyed in can't be one.
+        number: Option<TicketNumber>,
+        /// The number calling.
+        ani: Option<PhoneNumber>,
+    },
+    /// This contact belongs to the ticket it has found last. Answered like
+    /// [`What::OpenTicket`], whose place it takes.
+    AttachTicket,
     /// Something happened on the way. Not answered with more than [`Reply::Noted`].
     Journey(Journey),
 }
@@ -257,10 +271,29 @@ pub enum Reply {
         /// What the caller is told.
         number: TicketNumber,
     },
+    /// There is such a ticket, and it is this caller's (level 1).
+    TicketFound(FoundTicket),
+    /// There is none, or it isn't this caller's.
+    TicketNotFound,
     /// It could not be made durable: the call goes on without it.
     Failed,
     /// Known.
     Noted,
+}
+
+/// A ticket that a caller asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundTicket {
+    /// What the caller keyed in.
+    pub number: TicketNumber,
+    /// How it stands.
+    pub status: TicketStatus,
+    /// When its caller hears of it next, Unix milliseconds.
+    pub next_update: Option<i64>,
+    /// Who had it last.
+    pub owner: Option<AgentId>,
+    /// The team that had it last.
+    pub queue: Option<QueueId>,
 }
 
 /// From the desk to the store: write these, atomically, in this order.

@@ -230,7 +230,10 @@ impl Walk {
                     self.plays(play, &prompt);
                 }
                 Step::StopPlay { play } => assert_eq!(self.on_air.take(), Some(play)),
-                Step::AskHours { .. } | Step::Identify | Step::SetRole(_) => {}
+                Step::AskHours { .. }
+                | Step::Identify
+                | Step::SetRole(_)
+                | Step::FindTicket { .. } => {}
                 Step::OpenTicket { .. } => self.ticket = true,
                 Step::EnterQueue { .. } => {
                     assert!(self.on_air.is_none() && !self.talking);

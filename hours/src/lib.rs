@@ -7,6 +7,7 @@
 //! that the change leaves out is no hour; one that it repeats is open both
 //! times.
 
+mod days;
 mod parse;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+pub use days::{Day, Days};
 pub use parse::HoursError;
 
 /// How far ahead the next change is looked for. A desk that neither opens nor

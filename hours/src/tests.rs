@@ -194,3 +194,23 @@ proptest! {
         let _ = Calendar::read("UTC", [("mon", hours.as_str())], [(date.as_str(), hours.as_str(), "")]);
     }
 }
+
+#[test]
+fn days_as_people_say_them() {
+    let days = Days::read("America/Chicago").unwrap();
+    // A Friday, half an hour before midnight.
+    let now = at("2026-11-20T23:30");
+    for (then, day) in [
+        ("2026-11-20T23:29", Day::Past),
+        ("2026-11-20T23:59", Day::Today),
+        ("2026-11-21T00:00", Day::Tomorrow),
+        ("2026-11-22T23:59", Day::Weekday(6)),
+        ("2026-11-23T09:00", Day::Weekday(0)),
+        ("2026-11-26T09:00", Day::Weekday(3)),
+        ("2026-11-27T00:00", Day::Later),
+    ] {
+        assert_eq!(days.of(now, at(then)), day, "{then}");
+    }
+    assert_eq!(days.of(now, i64::MAX), Day::Later);
+    assert!(Days::read("Mars/Olympus").is_err());
+}

@@ -7,7 +7,7 @@ use crate::expression::{Condition, Expression, Val};
 use crate::language::Language;
 use crate::script::Script;
 use crate::text::Text;
-use crate::{CheckError, Class, HoursState, Role, build};
+use crate::{CheckError, Class, HoursState, Role, TicketAsk, build};
 
 /// How fast a flow speaks and how long it waits for keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -191,6 +191,8 @@ pub(crate) enum Kind {
     Hours(Hours),
     Branch(Branch),
     Ticket(Ticket),
+    Find(Find),
+    Read(Box<ReadOut>),
     Queue(Box<Queue>),
     Partner(Box<Partner>),
     Language(Tongue),
@@ -267,6 +269,7 @@ pub(crate) struct Hours {
     pub(crate) open: NodeIndex,
     pub(crate) closed: NodeIndex,
     pub(crate) holiday: NodeIndex,
+    pub(crate) emergency: NodeIndex,
 }
 
 impl Hours {
@@ -275,6 +278,7 @@ impl Hours {
             HoursState::Open => self.open,
             HoursState::Closed => self.closed,
             HoursState::Holiday => self.holiday,
+            HoursState::Emergency => self.emergency,
         }
     }
 }
@@ -285,12 +289,38 @@ pub(crate) struct Branch {
     pub(crate) otherwise: NodeIndex,
 }
 
+/// A ticket opened, or the one found joined.
 #[derive(Debug, Clone)]
 pub(crate) struct Ticket {
+    pub(crate) ask: TicketAsk,
     /// How long its number is waited for before the call goes on without it.
     pub(crate) wait: Duration,
     pub(crate) next: NodeIndex,
     pub(crate) on_store_down: NodeIndex,
+}
+
+/// Looks for the ticket whose number was keyed in last.
+#[derive(Debug, Clone)]
+pub(crate) struct Find {
+    pub(crate) found: NodeIndex,
+    /// Not this caller's, or none at all: may try again.
+    pub(crate) not_found: NodeIndex,
+    /// Has tried often enough, or the desk doesn't answer.
+    pub(crate) give_up: NodeIndex,
+}
+
+/// Says how the ticket found stands.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadOut {
+    /// One for each [`TicketStatus`](crate::TicketStatus), then one without a
+    /// next update and one for each [`NextUpdate`](crate::NextUpdate).
+    pub(crate) phrases: Box<[Text]>,
+    pub(crate) number: Text,
+    /// The number once more.
+    pub(crate) repeat: Text,
+    /// How long the key for that is waited for.
+    pub(crate) listen: Duration,
+    pub(crate) next: NodeIndex,
 }
 
 #[derive(Debug, Clone)]
@@ -298,6 +328,8 @@ pub(crate) struct Queue {
     pub(crate) queue: Arc<str>,
     /// `None`: by the caller's role.
     pub(crate) class: Option<Class>,
+    /// Whoever has the ticket that the caller has found goes before the queue named.
+    pub(crate) owner: bool,
     pub(crate) music: bool,
     /// Said while the first phone already rings.
     pub(crate) greeting: Option<Text>,
@@ -434,7 +466,12 @@ impl Kind {
                 &mut collect.ask.invalid,
             ],
             Kind::Identify(identify) => identify.exits.iter_mut().collect(),
-            Kind::Hours(hours) => vec![&mut hours.open, &mut hours.closed, &mut hours.holiday],
+            Kind::Hours(hours) => vec![
+                &mut hours.open,
+                &mut hours.closed,
+                &mut hours.holiday,
+                &mut hours.emergency,
+            ],
             Kind::Branch(branch) => branch
                 .cases
                 .iter_mut()
@@ -442,6 +479,8 @@ impl Kind {
                 .chain([&mut branch.otherwise])
                 .collect(),
             Kind::Ticket(ticket) => vec![&mut ticket.next, &mut ticket.on_store_down],
+            Kind::Find(find) => vec![&mut find.found, &mut find.not_found, &mut find.give_up],
+            Kind::Read(read) => vec![&mut read.next],
             Kind::Queue(queue) => queue
                 .exit_keys
                 .iter_mut()
@@ -488,7 +527,9 @@ impl Kind {
                 free(collect.ask.invalid),
             ],
             Kind::Identify(identify) => identify.exits.into_iter().map(free).collect(),
-            Kind::Hours(hours) => [hours.open, hours.closed, hours.holiday].map(free).into(),
+            Kind::Hours(hours) => [hours.open, hours.closed, hours.holiday, hours.emergency]
+                .map(free)
+                .into(),
             Kind::Branch(branch) => branch
                 .cases
                 .iter()
@@ -496,6 +537,8 @@ impl Kind {
                 .chain([free(branch.otherwise)])
                 .collect(),
             Kind::Ticket(ticket) => vec![free(ticket.next), free(ticket.on_store_down)],
+            Kind::Find(find) => [find.found, find.not_found, find.give_up].map(free).into(),
+            Kind::Read(read) => vec![free(read.next)],
             Kind::Queue(queue) => queue
                 .exit_keys
                 .iter()
@@ -540,8 +583,14 @@ impl Kind {
             | Kind::Hours(_)
             | Kind::Branch(_)
             | Kind::Ticket(_)
+            | Kind::Find(_)
             | Kind::Set(_)
             | Kind::Exit(_) => Vec::new(),
+            Kind::Read(read) => read
+                .phrases
+                .iter()
+                .chain([&read.number, &read.repeat])
+                .collect(),
             Kind::Queue(queue) => {
                 let standing = queue.standing.as_ref();
                 [

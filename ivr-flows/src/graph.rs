@@ -1,5 +1,6 @@
 //! A flow as a picture: nodes, and what leads from one to the other.
 
+use crate::TicketAsk;
 use crate::flow::{Flow, Kind, NodeIndex};
 
 /// A flow to be drawn.
@@ -82,7 +83,12 @@ fn what(kind: &Kind) -> (&'static str, Option<String>) {
         Kind::Identify(_) => ("identify", None),
         Kind::Hours(hours) => ("hours", Some(hours.calendar.to_string())),
         Kind::Branch(_) => ("branch", None),
-        Kind::Ticket(_) => ("ticket", None),
+        Kind::Ticket(ticket) => match ticket.ask {
+            TicketAsk::Open => ("ticket", Some("open".to_owned())),
+            TicketAsk::Attach => ("ticket", Some("attach".to_owned())),
+        },
+        Kind::Find(_) => ("ticket", Some("find".to_owned())),
+        Kind::Read(_) => ("ticket", Some("read".to_owned())),
         Kind::Queue(queue) => ("queue", Some(queue.queue.to_string())),
         Kind::Partner(partner) => ("partner", Some(partner.partner.to_string())),
         Kind::Language(_) => ("language", None),
@@ -119,6 +125,7 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
             named("open", hours.open),
             named("closed", hours.closed),
             named("holiday", hours.holiday),
+            named("emergency", hours.emergency),
         ],
         Kind::Branch(branch) => (1..)
             .zip(&branch.cases)
@@ -129,6 +136,12 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
             named("ticket", ticket.next),
             named("store down", ticket.on_store_down),
         ],
+        Kind::Find(find) => vec![
+            named("found", find.found),
+            named("not found", find.not_found),
+            named("give up", find.give_up),
+        ],
+        Kind::Read(read) => vec![named("", read.next)],
         Kind::Queue(queue) => queue
             .exit_keys
             .iter()

@@ -81,6 +81,94 @@ pub(crate) const PARTNER_LOST: &Said = &[
     ("en", "The connection was lost. Please stay on the line."),
     ("es", "Se perdió la conexión. No cuelgue, por favor."),
 ];
+/// How a ticket stands: level 1, so that nothing of its matter is told.
+pub(crate) const TICKET_OPEN: &Said = &[
+    ("en", "Your ticket is open. Nobody has taken it up yet."),
+    ("es", "Su caso está abierto. Todavía nadie lo ha tomado."),
+];
+pub(crate) const TICKET_IN_HAND: &Said = &[
+    (
+        "en",
+        "Your ticket is open, and somebody is looking after it.",
+    ),
+    ("es", "Su caso está abierto y alguien se ocupa de él."),
+];
+pub(crate) const TICKET_RESOLVED: &Said = &[
+    ("en", "Your ticket is closed as resolved."),
+    ("es", "Su caso está cerrado como resuelto."),
+];
+pub(crate) const TICKET_NUMBER: &Said = &[
+    (
+        "en",
+        "Your ticket number is {ticket.number}. To hear it again, press star.",
+    ),
+    (
+        "es",
+        "Su número de caso es {ticket.number}. Para oírlo de nuevo, oprima asterisco.",
+    ),
+];
+/// The number once more.
+pub(crate) const TICKET_REPEAT: &Said = &[
+    ("en", "Your ticket number is {ticket.number}."),
+    ("es", "Su número de caso es {ticket.number}."),
+];
+/// When the caller hears of it next: not said, then one for each
+/// [`NextUpdate`](crate::NextUpdate), in its order.
+pub(crate) const UPDATES: [&Said; 11] = [
+    &[
+        ("en", "No time has been set for the next update."),
+        ("es", "Aún no hay fecha para la próxima noticia."),
+    ],
+    &[
+        (
+            "en",
+            "The next update is overdue. A person will tell you more.",
+        ),
+        (
+            "es",
+            "La próxima noticia está retrasada. Una persona le dirá más.",
+        ),
+    ],
+    &[
+        ("en", "The next update is due today."),
+        ("es", "La próxima noticia será hoy."),
+    ],
+    &[
+        ("en", "The next update is due tomorrow."),
+        ("es", "La próxima noticia será mañana."),
+    ],
+    &[
+        ("en", "The next update is due on Monday."),
+        ("es", "La próxima noticia será el lunes."),
+    ],
+    &[
+        ("en", "The next update is due on Tuesday."),
+        ("es", "La próxima noticia será el martes."),
+    ],
+    &[
+        ("en", "The next update is due on Wednesday."),
+        ("es", "La próxima noticia será el miércoles."),
+    ],
+    &[
+        ("en", "The next update is due on Thursday."),
+        ("es", "La próxima noticia será el jueves."),
+    ],
+    &[
+        ("en", "The next update is due on Friday."),
+        ("es", "La próxima noticia será el viernes."),
+    ],
+    &[
+        ("en", "The next update is due on the weekend."),
+        ("es", "La próxima noticia será el fin de semana."),
+    ],
+    &[
+        ("en", "The next update is due next week or later."),
+        (
+            "es",
+            "La próxima noticia será la semana próxima o más tarde.",
+        ),
+    ],
+];
 /// Said before a call that can't go on is ended.
 pub(crate) const LAST_WORDS: &Said = &[
     (

@@ -11,7 +11,7 @@ use crate::expression::Known;
 use crate::flow::{Exit, Flow, Kind, Node, NodeIndex};
 use crate::keys::Findings;
 use crate::text::Placeholder;
-use crate::{Pace, Role};
+use crate::{Pace, Role, TicketAsk};
 
 /// Who may be at a node: a bit for each role, known or not; one for a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,6 +19,8 @@ struct Crowd(u16);
 
 impl Crowd {
     const TICKET: u16 = 1 << 15;
+    /// The caller may have found a ticket of theirs.
+    const FOUND: u16 = 1 << 14;
 
     fn bit(role: Role, known: bool) -> u16 {
         1 << (2 * role as u16 + u16::from(known))
@@ -41,7 +43,7 @@ impl Crowd {
     }
 
     fn anybody(self) -> bool {
-        self.0 & !Crowd::TICKET != 0
+        self.0 & !(Crowd::TICKET | Crowd::FOUND) != 0
     }
 
     fn may_hold_ticket(self) -> bool {
@@ -52,13 +54,21 @@ impl Crowd {
         Crowd(self.0 | Crowd::TICKET)
     }
 
+    fn may_have_found(self) -> bool {
+        self.0 & Crowd::FOUND != 0
+    }
+
+    fn with_found(self) -> Crowd {
+        Crowd(self.0 | Crowd::FOUND)
+    }
+
     fn join(self, other: Crowd) -> Crowd {
         Crowd(self.0 | other.0)
     }
 
     /// The same, with other callers.
     fn of(self, callers: u16) -> Crowd {
-        Crowd(self.0 & Crowd::TICKET | callers)
+        Crowd(self.0 & (Crowd::TICKET | Crowd::FOUND) | callers)
     }
 }
 
@@ -245,7 +255,7 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
             }
         }
         Kind::Hours(hours) => {
-            for to in [hours.open, hours.closed, hours.holiday] {
+            for to in [hours.open, hours.closed, hours.holiday, hours.emergency] {
                 arrive(to, crowd);
             }
         }
@@ -280,9 +290,15 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
             arrive(ticket.next, crowd.with_ticket());
             arrive(ticket.on_store_down, crowd.with_ticket());
         }
+        Kind::Find(find) => {
+            arrive(find.found, crowd.with_found());
+            arrive(find.not_found, crowd);
+            arrive(find.give_up, crowd);
+        }
         Kind::Play(_)
         | Kind::Menu(_)
         | Kind::Collect(_)
+        | Kind::Read(_)
         | Kind::Queue(_)
         | Kind::Partner(_)
         | Kind::Language(_)
@@ -324,6 +340,20 @@ fn texts(node: &Node, crowd: Crowd, findings: &mut Findings) {
             );
         }
     }
+    let wants_found = match &node.kind {
+        Kind::Ticket(ticket) => ticket.ask == TicketAsk::Attach,
+        Kind::Queue(queue) => queue.owner,
+        Kind::Read(_) => true,
+        _ => false,
+    };
+    if wants_found && !crowd.may_have_found() {
+        at(
+            node,
+            findings,
+            "no ticket of the caller's was found on the way here",
+            Some("Lead here from `found` of a node that says `ticket: find`."),
+        );
+    }
     let wants_ticket = match &node.kind {
         // Offered on a key, whether or not there is one.
         Kind::Queue(queue) => [&queue.greeting, &queue.ticket]
@@ -333,6 +363,8 @@ fn texts(node: &Node, crowd: Crowd, findings: &mut Findings) {
                 text.placeholders()
                     .any(|used| used == Placeholder::TicketNumber)
             }),
+        // Its own sentences say the number that was found.
+        Kind::Read(_) => false,
         _ => uses(Placeholder::TicketNumber),
     };
     if wants_ticket && !crowd.may_hold_ticket() {

@@ -9,7 +9,10 @@ use std::time::Duration;
 use crate::document::{Place, Tree, Value};
 use crate::flow::NodeIndex;
 use crate::keys::{Findings, Keys, duration, shortened};
-use crate::{CallerFacts, Flow, HoursState, PartnerOutcome, Role};
+use crate::{CallerFacts, Flow, HoursState, PartnerOutcome, Role, TicketStatus};
+
+/// The number of the ticket that a test's caller may have from before.
+pub(crate) const OWN_TICKET: &str = "2963236026";
 
 /// Most things done, and most things heard, in one test.
 const LINES_MAX: usize = 60;
@@ -31,6 +34,8 @@ pub(crate) struct Script {
     /// What every calendar says.
     pub(crate) hours: HoursState,
     pub(crate) store: Store,
+    /// How the caller's own ticket ([`OWN_TICKET`]) stands, if they have one.
+    pub(crate) own_ticket: Option<TicketStatus>,
     pub(crate) signed_in: bool,
     /// What every partner says at once; `None`: it rings, until somebody answers.
     pub(crate) partner: Option<PartnerOutcome>,
@@ -135,6 +140,7 @@ impl Script {
             directory: true,
             hours: HoursState::Open,
             store: Store::Up,
+            own_ticket: None,
             signed_in: true,
             partner: None,
             position: 1,
@@ -170,6 +176,7 @@ impl Script {
                 ("open", HoursState::Open),
                 ("closed", HoursState::Closed),
                 ("holiday", HoursState::Holiday),
+                ("emergency", HoursState::Emergency),
             ],
             findings,
         );
@@ -181,6 +188,15 @@ impl Script {
                 ("down", Store::Down),
                 ("silent", Store::Silent),
                 ("late", Store::Late),
+            ],
+            findings,
+        );
+        let own_ticket = keys.choice(
+            "own_ticket",
+            &[
+                ("open", TicketStatus::Open),
+                ("in hand", TicketStatus::InHand),
+                ("resolved", TicketStatus::Resolved),
             ],
             findings,
         );
@@ -237,6 +253,7 @@ impl Script {
             directory: directory.unwrap_or(true),
             hours: hours.unwrap_or(HoursState::Open),
             store: store.unwrap_or(Store::Up),
+            own_ticket,
             signed_in: signed_in.unwrap_or(true),
             partner: partner.flatten(),
             position: position.unwrap_or(1),

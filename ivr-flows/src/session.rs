@@ -2,6 +2,7 @@
 
 mod asking;
 mod partner;
+mod ticket;
 mod tongue;
 mod waiting;
 
@@ -14,11 +15,12 @@ use crate::flow::{Flow, Kind, NodeIndex, Set};
 use crate::language::{LAST_WORDS, Language};
 use crate::text::{Fill, Text};
 use crate::{
-    CallerFacts, Facts, HangUpCause, HoursState, Input, Piece, PlayId, Role, Step, TicketAsk,
+    CallerFacts, Facts, FoundTicket, HangUpCause, HoursState, Input, Piece, PlayId, Role, Step,
 };
 
 use asking::{Asking, Keyed};
 use partner::Calling;
+use ticket::Reading;
 use tongue::Choosing;
 use waiting::Waiting;
 
@@ -50,6 +52,10 @@ pub struct Session {
     /// What the caller said they are.
     stated: Option<Role>,
     ticket: Option<Arc<str>>,
+    /// The caller's own, asked for by its number.
+    found: Option<FoundTicket>,
+    /// Numbers that were none of theirs.
+    misses: u8,
     /// A queue has said the number to its end.
     ticket_told: bool,
     /// Collected last.
@@ -91,6 +97,13 @@ enum State {
         at: NodeIndex,
         until: Duration,
     },
+    /// The desk looks for a ticket.
+    Finding {
+        at: NodeIndex,
+        until: Duration,
+    },
+    /// Its state is being read out.
+    Reading(Reading),
     Playing {
         at: NodeIndex,
         on_air: OnAir,
@@ -135,6 +148,8 @@ impl Session {
             },
             stated: None,
             ticket: None,
+            found: None,
+            misses: 0,
             ticket_told: false,
             digits: Keyed::default(),
             attempts: 0,
@@ -173,6 +188,8 @@ impl Session {
             Input::Hours(state) => self.hours_are(now, state),
             Input::Ticket(number) => self.ticket_is(now, number),
             Input::TicketFailed => self.no_ticket(now),
+            Input::TicketFound(found) => self.ticket_found(now, Some(found)),
+            Input::TicketNotFound => self.ticket_found(now, None),
             Input::QueuePosition {
                 position,
                 signed_in,
@@ -206,6 +223,8 @@ impl Session {
             State::Identifying { .. } => self.unidentified(now),
             State::AskingHours { .. } => self.hours_are(now, HoursState::Open),
             State::Ticketing { .. } => self.no_ticket(now),
+            State::Finding { .. } => self.find_timeout(now),
+            State::Reading(_) => self.reading_timeout(now),
             State::Playing { on_air, .. }
             | State::TakenBack { on_air, .. }
             | State::Leaving { on_air, .. } => {
@@ -226,7 +245,9 @@ impl Session {
         match &self.state {
             State::Identifying { until, .. }
             | State::AskingHours { until, .. }
-            | State::Ticketing { until, .. } => Some(*until),
+            | State::Ticketing { until, .. }
+            | State::Finding { until, .. } => Some(*until),
+            State::Reading(reading) => Some(reading.due()),
             State::Playing { on_air, .. }
             | State::TakenBack { on_air, .. }
             | State::Leaving { on_air, .. } => Some(on_air.until),
@@ -272,6 +293,7 @@ impl Session {
     pub(crate) fn asks_for(&self, key: Option<char>) -> bool {
         match &self.state {
             State::Asking(_) => true,
+            State::Reading(_) => key == Some('*'),
             State::Choosing(choosing) => match &self.flow.node(choosing.at).kind {
                 Kind::Language(tongue) => {
                     tongue.choices.iter().any(|choice| Some(choice.key) == key)
@@ -306,12 +328,14 @@ impl Session {
             State::Identifying { at, .. }
             | State::AskingHours { at, .. }
             | State::Ticketing { at, .. }
+            | State::Finding { at, .. }
             | State::Playing { at, .. }
             | State::TakenBack { at, .. }
             | State::Talking { at }
             | State::Leaving { at, .. }
             | State::Ended { at } => *at,
             State::Asking(asking) => asking.at,
+            State::Reading(reading) => reading.at,
             State::Choosing(choosing) => choosing.at,
             State::Waiting(waiting) => waiting.at,
             State::Calling(calling) => calling.at,
@@ -381,21 +405,27 @@ impl Session {
                         .map_or(branch.otherwise, |(_, to)| *to);
                     continue;
                 }
-                Kind::Ticket(ticket) => {
-                    // One contact, one ticket: a way back through here opens no second.
-                    if self.ticket.is_some() {
-                        at = ticket.next;
+                Kind::Ticket(ticket) => match self.keep_ticket(now, at, ticket) {
+                    Some(next) => {
+                        at = next;
                         continue;
                     }
-                    self.push(Step::OpenTicket {
-                        ask: TicketAsk::Open,
-                        role: self.role(),
-                    });
-                    self.state = State::Ticketing {
-                        at,
-                        until: now + ticket.wait,
-                    };
-                }
+                    None => return,
+                },
+                Kind::Find(find) => match self.find_ticket(now, at, find) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => return,
+                },
+                Kind::Read(read) => match self.read_ticket(now, at, read) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => return,
+                },
                 Kind::Queue(_) => self.wait_in_queue(now, at, false),
                 Kind::Partner(partner) => self.call_partner(now, at, partner),
                 Kind::Language(tongue) => match self.tongue(now, at, tongue) {
@@ -533,6 +563,7 @@ impl Session {
                 self.take_back(now, at);
             }
             State::Asking(asking) if asking.speaks(play) => self.asked(now, heard),
+            State::Reading(reading) if reading.speaks(play) => self.ticket_read(now),
             State::Choosing(choosing) if choosing.speaks(play) => self.language_offered(now),
             State::Calling(calling) if calling.speaks(play) => self.partner_announced(),
             State::Waiting(waiting) if waiting.speaks(play) => self.announced(now, heard),
@@ -542,7 +573,10 @@ impl Session {
 
     fn key(&mut self, now: Duration, key: char) {
         match &self.state {
-            State::Identifying { .. } | State::AskingHours { .. } | State::Ticketing { .. } => {
+            State::Identifying { .. }
+            | State::AskingHours { .. }
+            | State::Ticketing { .. }
+            | State::Finding { .. } => {
                 self.ahead.push(key);
             }
             State::Playing { at, on_air } => {
@@ -558,6 +592,7 @@ impl Session {
                 }
             }
             State::Asking(_) => self.answer_key(now, key),
+            State::Reading(_) => self.reading_key(now, key),
             State::Choosing(_) => self.language_key(now, key),
             State::Waiting(_) => self.wait_key(now, key),
             State::New
@@ -599,36 +634,6 @@ impl Session {
                 spoken_name: None,
             },
         );
-    }
-
-    fn ticket_is(&mut self, now: Duration, number: Arc<str>) {
-        let readable =
-            (1..=20).contains(&number.len()) && number.bytes().all(|digit| digit.is_ascii_digit());
-        if !readable {
-            return self.no_ticket(now);
-        }
-        if self.ticket.is_none() {
-            self.ticket = Some(number);
-        }
-        match &self.state {
-            State::Ticketing { at, .. } => {
-                if let Kind::Ticket(ticket) = &self.flow.node(*at).kind {
-                    let next = ticket.next;
-                    self.walk(now, next);
-                }
-            }
-            State::Waiting(_) => self.announce(now),
-            _ => {}
-        }
-    }
-
-    fn no_ticket(&mut self, now: Duration) {
-        if let State::Ticketing { at, .. } = self.state
-            && let Kind::Ticket(ticket) = &self.flow.node(at).kind
-        {
-            let next = ticket.on_store_down;
-            self.walk(now, next);
-        }
     }
 
     fn answered(&mut self) {

@@ -135,8 +135,10 @@ pub enum HoursState {
     Open,
     /// Closed, as on any such day.
     Closed,
-    /// Closed on a day with hours of its own, or on somebody's word.
+    /// Closed on a day with hours of its own.
     Holiday,
+    /// Closed on somebody's word, whatever the hours say.
+    Emergency,
 }
 
 /// What happened. Anything late or unexpected is ignored, never an error.
@@ -170,6 +172,10 @@ pub enum Input {
     Ticket(Arc<str>),
     /// No ticket could be made durable.
     TicketFailed,
+    /// The answer to [`Step::FindTicket`]: it is this caller's.
+    TicketFound(FoundTicket),
+    /// The answer to [`Step::FindTicket`]: it isn't, or there is none.
+    TicketNotFound,
     /// Where the caller stands in the queue.
     QueuePosition {
         /// 1: next to be served.
@@ -213,6 +219,58 @@ pub enum PartnerOutcome {
 pub enum TicketAsk {
     /// A new ticket for this contact.
     Open,
+    /// That the contact belongs to the ticket found last.
+    Attach,
+}
+
+/// How a ticket stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TicketStatus {
+    /// Nobody has taken it up yet.
+    Open,
+    /// Somebody has.
+    InHand,
+    /// Done.
+    Resolved,
+}
+
+/// When a ticket's caller hears of it next, as it is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NextUpdate {
+    /// It should have been.
+    Overdue,
+    /// Today.
+    Today,
+    /// Tomorrow.
+    Tomorrow,
+    /// On this day of the coming week, 0 for Monday; beyond 4 it is the weekend.
+    On(u8),
+    /// In seven days or more.
+    Later,
+}
+
+impl NextUpdate {
+    /// Its phrase among those for the next update, of which the first says that there is none.
+    pub(crate) fn place(self) -> usize {
+        match self {
+            NextUpdate::Overdue => 1,
+            NextUpdate::Today => 2,
+            NextUpdate::Tomorrow => 3,
+            NextUpdate::On(day) => 4 + usize::from(day.min(5)),
+            NextUpdate::Later => 10,
+        }
+    }
+}
+
+/// A ticket that is the caller's own: its number and where they call from match (level 1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundTicket {
+    /// Digits only.
+    pub number: Arc<str>,
+    /// How it stands.
+    pub status: TicketStatus,
+    /// When they hear of it next; `None`: nobody has said.
+    pub update: Option<NextUpdate>,
 }
 
 /// Why the flow ends the call.
@@ -258,6 +316,12 @@ pub enum Step {
         /// Who the caller is, as far as known by now (stated, else identified).
         role: Role,
     },
+    /// Is this the number of a ticket of this caller's? Answered by
+    /// [`Input::TicketFound`] or [`Input::TicketNotFound`] within 1.5 s.
+    FindTicket {
+        /// As keyed in.
+        digits: Arc<str>,
+    },
     /// The caller said who they are, by a key.
     SetRole(Role),
     /// Put the caller in a queue.
@@ -268,6 +332,9 @@ pub enum Step {
         class: Class,
         /// Whether music plays between announcements.
         music: bool,
+        /// The ticket found last has an owner or a team: rather they, and
+        /// `queue` where there is neither.
+        owner: bool,
     },
     /// Take the caller out of the queue entered last.
     LeaveQueue,

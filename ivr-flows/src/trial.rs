@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::keys::shortened;
-use crate::script::{ACTS, Act, Ending, Script, Store};
-use crate::{CallerFacts, Facts, Flow, Input, PartnerOutcome, Piece, PlayId, Session, Step};
+use crate::script::{ACTS, Act, Ending, OWN_TICKET, Script, Store};
+use crate::{
+    CallerFacts, Facts, Flow, FoundTicket, Input, PartnerOutcome, Piece, PlayId, Session, Step,
+    TicketAsk,
+};
 
 /// The ticket number every test gets.
 const TICKET: &str = "4719203855";
@@ -388,14 +391,30 @@ impl Trial {
                     }
                 }
                 Step::AskHours { .. } => self.later(soon, Input::Hours(self.script.hours)),
-                Step::OpenTicket { .. } => match self.script.store {
-                    Store::Up => self.later(soon, Input::Ticket(Arc::from(TICKET))),
-                    Store::Late => {
-                        self.later(Duration::from_secs(4), Input::Ticket(Arc::from(TICKET)));
+                Step::OpenTicket { ask, .. } => {
+                    let number = match ask {
+                        TicketAsk::Open => TICKET,
+                        TicketAsk::Attach => OWN_TICKET,
+                    };
+                    let ticket = Input::Ticket(Arc::from(number));
+                    match self.script.store {
+                        Store::Up => self.later(soon, ticket),
+                        Store::Late => self.later(Duration::from_secs(4), ticket),
+                        Store::Down => self.later(soon, Input::TicketFailed),
+                        Store::Silent => {}
                     }
-                    Store::Down => self.later(soon, Input::TicketFailed),
-                    Store::Silent => {}
-                },
+                }
+                Step::FindTicket { digits } => {
+                    let own = self.script.own_ticket.filter(|_| &*digits == OWN_TICKET);
+                    let answer = own.map_or(Input::TicketNotFound, |status| {
+                        Input::TicketFound(FoundTicket {
+                            number: digits,
+                            status,
+                            update: None,
+                        })
+                    });
+                    self.later(soon, answer);
+                }
                 Step::SetRole(_) => {}
                 Step::EnterQueue { queue, .. } => {
                     self.queue = Some(queue);

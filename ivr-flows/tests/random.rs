@@ -160,7 +160,8 @@ impl Driver {
                     assert!(!self.ticket_given, "one contact, one ticket");
                     self.ticket = true;
                 }
-                Step::SetRole(_) => {}
+                // Unanswered, it gives up.
+                Step::SetRole(_) | Step::FindTicket { .. } => {}
                 Step::EnterQueue { queue, .. } => {
                     assert!(self.on_air.is_none() && !self.talking);
                     assert!(self.queue.is_none(), "never in two queues");

@@ -44,23 +44,27 @@ fn every_kind_of_node() {
             .as_str()
             .expect("a reference")
             .trim_start_matches("#/$defs/");
-        let value = match name {
-            "identify" => "caller",
-            "ticket" => "open",
-            "branch" => "[{when: 'true', next: a}]",
-            "set" => "{}",
-            "language" => "en",
-            "queue" | "hours" | "partner" | "flow" | "exit" => "desk",
-            _ => "Hello.",
+        let mut known = BTreeSet::new();
+        let values = match name {
+            "ticket" => vec!["open", "attach", "find", "read"],
+            _ => vec![""],
         };
-        let source = format!(
-            "flow: t\nstart: a\nnodes:\n  a: {{{name}: {value}, options: {{1: a}}, digits: 4, zzzzzzzzzzzz: 1}}"
-        );
-        assert_eq!(
-            properties(&schema["$defs"][name]),
-            known_to_checker(&source),
-            "{name}"
-        );
+        for value in values {
+            let value = match name {
+                "identify" => "caller",
+                "ticket" => value,
+                "branch" => "[{when: 'true', next: a}]",
+                "set" => "{}",
+                "language" => "en",
+                "queue" | "hours" | "partner" | "flow" | "exit" => "desk",
+                _ => "Hello.",
+            };
+            let source = format!(
+                "flow: t\nstart: a\nnodes:\n  a: {{{name}: {value}, options: {{1: a}}, digits: 4, zzzzzzzzzzzz: 1}}"
+            );
+            known.extend(known_to_checker(&source));
+        }
+        assert_eq!(properties(&schema["$defs"][name]), known, "{name}");
     }
 }
 
@@ -104,4 +108,65 @@ fn no_reference_dangles() {
     }
     let schema = schema();
     walk(&schema, &schema);
+}
+
+/// Where one of a few words is meant, the schema knows the same ones as the checker.
+#[test]
+fn every_choice_of_words() {
+    let schema = schema();
+    let node = |map: &str| format!("flow: t\nstart: a\nnodes:\n  a: {{{map}}}");
+    let test = |key: &str| {
+        format!(
+            "flow: t\nstart: a\nnodes:\n  a: {{hang_up: Bye.}}\ntests:\n  - {{name: n, ends: hang up, {key}: zzzzzzzzzzzz}}"
+        )
+    };
+    let mut cases = vec![
+        (
+            "/properties/pace",
+            "pace: zzzzzzzzzzzz\nflow: t\nstart: a\nnodes:\n  a: {hang_up: Bye.}".to_owned(),
+        ),
+        (
+            "/properties/purpose",
+            "purpose: zzzzzzzzzzzz\nflow: t\nstart: a\nnodes:\n  a: {hang_up: Bye.}".to_owned(),
+        ),
+        (
+            "/$defs/ticket/properties/ticket",
+            node("ticket: zzzzzzzzzzzz, next: a"),
+        ),
+        (
+            "/$defs/queue/properties/class",
+            node("queue: q, no_agents: stay, class: zzzzzzzzzzzz"),
+        ),
+    ];
+    for (at, key) in [
+        ("/$defs/test/properties/hours", "hours"),
+        ("/$defs/test/properties/directory", "directory"),
+        ("/$defs/test/properties/store", "store"),
+        ("/$defs/test/properties/own_ticket", "own_ticket"),
+        ("/$defs/test/properties/agents", "agents"),
+        ("/$defs/test/properties/partner", "partner"),
+    ] {
+        cases.push((at, test(key)));
+    }
+    for (at, source) in cases {
+        let words = schema
+            .pointer(at)
+            .and_then(|property| property["enum"].as_array());
+        let words: BTreeSet<String> = words
+            .unwrap_or_else(|| panic!("{at} has no words"))
+            .iter()
+            .map(|word| word.as_str().expect("a word").to_owned())
+            .collect();
+        let errors = Flow::parse("t", &source).expect_err("zzzzzzzzzzzz is no word");
+        let known = errors
+            .iter()
+            .find_map(|error| error.help.as_deref()?.strip_prefix("It is one of: "))
+            .unwrap_or_else(|| panic!("{at}: {errors:?}"));
+        let known: BTreeSet<String> = known
+            .trim_end_matches('.')
+            .split(", ")
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(words, known, "{at}");
+    }
 }

@@ -141,11 +141,13 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
             Step::AskHours { calendar } => format!("hours:{calendar}"),
             Step::Identify => "identify".to_owned(),
             Step::OpenTicket { role, .. } => format!("ticket for {}", role.word()),
+            Step::FindTicket { digits } => format!("find {digits}"),
             Step::SetRole(role) => format!("role {}", role.word()),
             Step::EnterQueue {
                 queue,
                 class,
                 music,
+                ..
             } => {
                 format!(
                     "queue {queue} {class:?}{}",

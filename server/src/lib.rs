@@ -5,7 +5,8 @@
 //! |---|---|
 //! | [`cli`] | the commands |
 //! | [`config`] | what an administrator writes |
-//! | [`serve`] | starting everything |
+//! | [`serve`] | starting everything, and changing what is served |
+//! | [`control`] | how an administrator speaks to the server that is running |
 //! | [`node`] | the pump between the machines |
 //! | [`prompts`], [`prompter`] | from a flow's words to clips |
 //! | [`rtp`] | media threads |
@@ -16,6 +17,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod http;
 pub mod names;
 pub mod node;

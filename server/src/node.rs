@@ -23,6 +23,7 @@ use crate::phone::RingHub;
 use crate::prompter::{Prompter, Ready};
 use crate::rtp::{Media, MediaError, RingPhone, ThreadHint};
 use crate::secrets::Entropy;
+use crate::serve::publish::Fresh;
 use crate::store::{Done, Journal};
 use crate::streams::{Arrived, Streams};
 
@@ -150,6 +151,17 @@ pub enum Control {
     Status(oneshot::Sender<Status>),
     /// The DNS says where a gateway is.
     Located(Located),
+    /// A desk is closed on the spot, or keeps its hours again.
+    Close {
+        /// The hospital.
+        tenant: desk::TenantId,
+        /// Its hours' name.
+        calendar: Arc<str>,
+        /// `None`: its hours count.
+        exception: Option<hours::Exception>,
+    },
+    /// Serve this from now on, and say when it is so.
+    Publish(Box<Fresh>, oneshot::Sender<()>),
 }
 
 /// Where a named gateway of a trunk is.
@@ -331,12 +343,38 @@ impl Node {
                     peers: targets.into_iter().map(|target| target.peer).collect(),
                 });
             }
+            Some(Control::Close {
+                tenant,
+                calendar,
+                exception,
+            }) => inputs.push_back(Input::Close {
+                tenant,
+                calendar,
+                exception,
+            }),
+            Some(Control::Publish(fresh, done)) => {
+                self.publish(*fresh);
+                let _ = done.send(());
+            }
             Some(Control::Status(reply)) => {
                 // Whoever asked may have stopped waiting.
                 let _ = reply.send(self.status());
             }
         }
         true
+    }
+
+    /// All of it between two inputs: no call ever sees half.
+    fn publish(&mut self, fresh: Fresh) {
+        let now = self.clock.now().mono;
+        for (language, fixed) in fresh.prompts {
+            self.prompter.add_fixed(language, fixed);
+        }
+        for (tenant, directory) in fresh.directories {
+            self.desk.set_directory(tenant, directory);
+        }
+        self.acd.reconfigure(now, fresh.acd);
+        self.switch.reconfigure(fresh.switch);
     }
 
     fn committed(&mut self, batch: Vec<Done>) {

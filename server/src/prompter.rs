@@ -173,6 +173,18 @@ impl Prompter {
         self.voices.insert(language, voice);
     }
 
+    /// More prompts that are ready before anybody wants them. Those there are
+    /// stay: calls in progress go on saying them.
+    pub fn add_fixed(
+        &mut self,
+        language: Language,
+        fixed: HashMap<(TenantId, Arc<str>), Arc<Clip>>,
+    ) {
+        if let Some(voice) = self.voices.get_mut(&language) {
+            voice.fixed.extend(fixed);
+        }
+    }
+
     /// A prompt is wanted: the clips at once if they are there, later otherwise.
     pub fn render(
         &mut self,

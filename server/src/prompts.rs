@@ -111,9 +111,44 @@ pub struct Tongue {
     pub book: Book,
 }
 
+/// A language that the flows speak and nobody here can: its program isn't installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unvoiced {
+    /// Which.
+    pub language: Language,
+    /// What `speech.languages` names for it.
+    pub program: String,
+}
+
+/// What an administrator is told, on one line.
+impl std::fmt::Display for Unvoiced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { language, program } = self;
+        write!(
+            f,
+            "Callers aren't offered the language {language}: its voice, {program}, isn't installed"
+        )?;
+        // What stands without a path comes from a package, mostly of the same name.
+        if program.contains('/') {
+            return Ok(());
+        }
+        write!(f, " (sudo apt-get install {program})")
+    }
+}
+
+/// Is there such a program, at its path or where programs are looked for?
+fn is_installed(program: &str) -> bool {
+    if program.contains('/') {
+        return Path::new(program).is_file();
+    }
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+}
+
 /// Starts the voices of the languages besides English that the flows speak,
-/// and renders what is fixed. A language whose voice can't be had is left out:
-/// callers aren't offered it, and whoever reads the log learns why.
+/// and renders what is fixed. A language whose voice can't be had is left out,
+/// and callers aren't offered it: those whose program isn't installed come
+/// second, of others the log says what went wrong.
 ///
 /// # Errors
 /// When the configuration itself is wrong.
@@ -121,8 +156,9 @@ pub fn tongues(
     speech: &Speech,
     speech_dir: &Path,
     helpdesk: &HelpDesk,
-) -> Result<Vec<Tongue>, PromptError> {
+) -> Result<(Vec<Tongue>, Vec<Unvoiced>), PromptError> {
     let mut tongues = Vec::new();
+    let mut unvoiced = Vec::new();
     for (tag, command) in &speech.languages {
         let language = Language::from_tag(tag)
             .filter(|language| *language != Language::ENGLISH)
@@ -135,6 +171,13 @@ pub fn tongues(
             .filter_map(|line| helpdesk.flows.get(&line.flow))
             .any(|flow| flow.languages().contains(&language));
         if !spoken {
+            continue;
+        }
+        if !is_installed(program) {
+            unvoiced.push(Unvoiced {
+                language,
+                program: program.clone(),
+            });
             continue;
         }
         let config = StudioConfig {
@@ -156,13 +199,16 @@ pub fn tongues(
             }
         }
     }
-    Ok(tongues)
+    Ok((tongues, unvoiced))
 }
+
+/// Fixed prompts by hospital and text.
+pub type Fixed = HashMap<(TenantId, Arc<str>), Arc<Clip>>;
 
 /// Everything that is rendered before the first call, in one language.
 pub struct Book {
     /// Fixed prompts by hospital and text.
-    pub fixed: HashMap<(TenantId, Arc<str>), Arc<Clip>>,
+    pub fixed: Fixed,
     /// The pairs of ticket digits.
     pub tickets: TicketPairs,
     /// Texts with names, to be rendered when nobody waits for anything else.
@@ -182,7 +228,8 @@ impl Book {
         Self::in_language(Language::ENGLISH, studio, helpdesk, progress)
     }
 
-    fn in_language(
+    /// The same in another language, of which `studio` has the voice.
+    pub(crate) fn in_language(
         language: Language,
         studio: &Studio,
         helpdesk: &HelpDesk,
@@ -297,5 +344,29 @@ impl Book {
                 Some((text.clone(), Clip::from_samples(&pcm.samples)))
             });
         self.library().into_iter().chain(named).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voice_that_is_missing_is_told_in_one_line() {
+        let told = |program: &str| {
+            let unvoiced = Unvoiced {
+                language: Language::from_tag("es").expect("a language"),
+                program: program.to_owned(),
+            };
+            unvoiced.to_string()
+        };
+        assert!(is_installed("sh") && is_installed("/bin/sh"));
+        assert!(!is_installed("no-such-voice") && !is_installed("/bin/no-such-voice"));
+        assert_eq!(
+            told("espeak-ng"),
+            "Callers aren't offered the language es: its voice, espeak-ng, isn't installed \
+             (sudo apt-get install espeak-ng)"
+        );
+        assert!(told("/opt/piper").ends_with("its voice, /opt/piper, isn't installed"));
     }
 }

@@ -1,5 +1,7 @@
 //! Starting everything, in the order in which each needs the other.
 
+pub mod closings;
+pub mod publish;
 mod setup;
 
 use std::collections::HashMap;
@@ -18,6 +20,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{self, ConfigError, HelpDesk, Process};
+use crate::control;
 use crate::http;
 use crate::names;
 use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
@@ -28,6 +31,8 @@ use crate::rtp::{Media, MediaConfig, MediaError};
 use crate::secrets::{self, Entropy, RootKey};
 use crate::store::{Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
+use closings::Closings;
+use publish::{Means, Publisher};
 use setup::{acd_setup, audio_interface, directory, names_of, transports};
 
 /// What to serve, and where.
@@ -192,7 +197,6 @@ impl Loaded {
 }
 
 /// A running Careline.
-#[derive(Debug)]
 pub struct Server {
     /// Where SIP is heard.
     pub address: SocketAddr,
@@ -203,6 +207,10 @@ pub struct Server {
     certificates: Option<Arc<Certificates>>,
     /// Contacts that a crash had left open.
     pub left_open: usize,
+    /// Languages that callers aren't offered, since nobody can speak them here.
+    pub unvoiced: Vec<prompts::Unvoiced>,
+    /// Changes what is served.
+    pub publisher: Arc<Publisher>,
     media: Media,
     control: mpsc::Sender<Control>,
     ended: oneshot::Receiver<io::Result<()>>,
@@ -257,11 +265,12 @@ impl Server {
         let root = RootKey::load_or_create(&loaded.data_dir).map_err(io_error("root key"))?;
         let path = loaded.data_dir.join(&process.store.file);
         let (done_sender, done) = mpsc::unbounded_channel();
-        let (store, recovered) = Store::open(&path, Settings::default(), wall(), move |batch| {
-            // Unbounded, but never longer than what the desk has in flight.
-            let _ = done_sender.send(batch);
-        })
-        .map_err(|error| StartError::Store { path, error })?;
+        let (store, mut recovered) =
+            Store::open(&path, Settings::default(), wall(), move |batch| {
+                // Unbounded, but never longer than what the desk has in flight.
+                let _ = done_sender.send(batch);
+            })
+            .map_err(|error| StartError::Store { path, error })?;
 
         let seed: [u8; 32] = secrets::random().map_err(io_error("random source"))?;
         let number = u64::from_le_bytes(seed[..8].try_into().unwrap_or_default());
@@ -281,6 +290,7 @@ impl Server {
             ..MediaConfig::default()
         })?;
 
+        let voice = Arc::clone(&studio);
         let (mut prompter, ready) = Prompter::new(
             studio,
             book.tickets.clone(),
@@ -288,11 +298,15 @@ impl Server {
             Duration::from_millis(process.speech.deadline_ms),
         );
         let mut languages = vec![ivr_flows::Language::ENGLISH];
-        for tongue in prompts::tongues(&process.speech, &loaded.speech_dir, &loaded.helpdesk)? {
+        let mut voices = vec![(ivr_flows::Language::ENGLISH, voice)];
+        let (tongues, unvoiced) =
+            prompts::tongues(&process.speech, &loaded.speech_dir, &loaded.helpdesk)?;
+        for tongue in tongues {
             for (tenant, names) in &tongue.book.later {
                 tongue.studio.render_ahead(tenant.0, names);
             }
             languages.push(tongue.language);
+            voices.push((tongue.language, Arc::clone(&tongue.studio)));
             let (tickets, fixed) = (tongue.book.tickets, tongue.book.fixed);
             prompter.speaks(tongue.language, tongue.studio, tickets, fixed);
         }
@@ -301,6 +315,7 @@ impl Server {
             ticket_key: root.ticket_key(OPERATOR),
             directory: Directory::default(),
             next_ticket: recovered.next_ticket(OPERATOR),
+            tickets: Vec::new(),
         }];
         for hospital in &loaded.helpdesk.hospitals {
             let id = TenantId(hospital.id);
@@ -311,14 +326,23 @@ impl Server {
                     ConfigError::new(Path::new(&hospital.key), fault.to_string())
                 })?,
                 next_ticket: recovered.next_ticket(id),
+                tickets: recovered.tickets.remove(&id).unwrap_or_default(),
             });
         }
         // An address that isn't ours is found out now, not by the first caller.
         std::net::UdpSocket::bind((media_bind, 0))
             .map_err(io_error(format!("media on {media_bind}")))?;
         let audio = audio_interface(process, file, interface.clone())?;
-        let mut switch_setup = setup::setup(loaded, interface, audio, seed, &root)?;
+        let mut switch_setup = setup::setup(loaded, interface.clone(), audio.clone(), seed, &root)?;
         switch_setup.languages = languages.into();
+        let closings = Closings::open(&loaded.data_dir, wall());
+        for (key, calendar, closing) in closings.all() {
+            let mut hospitals = loaded.helpdesk.hospitals.iter();
+            if let Some(hospital) = hospitals.find(|hospital| hospital.key == key) {
+                let at = (TenantId(hospital.id), Arc::from(calendar));
+                switch_setup.closings.insert(at, closing.exception());
+            }
+        }
         let names = names_of(&switch_setup);
         let threads = media.clone();
         let distributor = acd_setup(&loaded.helpdesk, number);
@@ -388,6 +412,21 @@ impl Server {
             .map_err(io_error("name servers"))?;
         let queues = loaded.helpdesk.queues.iter();
         let queues = queues.map(|queue| queue.name.clone()).collect();
+        let means = Means {
+            voices,
+            interface,
+            audio,
+            seed,
+            root,
+            control: control.downgrade(),
+        };
+        let publisher =
+            Publisher::new(loaded, closings, means).map_err(io_error("published versions"))?;
+        let publisher = Arc::new(publisher);
+        // Calls can do without: a path that is too long for a socket keeps nobody from calling.
+        if let Err(error) = control::start(&loaded.data_dir, Arc::clone(&publisher)) {
+            tracing::warn!(%error, "no `careline plan|apply|export`: no socket in the data directory");
+        }
         let http = match process.http.bind {
             None => None,
             Some(bind) => {
@@ -401,6 +440,8 @@ impl Server {
             http,
             certificates,
             left_open: recovered.left_open.len(),
+            unvoiced,
+            publisher,
             media,
             control,
             ended,

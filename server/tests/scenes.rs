@@ -1,4 +1,4 @@
-//! Scenes 1 and 2 and what may go wrong in them, with everything but the
+//! Scenes 1, 2 and 4 and what may go wrong in them, with everything but the
 //! network's cables: real SIP, the real voice, audio through memory, and the
 //! oracle is what each party heard.
 
@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use desk::{EndCause, Position, TenantId};
+use desk::{ContactId, EndCause, Position, TenantId};
 use server::phone::{AnswerPolicy, CallId, CallReport, HungUpBy, Sound};
 use support::house::{House, LATER, Party, Ring, SOON, numbers};
 use switch::NoteWhat;
@@ -15,6 +15,7 @@ const SAINT_ANNE: TenantId = TenantId(1);
 const MERCY: TenantId = TenantId(2);
 
 const OKAFOR: &str = "+15550177001";
+const BELL: &str = "+15550177005";
 const SHARED: &str = "+15550177006";
 const THEATRE: &str = "+15550178001";
 const UNKNOWN: &str = "+15550199999";
@@ -667,6 +668,223 @@ async fn hours_decide_where_a_call_goes() {
     }
 }
 
+// --- scene 4: the same patient, with the ticket number
+
+/// Keys in a ticket number at the line for it.
+async fn keys_in(caller: &mut Party, number: &str) -> CallId {
+    let (call, _) = caller.dial("1007").await;
+    caller.hears("If you have a ticket number").await;
+    caller.phone.press(call, "1").await.expect("a key");
+    caller.hears("key in the ten digits").await;
+    caller.phone.press(call, number).await.expect("keys");
+    call
+}
+
+async fn the_next_day_with_the_ticket_number() {
+    let house = House::open("next-day").await;
+    let mut ben = house.agent("ben", 1, answering(300)).await;
+    let mut bell = house.caller(BELL, 0).await;
+    let (call, _) = bell.dial("1003").await;
+    bell.hears("Welcome to the help desk").await;
+    bell.phone.press(call, "0").await.expect("a key");
+    let number = bell.hears_number().await;
+    let ring = ben.rings(LATER).await;
+    both_talk(&mut bell, &mut ben).await;
+    caller_ends(&mut bell, call, &mut ben, &ring).await;
+    // Cleo is free all the time from now on, so that she would be rung first.
+    let cleo = house.agent("cleo", 2, AnswerPolicy::Manual).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    // Somebody else, with the same number and with one that isn't any.
+    let mut stranger = house.caller(UNKNOWN, 3).await;
+    let digits = number.to_string();
+    let strangers_call = keys_in(&mut stranger, &digits).await;
+    stranger
+        .hears("We can't find a ticket with this number")
+        .await;
+    stranger.afresh();
+    stranger.hears("key in the ten digits").await;
+    let wrong = "0000000000";
+    stranger
+        .phone
+        .press(strangers_call, wrong)
+        .await
+        .expect("keys");
+    stranger
+        .hears("We can't find a ticket with this number")
+        .await;
+    stranger.hang_up(strangers_call).await;
+    let theirs = stranger.ended(strangers_call, SOON).await;
+    assert_eq!(numbers(&theirs), []);
+    assert!(!theirs.heard_text("ticket is"), "{:#?}", theirs.heard);
+
+    bell.afresh();
+    ben.afresh();
+    let call = keys_in(&mut bell, &digits).await;
+    bell.hears("somebody is looking after it").await;
+    assert_eq!(bell.hears_number().await, number);
+    bell.hears("If that was all").await;
+    bell.phone.press(call, "1").await.expect("a key");
+    let ring = ben.rings(LATER).await;
+    assert_eq!(ring.ticket, Some(number), "the same number on every leg");
+    both_talk(&mut bell, &mut ben).await;
+    let (theirs, _) = caller_ends(&mut bell, call, &mut ben, &ring).await;
+    assert!(!theirs.heard_text("Rosa"), "a patient is never named");
+    assert!(
+        !cleo.has_rung(),
+        "the owner is rung, not who is idle longest"
+    );
+    // One ticket, two contacts.
+    let first = house.contact_of(SAINT_ANNE, number).expect("the first");
+    let second = house
+        .noted("the second contact", |note| {
+            let contact = ContactId(note.contact.0);
+            let connected = matches!(note.what, NoteWhat::Connected(_));
+            (connected && contact != first).then_some(contact)
+        })
+        .await;
+    let row = house
+        .recorded(SAINT_ANNE, second, |row| row.facts.position.is_ended())
+        .await;
+    assert_eq!(row.facts.ticket.map(|(_, number)| number), Some(number));
+}
+
+async fn a_desk_is_closed_on_the_spot() {
+    let house = House::open("closed").await;
+    for (question, words) in [
+        (
+            "close\tst-anne\tdesk\t30\ta flood",
+            "The desk had to close.",
+        ),
+        ("reopen\tst-anne\tdesk", "The desk is open."),
+    ] {
+        house.asks(question).await.expect("done");
+        let mut caller = house.caller(WITHHELD, 0).await;
+        caller.dial("1006").await;
+        caller.hears(words).await;
+    }
+    for wrong in [
+        "close\tst-anne\tdoor\t30\t",
+        "close\tst-mary\tdesk\t30\t",
+        "close\tst-anne\tdesk\t0\t",
+        "close\tst-anne\tdesk\t99999\t",
+    ] {
+        house.asks(wrong).await.expect_err(wrong);
+    }
+}
+
+// --- what is served changes
+
+async fn a_folder_is_served_without_a_restart() {
+    let house = House::open("apply").await;
+    let mut ana = house.agent("ana", 1, answering(200)).await;
+    let mut early = house.caller(UNKNOWN, 0).await;
+    let (early_call, _) = early.dial("1002").await;
+    early.hears(MENU).await;
+
+    // A wrong folder changes nothing, and says where.
+    let line = "short: \"1002\", flow: staff";
+    let anne = "hospitals/st-anne.yaml";
+    let wrong = house.folder("wrong", &[(anne, line, "short: \"1002\", flow: stuff")]);
+    for word in ["plan", "apply"] {
+        let said = house.administrator(word, &wrong).await.expect_err("wrong");
+        assert!(
+            said.contains("st-anne.yaml") && said.contains("stuff"),
+            "{said}"
+        );
+    }
+    let gone = house.folder(
+        "gone",
+        &[("operator.yaml", "name: patients", "name: portal")],
+    );
+    house
+        .administrator("apply", &gone)
+        .await
+        .expect_err("a queue is missing");
+    let same = house.folder("same", &[]);
+    let said = house.administrator("plan", &same).await.expect("right");
+    assert!(said.starts_with("No change"), "{said}");
+
+    let right = house.folder(
+        "right",
+        &[
+            (anne, line, "short: \"1002\", flow: door"),
+            (
+                "flows/door.yaml",
+                "open: {hang_up: The desk is open.}",
+                "open: {hang_up: The desk is closed.}",
+            ),
+        ],
+    );
+    let said = house.administrator("plan", &right).await.expect("right");
+    assert_eq!(
+        said,
+        "~ st-anne: line 15550101002: flow\n~ flow door\n  flow door is version 2\n"
+    );
+    let said = house.administrator("apply", &right).await.expect("applied");
+    assert!(said.contains("Applied."), "{said}");
+    let said = house.administrator("plan", &right).await.expect("right");
+    assert!(said.starts_with("No change"), "{said}");
+
+    // Who calls now is served by it; who called before finishes as they began.
+    let mut late = house.caller(WITHHELD, 3).await;
+    let (late_call, _) = late.dial("1002").await;
+    late.hears("The desk is closed.").await;
+    late.ended(late_call, SOON).await;
+    early.phone.press(early_call, "1").await.expect("a key");
+    let ring = ana.rings(LATER).await;
+    both_talk(&mut early, &mut ana).await;
+    caller_ends(&mut early, early_call, &mut ana, &ring).await;
+
+    // What is served can be had back, byte for byte.
+    let exported = right.with_file_name("exported");
+    let said = house
+        .administrator("export", &exported)
+        .await
+        .expect("written");
+    assert!(said.starts_with("5 files written"), "{said}");
+    for file in [
+        "careline.toml",
+        "operator.yaml",
+        anne,
+        "hospitals/mercy.yaml",
+        "flows/door.yaml",
+    ] {
+        let read = |folder: &std::path::Path| std::fs::read(folder.join(file)).expect(file);
+        assert_eq!(read(&exported), read(&right), "{file}");
+    }
+    house
+        .administrator("export", &exported)
+        .await
+        .expect_err("it isn't empty");
+}
+
+/// Offered in Spanish, chosen by key, spoken by another program than the English: each prompt as that program made it.
+async fn spanish_is_heard_by_who_chose_it() {
+    let house = House::open("spanish").await;
+    let mut caller = house.caller(UNKNOWN, 0).await;
+    let (call, _) = caller.dial("1003").await;
+    caller.hears("Para español, oprima el nueve.").await;
+    caller.phone.press(call, "9").await.expect("a key");
+    caller.hears("Bienvenido a la mesa de ayuda").await;
+    caller.phone.press(call, "0").await.expect("a key");
+    caller.hears("no hay nadie").await;
+    caller.hang_up(call).await;
+    let report = caller.ended(call, SOON).await;
+    sound_of(&report, &caller);
+    in_order(
+        &report,
+        &[
+            "If this is an emergency",
+            "Para español",
+            "Si se trata de una emergencia",
+            "Bienvenido a la mesa de ayuda",
+            "Su número de caso es",
+        ],
+    );
+    assert!(!report.heard_text("Welcome"), "{:#?}", report.heard);
+}
+
 // --- several at a time: they take time, but hardly work
 
 #[tokio::test]
@@ -686,6 +904,10 @@ async fn keys() {
         a_key_may_come_before_the_menu(),
         star_reads_the_number_again(),
         patients_hear_the_emergency_sentence_whatever_they_press(),
+        spanish_is_heard_by_who_chose_it(),
+        the_next_day_with_the_ticket_number(),
+        a_folder_is_served_without_a_restart(),
+        a_desk_is_closed_on_the_spot(),
     );
 }
 

@@ -136,6 +136,13 @@ impl Audio {
         self.legs.get(&leg)
     }
 
+    /// Who hears this leg.
+    pub(crate) fn heard_by(&self, leg: LegId) -> Option<Owner> {
+        let mut legs = self.legs.values();
+        let by = legs.find(|other| other.hears == Hears::Leg(leg))?;
+        Some(by.owner)
+    }
+
     pub(crate) fn leg_at(&self, port: u16) -> Option<LegId> {
         self.by_port.get(&port).copied()
     }

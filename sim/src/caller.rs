@@ -95,6 +95,8 @@ pub enum Cue {
     Answer(Duration),
     /// So long after a prompt with this text begins to be heard, the first time.
     Hearing(String, Duration),
+    /// So long after the press that stands before it, which waits for a prompt.
+    Following(Duration),
 }
 
 /// When a caller hangs up.
@@ -328,8 +330,17 @@ impl Caller {
             if let Cue::Hearing(waited_for, after) = &press.cue
                 && text.contains(waited_for.as_str())
             {
-                does.push(CallerDoes::Wake(now + *after, CallerTimer::Press(n as u8)));
+                let mut at = now + *after;
+                does.push(CallerDoes::Wake(at, CallerTimer::Press(n as u8)));
                 press.cue = Cue::Answer(*after);
+                let behind = self.plan.presses.iter().enumerate().skip(n + 1);
+                for (n, press) in behind {
+                    let Cue::Following(after) = press.cue else {
+                        break;
+                    };
+                    at += after;
+                    does.push(CallerDoes::Wake(at, CallerTimer::Press(n as u8)));
+                }
                 return;
             }
         }

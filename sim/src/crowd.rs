@@ -24,7 +24,7 @@ pub(crate) fn scale(contacts: u32, dice: &mut Dice) -> (usize, Duration) {
     (analysts, Duration::from_secs(seconds.max(20)))
 }
 
-pub(crate) fn phone(dice: &mut Dice, people: u8, span: Duration) -> PhonePlan {
+pub(crate) fn phone(dice: &mut Dice, people: u8, span: Duration, colleagues: u32) -> PhonePlan {
     let late = dice.chance(200_000);
     PhonePlan {
         signs_in: Some(if late {
@@ -36,14 +36,22 @@ pub(crate) fn phone(dice: &mut Dice, people: u8, span: Duration) -> PhonePlan {
         signs_out: (people > 0 && dice.chance(200_000))
             .then(|| (dice.millis(5_000, 120_000), dice.millis(1_000, 60_000))),
         next: VecDeque::new(),
-        habit: Habit::Chance { people, talk: TALK },
+        habit: Habit::Chance {
+            people,
+            talk: TALK,
+            colleagues,
+        },
     }
 }
 
 /// A telephone of the partner's: never registered, and human.
 pub(crate) fn partner(people: u8) -> PhonePlan {
     PhonePlan {
-        habit: Habit::Chance { people, talk: TALK },
+        habit: Habit::Chance {
+            people,
+            talk: TALK,
+            colleagues: 0,
+        },
         ..PhonePlan::absent()
     }
 }

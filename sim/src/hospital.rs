@@ -39,6 +39,8 @@ pub enum Door {
     Location,
     /// Patients; a partner covers the evenings and weekends.
     Portal,
+    /// Patients who have a ticket number.
+    Status,
 }
 
 impl Hospital {
@@ -72,6 +74,8 @@ impl Hospital {
             (Self::StAnne, Door::Patient) => "15550101003",
             (Self::StAnne, Door::Location) => "15550101004",
             (Self::StAnne, Door::Portal) => "15550101005",
+            (Self::StAnne, Door::Status) => "15550101007",
+            (Self::Mercy, Door::Status) => "15550102007",
             (Self::Mercy, Door::Portal) => "15550102005",
             (Self::Mercy, Door::Clinician) => "15550102001",
             (Self::Mercy, Door::Staff) => "15550102002",
@@ -108,12 +112,13 @@ impl Hospital {
 
 impl Door {
     /// Every one.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Clinician,
         Self::Staff,
         Self::Patient,
         Self::Location,
         Self::Portal,
+        Self::Status,
     ];
 }
 
@@ -192,8 +197,8 @@ pub(crate) fn queue_serves(queue: u32, hospital: Hospital) -> bool {
         .any(|&(id, _, whose, _)| id == queue && (whose == 0 || whose == hospital.id()))
 }
 
-fn flows() -> &'static [Arc<Flow>; 5] {
-    static FLOWS: OnceLock<[Arc<Flow>; 5]> = OnceLock::new();
+fn flows() -> &'static [Arc<Flow>; 6] {
+    static FLOWS: OnceLock<[Arc<Flow>; 6]> = OnceLock::new();
     FLOWS.get_or_init(|| {
         [
             (
@@ -215,6 +220,10 @@ fn flows() -> &'static [Arc<Flow>; 5] {
             (
                 "portal.yaml",
                 include_str!("../../ivr-flows/flows/portal.yaml"),
+            ),
+            (
+                "status.yaml",
+                include_str!("../../ivr-flows/flows/status.yaml"),
             ),
         ]
         .map(|(file, text)| match Flow::parse(file, text) {
@@ -264,8 +273,11 @@ pub(crate) fn acd_setup(analysts: &[Analyst], life: u64) -> acd::Setup {
     acd::Setup::new(life, queues, agents)
 }
 
-/// What the desk is told; `next_ticket` by hospital.
-pub(crate) fn desk_setup(next_ticket: impl Fn(desk::TenantId) -> desk::TicketId) -> desk::Setup {
+/// What the desk is told; `next_ticket` and `tickets` by hospital.
+pub(crate) fn desk_setup(
+    next_ticket: impl Fn(desk::TenantId) -> desk::TicketId,
+    tickets: impl Fn(desk::TenantId) -> Vec<desk::KnownTicket>,
+) -> desk::Setup {
     let tenants = Hospital::ALL
         .into_iter()
         .map(|hospital| {
@@ -275,6 +287,7 @@ pub(crate) fn desk_setup(next_ticket: impl Fn(desk::TenantId) -> desk::TicketId)
                 ticket_key: [hospital.id() as u8; 32],
                 directory: directory(hospital).clone(),
                 next_ticket: next_ticket(id),
+                tickets: tickets(id),
             }
         })
         .collect();
@@ -350,6 +363,11 @@ pub(crate) fn switch_setup(
             let account = Account {
                 ha1s: sip::digest::Ha1s::derive(&analyst.user, REALM, &analyst.secret),
                 agent: Some(acd::AgentId(n as u32 + 1)),
+                serves: analyst
+                    .queues
+                    .iter()
+                    .map(|&(queue, _)| acd::QueueId(queue))
+                    .collect(),
                 number: None,
                 trunk: false,
                 encryption: None,
@@ -432,6 +450,7 @@ pub(crate) fn switch_setup(
                             country_code: "1".to_owned(),
                         },
                         calendars: HashMap::from([(Arc::from("portal"), hours_of(hospital))]),
+                        days: hours::Days::read("America/Chicago").ok(),
                     },
                 )
             })
@@ -439,6 +458,7 @@ pub(crate) fn switch_setup(
         lines,
         accounts,
         queues,
+        closings: HashMap::new(),
         trunks: HashMap::from([(Arc::clone(&trunk.name), Arc::new(trunk))]),
         partners,
         languages: [ivr_flows::Language::ENGLISH].into(),

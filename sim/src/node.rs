@@ -11,6 +11,7 @@ use media::clip::Clip;
 use switch::{Now, Switch};
 
 use crate::hospital::{self, Analyst};
+use crate::store::Store;
 
 /// Wall clock at the world's beginning: an afternoon, Unix milliseconds.
 const WALL_AT_START: i64 = 1_790_000_000_000;
@@ -48,7 +49,7 @@ impl Node {
         now: Duration,
         seed: u64,
         analysts: &[Analyst],
-        next_ticket: impl Fn(desk::TenantId) -> desk::TicketId,
+        store: &Store,
         music: Arc<Clip>,
         chime: Arc<Clip>,
     ) -> Self {
@@ -63,7 +64,10 @@ impl Node {
                 chime,
             )),
             acd: Acd::new(hospital::acd_setup(analysts, seed)),
-            desk: Desk::new(hospital::desk_setup(next_ticket)),
+            desk: Desk::new(hospital::desk_setup(
+                |tenant| store.next_ticket(tenant),
+                |tenant| store.known_tickets(tenant),
+            )),
             switch_wake: None,
             acd_wake: None,
             desk_wake: None,

@@ -34,9 +34,13 @@ pub(crate) struct Oracle {
     by_contact: HashMap<ContactId, u32>,
     leases: Vec<Option<Duration>>,
     rings: BTreeMap<(usize, String), Ring>,
+    /// Calls of phones to colleagues that are answered.
+    asking: BTreeMap<(usize, String), ()>,
+    /// Legs whose phone has said goodbye, or was told it.
+    pub(crate) parted: Vec<MediaLegId>,
     live_offers: HashMap<AgentId, OfferId>,
     states: HashMap<AgentId, AgentState>,
-    talks: HashMap<acd::ContactId, AgentId>,
+    talks: HashMap<acd::ContactId, (AgentId, OfferId)>,
     /// Who is said to wait: the latest stay, where, how urgently, since when.
     waiting: HashMap<acd::ContactId, (acd::Visit, acd::QueueId, Class, Duration)>,
     queues_of: Vec<Vec<(u32, u8)>>,
@@ -58,10 +62,11 @@ struct Known {
 #[derive(Debug)]
 struct Ring {
     caller: Option<u32>,
+    leg: Option<MediaLegId>,
     provisional_at: Option<Duration>,
     /// Picked up, and neither side has said goodbye yet.
     talks: bool,
-    /// Asked for the caller to be sent on.
+    /// Has sent the caller on.
     refers: bool,
 }
 
@@ -75,6 +80,8 @@ impl Oracle {
             by_contact: HashMap::new(),
             leases: vec![None; analysts.len()],
             rings: BTreeMap::new(),
+            asking: BTreeMap::new(),
+            parted: Vec::new(),
             live_offers: HashMap::new(),
             states: HashMap::new(),
             talks: HashMap::new(),
@@ -99,6 +106,7 @@ impl Oracle {
     pub(crate) fn crash(&mut self) {
         self.leases.fill(None);
         self.rings.clear();
+        self.asking.clear();
         self.live_offers.clear();
         self.states.clear();
         self.talks.clear();
@@ -158,6 +166,7 @@ impl Oracle {
         now: Duration,
         phone: usize,
         caller: Option<u32>,
+        leg: Option<MediaLegId>,
         sight: Sight<'_>,
     ) -> Result<bool, String> {
         let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
@@ -177,6 +186,12 @@ impl Oracle {
             }
         }
         let (from, to) = ((phone, String::new()), (phone + 1, String::new()));
+        if self.asking.range(from.clone()..to.clone()).next().is_some() {
+            return Err(format!(
+                "2: phone {} is called while it talks with a colleague",
+                phone + 1
+            ));
+        }
         if phone < self.leases.len()
             && let Some((_, ring)) = self.rings.range(from..to).find(|(_, ring)| ring.talks)
         {
@@ -201,6 +216,7 @@ impl Oracle {
             key,
             Ring {
                 caller,
+                leg,
                 provisional_at: None,
                 talks: false,
                 refers: false,
@@ -216,8 +232,22 @@ impl Oracle {
         }
     }
 
-    /// A response leaves for a phone: a registration is granted, or a BYE known.
+    /// A response leaves for a phone: a registration is granted, or a transfer.
     pub(crate) fn response_to_phone(&mut self, now: Duration, phone: usize, sight: Sight<'_>) {
+        if sight.code() == Some(202) && sight.cseq_method() == "REFER" {
+            // Phones differ in which of their two calls asks to be replaced.
+            let (from, to) = ((phone, String::new()), (phone + 1, String::new()));
+            for (_, ring) in self.rings.range_mut(from..to) {
+                ring.refers = true;
+            }
+        }
+        let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
+        if sight.code() == Some(200)
+            && sight.cseq_method() == "INVITE"
+            && !self.rings.contains_key(&key)
+        {
+            self.asking.insert(key, ());
+        }
         if sight.code() != Some(200) || sight.cseq_method() != "REGISTER" {
             return;
         }
@@ -248,24 +278,32 @@ impl Oracle {
                 }
             }
             None if sight.method() == "BYE" => self.ring_over(phone, sight),
-            None if sight.method() == "REFER" => {
-                let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
-                if let Some(ring) = self.rings.get_mut(&key) {
-                    ring.refers = true;
-                }
-            }
             _ => {}
         }
     }
 
     fn ring_over(&mut self, phone: usize, sight: Sight<'_>) {
         let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
-        self.rings.remove(&key);
+        self.asking.remove(&key);
+        self.parted
+            .extend(self.rings.remove(&key).and_then(|ring| ring.leg));
+    }
+
+    /// This leg's phone has this caller from now on.
+    pub(crate) fn joined(&mut self, phone: usize, leg: MediaLegId, caller: u32) {
+        let (from, to) = ((phone, String::new()), (phone + 1, String::new()));
+        let mut rings = self.rings.range_mut(from..to).map(|(_, ring)| ring);
+        if let Some(ring) = rings.find(|ring| ring.leg == Some(leg)) {
+            ring.caller = Some(caller);
+        }
     }
 
     // --- the distributor ---------------------------------------------------
 
     pub(crate) fn acd_hears(&mut self, message: &ToAcd) {
+        if let ToAcd::Finish { offer } | ToAcd::Decline { offer, .. } = *message {
+            self.talks.retain(|_, (_, by)| *by != offer);
+        }
         if let ToAcd::Wait {
             contact,
             visit,
@@ -278,6 +316,9 @@ impl Oracle {
             // One of an earlier stay may come late.
             let stay = (visit, queue, class, since);
             let known = self.waiting.entry(contact).or_insert(stay);
+            if known.0 < visit {
+                self.talks.remove(&contact);
+            }
             if known.0 <= visit {
                 *known = stay;
             }
@@ -294,7 +335,7 @@ impl Oracle {
             Notice::AgentState { agent, state } => {
                 self.states.insert(agent, state);
                 if state != AgentState::Talking {
-                    self.talks.retain(|_, with| *with != agent);
+                    self.talks.retain(|_, (with, _)| *with != agent);
                 }
                 Ok(())
             }
@@ -323,7 +364,7 @@ impl Oracle {
                     self.live_offers.remove(&agent);
                 }
                 if outcome == OfferOutcome::Accepted
-                    && let Some(other) = self.talks.insert(contact, agent)
+                    && let Some((other, _)) = self.talks.insert(contact, (agent, offer))
                     && other != agent
                 {
                     return Err(format!(
@@ -347,7 +388,11 @@ impl Oracle {
         let Some(&(_, queue, class, since)) = self.waiting.get(&contact) else {
             return Ok(());
         };
-        if queue == QUEUE_IDS[0] || class <= Class::Clinician {
+        // A patient who was sent to the clinical desk comes after its own.
+        let clinical = |queue, class| {
+            class <= Class::Clinician || (queue == QUEUE_IDS[0] && class == Class::Staff)
+        };
+        if clinical(queue, class) {
             return Ok(());
         }
         let age = now.saturating_sub(since);
@@ -368,7 +413,7 @@ impl Oracle {
             }
             let first = acd.waiting(acd::QueueId(other)).next();
             if let Some(first) = first
-                && (first.class <= Class::Clinician || other == QUEUE_IDS[0].0)
+                && clinical(acd::QueueId(other), first.class)
             {
                 return Err(format!(
                     "6: agent {} is offered {class:?} {} while clinician {} waits in queue {other}",
@@ -450,6 +495,21 @@ impl World {
         self.fail(format!(
             "1: caller {caller} hears nothing since {since:?} ({silent_for:?}), being in {view:?}"
         ));
+    }
+
+    /// 10: whoever's phone is gone is heard by nobody a second later, whatever
+    /// crossed what.
+    pub(crate) fn check_parted(&mut self, leg: MediaLegId) {
+        // The next phone or gateway is called with the same leg.
+        let mut rings = self.oracle().rings.values();
+        if rings.any(|ring| ring.leg == Some(leg)) {
+            return;
+        }
+        if let Some(owner) = self.audio().heard_by(leg) {
+            self.fail(format!(
+                "10: {owner:?} is left with {leg:?}, whose phone is gone"
+            ));
+        }
     }
 
     /// 3: whoever hung up rings nobody a second later.

@@ -1,6 +1,10 @@
 //! An analyst's phone: a real SIP endpoint that registers, rings, answers,
 //! refuses, hangs up or disappears, by its plan.
 
+mod deeds;
+
+pub use deeds::Deed;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,6 +16,7 @@ use sip::{
 };
 
 use crate::dice::Dice;
+use deeds::Planned;
 
 /// How a phone reacts to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,30 +57,6 @@ pub enum Reaction {
     PlayDead,
 }
 
-/// What somebody at a phone does in the middle of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
-    /// The hold key; once more to come back.
-    Hold,
-    /// Sends the caller on: a number, a queue's or an account's name.
-    Transfer(String),
-    /// Calls somebody with a second call.
-    Consult(String),
-    /// Joins the caller with whom was called second. By the REFER of the first
-    /// call, or of the second: phones differ.
-    TransferAttended {
-        /// The second call asks.
-        by_second: bool,
-    },
-    /// Hangs up the first call, or the second.
-    HangUp {
-        /// Which.
-        second: bool,
-    },
-    /// REFER with a wrong password.
-    TransferForged(String),
-}
-
 /// When a phone registers and signs out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhonePlan {
@@ -102,6 +83,8 @@ pub enum Habit {
         people: u8,
         /// Usual length of a talk.
         talk: Duration,
+        /// How many there are who may be sent a caller; 0: they send nobody on.
+        colleagues: u32,
     },
 }
 
@@ -205,7 +188,7 @@ pub(crate) struct Phone {
     pub(crate) timers: Vec<(Duration, PhoneTimer)>,
     /// Since the last look: picked up (media port), gone.
     pub(crate) gone_ports: Vec<u16>,
-    deeds: Vec<Deed>,
+    deeds: Vec<Planned>,
     /// What became of its REFERs: their answers, then what NOTIFYs said.
     pub(crate) referred: Vec<u16>,
 }
@@ -235,6 +218,13 @@ pub(crate) fn index_of(addr: SocketAddr) -> Option<usize> {
         },
         IpAddr::V6(_) => None,
     }
+}
+
+/// The port of the audio stream in a description.
+fn audio_port(sdp: &[u8]) -> Option<u16> {
+    let text = std::str::from_utf8(sdp).ok()?;
+    let at = text.find("m=audio ")?;
+    text[at + 8..].split(' ').next()?.parse().ok()
 }
 
 impl Phone {
@@ -286,12 +276,16 @@ impl Phone {
         self.vanished_until.is_some_and(|until| now < until)
     }
 
-    /// Nobody signs in any more, and whoever is signed in signs out: the world ends.
+    /// Nobody signs in any more, whoever is signed in signs out, and whoever talks hangs up: the world ends.
     pub(crate) fn closes(&mut self, now: Duration) {
         self.plan.signs_out = None;
         self.plan.signs_in = None;
         if self.wants_in {
             self.sign_out(now);
+        }
+        let legs: Vec<LegId> = self.calls.iter().map(|call| call.leg).collect();
+        for leg in legs {
+            self.endpoint.hangup(now, leg, None);
         }
     }
 
@@ -351,100 +345,9 @@ impl Phone {
         }
     }
 
-    /// Somebody is going to do something.
-    pub(crate) fn plan_deed(&mut self, at: Duration, deed: Deed) {
-        self.deeds.push(deed);
-        self.timers
-            .push((at, PhoneTimer::Deed(self.deeds.len() - 1)));
-    }
-
     /// The port of our media in its first call, or the second.
     pub(crate) fn port(&self, second: bool) -> Option<u16> {
         self.calls.get(usize::from(second))?.port
-    }
-
-    fn local(&self, leg: LegId) -> LocalMedia {
-        let port = 40_000 + (leg.0 % 10_000) as u16 * 2;
-        LocalMedia::new(self.peer.addr.ip(), port, leg.0 & 0xffff)
-    }
-
-    fn deed(&mut self, now: Duration, index: usize) {
-        let deed = self.deeds[index].clone();
-        let legs: Vec<LegId> = self.calls.iter().map(|call| call.leg).collect();
-        let credentials = || Credentials::new(self.user.clone(), self.secret.clone());
-        let first = legs.first().copied();
-        match deed {
-            Deed::Hold => {
-                let Some(leg) = first else { return };
-                let local = self.local(leg);
-                let text = sdp::offer(&local, &Capabilities::default());
-                let text = String::from_utf8(text).expect("text");
-                let call = &mut self.calls[0];
-                call.held = !call.held;
-                let direction = if call.held {
-                    "a=sendonly"
-                } else {
-                    "a=sendrecv"
-                };
-                let text = text.replace("a=sendrecv", direction);
-                self.endpoint.reinvite(now, leg, text.as_bytes());
-            }
-            Deed::Transfer(to) => {
-                let Some(leg) = first else { return };
-                let to = format!("<sip:{to}@{}>", self.realm);
-                let credentials = Some(credentials());
-                self.endpoint.refer(now, leg, &to, &[], credentials);
-            }
-            Deed::TransferForged(to) => {
-                let Some(leg) = first else { return };
-                let to = format!("<sip:{to}@{}>", self.realm);
-                let wrong = Credentials::new(self.user.clone(), "guess".to_owned());
-                self.endpoint.refer(now, leg, &to, &[], Some(wrong));
-            }
-            Deed::Consult(to) => {
-                let target = Uri::parse(&format!("sip:{to}@{}", self.realm)).expect("a URI");
-                let local = self.local(LegId(5_000 + legs.len() as u64));
-                let offer = sdp::offer(&local, &Capabilities::default());
-                let from = sip::Identity {
-                    display: None,
-                    user: self.user.clone(),
-                    host: Some(self.realm.clone()),
-                };
-                let mut invite = sip::Invite::new(target, self.switch, from, Some(offer.clone()));
-                invite.credentials = Some(credentials());
-                let leg = self.endpoint.invite(now, invite);
-                self.calls.push(Call {
-                    leg,
-                    offer,
-                    port: None,
-                    answered: false,
-                    hang_up_after: None,
-                    vanish_into: None,
-                    held: false,
-                });
-            }
-            Deed::TransferAttended { by_second } => {
-                let (Some(first), Some(second)) = (first, legs.get(1).copied()) else {
-                    return;
-                };
-                let (asks, other) = match by_second {
-                    true => (second, first),
-                    false => (first, second),
-                };
-                let Some(replaces) = self.endpoint.replaces(other) else {
-                    return;
-                };
-                let realm = &self.realm;
-                let to = format!("<sip:colleague@{realm}?Replaces={}>", replaces.escaped());
-                let credentials = Some(credentials());
-                self.endpoint.refer(now, asks, &to, &[], credentials);
-            }
-            Deed::HangUp { second } => {
-                if let Some(leg) = legs.get(usize::from(second)) {
-                    self.endpoint.hangup(now, *leg, None);
-                }
-            }
-        }
     }
 
     fn sign_out(&mut self, now: Duration) {
@@ -508,6 +411,12 @@ impl Phone {
                         }
                         if let Some(&(_, n)) = self.logs.iter().find(|(l, _)| *l == leg) {
                             self.log[n].answered_at = Some(now);
+                        }
+                        if let Habit::Chance {
+                            people, colleagues, ..
+                        } = self.plan.habit
+                        {
+                            self.whims(now, leg, people, colleagues);
                         }
                     }
                     Err(_) => self.endpoint.reject(now, leg, 488, None, &[]),
@@ -624,7 +533,7 @@ impl Phone {
                 Event::Answered { leg, sdp, .. } => {
                     if let Some(call) = self.calls.iter_mut().find(|call| call.leg == leg) {
                         call.answered = true;
-                        call.port = call.port.or(sdp.as_deref().and_then(audio_port));
+                        call.port = sdp.as_deref().and_then(audio_port);
                     }
                 }
                 Event::Referred { code, .. } => self.referred.push(code),
@@ -651,7 +560,7 @@ impl Phone {
         }
         match self.plan.habit {
             Habit::Always(reaction) => reaction,
-            Habit::Chance { people, talk } => self.by_chance(people, talk),
+            Habit::Chance { people, talk, .. } => self.by_chance(people, talk),
         }
     }
 
@@ -699,11 +608,4 @@ impl Phone {
             },
         }
     }
-}
-
-/// Of a description.
-fn audio_port(sdp: &[u8]) -> Option<u16> {
-    let text = std::str::from_utf8(sdp).ok()?;
-    let at = text.find("m=audio ")?;
-    text[at + 8..].split(' ').next()?.parse().ok()
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use desk::{
-    Commit, CommitId, ContactId, EndCause, Event, Facts, Stamped, TenantId, TicketId, TicketNumber,
+    Commit, CommitId, ContactId, EndCause, Event, Facts, KnownTicket, PhoneNumber, Stamped,
+    TenantId, TicketFacts, TicketId, TicketNumber,
 };
 
 use crate::dice::Dice;
@@ -34,6 +35,8 @@ pub(crate) struct Log {
     /// Why contacts came back from a partner, for stories.
     pub(crate) taken_back: BTreeMap<ContactId, Vec<desk::TakenBack>>,
     tickets: HashMap<TicketNumber, ContactId>,
+    known: BTreeMap<TicketId, KnownTicket>,
+    calls_from: BTreeMap<ContactId, Option<PhoneNumber>>,
     next_ticket: u64,
     gaps: u64,
 }
@@ -87,6 +90,9 @@ impl Store {
         self.events += commit.events.len() as u64;
         let log = self.tenants.entry(commit.tenant).or_default();
         let before = log.gaps;
+        for personal in commit.personal {
+            log.calls_from.insert(personal.contact, personal.ani);
+        }
         for stamped in &commit.events {
             log.append(stamped)?;
         }
@@ -126,6 +132,38 @@ impl Store {
         self.tenants.get(&tenant)?.tickets.get(&number).copied()
     }
 
+    /// Is this the number of a durable ticket that this contact has, or may ask for?
+    pub(crate) fn may_hear(
+        &self,
+        tenant: TenantId,
+        number: TicketNumber,
+        contact: ContactId,
+        from: Option<&str>,
+    ) -> bool {
+        let Some((log, &opened)) = self
+            .tenants
+            .get(&tenant)
+            .and_then(|log| Some((log, log.tickets.get(&number)?)))
+        else {
+            return false;
+        };
+        let theirs = log.calls_from.get(&opened).and_then(Option::as_ref);
+        let same_caller = theirs.is_some_and(|theirs| Some(theirs.0.as_str()) == from);
+        opened == contact || same_caller
+    }
+
+    /// What a desk that starts now is told of the tickets there are.
+    pub(crate) fn known_tickets(&self, tenant: TenantId) -> Vec<KnownTicket> {
+        let Some(log) = self.tenants.get(&tenant) else {
+            return Vec::new();
+        };
+        let known = |ticket: &KnownTicket| KnownTicket {
+            ani: log.calls_from.get(&ticket.facts.contact).cloned().flatten(),
+            ..ticket.clone()
+        };
+        log.known.values().map(known).collect()
+    }
+
     pub(crate) fn writing(&self) -> usize {
         self.writing.len()
     }
@@ -154,6 +192,10 @@ impl Log {
                 ));
             }
             self.next_ticket = self.next_ticket.max(ticket.0);
+            let facts = TicketFacts::opened(number, contact);
+            let ani = None;
+            self.known
+                .insert(ticket, KnownTicket { ticket, facts, ani });
         }
         let Some(contact) = stamped.event.contact() else {
             return Ok(());
@@ -187,6 +229,12 @@ impl Log {
             return Err(format!("contact {} starts twice", contact.0));
         }
         facts.apply(stamped);
+        for (ticket, change) in desk::ticket_changes(facts, &stamped.event) {
+            match self.known.get_mut(&ticket) {
+                Some(known) => known.facts.apply(change),
+                None => return Err(format!("ticket {} was never opened", ticket.0)),
+            }
+        }
         let visits = &facts.visits;
         let open = u32::from(facts.position.visit().is_some());
         if self.gaps == 0 && visits.ended() + open != visits.queued {

@@ -69,6 +69,10 @@ pub struct Figures {
     pub contacts: u64,
     /// Of them, those who talked to somebody.
     pub talked: u64,
+    /// Callers sent on by an agent, or handed over.
+    pub transfers: u64,
+    /// Colleagues asked.
+    pub consultations: u64,
     /// Things that happened.
     pub events: u64,
     /// SIP datagrams sent.
@@ -106,6 +110,8 @@ impl Figures {
         self.calls += other.calls;
         self.contacts += other.contacts;
         self.talked += other.talked;
+        self.transfers += other.transfers;
+        self.consultations += other.consultations;
         self.events += other.events;
         self.datagrams += other.datagrams;
         self.datagrams_lost += other.datagrams_lost;
@@ -140,6 +146,8 @@ pub(crate) enum Due {
     CheckSilence(u32, MediaLegId, Duration, bool),
     /// Does a phone still ring for a caller who hung up?
     CheckRings(u32, Duration),
+    /// Does anybody still hear the leg of a phone that is gone?
+    CheckParted(MediaLegId),
 }
 
 #[derive(Debug)]
@@ -219,7 +227,7 @@ impl World {
         let mut phone_dice = dice.fork();
         let people = weather.people;
         let plans = (0..analysts)
-            .map(|_| crowd::phone(&mut phone_dice, people, span))
+            .map(|_| crowd::phone(&mut phone_dice, people, span, analysts as u32))
             .collect();
         let mut world = Self::with(seed, dice.fork(), weather, plans);
         let mut caller_dice = dice.fork();
@@ -261,7 +269,7 @@ impl World {
             Duration::ZERO,
             seed,
             &analysts,
-            |tenant| store.next_ticket(tenant),
+            &store,
             voice.music.clone(),
             voice.chime.clone(),
         );
@@ -557,7 +565,7 @@ impl World {
             self.now,
             self.seed.wrapping_add(u64::from(self.life) << 48),
             &self.analysts,
-            |tenant| store.next_ticket(tenant),
+            store,
             self.voice.music.clone(),
             self.voice.chime.clone(),
         ));

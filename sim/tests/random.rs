@@ -40,12 +40,14 @@ fn play_all(from: u64, to: u64, contacts: u32) {
     // Straight to the terminal: one line that is seen also when all is well.
     let _ = writeln!(
         std::io::stderr(),
-        "sim: {} worlds of {contacts}, {} contacts ({} talked), {} events, {} of {} datagrams lost \
+        "sim: {} worlds of {contacts}, {} contacts ({} talked), {} sent on, {} colleagues asked, {} events, {} of {} datagrams lost \
          and {} doubled, {} of {} messages lost and {} doubled, {} crashes, {} commits and {} failed, \
          {} events in gaps, {} tickets spoken, {:.1} s",
         figures.worlds,
         figures.contacts,
         figures.talked,
+        figures.transfers,
+        figures.consultations,
         figures.events,
         figures.datagrams_lost,
         figures.datagrams,

@@ -156,6 +156,72 @@ fn nothing_leaves_that_the_rules_dont_allow_and_nobody_else_transfers() {
     finish(world, SERVICE);
 }
 
+/// Invariant 12: found by the random world.
+#[test]
+fn nobody_is_sent_to_an_agent_of_the_other_hospital() {
+    const MERCY: usize = 5;
+    let mut world = world_of(&[SERVICE, MERCY], Weather::calm());
+    let plan = CallPlan::new(FIRST, Hospital::StAnne.number(Door::Staff), Some(MORALES));
+    let caller = world.call(plan);
+    pass(&mut world, FIRST + secs(15));
+    does(&mut world, SERVICE, transfer("analyst5"));
+    does(&mut world, SERVICE, Deed::Consult("analyst5".into()));
+    assert_eq!(world.referred(SERVICE), [403]);
+    assert!(world.rung(MERCY).is_empty());
+    assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
+    finish(world, SERVICE);
+}
+
+/// A colleague rings for long, and meanwhile somebody else calls the service
+/// desk: the telephone of who has sent on is taken until they have heard.
+/// Whoever hangs up instead of waiting is free.
+#[test]
+fn who_waits_to_hear_of_a_transfer_isnt_rung() {
+    for hangs_up in [false, true] {
+        let (mut world, caller) = talking();
+        world.script(TIER2, Reaction::Ignore);
+        does(&mut world, SERVICE, transfer("analyst4"));
+        if hangs_up {
+            does(&mut world, SERVICE, Deed::HangUp { second: false });
+        }
+        let now = world.now();
+        let number = Hospital::StAnne.number(Door::Staff);
+        let second = world
+            .call(CallPlan::new(now, number, Some(MORALES)).leaves(Leave::AfterTalking(secs(20))));
+        wait(&mut world, secs(18));
+        assert_eq!(world.hears(caller), Heard::Music, "it rings");
+        let rung = world.rung(SERVICE).len();
+        assert_eq!(rung, if hangs_up { 2 } else { 1 });
+        let talks = world.hears(second) == Heard::Phone(SERVICE);
+        assert_eq!(talks, hangs_up);
+        wait(&mut world, secs(60));
+        does(&mut world, TIER2, Deed::HangUp { second: false });
+        finish(world, SERVICE);
+    }
+}
+
+/// The caller leaves while they are talked about: who asked and who was asked
+/// talk on, and nobody is sent to either of them.
+#[test]
+fn who_asks_a_colleague_is_taken_also_when_their_caller_has_left() {
+    let mut world = world_of(&[SERVICE, TIER2], Weather::calm());
+    let number = Hospital::StAnne.number(Door::Staff);
+    world.call(CallPlan::new(FIRST, number, Some(MORALES)).leaves(Leave::AfterTalking(secs(12))));
+    world.does(SERVICE, FIRST + secs(15), Deed::Hold);
+    world.does(SERVICE, FIRST + secs(16), Deed::Consult(NUMBER.into()));
+    pass(&mut world, FIRST + secs(30));
+    assert!(world.rung(SERVICE)[0].ended_at.is_some());
+    // Somebody else calls the desk.
+    let now = world.now();
+    world.call(CallPlan::new(now, number, Some(MORALES)).leaves(Leave::AfterDialling(secs(70))));
+    wait(&mut world, secs(20));
+    assert_eq!(world.rung(SERVICE).len(), 1, "not while they ask");
+    does(&mut world, TIER2, Deed::HangUp { second: false });
+    wait(&mut world, secs(20));
+    assert_eq!(world.rung(SERVICE).len(), 2, "once they are free");
+    finish(world, SERVICE);
+}
+
 /// The agent holds the caller and talks with the second tier.
 fn consulting() -> (World, usize) {
     let (mut world, caller) = talking();

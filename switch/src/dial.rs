@@ -131,12 +131,12 @@ impl Setup {
         let rules = &self.tenants.get(&tenant)?.dial;
         match rules.inside.get(user.as_ref()) {
             Some(Inside::Queue(name)) => return Some(Destination::Queue(Arc::clone(name))),
-            Some(Inside::Agent(agent)) => return Some(Destination::Agent(*agent)),
+            Some(Inside::Agent(agent)) => return self.colleague(tenant, *agent),
             None => {}
         }
         let account = self.accounts.get(user.as_ref());
         if let Some(agent) = account.and_then(|account| account.agent) {
-            return Some(Destination::Agent(agent));
+            return self.colleague(tenant, agent);
         }
         let name: Arc<str> = Arc::from(user.as_ref());
         if self.queues.contains_key(&(tenant, Arc::clone(&name))) {
@@ -147,6 +147,16 @@ impl Setup {
             trunk: Arc::clone(&rule.trunk),
             number: PhoneNumber(user.into_owned()),
         })
+    }
+
+    /// An agent who may have callers of this hospital.
+    fn colleague(&self, tenant: TenantId, agent: AgentId) -> Option<Destination> {
+        let mut accounts = self.accounts.values();
+        let account = accounts.find(|account| account.agent == Some(agent))?;
+        let mut queues = self.queues.iter();
+        queues
+            .any(|((of, _), queue)| *of == tenant && account.serves.contains(&queue.id))
+            .then_some(Destination::Agent(agent))
     }
 }
 

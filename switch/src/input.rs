@@ -64,6 +64,15 @@ pub enum Input {
         /// Its addresses, the best first; empty when none is known.
         peers: Vec<sip::Peer>,
     },
+    /// A desk is closed, or open, on somebody's word, whatever its hours say.
+    Close {
+        /// The hospital.
+        tenant: TenantId,
+        /// Its hours' name.
+        calendar: Arc<str>,
+        /// `None`: the hours count again.
+        exception: Option<hours::Exception>,
+    },
     /// A media leg is open.
     MediaOpened {
         /// Which wish is granted.

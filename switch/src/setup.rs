@@ -41,6 +41,8 @@ pub struct Setup {
     pub queues: HashMap<(TenantId, Arc<str>), Queue>,
     /// Peers whose calls come without a password because of their address (trunks).
     pub trusted: Vec<sip::Net>,
+    /// Desks that are closed, or open, on somebody's word, by hospital and calendar.
+    pub closings: HashMap<(TenantId, Arc<str>), hours::Exception>,
     /// Ways to the outside, by name.
     pub trunks: HashMap<Arc<str>, Arc<Trunk>>,
     /// Partners by the name flows use, per tenant.
@@ -177,6 +179,8 @@ pub struct Tenant {
     pub dial: DialRules,
     /// Opening hours, as flows name them.
     pub calendars: HashMap<Arc<str>, hours::Calendar>,
+    /// Its calendar days; without, no day is told to callers.
+    pub days: Option<hours::Days>,
 }
 
 /// Sounds that aren't prompts. Generated, see [`media::music`].
@@ -313,6 +317,9 @@ pub struct Account {
     pub ha1s: sip::digest::Ha1s,
     /// The analyst whose phone it is, if it is one.
     pub agent: Option<AgentId>,
+    /// The queues that this analyst serves. Callers of hospitals that wait in
+    /// none of them aren't theirs, and nobody can send them one.
+    pub serves: Vec<QueueId>,
     /// The calling number that calls from this phone carry.
     pub number: Option<PhoneNumber>,
     /// Whether it is an exchange rather than a phone: its calls carry the
@@ -364,6 +371,7 @@ pub(crate) mod tests {
             lines: HashMap::new(),
             accounts: HashMap::new(),
             queues: HashMap::new(),
+            closings: HashMap::new(),
             trusted: Vec::new(),
             trunks: HashMap::new(),
             partners: HashMap::new(),

@@ -117,6 +117,25 @@ impl Switch {
         }
     }
 
+    /// Serves other people, numbers and flows from now on. Calls in progress
+    /// finish on the flows they began with; registrations stay. Hospitals and
+    /// trunks, addresses and secrets are as before.
+    pub fn reconfigure(&mut self, setup: Setup) {
+        let Setup {
+            tenants,
+            lines,
+            accounts,
+            queues,
+            partners,
+            ..
+        } = setup;
+        self.setup.tenants = tenants;
+        self.setup.lines = lines;
+        self.setup.accounts = accounts;
+        self.setup.queues = queues;
+        self.setup.partners = partners;
+    }
+
     /// Something happened.
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
@@ -139,6 +158,17 @@ impl Switch {
                 }
             }
             Input::Certified { peer, names } => self.certify(peer, &names),
+            Input::Close {
+                tenant,
+                calendar,
+                exception,
+            } => {
+                let closings = &mut self.setup.closings;
+                match exception {
+                    Some(exception) => closings.insert((tenant, calendar), exception),
+                    None => closings.remove(&(tenant, calendar)),
+                };
+            }
             Input::MediaOpened {
                 key,
                 leg,

@@ -148,6 +148,22 @@ impl Desk {
             queue: QueueId(queue),
             class,
             since,
+            prefer: None,
+        };
+        self.waits.insert(contact, wait.clone());
+        self.say(wait);
+    }
+
+    /// The same in queue 1, of somebody whom an agent knows.
+    pub(crate) fn wait_for(&mut self, contact: u64, agent: u32) {
+        let wait = ToAcd::Wait {
+            contact: ContactId(contact),
+            visit: Visit(1),
+            tenant: TENANT,
+            queue: QueueId(1),
+            class: Class::Patient,
+            since: self.now,
+            prefer: Some(AgentId(agent)),
         };
         self.waits.insert(contact, wait.clone());
         self.say(wait);
@@ -236,6 +252,7 @@ impl Desk {
             queue: QueueId(1),
             class,
             since,
+            prefer: None,
         };
         self.waits.insert(contact, wait.clone());
         self.say(wait);

@@ -46,6 +46,28 @@ fn the_longest_idle_agent_of_the_lowest_rank_is_rung() {
 }
 
 #[test]
+fn whoever_knows_a_contact_is_rung_first_and_nobody_waits_for_them() {
+    let mut desk = Desk::new(setup(
+        &[(1, &[1]), (2, &[1]), (3, &[2])],
+        &[queue(1), queue(2)],
+    ));
+    for agent in [1, 2, 3] {
+        desk.sign_in(agent);
+        desk.pass(S);
+    }
+    // 1 has been idle longest, and 2 knows them.
+    desk.wait_for(7, 2);
+    desk.check_offers(&[(0, 7, 2)]);
+    // Now 2 is busy, and 3 serves another queue: the first who is free.
+    desk.wait_for(8, 3);
+    desk.check_offers(&[(1, 8, 1)]);
+    // Declined once, 2 isn't rung for it before anybody else again.
+    desk.decline(1, Refusal::ContactGone);
+    desk.decline(0, Refusal::Declined);
+    desk.check_offers(&[(2, 7, 1)]);
+}
+
+#[test]
 fn ring_no_answer_rests_the_agent_and_the_contact_keeps_its_place() {
     let mut desk = Desk::new(setup(&[(1, &[1]), (2, &[1])], &[queue(1)]));
     desk.sign_in(1);

@@ -409,6 +409,7 @@ impl Calls {
                 queue: call.queue,
                 class: call.class,
                 since: call.since,
+                prefer: None,
             }));
         }
         match &mut call.state {

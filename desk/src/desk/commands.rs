@@ -8,7 +8,7 @@ use super::{
     TicketState,
 };
 use crate::event::Event;
-use crate::message::{Personal, PhoneNumber, What};
+use crate::message::{Personal, PhoneNumber, TicketId, What};
 use crate::ticket::TicketNumber;
 
 /// Commands of one contact that may wait for the same ticket.
@@ -54,6 +54,7 @@ impl Desk {
         }
         let memo = match what {
             What::Start { dnis, ani } => {
+                self.calls_from(contact, ani.as_ref());
                 self.give_personal(contact, dnis, ani);
                 Memo::Started
             }
@@ -76,7 +77,18 @@ impl Desk {
                 }
                 Memo::Noted
             }
-            What::OpenTicket => return self.open_ticket(id, contact, at),
+            What::OpenTicket => return self.open_ticket(id, contact, at, None),
+            What::AttachTicket => {
+                let found = self.contacts.get(&contact).and_then(|known| known.found);
+                return match found {
+                    Some(ticket) => self.open_ticket(id, contact, at, Some(ticket)),
+                    None => self.ticket_failed(id, contact),
+                };
+            }
+            What::FindTicket { number, ani } => {
+                self.calls_from(contact, ani.as_ref());
+                self.find_ticket(contact, number)
+            }
             What::Journey(journey) => {
                 let last = matches!(journey, Journey::Ended { .. });
                 if self.is_in_order(id, contact) || last {
@@ -145,11 +157,20 @@ impl Desk {
         let stamped = Stamped { at, event };
         if let Some(contact) = self.contacts.get_mut(&id) {
             contact.facts.apply(&stamped);
+            let tickets = &mut self.tenants[contact.tenant].tickets;
+            tickets.apply(&contact.facts, &event);
             self.queue(Owner::Contact(id), stamped);
         }
     }
 
-    fn open_ticket(&mut self, id: CommandId, contact_id: ContactId, at: i64) {
+    /// Makes a ticket for this contact, or attaches it to one.
+    fn open_ticket(
+        &mut self,
+        id: CommandId,
+        contact_id: ContactId,
+        at: i64,
+        attach: Option<TicketId>,
+    ) {
         let Some(contact) = self.contacts.get_mut(&contact_id) else {
             return self.answer(id, contact_id, Reply::Failed);
         };
@@ -163,11 +184,17 @@ impl Desk {
                 self.timers.ticket_until(until, contact_id, id);
             }
             TicketState::Pending { .. } => self.ticket_failed(id, contact_id),
-            TicketState::None => self.reserve_ticket(id, contact_id, at),
+            TicketState::None => self.reserve_ticket(id, contact_id, at, attach),
         }
     }
 
-    fn reserve_ticket(&mut self, id: CommandId, contact_id: ContactId, at: i64) {
+    fn reserve_ticket(
+        &mut self,
+        id: CommandId,
+        contact_id: ContactId,
+        at: i64,
+        attach: Option<TicketId>,
+    ) {
         let Some(contact) = self.contacts.get(&contact_id) else {
             return;
         };
@@ -178,12 +205,14 @@ impl Desk {
             return self.ticket_failed(id, contact_id);
         }
         let tenant = &mut self.tenants[tenant];
-        let ticket = tenant.next_ticket;
+        let ticket = attach.unwrap_or(tenant.next_ticket);
         let Some(number) = TicketNumber::mint(&tenant.ticket_key, ticket) else {
             return self.ticket_failed(id, contact_id);
         };
-        // Reserved for good: if the write fails, the id stays unused.
-        tenant.next_ticket.0 += 1;
+        if attach.is_none() {
+            // Reserved for good: if the write fails, the id stays unused.
+            tenant.next_ticket.0 += 1;
+        }
         if let Some(contact) = self.contacts.get_mut(&contact_id) {
             contact.ticket = TicketState::Pending {
                 waiting: smallvec![id],
@@ -193,10 +222,18 @@ impl Desk {
         let until = self.now + self.limits.ticket_deadline;
         self.timers.ticket_until(until, contact_id, id);
         // Not applied yet: the ticket exists when it is on disk.
-        let event = Event::TicketOpened {
-            ticket,
-            number,
-            contact: contact_id,
+        let contact = contact_id;
+        let event = match attach {
+            None => Event::TicketOpened {
+                ticket,
+                number,
+                contact,
+            },
+            Some(_) => Event::TicketAttached {
+                ticket,
+                number,
+                contact,
+            },
         };
         let owner = Owner::Contact(contact_id);
         self.queue(owner, Stamped { at, event });
@@ -241,6 +278,11 @@ impl Desk {
                 TicketState::Durable(number) => Reply::Ticket { number },
                 TicketState::None | TicketState::Pending { .. } => Reply::Failed,
             },
+            Memo::TicketFound(ticket) => self.tenants[contact.tenant]
+                .tickets
+                .shown(ticket)
+                .map_or(Reply::TicketNotFound, Reply::TicketFound),
+            Memo::TicketNotFound => Reply::TicketNotFound,
             Memo::Failed => Reply::Failed,
             Memo::Noted => Reply::Noted,
         };
@@ -251,7 +293,8 @@ impl Desk {
     fn without_contact(&mut self, id: CommandId, tenant: usize, contact: ContactId, what: &What) {
         let reply = match what {
             What::Start { .. } if self.forgotten.contains(contact) => Reply::Started,
-            What::Start { .. } | What::OpenTicket => Reply::Failed,
+            What::Start { .. } | What::OpenTicket | What::AttachTicket => Reply::Failed,
+            What::FindTicket { .. } => Reply::TicketNotFound,
             What::Identify { ani } => {
                 let directory = &self.tenants[tenant].directory;
                 Reply::Caller(directory.caller(directory.find(ani.as_ref())))

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::{Desk, Memo, Output, TicketState};
 use crate::event::Event;
 use crate::message::{Commit, CommitId, ContactId, Personal, Stamped};
+use crate::tickets::TicketFacts;
 
 /// Events of one stream that may wait.
 const STREAM_MAX: usize = 256;
@@ -101,7 +102,10 @@ pub(super) enum Urgency {
 }
 
 fn is_ticket(stamped: &Stamped) -> bool {
-    matches!(stamped.event, Event::TicketOpened { .. })
+    matches!(
+        stamped.event,
+        Event::TicketOpened { .. } | Event::TicketAttached { .. }
+    )
 }
 
 impl Desk {
@@ -260,7 +264,7 @@ impl Desk {
         // next gets a new one. A gap goes back to its tenant.
         let mut gap = None;
         flight.events.retain(|stamped| match stamped.event {
-            Event::TicketOpened { .. } => false,
+            Event::TicketOpened { .. } | Event::TicketAttached { .. } => false,
             Event::JournalGap { count, from, to } => {
                 gap = Some(Gap { count, from, to });
                 false
@@ -362,13 +366,22 @@ impl Desk {
     }
 
     fn ticket_durable(&mut self, id: ContactId, opened: &Stamped) {
-        let Event::TicketOpened { number, .. } = opened.event else {
+        let (Event::TicketOpened { number, .. } | Event::TicketAttached { number, .. }) =
+            opened.event
+        else {
             return;
         };
         let Some(contact) = self.contacts.get_mut(&id) else {
             return;
         };
         contact.facts.apply(opened);
+        if let Event::TicketOpened { ticket, .. } = opened.event {
+            let facts = TicketFacts::opened(number, id);
+            let tickets = &mut self.tenants[contact.tenant].tickets;
+            tickets.insert(ticket, facts, contact.ani);
+        }
+        let tickets = &mut self.tenants[contact.tenant].tickets;
+        tickets.apply(&contact.facts, &opened.event);
         let before = std::mem::replace(&mut contact.ticket, TicketState::Durable(number));
         if let TicketState::Pending { waiting, late } = before {
             for command in waiting {

@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use smallvec::SmallVec;
 
 use crate::event::Found;
-use crate::message::{CommandId, ContactId};
+use crate::message::{CommandId, ContactId, TicketId};
 
 /// What a command was answered, without the names.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +13,8 @@ pub(super) enum Memo {
     Started,
     Found(Found),
     Ticket,
+    TicketFound(TicketId),
+    TicketNotFound,
     Failed,
     Noted,
 }

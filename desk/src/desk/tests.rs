@@ -1,5 +1,6 @@
 //! Stories of the desk, one step at a time; `world` plays it at random.
 
+mod found;
 mod world;
 
 use super::*;
@@ -30,6 +31,7 @@ fn setup(limits: Limits) -> Setup {
         ticket_key: [id as u8; 32],
         directory: Directory::new(NumberRule::default(), people, vec![]).unwrap(),
         next_ticket: TicketId(1),
+        tickets: Vec::new(),
     };
     Setup {
         tenants: vec![

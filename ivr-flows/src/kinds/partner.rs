@@ -1,50 +1,24 @@
 //! Partner nodes: a call that leaves, and how its caller is taken back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Surroundings, heard, is_queue_name, refuse};
-use crate::Purpose;
+use super::Surroundings;
 use crate::flow::Partner;
-use crate::keys::{Findings, Keys, shortened};
+use crate::keys::{Findings, Keys};
 use crate::language::PARTNER_LOST;
-use crate::text::{Placeholder, Text};
 
 impl Surroundings<'_> {
     pub(super) fn partner(&self, keys: &mut Keys<'_>, findings: &mut Findings) -> Option<Partner> {
-        let (name, at) = keys.word("partner", findings)?;
-        if !is_queue_name(name) {
-            keys.error(
-                findings,
-                at,
-                format!("\"{}\" can't be a partner's name", shortened(name)),
-                Some("Small letters, digits, - and _, at most 48; partners stand under `partners` in the hospital's file."),
-            );
-        }
-        let music = keys.truth("music", findings).unwrap_or(true);
-        if !music && self.purpose == Purpose::Callers {
-            keys.error(
-                findings,
-                keys.place_of("music"),
-                "without music the caller waits in silence",
-                Some("Only a flow with `purpose: measurement` may do that."),
-            );
-        }
-        let greeting = keys.text("greeting", self.languages, findings);
-        let lost = if keys.has("lost") {
-            keys.text("lost", self.languages, findings)
-        } else {
-            keys.take("lost");
-            Text::ours(PARTNER_LOST)
-        };
-        for (text, key) in [(&greeting, "greeting"), (&lost, "lost")] {
-            if let Some(text) = text {
-                refuse(text, Placeholder::QueuePosition, key, keys, findings);
-            }
-        }
-        if let Some(lost) = &lost {
-            heard(lost, "lost", keys, findings);
-        }
+        let name = self.named(
+            keys,
+            "partner",
+            "a partner's name",
+            "partners` in the hospital's",
+            findings,
+        );
+        let music = self.music(keys, findings);
+        let greeting = self.text(keys, "greeting", findings);
+        let lost = self.always(keys, "lost", PARTNER_LOST, findings);
         let second = Duration::from_secs(1);
         let ring_for = keys
             .duration("ring_for", 5 * second..=120 * second, findings)
@@ -75,7 +49,7 @@ impl Surroundings<'_> {
         }
         let after = self.target(keys, "after", findings);
         Some(Partner {
-            partner: Arc::from(name),
+            partner: name?,
             music,
             greeting,
             lost: lost?,

@@ -97,6 +97,7 @@ impl Session {
             queue: Arc::clone(&queue.queue),
             class: queue.class.unwrap_or(Class::of(self.role())),
             music: queue.music,
+            owner: queue.owner,
         });
         self.state = State::Waiting(Box::new(Waiting {
             at,

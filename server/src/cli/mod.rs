@@ -3,6 +3,7 @@
 mod agent;
 mod call;
 mod flow;
+mod publish;
 mod serve;
 
 use std::io::IsTerminal;
@@ -41,6 +42,16 @@ enum Command {
     Flow(flow::Args),
     /// Read and check the configuration and its flows.
     Check,
+    /// Show what serving a folder would change, and change nothing.
+    Plan(publish::Folder),
+    /// Serve a folder from now on, without a restart; calls in progress finish as they began.
+    Apply(publish::Folder),
+    /// Write what is served into an empty folder.
+    Export(publish::Export),
+    /// Close a desk on the spot, whatever its hours say.
+    Close(publish::Close),
+    /// Let a desk keep its hours again.
+    Reopen(publish::Reopen),
 }
 
 /// Runs the program.
@@ -78,6 +89,11 @@ pub fn main() -> ExitCode {
         Command::Agent(args) => runtime.block_on(agent::run(&options, &args)),
         Command::Flow(args) => flow::run(&args),
         Command::Check => check(&options),
+        Command::Plan(args) => publish::folder("plan", &options, &args),
+        Command::Apply(args) => publish::folder("apply", &options, &args),
+        Command::Export(args) => publish::export(&options, &args),
+        Command::Close(args) => publish::close(&options, &args),
+        Command::Reopen(args) => publish::reopen(&options, &args),
     };
     match result {
         Ok(code) => code,

@@ -53,6 +53,9 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
             server.left_open
         );
     }
+    for unvoiced in &server.unvoiced {
+        println!("{unvoiced}");
+    }
     if args.welcome {
         print!("{}", welcome(&loaded.helpdesk, server.address));
     }
@@ -90,10 +93,19 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 println!("Stopping: {calls} calls in progress are hung up on (SIGTERM would let them end)");
                 break;
             }
-            _ = hang_up.recv() => match server.reload_certificates() {
-                Ok(()) => println!("Certificates read anew"),
-                Err(error) => eprintln!("careline: the old certificate stays in use: {error}"),
-            },
+            _ = hang_up.recv() => {
+                match server.reload_certificates() {
+                    Ok(()) => println!("Certificates read anew"),
+                    Err(error) => eprintln!("careline: the old certificate stays in use: {error}"),
+                }
+                let publisher = std::sync::Arc::clone(&server.publisher);
+                let dir = loaded.config_dir.clone();
+                // Prompts may have to be rendered: meanwhile notes are shown.
+                tokio::task::spawn_blocking(move || match publisher.apply(&dir) {
+                    Ok(plan) => print!("{plan}"),
+                    Err(error) => eprintln!("careline: what was served stays: {error}"),
+                });
+            }
             // Better no Careline, which its supervisor starts anew, than a deaf one.
             error = server.failed() => return Err(error.into()),
         }
@@ -189,6 +201,7 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
                 "portal" => {
                     "patient portal after hours: 2, and the partner takes the call or gives it back"
                 }
+                "status" => "patients with a ticket number: how it stands, and whoever has it",
                 "location" => "theatre, ICU, ED: no key is ever needed",
                 other => other,
             };

@@ -1,7 +1,7 @@
 //! What the help desk is: the operator's and the hospitals' files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use desk::Role;
@@ -14,7 +14,7 @@ use super::outside::{OutsideConfig, PartnerConfig, TrunkAccount, TrunkConfig};
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 6] = [
+pub(crate) const SHIPPED: [(&str, &str); 7] = [
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
@@ -31,6 +31,10 @@ pub(crate) const SHIPPED: [(&str, &str); 6] = [
     (
         "portal",
         include_str!("../../../ivr-flows/flows/portal.yaml"),
+    ),
+    (
+        "status",
+        include_str!("../../../ivr-flows/flows/status.yaml"),
     ),
     ("bench", include_str!("../../../ivr-flows/flows/bench.yaml")),
 ];
@@ -56,6 +60,21 @@ pub struct HelpDesk {
     pub hospitals: Vec<Hospital>,
     /// Flows by name.
     pub flows: BTreeMap<String, Arc<Flow>>,
+    /// Their texts as they were read.
+    pub texts: BTreeMap<String, Arc<str>>,
+    /// The folder's files as they were read, by their paths in it.
+    pub files: Files,
+}
+
+/// Files' texts by their paths in a folder. Secrets stand in them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Files(pub BTreeMap<PathBuf, String>);
+
+/// Without the texts.
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,7 +88,7 @@ struct OperatorFile {
 }
 
 /// A queue.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueConfig {
     /// As flows name it.
@@ -97,7 +116,7 @@ fn default_wrap_up_s() -> u64 {
 }
 
 /// An analyst.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Agent {
     /// Stable number.
@@ -120,7 +139,7 @@ pub struct Agent {
 }
 
 /// A hospital.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hospital {
     /// Stable number.
@@ -159,7 +178,7 @@ pub struct Hospital {
 }
 
 /// Opening hours.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hours {
     /// By day or range of days (`mon-fri`); days not named are closed.
@@ -170,7 +189,7 @@ pub struct Hours {
 }
 
 /// A day with hours of its own.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Day {
     /// `closed`, or `08:00-12:00`.
@@ -180,7 +199,7 @@ pub struct Day {
 }
 
 /// A number that can be dialled.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LineSetup {
     /// As the trunk sends it, digits only.
@@ -195,7 +214,7 @@ pub struct LineSetup {
 }
 
 /// Somebody known by their number.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     /// Stable number within the hospital.
@@ -213,7 +232,7 @@ pub struct Person {
 }
 
 /// A place known by its number.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Stable number within the hospital, other than any person's.
@@ -229,7 +248,7 @@ pub struct Place {
 }
 
 /// A phone that registers and isn't an analyst's.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phone {
     /// User name.
@@ -282,12 +301,24 @@ impl HelpDesk {
     /// # Errors
     /// The first thing that is wrong, with its file and what to do.
     pub fn load(dir: &Path) -> Result<Self, ConfigError> {
+        let mut kept = BTreeMap::new();
+        let mut keep = |file: &Path| {
+            let text = read(file)?;
+            if let Ok(name) = file.strip_prefix(dir) {
+                kept.insert(name.to_owned(), text.clone());
+            }
+            Ok::<_, ConfigError>(text)
+        };
+        let process_file = dir.join("careline.toml");
+        if process_file.exists() {
+            keep(&process_file)?;
+        }
         let operator_file = dir.join("operator.yaml");
-        let operator: OperatorFile = yaml(&operator_file)?;
+        let operator: OperatorFile = yaml(&operator_file, &keep(&operator_file)?)?;
         let mut hospitals = Vec::new();
         let hospitals_dir = dir.join("hospitals");
         for file in files(&hospitals_dir, "yaml")? {
-            let mut hospital: Hospital = yaml(&file)?;
+            let mut hospital: Hospital = yaml(&file, &keep(&file)?)?;
             hospital.key = stem(&file);
             hospitals.push((file, hospital));
         }
@@ -304,17 +335,20 @@ impl HelpDesk {
             ));
         }
         let mut drafts = Drafts::default();
+        let mut texts: BTreeMap<String, Arc<str>> = BTreeMap::new();
         for (name, text) in SHIPPED {
             let file = format!("{name}.yaml (shipped)");
-            drafts.add(&file, text).map_err(ConfigError::Flow)?;
+            let name = drafts.add(&file, text).map_err(ConfigError::Flow)?;
+            texts.insert(name, text.into());
         }
         let own = dir.join("flows");
         let mut names = HashSet::new();
         if own.is_dir() {
             for file in files(&own, "yaml")? {
-                let text = read(&file)?;
+                let text = keep(&file)?;
                 let shown = file.display().to_string();
                 let name = drafts.add(&shown, &text).map_err(ConfigError::Flow)?;
+                texts.insert(name.clone(), text.into());
                 if !names.insert(name.clone()) {
                     let twice = format!(
                         "flow \"{name}\" is also in another file of this folder; rename one"
@@ -336,6 +370,8 @@ impl HelpDesk {
                 .map(|(_, hospital)| hospital)
                 .collect(),
             flows,
+            texts,
+            files: Files(kept),
         })
     }
 
@@ -638,9 +674,8 @@ fn account<'a>(user: &'a str, secret: &str, seen: &mut Seen<'a>) -> Result<(), S
     Ok(())
 }
 
-fn yaml<T: DeserializeOwned>(file: &Path) -> Result<T, ConfigError> {
-    let text = read(file)?;
-    serde_saphyr::from_str(&text).map_err(|error: serde_saphyr::Error| {
+fn yaml<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> {
+    serde_saphyr::from_str(text).map_err(|error: serde_saphyr::Error| {
         let line = error
             .location()
             .and_then(|location| usize::try_from(location.line()).ok());

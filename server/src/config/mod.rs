@@ -12,6 +12,7 @@
 //! Everything is checked when it is read. An error names the file, the line
 //! where there is one, what is wrong and what to do.
 
+mod changes;
 mod helpdesk;
 mod outside;
 mod process;
@@ -21,9 +22,10 @@ use std::path::{Path, PathBuf};
 
 use ivr_flows::CheckError;
 
+pub use changes::{Change, How, changes, obstacles};
 pub(crate) use helpdesk::SHIPPED;
 pub use helpdesk::{
-    Agent, Day, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
+    Agent, Day, Files, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
 pub use outside::{OutsideConfig, PartnerConfig, RegisterConfig, TrunkAccount, TrunkConfig};
 pub use process::{

@@ -20,7 +20,7 @@ const EXPIRES_S: std::ops::RangeInclusive<u64> = 60..=86_400;
 const PROBE_EVERY_S: std::ops::RangeInclusive<u64> = 5..=3_600;
 
 /// A trunk.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkConfig {
     /// As partners name it.
@@ -52,7 +52,7 @@ pub struct TrunkConfig {
 }
 
 /// How we register with a provider.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterConfig {
     /// Where: `sip:provider.example`, `sip:192.0.2.10:5060;transport=tls`.
@@ -135,7 +135,7 @@ fn default_probe_every_s() -> u64 {
 }
 
 /// User and secret.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrunkAccount {
     /// User name.
@@ -151,7 +151,7 @@ impl std::fmt::Debug for TrunkAccount {
 }
 
 /// Somebody who takes calls over.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartnerConfig {
     /// Stable number within the hospital.
@@ -164,7 +164,7 @@ pub struct PartnerConfig {
 
 /// Numbers outside to which agents may send a hospital's callers, and where
 /// they may ask about them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutsideConfig {
     /// How they begin, as agents dial them: digits, perhaps behind a `+`.

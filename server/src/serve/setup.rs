@@ -178,6 +178,11 @@ pub(super) fn setup(
                 encryption: agent.encryption.map(Into::into),
                 ha1s: sip::digest::Ha1s::derive(&agent.user, realm, &agent.secret),
                 agent: Some(acd::AgentId(agent.id)),
+                serves: agent
+                    .queues
+                    .iter()
+                    .filter_map(|name| helpdesk.queue_id(name).map(acd::QueueId))
+                    .collect(),
                 number: None,
                 trunk: false,
             },
@@ -200,6 +205,7 @@ pub(super) fn setup(
                     encryption: config.encryption.map(Into::into),
                     ha1s: sip::digest::Ha1s::derive(&account.user, realm, &account.secret),
                     agent: None,
+                    serves: Vec::new(),
                     number: None,
                     trunk: true,
                 },
@@ -234,6 +240,14 @@ pub(super) fn setup(
                     .into_iter()
                     .map(|(name, calendar)| (name.into(), calendar))
                     .collect(),
+                days: hospital
+                    .zone
+                    .as_deref()
+                    .map(hours::Days::read)
+                    .transpose()
+                    .map_err(|fault| {
+                        ConfigError::new(Path::new(&hospital.key), fault.to_string())
+                    })?,
             },
         );
         for line in &hospital.lines {
@@ -278,6 +292,7 @@ pub(super) fn setup(
                     encryption: phone.encryption.map(Into::into),
                     ha1s: sip::digest::Ha1s::derive(&phone.user, realm, &phone.secret),
                     agent: None,
+                    serves: Vec::new(),
                     number: phone.number.clone().map(PhoneNumber),
                     trunk: false,
                 },
@@ -296,6 +311,7 @@ pub(super) fn setup(
         accounts,
         queues,
         languages: [ivr_flows::Language::ENGLISH].into(),
+        closings: HashMap::new(),
         trusted: process.sip.trusted(&loaded.process_file)?,
         trunks,
         partners,

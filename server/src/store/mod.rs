@@ -28,7 +28,8 @@ mod writer;
 use std::collections::BTreeMap;
 
 use desk::{
-    Commit, CommitId, ContactId, Facts, Personal, Stamped, TenantId, TicketId, TicketNumber,
+    Commit, CommitId, ContactId, Facts, KnownTicket, Personal, Stamped, TenantId, TicketFacts,
+    TicketId, TicketNumber,
 };
 
 pub use open::{Settings, Store};
@@ -138,13 +139,15 @@ pub enum StoreError {
 }
 
 /// What was found, and put right, when the store was opened.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Recovered {
     /// How often this database has been opened, this time included. Makes ids
     /// unique across restarts.
     pub start: u32,
     /// Per tenant that has ever written: where to go on.
     pub tenants: BTreeMap<TenantId, RecoveredTenant>,
+    /// Per tenant: its latest tickets, for callers who ask for theirs.
+    pub tickets: BTreeMap<TenantId, Vec<KnownTicket>>,
     /// Contacts that a crash left open, now ended as system-failure.
     pub left_open: Vec<(TenantId, ContactId)>,
 }
@@ -181,12 +184,10 @@ pub struct Logged {
 pub struct TicketRow {
     /// Its id.
     pub ticket: TicketId,
-    /// What the caller was told.
-    pub number: TicketNumber,
-    /// For which contact it was opened.
-    pub contact: ContactId,
-    /// When, Unix milliseconds.
+    /// When it was opened, Unix milliseconds.
     pub opened_at: i64,
+    /// What its events say.
+    pub facts: TicketFacts,
 }
 
 /// A contact.

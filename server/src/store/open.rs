@@ -8,9 +8,13 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use desk::{Commit, CommitId, ContactId, EndCause, Event, Stamped, TenantId, TicketId};
+use desk::{
+    Commit, CommitId, ContactId, EndCause, Event, KnownTicket, PhoneNumber, Stamped, TenantId,
+    TicketId,
+};
 use rusqlite::{Connection, params};
 
+use super::rows::{self, TICKET_COLUMNS, TICKET_WIDTH};
 use super::writer::Writer;
 use super::{Done, Journal, Recovered, RecoveredTenant, Refused, StoreError};
 
@@ -41,9 +45,13 @@ impl Default for Settings {
 }
 
 /// The migrations, in order; the first is version 1.
-const MIGRATIONS: [&str; 1] = [include_str!(
-    "../../migrations/0001_log_contacts_tickets.sql"
-)];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/0001_log_contacts_tickets.sql"),
+    include_str!("../../migrations/0002_tickets_state.sql"),
+];
+
+/// Tickets of a tenant that are read when the store is opened: the latest.
+const TICKETS_READ_MAX: i64 = 100_000;
 
 const PAGE_BYTES: u32 = 4_096;
 
@@ -87,6 +95,7 @@ impl Store {
                 |row| row.get(0),
             )?,
             tenants: BTreeMap::new(),
+            tickets: BTreeMap::new(),
             left_open: left_open(&connection)?,
         };
         let mut writer = Writer::new(connection);
@@ -94,6 +103,7 @@ impl Store {
             writer.write(&endings(contacts, at))?;
         }
         recovered.tenants = writer.tenants()?;
+        recovered.tickets = writer.tickets()?;
         let (queue, waiting) = sync_channel(settings.queue_max.max(1));
         let writer = std::thread::Builder::new()
             .name("store".into())
@@ -240,6 +250,33 @@ fn endings(contacts: &[(TenantId, ContactId)], at: i64) -> Vec<Commit> {
 }
 
 impl Writer {
+    /// The latest tickets of each tenant, with the numbers that their callers called from.
+    fn tickets(&self) -> Result<BTreeMap<TenantId, Vec<KnownTicket>>, StoreError> {
+        let columns = TICKET_COLUMNS
+            .split(", ")
+            .map(|column| format!("t.{column}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let mut statement = self.connection().prepare(&format!(
+            "SELECT {columns}, t.tenant, p.ani FROM ticket t JOIN tenant n ON n.tenant = t.tenant \
+             LEFT JOIN personal p ON p.tenant = t.tenant AND p.contact = t.contact \
+             WHERE t.ticket >= n.next_ticket - ? ORDER BY t.tenant, t.ticket"
+        ))?;
+        let mut found = statement.query([TICKETS_READ_MAX])?;
+        let mut tickets: BTreeMap<TenantId, Vec<KnownTicket>> = BTreeMap::new();
+        while let Some(row) = found.next()? {
+            let ticket = rows::ticket(row)?;
+            let tenant = TenantId(row.get(TICKET_WIDTH)?);
+            let ani: Option<String> = row.get(TICKET_WIDTH + 1)?;
+            tickets.entry(tenant).or_default().push(KnownTicket {
+                ticket: ticket.ticket,
+                facts: ticket.facts,
+                ani: ani.map(PhoneNumber),
+            });
+        }
+        Ok(tickets)
+    }
+
     fn tenants(&self) -> Result<BTreeMap<TenantId, RecoveredTenant>, StoreError> {
         let mut statement = self
             .connection()

@@ -4,7 +4,7 @@
 
 use desk::{
     AgentId, ContactId, EndCause, Event, Facts, Found, PartnerId, PersonId, Position, QueueId,
-    Role, Stamped, TicketId, TicketNumber, Visits,
+    Role, Stamped, TicketFacts, TicketId, TicketNumber, TicketStatus, Visits,
 };
 use rusqlite::{Row, Statement};
 
@@ -22,7 +22,11 @@ pub(super) const CONTACT_COLUMNS: &str = "first_seq, last_seq, started_at, found
 pub(super) const CONTACT_WIDTH: usize = 20;
 
 /// The columns of `ticket` that make a [`TicketRow`].
-pub(super) const TICKET_COLUMNS: &str = "ticket, number, contact, opened_at";
+pub(super) const TICKET_COLUMNS: &str =
+    "ticket, number, contact, opened_at, status, next_update, owner, queue";
+
+/// How many these are.
+pub(super) const TICKET_WIDTH: usize = 8;
 
 pub(super) fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
     let seq = row.get::<_, i64>(0)?.cast_unsigned();
@@ -40,12 +44,30 @@ pub(super) fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
 }
 
 pub(super) fn ticket(row: &Row<'_>) -> Result<TicketRow, StoreError> {
+    let status = row.get_ref(4)?.as_str();
     Ok(TicketRow {
         ticket: TicketId(row.get::<_, i64>(0)?.cast_unsigned()),
-        number: number(row.get(1)?)?,
-        contact: ContactId(row.get::<_, i64>(2)?.cast_unsigned()),
         opened_at: row.get(3)?,
+        facts: TicketFacts {
+            number: number(row.get(1)?)?,
+            contact: ContactId(row.get::<_, i64>(2)?.cast_unsigned()),
+            status: match status {
+                Ok("open") => TicketStatus::Open,
+                Ok("resolved") => TicketStatus::Resolved,
+                _ => return Err(StoreError::Unreadable("a ticket's status")),
+            },
+            next_update: row.get(5)?,
+            owner: row.get::<_, Option<u32>>(6)?.map(AgentId),
+            queue: row.get::<_, Option<u32>>(7)?.map(QueueId),
+        },
     })
+}
+
+pub(super) fn status_code(status: TicketStatus) -> &'static str {
+    match status {
+        TicketStatus::Open => "open",
+        TicketStatus::Resolved => "resolved",
+    }
 }
 
 fn number(value: i64) -> Result<TicketNumber, StoreError> {

@@ -3,6 +3,7 @@
 mod desk_and_store;
 mod killed;
 mod load;
+mod tickets;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -204,7 +205,7 @@ fn what_is_written_can_be_read() {
     let (ticket, number) = row.facts.ticket.unwrap();
     let found = reader.ticket(TENANT, number).unwrap().unwrap();
     assert_eq!(
-        (found.ticket, found.contact, found.opened_at),
+        (found.ticket, found.facts.contact, found.opened_at),
         (ticket, contact, 100)
     );
     assert_eq!(reader.personal(TENANT, contact).unwrap(), Some(personal));

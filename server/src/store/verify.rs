@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use desk::{ContactId, Event, Facts, TenantId, TicketId};
+use desk::{ContactId, Event, Facts, TenantId, TicketFacts, TicketId};
 
-use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS};
+use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS, TICKET_WIDTH};
 use super::{ContactRow, Reader, StoreError, TicketRow};
 
 /// What was read.
@@ -103,9 +103,8 @@ impl Reader {
                 *next_ticket = (*next_ticket).max(ticket.0 + 1);
                 let opened = TicketRow {
                     ticket,
-                    number,
-                    contact,
                     opened_at: logged.stamped.at,
+                    facts: TicketFacts::opened(number, contact),
                 };
                 if expected.tickets.insert((tenant, ticket), opened).is_some() {
                     verified.fault(Fault::Ticket(tenant, ticket));
@@ -121,6 +120,7 @@ impl Reader {
             if column != event.contact() {
                 verified.fault(Fault::Contact(tenant, column.unwrap_or(ContactId(0))));
             }
+            let mut facts = Facts::default();
             if let Some(contact) = event.contact() {
                 let of = expected
                     .contacts
@@ -132,6 +132,14 @@ impl Reader {
                     });
                 of.facts.apply(&logged.stamped);
                 of.last_seq = seq;
+                facts = of.facts;
+            }
+            for (ticket, change) in desk::ticket_changes(&facts, &event) {
+                match expected.tickets.get_mut(&(tenant, ticket)) {
+                    Some(row) => row.facts.apply(change),
+                    // Such as a contact that was attached to what was never opened.
+                    None => verified.fault(Fault::Ticket(tenant, ticket)),
+                }
             }
         }
         verified.contacts = expected.contacts.len() as u64;
@@ -196,7 +204,7 @@ impl Reader {
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
             let ticket = rows::ticket(row)?;
-            let tenant = TenantId(row.get(4)?);
+            let tenant = TenantId(row.get(TICKET_WIDTH)?);
             if expected.remove(&(tenant, ticket.ticket)) != Some(ticket) {
                 verified.fault(Fault::Ticket(tenant, ticket.ticket));
             }

@@ -10,10 +10,10 @@ use std::collections::hash_map::Entry;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use desk::{Commit, ContactId, Event, Facts, Personal, TenantId};
+use desk::{Commit, ContactId, Event, Facts, Personal, TenantId, TicketChange, TicketId};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
-use super::rows::{self, CONTACT_COLUMNS, CONTACT_WIDTH, TICKET_COLUMNS};
+use super::rows::{self, CONTACT_COLUMNS, CONTACT_WIDTH};
 use super::{ContactRow, Done, StoreError};
 
 type Key = (TenantId, ContactId);
@@ -35,6 +35,7 @@ struct Group {
     /// The events' JSON, one behind the other.
     bodies: Vec<u8>,
     tickets: Vec<[i64; 5]>,
+    ticket_changes: Vec<(TenantId, TicketId, TicketChange)>,
     counters: Vec<(TenantId, Counter)>,
     changed: Vec<Key>,
 }
@@ -199,6 +200,7 @@ impl Writer {
         }
         self.write_events()?;
         self.write_tickets()?;
+        self.change_tickets()?;
         self.write_contacts()?;
         self.write_counters()
     }
@@ -264,8 +266,15 @@ impl Writer {
                 };
                 row.facts.apply(stamped);
                 row.last_seq = seq;
+                for (ticket, change) in desk::ticket_changes(&row.facts, &stamped.event) {
+                    self.group.ticket_changes.push((tenant, ticket, change));
+                }
                 if self.group.changed.last() != Some(&key) {
                     self.group.changed.push(key);
+                }
+            } else {
+                for (ticket, change) in desk::ticket_changes(&Facts::default(), &stamped.event) {
+                    self.group.ticket_changes.push((tenant, ticket, change));
                 }
             }
         }
@@ -332,7 +341,7 @@ impl Writer {
 
     fn write_tickets(&self) -> Result<(), StoreError> {
         self.in_rows(
-            &format!("INSERT INTO ticket (tenant, {TICKET_COLUMNS}) VALUES "),
+            "INSERT INTO ticket (tenant, ticket, number, contact, opened_at) VALUES ",
             5,
             &self.group.tickets,
             |statement, first, row: &[i64; 5]| {
@@ -342,6 +351,34 @@ impl Writer {
                 Ok(())
             },
         )
+    }
+
+    fn change_tickets(&self) -> Result<(), StoreError> {
+        for (tenant, ticket, change) in &self.group.ticket_changes {
+            let ticket = ticket.0.cast_signed();
+            let update = |set: &str| {
+                let sql = format!("UPDATE ticket SET {set} WHERE tenant = ?1 AND ticket = ?2");
+                self.connection.prepare_cached(&sql)
+            };
+            match *change {
+                TicketChange::Owner(agent) => {
+                    update("owner = ?3")?.execute(params![tenant.0, ticket, agent.0])?
+                }
+                TicketChange::Queue(queue) => {
+                    update("queue = ?3")?.execute(params![tenant.0, ticket, queue.0])?
+                }
+                TicketChange::Told {
+                    status,
+                    next_update,
+                } => update("status = ?3, next_update = ?4")?.execute(params![
+                    tenant.0,
+                    ticket,
+                    rows::status_code(status),
+                    next_update
+                ])?,
+            };
+        }
+        Ok(())
     }
 
     fn write_contacts(&mut self) -> Result<(), StoreError> {
@@ -413,6 +450,7 @@ impl Group {
         self.events.clear();
         self.bodies.clear();
         self.tickets.clear();
+        self.ticket_changes.clear();
         self.counters.clear();
         self.changed.clear();
     }

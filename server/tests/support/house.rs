@@ -71,6 +71,15 @@ pub fn spoken() -> &'static Spoken {
             .speak(|_, _| {})
             .expect("the voice: run `make voices` first");
         let mut clips = book.library();
+        let (tongues, unvoiced) =
+            server::prompts::tongues(&loaded.process.speech, &loaded.speech_dir, &loaded.helpdesk)
+                .expect("the demo's configuration");
+        assert_eq!(unvoiced, [], "run `tools/needs.sh test` first");
+        for tongue in &tongues {
+            // Its ticket digits would be taken for the English ones, which have the same names.
+            let words = tongue.book.library().into_iter();
+            clips.extend(words.filter(|(text, _)| !is_pair(text)));
+        }
         for (tenant, texts) in &book.later {
             for text in texts {
                 let pcm = studio
@@ -103,6 +112,7 @@ static ROOM: Semaphore = Semaphore::const_new(AT_ONCE);
 pub struct House {
     pub address: SocketAddr,
     hub: RingHub,
+    config: PathBuf,
     data: PathBuf,
     notes: Arc<Mutex<Vec<(Instant, Note)>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -120,10 +130,11 @@ pace: standard
 language: en
 start: door
 nodes:
-  door: {hours: desk, open: open, closed: closed, holiday: holiday}
+  door: {hours: desk, open: open, closed: closed, holiday: holiday, emergency: emergency}
   open: {hang_up: The desk is open.}
   closed: {hang_up: The desk is closed.}
   holiday: {hang_up: Today is a holiday.}
+  emergency: {hang_up: The desk had to close.}
 tests:
   - {name: Open, hears: [The desk is open.], ends: hang up}
   - {name: Closed, hours: closed, hears: [The desk is closed.], ends: hang up}
@@ -195,7 +206,7 @@ impl House {
             std::fs::write(&file, text).expect("written");
         }
         let loaded = Loaded::read(&Options {
-            config_dir: config,
+            config_dir: config.clone(),
             data_dir: Some(data.clone()),
             bind: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             speech_dir: Some(speech_dir()),
@@ -241,6 +252,7 @@ impl House {
         Self {
             address,
             hub,
+            config,
             data,
             notes,
             stop: Some(stop),
@@ -249,6 +261,42 @@ impl House {
             _memory: memory,
             _room: room,
         }
+    }
+
+    /// A copy of the folder that is served, with a text of a file replaced.
+    pub fn folder(&self, name: &str, edits: &[(&str, &str, &str)]) -> PathBuf {
+        let folder = self.config.with_file_name(name);
+        for part in ["", "hospitals", "flows"] {
+            let to = folder.join(part);
+            std::fs::create_dir_all(&to).expect("a folder");
+            for entry in std::fs::read_dir(self.config.join(part)).expect("readable") {
+                let file = entry.expect("an entry").path();
+                if file.is_file() {
+                    let name = file.file_name().expect("a name");
+                    std::fs::copy(&file, to.join(name)).expect("copied");
+                }
+            }
+        }
+        for (file, is, shall) in edits {
+            let file = folder.join(file);
+            let text = std::fs::read_to_string(&file).expect("readable");
+            std::fs::write(&file, replace(&text, is, shall)).expect("written");
+        }
+        folder
+    }
+
+    /// Says something to the server as an administrator does: `plan`, `apply`, `export`.
+    pub async fn administrator(&self, word: &str, folder: &Path) -> Result<String, String> {
+        self.asks(&format!("{word}\t{}", folder.display())).await
+    }
+
+    /// The same, in the socket's own words.
+    pub async fn asks(&self, question: &str) -> Result<String, String> {
+        let data = self.data.parent().expect("a directory").to_owned();
+        let question = question.to_owned();
+        tokio::task::spawn_blocking(move || server::control::ask(&data, &question))
+            .await
+            .expect("an answer")
     }
 
     fn phone(&self, number: &str, marker: usize) -> PhoneConfig {
@@ -351,7 +399,7 @@ impl House {
         Reader::open(&self.data)
             .and_then(|reader| reader.ticket(tenant, number))
             .expect("a database")
-            .map(|row| row.contact)
+            .map(|row| row.facts.contact)
     }
 }
 

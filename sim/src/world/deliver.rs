@@ -56,6 +56,7 @@ impl World {
                 self.check_silence(caller, leg, since, idle);
             }
             Due::CheckRings(caller, hung_up_at) => self.check_rings(caller, hung_up_at),
+            Due::CheckParted(leg) => self.check_parted(leg),
         }
     }
 
@@ -94,6 +95,15 @@ impl World {
             && let Some(sight) = Sight::of(bytes)
         {
             self.oracle.hears_phone(self.now, phone, sight);
+            self.watch_parted();
+        }
+    }
+
+    /// Whoever talked with a phone that is gone is elsewhere soon.
+    pub(super) fn watch_parted(&mut self) {
+        while let Some(leg) = self.oracle.parted.pop() {
+            let at = self.now + Duration::from_secs(1);
+            self.agenda.enter(at, Due::CheckParted(leg));
         }
     }
 

@@ -126,14 +126,12 @@ impl World {
                 self.invites(phone, sight);
             } else {
                 self.oracle.request_to_phone(phone, sight);
+                self.watch_parted();
             }
         } else {
-            // To who calls a colleague: whose leg that port is.
-            if sight.code() == Some(200)
-                && sight.cseq_method() == "INVITE"
-                && let Some(leg) = sight.audio_port().and_then(|port| self.audio.leg_at(port))
-            {
-                self.audio.owned(leg, Owner::Phone(phone));
+            self.claim_asking_leg(phone, sight);
+            if sight.code() == Some(202) {
+                self.figures.transfers += 1;
             }
             self.oracle.response_to_phone(self.now, phone, sight);
         }
@@ -158,6 +156,16 @@ impl World {
         }
     }
 
+    /// The 200 to a phone that asks a colleague tells the same.
+    fn claim_asking_leg(&mut self, phone: usize, sight: Sight<'_>) {
+        if sight.code() == Some(200)
+            && sight.cseq_method() == "INVITE"
+            && let Some(leg) = sight.audio_port().and_then(|port| self.audio.leg_at(port))
+        {
+            self.audio.owned(leg, Owner::Phone(phone));
+        }
+    }
+
     /// A phone is called: may it be, for whom, and with which ticket?
     fn invites(&mut self, phone: usize, sight: Sight<'_>) {
         let leg = sight.audio_port().and_then(|port| self.audio.leg_at(port));
@@ -170,7 +178,7 @@ impl World {
         if let Some(leg) = leg {
             self.audio.owned(leg, Owner::Phone(phone));
         }
-        match self.oracle.invites(self.now, phone, caller, sight) {
+        match self.oracle.invites(self.now, phone, caller, leg, sight) {
             Err(what) => return self.fail(what),
             Ok(first) => {
                 if !first {
@@ -208,11 +216,14 @@ impl World {
 
     fn check_ticket(&mut self, caller: u32, hospital: Hospital, digits: &str, how: &str) {
         let tenant = desk::TenantId(hospital.id());
-        let durable = desk::TicketNumber::parse(digits)
-            .ok()
-            .and_then(|number| self.store.ticket(tenant, number));
+        let number = desk::TicketNumber::parse(digits).ok();
         let contact = self.oracle.contact_of(caller);
-        if durable.is_none() || durable != contact {
+        let from = self.callers[caller as usize].plan.from.as_deref();
+        let theirs = number
+            .zip(contact)
+            .is_some_and(|(number, contact)| self.store.may_hear(tenant, number, contact, from));
+        if !theirs {
+            let durable = number.and_then(|number| self.store.ticket(tenant, number));
             self.fail(format!(
                 "13: ticket {digits} is {how} for caller {caller} ({contact:?}), on disk it is {durable:?}'s"
             ));
@@ -267,6 +278,7 @@ impl World {
                     "caller {caller} and phone {} hear each other",
                     phone + 1
                 );
+                self.oracle.joined(phone, other, caller);
                 self.caller(caller, |who, now, does| who.talks(now, does));
             }
         }
@@ -332,6 +344,9 @@ impl World {
                 let what = format!("12: {dials} was dialled, tenant {} answers", note.tenant.0);
                 return self.fail(what);
             }
+        }
+        if matches!(note.what, NoteWhat::Consults(_)) {
+            self.figures.consultations += 1;
         }
         if note.what == NoteWhat::Panicked {
             return self.fail("a call panicked".to_owned());

@@ -137,12 +137,13 @@ impl Contact {
             }
             Stage::Outside(_) => {
                 if let Some((_, Some(sent))) = self.stop_calling_partner(cx) {
-                    self.transferor_hears(sent, 487, cx);
+                    self.tell_transferor(sent.told, 487, cx);
                 }
             }
             Stage::Conversation(_) => self.part(reason, cx),
             Stage::Opening { .. } | Stage::Answered { .. } | Stage::Flow => {}
         }
+        self.free_agent(cx);
         self.forget_render(cx);
         self.sound = Sound::Nothing;
         cx.index.legs.remove(&self.leg);

@@ -1,9 +1,14 @@
 //! What the flow wants, carried out; what the caller does, told to the flow.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, What};
-use ivr_flows::{CallerFacts, HangUpCause, HoursState, Input as FlowInput, Piece, Role, Step};
+use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, TicketNumber, What};
+use hours::Day;
+use ivr_flows::{
+    CallerFacts, HangUpCause, HoursState, Input as FlowInput, NextUpdate, Piece, Role, Step,
+    TicketAsk, TicketStatus,
+};
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, OneWayCause, PlayOutcome};
 
@@ -46,7 +51,18 @@ impl Contact {
                 let state = self.hours(&calendar, cx);
                 self.session.handle(cx.now.mono, FlowInput::Hours(state));
             }
-            Step::OpenTicket { .. } => self.tell_desk(cx, What::OpenTicket),
+            Step::OpenTicket { ask, .. } => {
+                let what = match ask {
+                    TicketAsk::Open => What::OpenTicket,
+                    TicketAsk::Attach => What::AttachTicket,
+                };
+                self.tell_desk(cx, what);
+            }
+            Step::FindTicket { digits } => {
+                let number = TicketNumber::parse(&digits).ok();
+                let ani = self.ani.clone();
+                self.tell_desk(cx, What::FindTicket { number, ani });
+            }
             Step::SetRole(role) => {
                 if let Some(role) = desk_role(role) {
                     self.tell_desk(cx, What::SetRole(role));
@@ -56,8 +72,9 @@ impl Contact {
                 queue,
                 class,
                 music,
+                owner,
             } => {
-                if !self.enter_queue(&queue, class, music, cx) {
+                if !self.enter_queue(&queue, class, music, owner, cx) {
                     self.session.handle(cx.now.mono, FlowInput::QueueRefused);
                 }
             }
@@ -218,14 +235,39 @@ impl Contact {
     /// safer guess.
     fn hours(&self, calendar: &str, cx: &Cx<'_>) -> HoursState {
         let tenant = cx.setup.tenants.get(&self.tenant);
+        let key = (self.tenant, Arc::from(calendar));
+        let exception = cx.setup.closings.get(&key).copied();
         let Some(calendar) = tenant.and_then(|tenant| tenant.calendars.get(calendar)) else {
             return HoursState::Open;
         };
-        let state = calendar.at(cx.now.wall, None);
+        let state = calendar.at(cx.now.wall, exception);
         match (state.open, state.why) {
             (true, _) => HoursState::Open,
             (false, hours::Why::Week) => HoursState::Closed,
-            (false, hours::Why::Day(_) | hours::Why::Exception) => HoursState::Holiday,
+            (false, hours::Why::Day(_)) => HoursState::Holiday,
+            (false, hours::Why::Exception) => HoursState::Emergency,
+        }
+    }
+
+    /// What the caller may hear of their ticket.
+    fn told_of(&self, found: &desk::FoundTicket, cx: &Cx<'_>) -> ivr_flows::FoundTicket {
+        let tenant = cx.setup.tenants.get(&self.tenant);
+        let days = tenant.and_then(|tenant| tenant.days.as_ref());
+        let day = days.zip(found.next_update);
+        ivr_flows::FoundTicket {
+            number: found.number.to_string().into(),
+            status: match (found.status, found.owner) {
+                (desk::TicketStatus::Resolved, _) => TicketStatus::Resolved,
+                (desk::TicketStatus::Open, Some(_)) => TicketStatus::InHand,
+                (desk::TicketStatus::Open, None) => TicketStatus::Open,
+            },
+            update: day.map(|(days, at)| match days.of(cx.now.wall, at) {
+                Day::Past => NextUpdate::Overdue,
+                Day::Today => NextUpdate::Today,
+                Day::Tomorrow => NextUpdate::Tomorrow,
+                Day::Weekday(day) => NextUpdate::On(day),
+                Day::Later => NextUpdate::Later,
+            }),
         }
     }
 
@@ -319,10 +361,15 @@ impl Contact {
                 FlowInput::Identified(facts)
             }
             (What::Identify { .. }, _) => FlowInput::IdentifyFailed,
-            (What::OpenTicket, Reply::Ticket { number }) => {
+            (What::OpenTicket | What::AttachTicket, Reply::Ticket { number }) => {
                 FlowInput::Ticket(number.to_string().into())
             }
-            (What::OpenTicket, _) => FlowInput::TicketFailed,
+            (What::OpenTicket | What::AttachTicket, _) => FlowInput::TicketFailed,
+            (What::FindTicket { .. }, Reply::TicketFound(found)) => {
+                self.found = Some(found);
+                FlowInput::TicketFound(self.told_of(&found, cx))
+            }
+            (What::FindTicket { .. }, _) => FlowInput::TicketNotFound,
             _ => return,
         };
         self.session.handle(cx.now.mono, input);

@@ -13,7 +13,7 @@
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`], [`outside`], [`end`].
+//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`end`].
 
 mod arrive;
 mod call;
@@ -23,6 +23,7 @@ mod flow;
 mod outbox;
 mod outside;
 mod partner;
+mod taken;
 mod talk;
 mod transfer;
 mod wait;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
-use desk::{Caller, ContactId, Journey, PartnerId, PhoneNumber, TenantId, What};
+use desk::{Caller, ContactId, FoundTicket, Journey, PartnerId, PhoneNumber, TenantId, What};
 use ivr_flows::{Flow, Session};
 use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
@@ -96,7 +97,7 @@ pub(crate) struct Index {
     pub(crate) offers: HashMap<OfferId, ContactId>,
     /// Agents called without the distributor, until that call is over.
     pub(crate) direct: HashMap<AgentId, OfferId>,
-    /// Legs of agents who sent a caller outside and haven't heard yet how it went.
+    /// Legs of agents who have sent a caller on and haven't heard yet how it went.
     pub(crate) transferors: HashMap<sip::LegId, ContactId>,
     next_wish: u64,
     next_render: u64,
@@ -134,6 +135,12 @@ impl Cx<'_> {
 
     fn media(&mut self, command: MediaCommand) {
         self.out.push_back(Output::Media(command));
+    }
+
+    /// A new offer that the distributor hasn't made.
+    fn direct_offer(&mut self) -> OfferId {
+        *self.command += 1;
+        OfferId(transfer::DIRECT | (*self.command & (transfer::DIRECT - 1)))
     }
 
     fn play_id(&mut self) -> PlayId {
@@ -239,6 +246,8 @@ struct Stay {
     /// When the contact began to wait at all: kept when it comes back.
     since: Duration,
     music: bool,
+    /// Who is rung first if free.
+    prefer: Option<AgentId>,
     /// By a transfer: the flow knows nothing of it.
     sent_on: bool,
     /// When the wait is announced next.
@@ -415,6 +424,8 @@ pub(crate) struct Contact {
     sound: Sound,
     session: Session,
     flow: Arc<Flow>,
+    /// The caller's own ticket, asked for by its number.
+    found: Option<FoundTicket>,
     /// An agent's question to a colleague; the session is never begun then.
     consult: Option<Box<Consult>>,
     /// The keys of one.
@@ -430,6 +441,8 @@ pub(crate) struct Contact {
     /// The way by which keys come: the first one that brought one.
     keys_by: Option<KeysBy>,
     stage: Stage,
+    /// An agent who is busy with this contact without talking with its caller.
+    taken: Option<taken::Taken>,
     /// How many stays there have been.
     visits: u32,
     /// When the first of them began.
@@ -570,7 +583,7 @@ impl Contact {
                     Progress::Calling { until, .. } => Some(until),
                     Progress::Ringing { .. } | Progress::Accepting { .. } => None,
                 });
-                consider(outside.sent.as_ref().map(outside::SentOut::deadline));
+                consider(outside.sent.as_ref().map(|sent| sent.until));
             }
             Stage::Conversation(talk) => consider(match talk.other {
                 Other::Agent { .. } => Some(talk.announce_at),
@@ -584,6 +597,7 @@ impl Contact {
         if let Sound::Rendering { since, .. } = self.sound {
             consider(Some(since + RENDER_MAX));
         }
+        consider(self.taken_deadline());
         consider(self.outbox.repeat_at());
         for owed in &self.owed {
             consider(Some(owed.repeat_at));
@@ -611,6 +625,7 @@ impl Contact {
         self.wait_timeout(cx);
         self.partner_timeout(cx);
         self.talk_timeout(cx);
+        self.taken_timeout(cx);
         self.outbox.timeout(cx);
         if self.outbox.gave_up_on_ticket() {
             self.session.handle(now, ivr_flows::Input::TicketFailed);

@@ -77,7 +77,7 @@ impl Outbox {
         Some(command.what)
     }
 
-    /// The desk never answered an `OpenTicket`: the call goes on without it.
+    /// The desk never answered an `OpenTicket` or `AttachTicket`: the call goes on without it.
     pub(super) fn gave_up_on_ticket(&mut self) -> bool {
         std::mem::take(&mut self.ticket_given_up)
     }
@@ -92,7 +92,7 @@ impl Outbox {
         if repeats >= REPEATS_MAX {
             cx.counters.desk_unanswered += 1;
             if let Some(lost) = self.waiting.pop_front() {
-                self.ticket_given_up |= matches!(lost.what, What::OpenTicket);
+                self.ticket_given_up |= matches!(lost.what, What::OpenTicket | What::AttachTicket);
             }
             self.head = None;
             self.send_head(cx);

@@ -3,16 +3,14 @@
 //!
 //! It is the call to a partner ([`super::partner`]), and differs in who asked
 //! for it: the flow knows nothing of it, and when it comes to nothing the
-//! caller waits where they came from. Who sent the caller on is busy until they
-//! have heard how it went: their telephone is.
+//! caller waits where they came from.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use acd::{AgentId, OfferId, Visit};
 use desk::{Journey, PartnerId, PhoneNumber, TakenBack};
 
-use super::{Contact, Cx, Other, Owing, Stage, TALKING_EVERY};
+use super::{Contact, Cx, Stage};
 use crate::input::NoteWhat;
 
 /// How long a telephone outside rings.
@@ -21,32 +19,11 @@ const RING_MAX: Duration = Duration::from_secs(60);
 /// What of an [`super::Outside`] an agent is behind.
 #[derive(Debug)]
 pub(super) struct SentOut {
-    /// Who sent the caller on; none of a consultation.
-    pub(super) transferor: Option<Transferor>,
+    /// The leg of who sent the caller on, and the REFER whose outcome they
+    /// await; none of a consultation.
+    pub(super) told: Option<(sip::LegId, sip::RequestId)>,
     /// It rings no longer.
     pub(super) until: Duration,
-}
-
-/// Who has transferred and waits to hear how it goes. To the distributor they
-/// talk on.
-#[derive(Debug)]
-pub(super) struct Transferor {
-    pub(super) leg: sip::LegId,
-    pub(super) refer: sip::RequestId,
-    /// By which they came to the caller; `None` once they have hung up.
-    pub(super) talked: Option<(OfferId, AgentId, Visit)>,
-    pub(super) announce_at: Duration,
-}
-
-impl SentOut {
-    /// When something is due.
-    pub(super) fn deadline(&self) -> Duration {
-        let announce = self.transferor.as_ref().and_then(|who| {
-            who.talked?;
-            Some(who.announce_at)
-        });
-        announce.map_or(self.until, |at| at.min(self.until))
-    }
 }
 
 impl Contact {
@@ -63,36 +40,13 @@ impl Contact {
         let Ok(seized) = self.seize(trunk, &number.0, cx) else {
             return cx.sip.refuse_refer(now, refer, 503);
         };
-        let Some((leg, other)) = self.take_out(cx) else {
+        if self.talks_with().is_none() {
             cx.trunks.release(trunk);
             return cx.sip.refuse_refer(now, refer, 403);
-        };
+        }
         cx.sip.accept_refer(now, refer);
         self.referred_by = Some(by.to_owned());
-        let talked = match other {
-            Other::Agent {
-                offer,
-                agent,
-                visit,
-            } => Some((offer, agent, visit)),
-            // Nobody but an agent transfers.
-            Other::Partner { trunked, .. } => {
-                cx.trunks.release(&trunked.trunk.name);
-                None
-            }
-        };
-        let transferor = leg.map(|leg| Transferor {
-            leg,
-            refer,
-            talked,
-            announce_at: now + TALKING_EVERY,
-        });
-        if let Some(who) = &transferor {
-            cx.index.transferors.insert(who.leg, self.id);
-        } else if let Some((offer, ..)) = talked {
-            cx.index.direct_over(offer);
-            self.owe(cx, Owing::Finish(offer));
-        }
+        let told = self.let_transferor_go(refer, cx);
         self.journey(
             cx,
             Journey::PartnerCalled {
@@ -101,7 +55,7 @@ impl Contact {
         );
         self.note(cx, NoteWhat::OutsideCalled);
         let sent = SentOut {
-            transferor,
+            told,
             until: now + RING_MAX,
         };
         self.call_by_trunk(PartnerId::OUTSIDE, seized, &number.0, true, Some(sent), cx);
@@ -114,7 +68,7 @@ impl Contact {
         };
         self.note(cx, NoteWhat::OutsideCalled);
         let sent = SentOut {
-            transferor: None,
+            told: None,
             until: cx.now.mono + RING_MAX,
         };
         self.call_by_trunk(PartnerId::OUTSIDE, seized, &number.0, true, Some(sent), cx);
@@ -130,50 +84,16 @@ impl Contact {
             TakenBack::NoAnswer => 480,
             TakenBack::TrunkFull | TakenBack::Failed | TakenBack::Broken => 503,
         };
-        self.transferor_hears(sent, code, cx);
+        self.tell_transferor(sent.told, code, cx);
         self.direct_failed(cx);
     }
 
-    /// Who sent the caller on hears how it went, and is free.
-    pub(super) fn transferor_hears(&mut self, sent: SentOut, code: u16, cx: &mut Cx<'_>) {
-        let Some(who) = sent.transferor else { return };
-        cx.index.transferors.remove(&who.leg);
-        if let Some((offer, ..)) = who.talked {
-            cx.index.direct_over(offer);
-            self.owe(cx, Owing::Finish(offer));
-        }
-        self.tell_transferor(Some((who.leg, who.refer)), code, cx);
-    }
-
-    /// Who sent the caller on has hung up, without waiting for how it goes.
-    pub(crate) fn transferor_left(&mut self, cx: &mut Cx<'_>) {
-        let Stage::Outside(outside) = &mut self.stage else {
-            return;
-        };
-        let who = outside.sent.as_mut().and_then(|s| s.transferor.as_mut());
-        if let Some((offer, ..)) = who.and_then(|who| who.talked.take()) {
-            cx.index.direct_over(offer);
-            self.owe(cx, Owing::Finish(offer));
-        }
-    }
-
     pub(super) fn sent_out_timeout(&mut self, cx: &mut Cx<'_>) {
-        let now = cx.now.mono;
-        let Stage::Outside(outside) = &mut self.stage else {
-            return;
-        };
-        let Some(sent) = &mut outside.sent else {
-            return;
-        };
-        if now >= sent.until {
-            return self.give_up_partner(TakenBack::NoAnswer, cx);
-        }
-        if let Some(who) = &mut sent.transferor
-            && who.talked.is_some()
-            && now >= who.announce_at
+        if let Stage::Outside(outside) = &self.stage
+            && let Some(sent) = &outside.sent
+            && cx.now.mono >= sent.until
         {
-            who.announce_at = now + TALKING_EVERY;
-            self.announce_talk(cx);
+            self.give_up_partner(TakenBack::NoAnswer, cx);
         }
     }
 }

@@ -250,7 +250,7 @@ impl Contact {
         self.forget_render(cx);
         self.sound = Sound::Bridged;
         if let Some(sent) = sent {
-            self.transferor_hears(sent, 200, cx);
+            self.tell_transferor(sent.told, 200, cx);
         } else {
             let answered = FlowInput::Partner(PartnerOutcome::Answered);
             self.session.handle(cx.now.mono, answered);

@@ -18,8 +18,7 @@ impl Contact {
         self.talked().is_some_and(|(offer, ..)| offer == id)
     }
 
-    /// The agent who is taken by this contact, since they talk or wait to hear
-    /// how their transfer goes.
+    /// The agent this contact talks with, by which offer and of which stay.
     pub(super) fn talked(&self) -> Option<(OfferId, AgentId, Visit)> {
         match &self.stage {
             Stage::Conversation(talk) => match talk.other {
@@ -30,7 +29,6 @@ impl Contact {
                 } => Some((offer, agent, visit)),
                 Other::Partner { .. } => None,
             },
-            Stage::Outside(outside) => outside.sent.as_ref()?.transferor.as_ref()?.talked,
             _ => None,
         }
     }
@@ -73,10 +71,6 @@ impl Contact {
         }));
         self.referred_by = None;
         if let Some(direct) = offer.direct {
-            // Who transferred is free from now on.
-            cx.index
-                .direct
-                .retain(|who, call| *call != id || *who == agent);
             self.announce_talk(cx);
             self.tell_transferor(direct.told, 200, cx);
         }
@@ -288,19 +282,6 @@ impl Contact {
     /// Takes them out of it. Their leg, unless it has ended, is left to the
     /// caller of this.
     pub(super) fn let_go(&mut self, cx: &mut Cx<'_>) -> Option<sip::LegId> {
-        let (leg, other) = self.take_out(cx)?;
-        match other {
-            Other::Agent { offer, .. } => {
-                cx.index.direct_over(offer);
-                self.owe(cx, Owing::Finish(offer));
-            }
-            Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
-        }
-        leg
-    }
-
-    /// The same, and nobody is told yet that they are free.
-    pub(super) fn take_out(&mut self, cx: &mut Cx<'_>) -> Option<(Option<sip::LegId>, Other)> {
         let talk = match std::mem::replace(&mut self.stage, Stage::Flow) {
             Stage::Conversation(talk) => talk,
             other => {
@@ -311,7 +292,14 @@ impl Contact {
         let leg = cx.index.legs.remove(&talk.leg).map(|_| talk.leg);
         talk.audio.close(cx);
         self.sound = Sound::Nothing;
-        Some((leg, talk.other))
+        match talk.other {
+            Other::Agent { offer, .. } => {
+                cx.index.direct_over(offer);
+                self.owe(cx, Owing::Finish(offer));
+            }
+            Other::Partner { trunked, .. } => cx.trunks.release(&trunked.trunk.name),
+        }
+        leg
     }
 
     pub(super) fn talk_timeout(&mut self, cx: &mut Cx<'_>) {

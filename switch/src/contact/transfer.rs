@@ -8,7 +8,7 @@
 //! A consultation is a contact of its own whose caller is the agent: nobody's
 //! journey, so the desk hears nothing of it. Its ticket is the caller's.
 
-use acd::{AgentId, OfferId, ToAcd, Visit};
+use acd::{AgentId, ToAcd, Visit};
 use desk::{ContactId, Journey};
 
 use super::{Contact, Cx, Offer, Other, Sound, Stage, Stay, TALKING_EVERY};
@@ -21,7 +21,7 @@ pub(super) const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
 const RING_MAX: std::time::Duration = std::time::Duration::from_secs(25);
 /// Offers that the calls make by themselves have this bit, those of the
 /// distributor haven't.
-const DIRECT: u64 = 1 << 52;
+pub(super) const DIRECT: u64 = 1 << 52;
 
 /// An agent asks a colleague about a caller, who waits on hold.
 #[derive(Debug, Clone)]
@@ -46,21 +46,16 @@ pub(super) struct Direct {
 impl Contact {
     /// The agent this contact talks with.
     pub(crate) fn talks_with(&self) -> Option<AgentId> {
-        match &self.stage {
-            Stage::Conversation(talk) => match talk.other {
-                Other::Agent { agent, .. } => Some(agent),
-                Other::Partner { .. } => None,
-            },
-            _ => None,
-        }
+        self.talked().map(|(_, agent, _)| agent)
     }
 
-    /// The agent whose phone is called or who talks.
-    pub(crate) fn engages(&self) -> Option<AgentId> {
-        match &self.stage {
+    /// Is this agent's phone called, or taken, by this contact?
+    pub(crate) fn engages(&self, agent: AgentId) -> bool {
+        let called = match &self.stage {
             Stage::Offer(_, offer) => Some(offer.agent),
-            _ => self.talked().map(|(_, agent, _)| agent),
-        }
+            _ => self.talks_with(),
+        };
+        called == Some(agent) || self.has_taken(agent)
     }
 
     pub(crate) fn tenant(&self) -> desk::TenantId {
@@ -130,18 +125,31 @@ impl Contact {
                 }
                 cx.sip.accept_refer(now, refer);
                 self.referred_by = Some(by.to_owned());
-                let from = self.talks_with();
-                let told = self.let_go(cx).map(|leg| (leg, refer));
+                let told = self.let_transferor_go(refer, cx);
                 self.ring_directly(*agent, told, cx);
-                // Their own telephone is taken until they have heard.
-                if let (Some(from), Stage::Offer(_, offer)) = (from, &self.stage) {
-                    cx.index.direct.insert(from, offer.id);
-                }
             }
             Destination::Outside { number, trunk } => {
                 self.send_out(refer, number, trunk, by, cx);
             }
         }
+    }
+
+    /// The caller waits for somebody else. Whom they talked with is taken until
+    /// they have heard how it went: their telephone is.
+    pub(super) fn let_transferor_go(
+        &mut self,
+        refer: sip::RequestId,
+        cx: &mut Cx<'_>,
+    ) -> Option<(sip::LegId, sip::RequestId)> {
+        if let Some(from) = self.talks_with() {
+            self.take_agent(from, cx);
+        }
+        let leg = self.let_go(cx);
+        match leg {
+            Some(leg) => _ = cx.index.transferors.insert(leg, self.id),
+            None => self.free_agent(cx),
+        }
+        leg.map(|leg| (leg, refer))
     }
 
     /// Waits in a queue that the flow knows nothing of.
@@ -171,12 +179,14 @@ impl Contact {
 
     /// Who transferred hears how it went, and is let go.
     pub(super) fn tell_transferor(
-        &self,
+        &mut self,
         told: Option<(sip::LegId, sip::RequestId)>,
         code: u16,
         cx: &mut Cx<'_>,
     ) {
         if let Some((leg, refer)) = told {
+            cx.index.transferors.remove(&leg);
+            self.free_agent(cx);
             cx.sip.tell_refer(cx.now.mono, refer, code);
             cx.sip.hangup(cx.now.mono, leg, Some(TRANSFERRED));
         }
@@ -194,8 +204,7 @@ impl Contact {
             self.tell_transferor(told, 480, cx);
             return self.back_to_flow(cx);
         };
-        *cx.command += 1;
-        let id = OfferId(DIRECT | (*cx.command & (DIRECT - 1)));
+        let id = cx.direct_offer();
         let now = cx.now.mono;
         self.visits += 1;
         let (name, class) = self
@@ -209,6 +218,7 @@ impl Contact {
             class,
             since: *self.waiting_since.get_or_insert(now),
             music: true,
+            prefer: None,
             sent_on: true,
             announce_at: now + TALKING_EVERY,
         };
@@ -264,6 +274,9 @@ impl Contact {
     /// The agent is listening: whom they asked for is called.
     pub(super) fn consult_begins(&mut self, to: Destination, cx: &mut Cx<'_>) {
         self.stage = Stage::Flow;
+        if let Some(by) = self.consult.as_ref().map(|consult| consult.by) {
+            self.take_agent(by, cx);
+        }
         match to {
             Destination::Queue(name) => self.send_to_queue(&name, cx),
             Destination::Agent(agent) => self.ring_directly(agent, None, cx),

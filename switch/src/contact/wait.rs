@@ -24,6 +24,7 @@ impl Contact {
         name: &Arc<str>,
         class: ivr_flows::Class,
         music: bool,
+        owner: bool,
         cx: &mut Cx<'_>,
     ) -> bool {
         let class = match class {
@@ -32,7 +33,17 @@ impl Contact {
             ivr_flows::Class::Staff => Class::Staff,
             ivr_flows::Class::Patient => Class::Patient,
         };
-        self.queue_up(name, class, music, cx)
+        let found = self.found.filter(|_| owner);
+        let prefer = found.and_then(|found| Some(AgentId(found.owner?.0)));
+        // The team of whoever had it last, if it is there for this hospital still.
+        let team = found.and_then(|found| found.queue).and_then(|team| {
+            let mut queues = cx.setup.queues.iter();
+            let team =
+                queues.find(|((tenant, _), queue)| *tenant == self.tenant && queue.id.0 == team.0);
+            team.map(|((_, name), _)| Arc::clone(name))
+        });
+        let name = team.as_ref().unwrap_or(name);
+        self.line_up(name, class, music, prefer, cx)
     }
 
     /// The same, the class decided.
@@ -41,6 +52,17 @@ impl Contact {
         name: &Arc<str>,
         class: Class,
         music: bool,
+        cx: &mut Cx<'_>,
+    ) -> bool {
+        self.line_up(name, class, music, None, cx)
+    }
+
+    fn line_up(
+        &mut self,
+        name: &Arc<str>,
+        class: Class,
+        music: bool,
+        prefer: Option<AgentId>,
         cx: &mut Cx<'_>,
     ) -> bool {
         let Some(queue) = cx.setup.queues.get(&(self.tenant, Arc::clone(name))) else {
@@ -60,6 +82,7 @@ impl Contact {
             class,
             since,
             music,
+            prefer,
             sent_on: false,
             announce_at: cx.now.mono + WAIT_EVERY,
         };
@@ -86,6 +109,7 @@ impl Contact {
             queue: stay.queue,
             class: stay.class,
             since: stay.since,
+            prefer: stay.prefer,
         });
     }
 

@@ -427,6 +427,7 @@ mod tests {
             encryption: None,
             ha1s: sip::digest::Ha1s::derive("ana", "test", "secret"),
             agent: None,
+            serves: Vec::new(),
             number: None,
             trunk: false,
         };

@@ -80,7 +80,7 @@ impl Switch {
             return false;
         };
         let mut contacts = self.contacts.values();
-        contacts.any(|contact| contact.engages() == Some(*agent))
+        contacts.any(|contact| contact.engages(*agent))
     }
 
     /// An agent's phone sends a call elsewhere.

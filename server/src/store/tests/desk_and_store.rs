@@ -83,6 +83,7 @@ fn what_the_desk_believes_is_what_the_log_says() {
         ticket_key: [id as u8; 32],
         directory: Directory::default(),
         next_ticket: bench.recovered.next_ticket(TenantId(id)),
+        tickets: Vec::new(),
     };
     let mut play = Play {
         desk: Desk::new(Setup {
@@ -133,7 +134,7 @@ fn what_the_desk_believes_is_what_the_log_says() {
         assert_eq!(row.facts.ticket.map(|ticket| ticket.1), told);
         if let Some(number) = told {
             let found = reader.ticket(tenant, number).unwrap().unwrap();
-            assert_eq!(found.contact, contact);
+            assert_eq!(found.facts.contact, contact);
         }
     }
     assert!(play.told.len() > 150);
