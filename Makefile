@@ -54,6 +54,7 @@ check:
 bench: voices
 	@tools/needs.sh test
 	$(CARGO) build --release -p server --bins --examples
+	$(CARGO) build --release -p media --example cost
 	@tools/bench.sh
 
 ## Fuzz targets one after the other, FUZZ_SECONDS each (600). What they have found is replayed by `make test`.

@@ -1,4 +1,5 @@
-//! What audio costs a call: encryption for each packet, detection of tones, a place in a mix. Processor time, one thread.
+//! What audio costs a call beyond being passed on: encryption, detection of tones, G.722, a place in a mix. Processor
+//! time, one thread. `make bench` prints it too.
 //!
 //! `cargo run --release -p media --example cost`
 
@@ -9,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use media::codec::Codec;
 use media::dtmf::Detector;
+use media::g722;
 use media::playout::Playout;
 use media::sdp::{Capabilities, Encryption, LocalMedia, accept, answer, offer};
 use media::srtp::{Inbound, Keys, OVERHEAD_BYTES_MAX, Outbound, Secret, Suite};
+use media::tty;
 
 const PACKETS: u32 = 200_000;
 
@@ -45,11 +48,12 @@ fn main() {
         }
         let refusing = began.elapsed();
         println!(
-            "{:<24} {:.2} µs sealed, {:.2} µs opened, {:.2} µs refused, a packet",
+            "{:<24} {:.2} µs sealed, {:.2} µs opened, {:.2} µs refused, a packet: {:.4} % of a core a leg",
             suite.name(),
             each(sealing),
             each(opening),
-            each(refusing)
+            each(refusing),
+            of_a_core(sealing + opening)
         );
     }
     let frame = [0x55u8; 160];
@@ -62,6 +66,25 @@ fn main() {
         });
     }
     share("tones looked for", began.elapsed());
+    let mut text = tty::Detector::default();
+    let began = Instant::now();
+    for _ in 0..PACKETS {
+        let samples = black_box(frame).map(|byte| Codec::Pcmu.decode(byte));
+        black_box(text.samples(samples.into_iter()));
+    }
+    share("text telephones looked for", began.elapsed());
+    let mut encoder = g722::Encoder::default();
+    let began = Instant::now();
+    for _ in 0..PACKETS {
+        black_box(black_box(frame).map(|byte| encoder.narrow(Codec::Pcmu.decode(byte))));
+    }
+    share("G.711 to G.722", began.elapsed());
+    let mut decoder = g722::Decoder::default();
+    let began = Instant::now();
+    for _ in 0..PACKETS {
+        black_box(black_box(frame).map(|byte| Codec::Pcmu.encode(decoder.narrow(byte))));
+    }
+    share("G.722 to G.711", began.elapsed());
     let mut playout = Playout::default();
     let began = Instant::now();
     for n in 0..PACKETS {
@@ -71,7 +94,10 @@ fn main() {
         let (frame, _) = playout.frame();
         black_box(frame.map(|sample| Codec::Pcmu.encode(sample)));
     }
-    share("played out and coded again", began.elapsed());
+    share(
+        "a place in a mix: played out and coded again",
+        began.elapsed(),
+    );
 }
 
 /// Of one suite, as an offer and its answer make them.
@@ -98,10 +124,14 @@ fn each(length: Duration) -> f64 {
     length.as_secs_f64() * 1e6 / f64::from(PACKETS)
 }
 
+fn of_a_core(length: Duration) -> f64 {
+    each(length) / 20_000.0 * 100.0
+}
+
 fn share(what: &str, length: Duration) {
-    let of_a_core = each(length) / 20_000.0 * 100.0;
     println!(
-        "{what}: {:.2} µs a frame, {of_a_core:.4} % of a core a call",
-        each(length)
+        "{what}: {:.2} µs a frame, {:.4} % of a core a leg",
+        each(length),
+        of_a_core(length)
     );
 }

@@ -178,7 +178,7 @@ fn talks_by(by: &By, server: &Server, test: &str) {
     dov.wait_for("CALL_CLOSED", SOON);
     signed_in(&ana);
     let via = match by {
-        By::Udp | By::Proxy(_) => "Via: SIP/2.0/UDP",
+        By::Udp | By::Wide | By::Proxy(_) => "Via: SIP/2.0/UDP",
         By::Tcp => "Via: SIP/2.0/TCP",
         By::Tls(_) | By::Srtp(..) => "Via: SIP/2.0/TLS",
     };

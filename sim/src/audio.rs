@@ -19,6 +19,8 @@ pub(crate) enum Hears {
     },
     Loop(Said),
     Leg(LegId),
+    /// Others, in a mix.
+    Mix(Vec<LegId>),
 }
 
 /// Names what a clip holds.
@@ -237,10 +239,16 @@ impl Audio {
                 }
             }
             Command::Close { leg } => self.close(now, leg, does),
+            Command::Mix(mix) => {
+                for hearer in mix.members() {
+                    let others = mix.members().iter().filter(|member| *member != hearer);
+                    self.set(now, *hearer, Hears::Mix(others.copied().collect()), does);
+                }
+            }
             Command::Open { .. }
             | Command::SendDigits { .. }
             | Command::Listen { .. }
-            | Command::Mix(_) => {}
+            | Command::FindText { .. } => {}
         }
     }
 
@@ -345,6 +353,17 @@ impl Audio {
         }
     }
 
+    /// `other` doesn't hear `gone` in a mix any more.
+    fn leave_mix(&mut self, now: Duration, other: LegId, gone: LegId, does: &mut Vec<AudioDoes>) {
+        let Some(Hears::Mix(heard)) = self.legs.get_mut(&other).map(|leg| &mut leg.hears) else {
+            return;
+        };
+        heard.retain(|leg| *leg != gone);
+        if heard.is_empty() {
+            self.set(now, other, Hears::Silence, does);
+        }
+    }
+
     fn close(&mut self, now: Duration, leg: LegId, does: &mut Vec<AudioDoes>) {
         let Some(closed) = self.legs.remove(&leg) else {
             return;
@@ -359,6 +378,11 @@ impl Audio {
                 outcome: PlayOutcome::Stopped,
             })),
             Hears::Leg(other) => self.unhear(now, other, leg, does),
+            Hears::Mix(others) => {
+                for other in others {
+                    self.leave_mix(now, other, leg, does);
+                }
+            }
             Hears::Silence | Hears::Loop(_) => {}
         }
         does.push(AudioDoes::Tell(Event::Closed {

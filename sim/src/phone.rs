@@ -345,6 +345,11 @@ impl Phone {
         }
     }
 
+    /// The port of our media in its first call, or the second.
+    pub(crate) fn port(&self, second: bool) -> Option<u16> {
+        self.calls.get(usize::from(second))?.port
+    }
+
     fn sign_out(&mut self, now: Duration) {
         self.wants_in = false;
         self.register(now, Duration::ZERO);

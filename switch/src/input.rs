@@ -208,6 +208,8 @@ pub enum NoteWhat {
     /// The partner or who was called outside couldn't take it; the contact is
     /// back.
     TakenBack(desk::TakenBack),
+    /// The caller types (TTY).
+    TextTelephone,
     /// That side is spoken to and isn't heard.
     OneWayAudio(NoteSide, OneWay),
     /// Encryption is required, and the peer on that side can't or won't.

@@ -69,6 +69,8 @@ pub struct CodecPolicy {
     pub phones: Vec<Format>,
     /// With trunks.
     pub trunks: Vec<Format>,
+    /// Whether text telephones (TTY) are looked for in what callers send. The calls made for one speak G.711 alone.
+    pub find_text: bool,
 }
 
 impl Default for CodecPolicy {
@@ -77,6 +79,7 @@ impl Default for CodecPolicy {
         Self {
             phones: Format::ALL.to_vec(),
             trunks: vec![Codec::Pcmu.into(), Codec::Pcma.into()],
+            find_text: false,
         }
     }
 }
@@ -146,6 +149,8 @@ pub struct SipSettings {
     /// Whether keys in INFO count. Where a phone sends them in its audio too,
     /// only the first way that brought one does.
     pub info_digits: bool,
+    /// What an agent presses while talking with a colleague about a caller, to have all three talk. Empty: nothing does.
+    pub conference_code: String,
 }
 
 impl Default for SipSettings {
@@ -158,6 +163,7 @@ impl Default for SipSettings {
             challenges: sip::digest::Challenges::default(),
             retry_after_s: None,
             info_digits: true,
+            conference_code: "*3".to_owned(),
         }
     }
 }

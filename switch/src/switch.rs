@@ -37,6 +37,7 @@ macro_rules! cx {
     };
 }
 
+mod conferences;
 mod screen;
 mod transfers;
 
@@ -577,11 +578,16 @@ impl Switch {
         };
         if !survived {
             self.counters.panics += 1;
+            let conference = contact.conference;
             let mut cx = cx!(self, now);
             contact.bury(&mut cx);
             self.give_back();
-            return;
+            return self.left_alone(now, conference);
         }
+        let asks = contact.asks.take();
+        // Over by itself, whatever the reason: the other one must know.
+        let over = contact.conference.is_some() && asks.is_none() && !contact.is_conversing();
+        let conference = over.then(|| contact.conference.take()).flatten();
         if contact.is_done(now.mono) {
             let mut cx = cx!(self, now);
             contact.forget(&mut cx);
@@ -590,6 +596,10 @@ impl Switch {
             self.schedule(now, id);
         }
         self.give_back();
+        self.left_alone(now, conference);
+        if let Some(ask) = asks {
+            self.asked(now, id, ask);
+        }
     }
 
     fn give_back(&mut self) {

@@ -20,10 +20,11 @@ use super::wide::Wide;
 use crate::clip::Clip;
 use crate::codec::{FRAME_MS, FRAME_SAMPLES, Format};
 use crate::dtmf::{self, Digit};
-use crate::playout::{Played, Playout};
+use crate::playout::{Noise, Played, Playout};
 use crate::receive::Receive;
 use crate::rtp::Packet;
 use crate::sdp::{Direction, Negotiated};
+use crate::tty;
 
 /// A leg whose prompt or music ended sends silence for so long, to let the far side's jitter buffer play out in peace,
 /// and then a frame of it now and then.
@@ -78,6 +79,14 @@ struct Said {
     played: Played,
 }
 
+/// Whether the far side is a text telephone.
+#[derive(Debug)]
+enum Text {
+    NotLookedFor,
+    LookedFor(Box<tty::Detector>),
+    Found,
+}
+
 /// Whether the far side is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
@@ -113,7 +122,7 @@ impl Patience {
 pub(super) enum Relayable {
     Audio(Format),
     TelephoneEvent,
-    /// Of use in a mix; a bridge's far side pauses likewise when nothing comes.
+    /// The far side pauses, and asks for noise meanwhile.
     ComfortNoise,
 }
 
@@ -161,6 +170,10 @@ pub(super) struct Leg {
     tones_in: Option<Box<TonesIn>>,
     tones_out: TonesOut,
     wide: Option<Box<Wide>>,
+    /// What is heard instead of a peer that pauses, where the far side doesn't know comfort noise.
+    noise: Noise,
+    /// When comfort noise was last sent.
+    hushed_at: Option<Duration>,
     reports: Reports,
     patience: Patience,
     /// Of `patience`, what the leg's state asks for.
@@ -174,6 +187,7 @@ pub(super) struct Leg {
     /// When the last RTP packet came, unless a hold lies between.
     rtp_at: Option<Duration>,
     listened: bool,
+    text: Text,
     gap_max: Duration,
     ignored: u64,
     digits: u32,
@@ -211,6 +225,8 @@ impl Leg {
             tones_in: None,
             tones_out: TonesOut::default(),
             wide: None,
+            noise: Noise::default(),
+            hushed_at: None,
             reports: Reports::new(now, random),
             patience,
             timeout: patience.unconnected,
@@ -220,6 +236,7 @@ impl Leg {
             heard_at: now,
             rtp_at: None,
             listened: false,
+            text: Text::NotLookedFor,
             gap_max: Duration::ZERO,
             ignored: 0,
             digits: 0,
@@ -329,6 +346,9 @@ impl Leg {
                 played: Played::Silence,
             })
         });
+        if let (Text::Found, Some(said)) = (&self.text, &mut self.playout) {
+            said.playout.leave_alone();
+        }
         if let Source::Mixed(before) = &mut self.source {
             *before = hearing;
         } else {
@@ -396,6 +416,12 @@ impl Leg {
         self.listened = on;
     }
 
+    pub(super) fn find_text(&mut self) {
+        if matches!(self.text, Text::NotLookedFor) {
+            self.text = Text::LookedFor(Box::default());
+        }
+    }
+
     pub(super) fn watch(&mut self, now: Duration, timeout: Option<Duration>, usual: Patience) {
         self.patience = match timeout {
             Some(talking) => Patience { talking, ..usual },
@@ -437,6 +463,7 @@ impl Leg {
 
     fn replace(&mut self, source: Source, outcome: PlayOutcome, shared: &mut Shared<'_>) {
         self.out.cut();
+        self.noise.end();
         if let Source::Prompt { play, .. } = std::mem::replace(&mut self.source, source) {
             shared.events.push_back(Event::PlayEnded {
                 leg: self.id,

@@ -140,6 +140,11 @@ pub enum Command {
         /// On or off.
         on: bool,
     },
+    /// Has [`Event::TextTelephone`] told when a text telephone is heard on this leg.
+    FindText {
+        /// The leg.
+        leg: LegId,
+    },
     /// Sets after how much silence from the far side [`Event::RtpLost`] is reported while both sides talk; `None`
     /// never, nor on hold, nor unconnected. The watch begins anew.
     Watch {
@@ -169,6 +174,7 @@ impl Command {
             | Command::Unbridge { a: leg, .. }
             | Command::SendDigits { leg, .. }
             | Command::Listen { leg, .. }
+            | Command::FindText { leg }
             | Command::Watch { leg, .. }
             | Command::Close { leg } => leg,
         }
@@ -234,6 +240,11 @@ pub enum Event {
         /// How.
         outcome: PlayOutcome,
     },
+    /// A text telephone (TTY) types. Told once; from then on what it says is neither guessed nor shortened in a mix.
+    TextTelephone {
+        /// The leg.
+        leg: LegId,
+    },
     /// All keys of [`Command::SendDigits`] were sent.
     DigitsSent {
         /// The leg.
@@ -296,6 +307,7 @@ impl Event {
             Event::Digit { leg, .. }
             | Event::DigitEnded { leg, .. }
             | Event::PlayEnded { leg, .. }
+            | Event::TextTelephone { leg }
             | Event::DigitsSent { leg, .. }
             | Event::RtpQuiet { leg, .. }
             | Event::RtpLost { leg, .. }

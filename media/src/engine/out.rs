@@ -107,6 +107,14 @@ impl Out {
         self.header(now, payload_type, marker, timestamp)
     }
 
+    /// The header of comfort noise made here. It covers no time: the audio after it begins anew, with a marker.
+    pub(super) fn noise(&mut self, now: Duration, payload_type: u8) -> Header {
+        self.cut();
+        self.clock = self.now_or_end();
+        self.end = self.clock;
+        self.header(now, payload_type, false, self.clock)
+    }
+
     /// The header of a telephone event made here.
     pub(super) fn event(
         &mut self,

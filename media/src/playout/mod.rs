@@ -2,10 +2,12 @@
 //! concealment of what is lost. For legs that are mixed; a bridge of two relays packets as they come, without delay.
 
 mod conceal;
+mod noise;
 
 use std::time::Duration;
 
 pub use conceal::Concealer;
+pub(crate) use noise::Noise;
 
 use crate::codec::{FRAME_SAMPLES, SAMPLE_RATE_HZ};
 
@@ -36,8 +38,10 @@ pub enum Played {
     Audio,
     /// A guess at what was lost.
     Concealed,
-    /// Nothing, or comfort noise: the stream hasn't begun, or pauses.
+    /// Nothing: the stream hasn't begun, or pauses.
     Silence,
+    /// The stream pauses, and its sender asked for comfort noise.
+    Noise,
 }
 
 /// One stream's jitter buffer. Times are the caller's; timestamps those of the packets, at 8 kHz.
@@ -48,9 +52,10 @@ pub struct Playout {
     present: [u64; RING / BLOCK / 64],
     stream: Option<Stream>,
     concealer: Concealer,
-    /// Amplitude of the comfort noise that the far side asked for (RFC 3389), and the generator's state.
-    noise: i32,
-    noise_state: u32,
+    /// What the far side asked for.
+    noise: Noise,
+    /// Nothing is guessed and nothing shortened.
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -78,8 +83,8 @@ impl Default for Playout {
             present: [0; RING / BLOCK / 64],
             stream: None,
             concealer: Concealer::default(),
-            noise: 0,
-            noise_state: 1,
+            noise: Noise::default(),
+            alone: false,
         }
     }
 }
@@ -88,7 +93,7 @@ impl Playout {
     /// Takes a packet's audio.
     pub fn packet(&mut self, now: Duration, timestamp: u32, audio: impl Iterator<Item = i16>) {
         let arrival = i64::try_from(now.as_micros() / MICROS_A_SAMPLE).unwrap_or(i64::MAX);
-        self.noise = 0;
+        self.noise.end();
         let stream = self.stream.get_or_insert_with(|| {
             self.present = [0; RING / BLOCK / 64];
             Stream {
@@ -147,15 +152,37 @@ impl Playout {
 
     /// The far side pauses and asks for noise at so many dB below full scale (RFC 3389 section 3).
     pub fn comfort_noise(&mut self, level: u8) {
-        let rms = 32_767.0 * 10f32.powf(-f32::from(level & 0x7f) / 20.0);
-        // Uniform noise is as loud as its greatest value by the root of three.
-        self.noise = (rms * 1.732) as i32;
+        self.noise.set(level);
+    }
+
+    /// What comes isn't speech: what is lost is silence from now on, and nothing is taken out.
+    pub fn leave_alone(&mut self) {
+        self.alone = true;
+    }
+
+    /// A frame of a stream that pauses.
+    fn pause(&mut self) -> ([i16; FRAME_SAMPLES], Played) {
+        let played = if self.noise.sounds() {
+            Played::Noise
+        } else {
+            Played::Silence
+        };
+        (self.noise.frame(), played)
+    }
+
+    /// A guess at a frame that is missing.
+    fn guess(&mut self) -> [i16; FRAME_SAMPLES] {
+        if self.alone {
+            [0; FRAME_SAMPLES]
+        } else {
+            self.concealer.conceal()
+        }
     }
 
     /// The next frame. Call it every 20 ms.
     pub fn frame(&mut self) -> ([i16; FRAME_SAMPLES], Played) {
         let Some(stream) = &mut self.stream else {
-            return (self.hush(), Played::Silence);
+            return self.pause();
         };
         let waiting = stream.end.saturating_sub(stream.play);
         if waiting < FRAME_SAMPLES as u64 {
@@ -164,12 +191,12 @@ impl Playout {
             if stream.starved > PAUSE_FRAMES {
                 self.stream = None;
                 self.concealer = Concealer::default();
-                return (self.hush(), Played::Silence);
+                return self.pause();
             }
-            if self.noise > 0 {
-                return (self.hush(), Played::Silence);
+            if self.noise.sounds() {
+                return self.pause();
             }
-            return (self.concealer.conceal(), Played::Concealed);
+            return (self.guess(), Played::Concealed);
         }
         let wanted = stream.wanted();
         stream.deep = if waiting > wanted + DEEP {
@@ -177,7 +204,8 @@ impl Playout {
         } else {
             0
         };
-        let cut = stream.deep >= DEEP_FRAMES && waiting > (FRAME_SAMPLES + CUT) as u64;
+        let cut =
+            !self.alone && stream.deep >= DEEP_FRAMES && waiting > (FRAME_SAMPLES + CUT) as u64;
         let play = stream.play;
         stream.play += FRAME_SAMPLES as u64;
         if cut {
@@ -189,7 +217,7 @@ impl Playout {
             if cut {
                 self.taken(play + FRAME_SAMPLES as u64);
             }
-            return (self.concealer.conceal(), Played::Concealed);
+            return (self.guess(), Played::Concealed);
         }
         if cut {
             // From here to what lies 10 ms on, by and by.
@@ -235,19 +263,6 @@ impl Playout {
             self.ring[place]
         });
         (frame, found)
-    }
-
-    /// Silence, or the noise asked for.
-    fn hush(&mut self) -> [i16; FRAME_SAMPLES] {
-        let noise = self.noise;
-        std::array::from_fn(|_| {
-            self.noise_state = self
-                .noise_state
-                .wrapping_mul(1_664_525)
-                .wrapping_add(1_013_904_223);
-            let uniform = (self.noise_state >> 16) as i32 - 32_768;
-            ((uniform * noise) >> 15).clamp(-32_768, 32_767) as i16
-        })
     }
 }
 

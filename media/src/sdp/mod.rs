@@ -20,6 +20,9 @@ pub use parse::{BYTES_MAX, FORMATS_MAX, LINES_MAX, MEDIA_MAX};
 /// The payload type under which we offer telephone events; the far side may answer with its own.
 pub const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
 
+/// The static payload type of comfort noise (RFC 3389 section 4).
+pub const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
+
 /// Which way audio flows, seen from the side that says it (RFC 8866 section 6.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Direction {
@@ -86,6 +89,9 @@ pub struct Capabilities {
     pub codecs: Vec<Format>,
     /// Whether telephone events (RFC 4733, events 0–15, 8 kHz) are spoken.
     pub telephone_event: bool,
+    /// Whether comfort noise (RFC 3389) is agreed to. It is never offered: who is told that we know it may begin to
+    /// suppress silence, and with it the beginnings of words.
+    pub comfort_noise: bool,
     /// Whether RTCP on the RTP port (RFC 5761) is offered and accepted.
     pub rtcp_mux: bool,
     /// Whether audio is encrypted.
@@ -115,11 +121,12 @@ impl Encryption {
 }
 
 impl Default for Capabilities {
-    /// PCMU before PCMA, telephone events, RTCP multiplexing, no encryption.
+    /// PCMU before PCMA, telephone events, comfort noise, RTCP multiplexing, no encryption.
     fn default() -> Self {
         Capabilities {
             codecs: vec![Codec::Pcmu.into(), Codec::Pcma.into()],
             telephone_event: true,
+            comfort_noise: true,
             rtcp_mux: true,
             encryption: Encryption::Off,
         }
@@ -168,6 +175,8 @@ pub struct Negotiated {
     pub telephone_event: Option<u8>,
     /// The payload type telephone events arrive with.
     pub receive_telephone_event: Option<u8>,
+    /// The payload type we send comfort noise with; none when not agreed on.
+    pub comfort_noise: Option<u8>,
     /// Where the far side wants RTP. The unspecified address while it holds the old way (RFC 3264 section 8.4); the
     /// direction forbids sending then.
     pub remote_rtp: SocketAddr,
@@ -195,6 +204,7 @@ impl Negotiated {
             receive_payload_type: codec.static_payload_type(),
             telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
             receive_telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
+            comfort_noise: None,
             remote_rtp,
             remote_rtcp: SocketAddr::new(remote_rtp.ip(), remote_rtp.port().saturating_add(1)),
             rtcp_mux: false,

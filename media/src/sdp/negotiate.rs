@@ -62,6 +62,7 @@ pub fn answer(
                 protocol: &protocol,
                 codecs: &codecs,
                 telephone_event: negotiated.telephone_event,
+                comfort_noise: negotiated.comfort_noise,
                 direction: negotiated.direction,
                 rtcp_mux: negotiated.rtcp_mux,
                 keys,
@@ -94,6 +95,7 @@ pub fn offer(local: &LocalMedia, caps: &Capabilities) -> Vec<u8> {
         protocol,
         codecs: &codecs,
         telephone_event: caps.telephone_event.then_some(TELEPHONE_EVENT_PAYLOAD_TYPE),
+        comfort_noise: None,
         direction: local.direction,
         rtcp_mux: caps.rtcp_mux,
         keys,
@@ -135,11 +137,11 @@ pub fn accept(our_offer: &[u8], answer: &[u8]) -> Result<Negotiated, SdpError> {
             Encoding::Audio(codec) => {
                 offered(encoding).map(|receive| (payload_type, codec, receive))
             }
-            Encoding::TelephoneEvent | Encoding::Other => None,
+            Encoding::TelephoneEvent | Encoding::ComfortNoise | Encoding::Other => None,
         })
         .ok_or(SdpError::NoCommonCodec)?;
     let receive_telephone_event = offered(Encoding::TelephoneEvent);
-    let telephone_event = receive_telephone_event.and(telephone_event(theirs));
+    let telephone_event = receive_telephone_event.and(number_of(theirs, Encoding::TelephoneEvent));
     let (remote_rtp, remote_rtcp) = remote_addresses(theirs, family(ours)?)?;
     let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
     let srtp = crypto::accept(ours, theirs)?;
@@ -149,6 +151,7 @@ pub fn accept(our_offer: &[u8], answer: &[u8]) -> Result<Negotiated, SdpError> {
         receive_payload_type,
         telephone_event,
         receive_telephone_event: telephone_event.and(receive_telephone_event),
+        comfort_noise: None,
         remote_rtp,
         remote_rtcp: if rtcp_mux { remote_rtp } else { remote_rtcp },
         rtcp_mux,
@@ -171,11 +174,9 @@ fn agree(
             _ => None,
         })
         .ok_or(SdpError::NoCommonCodec)?;
-    let telephone_event = if caps.telephone_event {
-        telephone_event(media)
-    } else {
-        None
-    };
+    let known = |spoken: bool, encoding| spoken.then(|| number_of(media, encoding)).flatten();
+    let telephone_event = known(caps.telephone_event, Encoding::TelephoneEvent);
+    let comfort_noise = known(caps.comfort_noise, Encoding::ComfortNoise);
     let (remote_rtp, remote_rtcp) = remote_addresses(media, local.address)?;
     let rtcp_mux = caps.rtcp_mux && media.rtcp_mux;
     let (tag, srtp) = crypto::agree(media, &caps.encryption)?.unzip();
@@ -185,6 +186,7 @@ fn agree(
         receive_payload_type: payload_type,
         telephone_event,
         receive_telephone_event: telephone_event,
+        comfort_noise,
         remote_rtp,
         remote_rtcp: if rtcp_mux { remote_rtp } else { remote_rtcp },
         rtcp_mux,
@@ -195,10 +197,11 @@ fn agree(
     Ok((negotiated, tag))
 }
 
-fn telephone_event(media: &MediaLine<'_>) -> Option<u8> {
+/// The first payload type with this meaning.
+fn number_of(media: &MediaLine<'_>, wanted: Encoding) -> Option<u8> {
     media
         .encodings()
-        .find(|&(_, encoding)| encoding == Encoding::TelephoneEvent)
+        .find(|&(_, encoding)| encoding == wanted)
         .map(|(payload_type, _)| payload_type)
 }
 
@@ -252,6 +255,7 @@ struct Stream<'a> {
     protocol: &'a str,
     codecs: &'a [(u8, Format)],
     telephone_event: Option<u8>,
+    comfort_noise: Option<u8>,
     direction: Direction,
     rtcp_mux: bool,
     /// Lines of `a=crypto`.
@@ -269,12 +273,18 @@ impl Stream<'_> {
         let mut text = String::with_capacity(256);
         let _ = write!(text, "m=audio {} {}", local.port, self.protocol);
         let numbers = self.codecs.iter().map(|&(number, _)| number);
-        for number in numbers.chain(self.telephone_event) {
+        for number in numbers
+            .chain(self.comfort_noise)
+            .chain(self.telephone_event)
+        {
             let _ = write!(text, " {number}");
         }
         text.push_str("\r\n");
         for (number, codec) in self.codecs {
             let _ = write!(text, "a=rtpmap:{number} {codec}/8000\r\n");
+        }
+        if let Some(number) = self.comfort_noise {
+            let _ = write!(text, "a=rtpmap:{number} CN/8000\r\n");
         }
         if let Some(number) = self.telephone_event {
             let _ = write!(

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::crypto::{CRYPTO_MAX, CryptoLine};
-use super::{Direction, SdpError};
+use super::{COMFORT_NOISE_PAYLOAD_TYPE, Direction, SdpError};
 use crate::codec::Format;
 
 /// Longest description read, in bytes.
@@ -72,6 +72,8 @@ struct Mapping {
 pub(super) enum Encoding {
     Audio(Format),
     TelephoneEvent,
+    /// RFC 3389.
+    ComfortNoise,
     Other,
 }
 
@@ -227,6 +229,7 @@ impl<'a> MediaLine<'a> {
                 Some(mapping) => mapping.encoding,
                 None => match Format::from_static_payload_type(payload_type) {
                     Some(format) => Encoding::Audio(format),
+                    None if payload_type == COMFORT_NOISE_PAYLOAD_TYPE => Encoding::ComfortNoise,
                     None => Encoding::Other,
                 },
             };
@@ -332,6 +335,8 @@ fn mapping(value: &[u8]) -> Option<Mapping> {
     } else if is("telephone-event") {
         // Only the clock of the codec: events counted on another clock would have timestamps of their own.
         Encoding::TelephoneEvent
+    } else if is("CN") {
+        Encoding::ComfortNoise
     } else {
         Encoding::Other
     };

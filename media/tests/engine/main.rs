@@ -3,12 +3,14 @@
 mod addresses;
 mod bridging;
 mod encryption;
+mod hush;
 mod keys;
 mod mix;
 mod net;
 mod one_way;
 mod playing;
 mod reports;
+mod text;
 mod tones;
 mod watching;
 mod wideband;

@@ -178,6 +178,7 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::NotEncrypted(NoteSide::Agent) => {
             "encryption is required, and the agent's phone can't".to_owned()
         }
+        NoteWhat::TextTelephone => "the caller types (TTY)".to_owned(),
         NoteWhat::Panicked => "ended by a bug: see the log".to_owned(),
         NoteWhat::Ended(cause) => format!("ended: {cause:?}"),
     };

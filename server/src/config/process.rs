@@ -72,6 +72,9 @@ pub struct Sip {
     /// Retry-After sent with it, in seconds; none by default, because some
     /// peers then take the whole trunk out of service.
     pub retry_after_s: Option<u32>,
+    /// What an agent presses while talking with a colleague about a caller, to have all three talk; `*3`. Empty: nothing
+    /// does.
+    pub conference_code: String,
 }
 
 impl Default for Sip {
@@ -90,6 +93,7 @@ impl Default for Sip {
             registration_max_s: 120,
             refusal_code: 503,
             retry_after_s: None,
+            conference_code: "*3".into(),
         }
     }
 }
@@ -248,6 +252,9 @@ pub struct Media {
     pub codecs: Vec<Codec>,
     /// The same of trunks; `pcmu`, `pcma`.
     pub trunk_codecs: Vec<Codec>,
+    /// Whether text telephones (TTY) are looked for in what callers send; false. The phones called for one are offered
+    /// G.711 alone.
+    pub find_text_telephones: bool,
 }
 
 /// `media.codecs`
@@ -285,6 +292,7 @@ impl Default for Media {
             keys_in_clear: false,
             codecs: vec![Codec::Pcmu, Codec::Pcma, Codec::G722],
             trunk_codecs: vec![Codec::Pcmu, Codec::Pcma],
+            find_text_telephones: false,
         }
     }
 }
@@ -461,6 +469,15 @@ impl Process {
             (
                 ![480, 486, 503].contains(&self.sip.refusal_code),
                 "sip.refusal_code is one of 503, 480 and 486",
+            ),
+            (
+                !self
+                    .sip
+                    .conference_code
+                    .chars()
+                    .all(|key| "0123456789*#ABCD".contains(key))
+                    || self.sip.conference_code.len() > 8,
+                "sip.conference_code is made of keys of a telephone, at most eight: 0 to 9, *, # and A to D",
             ),
             (
                 !(limits.calls_per_second > 0.0 && limits.burst >= 1.0),

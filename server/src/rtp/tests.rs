@@ -1,5 +1,7 @@
 //! Media threads with real sockets on the loopback interface, and with rings.
 
+mod flood;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

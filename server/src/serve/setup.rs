@@ -323,6 +323,7 @@ pub(super) fn setup(
         codecs: CodecPolicy {
             phones: formats(&process.media.codecs),
             trunks: formats(&process.media.trunk_codecs),
+            find_text: process.media.find_text_telephones,
         },
         encryption: EncryptionPolicy {
             usual: process.media.encryption.into(),
@@ -340,6 +341,7 @@ pub(super) fn setup(
             challenges: process.sip.digest.into(),
             refusal_code: process.sip.refusal_code,
             retry_after_s: process.sip.retry_after_s,
+            conference_code: process.sip.conference_code.clone(),
             ..SipSettings::default()
         },
     })

@@ -6,7 +6,9 @@ mod support;
 
 mod bad_network;
 mod behind_a_proxy;
+mod conference;
 mod less_usual;
+mod wideband;
 
 /// The matrix names the test that shows each of its lines; there are such tests.
 #[test]

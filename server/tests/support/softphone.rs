@@ -41,6 +41,8 @@ pub enum By {
     Tls(PathBuf),
     /// The same, and how it encrypts audio: `srtp` may, `srtp-mand` must.
     Srtp(PathBuf, &'static str),
+    /// By UDP, and it speaks G.722 alone. What it records has twice the samples.
+    Wide,
     /// By UDP, all of it through the proxy at this address.
     Proxy(SocketAddr),
 }
@@ -49,7 +51,7 @@ impl By {
     /// What stands behind the `@` of a URI.
     pub fn host(&self, server: &Server) -> String {
         match self {
-            By::Udp | By::Proxy(_) => server.address.to_string(),
+            By::Udp | By::Wide | By::Proxy(_) => server.address.to_string(),
             By::Tcp => format!("{};transport=tcp", server.address),
             By::Tls(_) | By::Srtp(..) => {
                 format!("127.0.0.1:{};transport=tls", server.tls_port())
@@ -99,7 +101,11 @@ impl Baresip {
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("a folder");
         let tone = dir.join("tone.wav");
-        std::fs::write(&tone, hum(hertz, 90)).expect("written");
+        let (codec, rate) = match by {
+            By::Wide => ("G722/16000/1", 16_000),
+            _ => ("PCMU", 8_000),
+        };
+        std::fs::write(&tone, hum(hertz, 90, rate)).expect("written");
         let (control, keys) = (free_port(), free_port());
         let mut config = String::new();
         // One of them as it comes: where there is a network it says an address of that in its SDP,
@@ -111,6 +117,7 @@ impl Baresip {
             "sip_listen 127.0.0.1:0".to_owned(),
             "module_path /usr/lib/baresip/modules".into(),
             "module g711.so".into(),
+            "module g722.so".into(),
             "module aufile.so".into(),
             "module sndfile.so".into(),
             "module_app account.so".into(),
@@ -129,7 +136,7 @@ impl Baresip {
         if let By::Tls(authority) | By::Srtp(authority, _) = by {
             let _ = writeln!(config, "sip_cafile {}", authority.display());
         }
-        let mut settings = ";audio_codecs=PCMU".to_owned();
+        let mut settings = format!(";audio_codecs={codec}");
         if let By::Srtp(_, how) = by {
             let _ = writeln!(config, "module srtp.so");
             let _ = write!(settings, ";mediaenc={how}");
@@ -326,6 +333,11 @@ impl Baresip {
         }
     }
 
+    /// The same of one that records 16,000 samples a second.
+    pub fn hears_wide_tone(&self, hertz: f64) {
+        self.hears_tone(hertz / 2.0);
+    }
+
     /// Waits until what it hears from now on is this pitch.
     pub fn hears_tone(&self, hertz: f64) {
         self.hears_now(&format!("a tone of {hertz} Hz"), 4_000, |samples| {
@@ -390,9 +402,9 @@ impl Drop for Baresip {
     }
 }
 
-/// A WAV file of a tone: 8,000 samples a second, mono, 16 bits.
-fn hum(hertz: f64, seconds: u32) -> Vec<u8> {
-    let count = 8000 * seconds;
+/// A WAV file of a tone: mono, 16 bits.
+fn hum(hertz: f64, seconds: u32, rate: u32) -> Vec<u8> {
+    let count = rate * seconds;
     let mut file = Vec::new();
     file.extend(b"RIFF");
     file.extend((36 + 2 * count).to_le_bytes());
@@ -400,14 +412,14 @@ fn hum(hertz: f64, seconds: u32) -> Vec<u8> {
     file.extend(16u32.to_le_bytes());
     file.extend(1u16.to_le_bytes());
     file.extend(1u16.to_le_bytes());
-    file.extend(8000u32.to_le_bytes());
-    file.extend(16_000u32.to_le_bytes());
+    file.extend(rate.to_le_bytes());
+    file.extend((2 * rate).to_le_bytes());
     file.extend(2u16.to_le_bytes());
     file.extend(16u16.to_le_bytes());
     file.extend(b"data");
     file.extend((2 * count).to_le_bytes());
     for n in 0..count {
-        let angle = f64::from(n) / 8000.0 * hertz * std::f64::consts::TAU;
+        let angle = f64::from(n) / f64::from(rate) * hertz * std::f64::consts::TAU;
         file.extend(((angle.sin() * 8000.0) as i16).to_le_bytes());
     }
     file

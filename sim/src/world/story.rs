@@ -26,6 +26,10 @@ pub enum Heard {
     Music,
     /// Who holds this phone.
     Phone(usize),
+    /// A caller.
+    Caller,
+    /// So many others at once.
+    Others(usize),
 }
 
 impl World {
@@ -98,13 +102,35 @@ impl World {
     #[must_use]
     pub fn hears(&self, caller: usize) -> Heard {
         let port = self.callers[caller].port;
+        self.heard_at(port)
+    }
+
+    /// What the agent with this phone hears at the moment, by their first call or the second.
+    #[must_use]
+    pub fn agent_hears(&self, phone: usize, second: bool) -> Heard {
+        self.heard_at(self.phones[phone - 1].port(second))
+    }
+
+    /// An agent presses keys during their first call, or the second.
+    pub fn presses(&mut self, phone: usize, second: bool, keys: &str) {
+        let port = self.phones[phone - 1].port(second);
+        if let Some(leg) = port.and_then(|port| self.audio.leg_at(port)) {
+            for key in keys.chars() {
+                self.audio_does(|audio, now, does| audio.press(now, leg, key, does));
+            }
+        }
+    }
+
+    fn heard_at(&self, port: Option<u16>) -> Heard {
         let leg = port.and_then(|port| self.audio.leg(self.audio.leg_at(port)?));
         match leg.map(|leg| &leg.hears) {
             None | Some(Hears::Silence) => Heard::Nothing,
             Some(Hears::Prompt { .. }) => Heard::Prompt,
             Some(Hears::Loop(_)) => Heard::Music,
+            Some(Hears::Mix(others)) => Heard::Others(others.len()),
             Some(Hears::Leg(other)) => match self.audio.leg(*other).map(|leg| leg.owner) {
                 Some(Owner::Phone(phone)) => Heard::Phone(phone + 1),
+                Some(Owner::Caller(_)) => Heard::Caller,
                 _ => Heard::Nothing,
             },
         }

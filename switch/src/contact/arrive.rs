@@ -83,6 +83,7 @@ impl Contact {
             peer,
             encryption,
             by_trunk,
+            text: false,
             offer_in: sdp,
             audio: Audio::None,
             sound: Sound::Nothing,
@@ -90,6 +91,9 @@ impl Contact {
             flow: line.flow,
             found: None,
             consult: None,
+            typed: Default::default(),
+            conference: None,
+            asks: None,
             came: None,
             referred_by: None,
             keys_by: None,
@@ -193,6 +197,9 @@ impl Contact {
             (Err(EncryptionUnavailable), _) => Err(sdp::SdpError::EncryptionRequired),
         };
         let caps = caps.unwrap_or_default();
+        if cx.setup.codecs.find_text {
+            cx.media(MediaCommand::FindText { leg });
+        }
         self.audio = Audio::Open {
             leg,
             local,

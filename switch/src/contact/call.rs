@@ -184,8 +184,14 @@ impl Contact {
             Stage::Outside(_) => &cx.setup.codecs.trunks,
             _ => &cx.setup.codecs.phones,
         };
+        // What a text telephone sends must arrive as it is.
+        let codecs: Vec<Format> = codecs
+            .iter()
+            .copied()
+            .filter(|format| !self.text || matches!(format, Format::G711(_)))
+            .collect();
         let call = self.call_mut()?;
-        let body = call.offer(target.peer, encryption, codecs, spoken, cx)?;
+        let body = call.offer(target.peer, encryption, &codecs, spoken, cx)?;
         let mut invite = sip::Invite::new(target.uri, target.peer, from, Some(body));
         invite.pinned = target.pinned;
         invite.route = target.route;

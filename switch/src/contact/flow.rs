@@ -296,6 +296,10 @@ impl Contact {
             (Side::Caller, MediaEvent::RtpLost { .. }) => cx.sip.probe(cx.now.mono, self.leg),
             (Side::Agent, MediaEvent::RtpQuiet { .. }) => self.agent_is_quiet(true, cx),
             (Side::Agent, MediaEvent::RtpBack { .. }) => self.agent_is_quiet(false, cx),
+            (Side::Caller, MediaEvent::TextTelephone { .. }) => {
+                self.text = true;
+                self.note(cx, NoteWhat::TextTelephone);
+            }
             (Side::Agent, MediaEvent::RtpLost { .. }) => self.agent_lost(cx),
             (_, MediaEvent::OneWayAudio { cause, .. }) => {
                 let why = match cause {
@@ -325,6 +329,9 @@ impl Contact {
     /// INFO are heard by whichever came first, from then on by that alone.
     fn key(&mut self, by: KeysBy, key: char, cx: &mut Cx<'_>) {
         if self.has_begun() && *self.keys_by.get_or_insert(by) == by {
+            if self.consult.is_some() {
+                return self.consult_key(key, cx);
+            }
             self.session.handle(cx.now.mono, FlowInput::Digit(key));
             self.carry_out(cx);
         }

@@ -17,6 +17,7 @@
 
 mod arrive;
 mod call;
+mod conference;
 mod end;
 mod flow;
 mod outbox;
@@ -46,6 +47,7 @@ use crate::trunks::{Trunks, Way};
 
 pub(crate) use arrive::{Arrival, Opened};
 use call::Call;
+pub(crate) use conference::{Ask, Conference};
 use outbox::Outbox;
 pub(crate) use talk::LegEnd;
 pub(crate) use transfer::Consult;
@@ -414,6 +416,8 @@ pub(crate) struct Contact {
     encryption: Option<Encryption>,
     /// It comes by a trunk.
     by_trunk: bool,
+    /// The caller types: a text telephone was heard.
+    text: bool,
     /// The INVITE's offer, until it is answered.
     offer_in: Option<Vec<u8>>,
     audio: Audio,
@@ -424,6 +428,12 @@ pub(crate) struct Contact {
     found: Option<FoundTicket>,
     /// An agent's question to a colleague; the session is never begun then.
     consult: Option<Box<Consult>>,
+    /// The keys of one.
+    typed: conference::Typed,
+    /// A third one hears the two, and is heard.
+    pub(crate) conference: Option<Conference>,
+    /// What is wanted of the switch, as it takes another contact too.
+    pub(crate) asks: Option<Ask>,
     /// The queue waited in last, and how urgently.
     came: Option<(Arc<str>, Class)>,
     /// Who sent the caller on, until somebody answers (RFC 3892).

@@ -8,7 +8,9 @@ use media::sdp;
 
 use super::arrive::refusal_for;
 use super::wait::refusal_of;
-use super::{Audio, Contact, Cx, Other, Owing, Progress, Side, Sound, Stage, TALKING_EVERY, Talk};
+use super::{
+    Ask, Audio, Contact, Cx, Other, Owing, Progress, Side, Sound, Stage, TALKING_EVERY, Talk,
+};
 use crate::input::NoteWhat;
 
 impl Contact {
@@ -91,6 +93,11 @@ impl Contact {
         let Stage::Conversation(talk) = &self.stage else {
             return;
         };
+        if let Some(mix) = self.three() {
+            cx.media(MediaCommand::Mix(mix));
+            self.sound = Sound::Bridged;
+            return;
+        }
         let (Some(caller), Some(agent)) = (self.audio.leg(), talk.audio.leg()) else {
             return;
         };
@@ -187,6 +194,7 @@ impl Contact {
     /// A leg of this contact ended by itself.
     pub(crate) fn leg_ended(&mut self, side: Side, how: LegEnd, cx: &mut Cx<'_>) {
         match side {
+            Side::Caller if self.is_consult_of_three() => self.agent_leaves_three(cx),
             Side::Caller => {
                 let cause = match how {
                     LegEnd::HungUp => desk::EndCause::CallerHungUp,
@@ -215,7 +223,12 @@ impl Contact {
 
     /// The agent or partner hung up: the flow goes on with the caller.
     fn agent_hung_up(&mut self, cx: &mut Cx<'_>) {
+        let three = self.is_consult_of_three();
         self.part(None, cx);
+        if three {
+            self.asks = Some(Ask::ColleagueLeft);
+            return;
+        }
         if self.consult.is_some() {
             return self.hang_up(cx, desk::EndCause::AgentHungUp, None);
         }
@@ -233,7 +246,8 @@ impl Contact {
 
     /// The agent's side broke down: the caller hears so and waits again, with
     /// the time already waited.
-    fn talk_broke(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn talk_broke(&mut self, cx: &mut Cx<'_>) {
+        let three = self.is_consult_of_three();
         let partner = match &self.stage {
             Stage::Conversation(talk) => match talk.other {
                 Other::Partner { partner, .. } => Some(partner),
@@ -245,6 +259,10 @@ impl Contact {
         match partner {
             Some(partner) => self.record_taken_back(partner, desk::TakenBack::Broken, cx),
             None => self.note(cx, NoteWhat::Broken),
+        }
+        if three {
+            self.asks = Some(Ask::ColleagueLeft);
+            return;
         }
         if self.consult.is_some() {
             return self.hang_up(cx, desk::EndCause::AgentHungUp, None);

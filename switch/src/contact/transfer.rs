@@ -11,12 +11,12 @@
 use acd::{AgentId, ToAcd, Visit};
 use desk::{ContactId, Journey};
 
-use super::{Contact, Cx, Offer, Other, Side, Sound, Stage, Stay, TALKING_EVERY};
+use super::{Contact, Cx, Offer, Other, Sound, Stage, Stay, TALKING_EVERY};
 use crate::dial::Destination;
 use crate::input::NoteWhat;
 
 /// Said with the BYE to who has transferred.
-const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
+pub(super) const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
 /// How long a colleague's phone rings.
 const RING_MAX: std::time::Duration = std::time::Duration::from_secs(25);
 /// Offers that the calls make by themselves have this bit, those of the
@@ -301,45 +301,10 @@ impl Contact {
             consult.hang_up(cx, desk::EndCause::AgentHungUp, Some(TRANSFERRED));
             return self.transfer(refer, &to, by, cx);
         }
-        let Stage::Conversation(mut talk) = std::mem::replace(&mut consult.stage, Stage::Flow)
-        else {
-            return;
-        };
         // Nothing can go wrong any more, and either leg may have asked.
         cx.sip.accept_refer(now, refer);
         cx.sip.tell_refer(now, refer, 200);
-        // Everything of the colleague's is this contact's now.
-        cx.index.legs.insert(talk.leg, (self.id, Side::Agent));
-        if let Some(leg) = talk.audio.leg() {
-            cx.index.media.insert(leg, (self.id, Side::Agent));
-        }
-        self.visits += 1;
-        let mut with = None;
-        if let Other::Agent {
-            offer,
-            agent,
-            visit,
-        } = &mut talk.other
-        {
-            *visit = Visit(self.visits);
-            with = Some((*offer, *agent));
-            cx.index.offers.insert(*offer, self.id);
-        }
-        consult.hang_up(cx, desk::EndCause::AgentHungUp, Some(TRANSFERRED));
-        let leg = self.let_go(cx);
-        talk.announce_at = now + TALKING_EVERY;
-        self.stage = Stage::Conversation(talk);
-        self.announce_talk(cx);
-        self.join(cx);
-        if let Some((offer, agent)) = with {
-            let agent = desk::AgentId(agent.0);
-            self.journey(cx, Journey::Connected { agent });
-            self.note(cx, NoteWhat::Connected(offer));
-        } else {
-            let partner = desk::PartnerId::OUTSIDE;
-            self.journey(cx, Journey::Transferred { partner });
-            self.note(cx, NoteWhat::Transferred);
-        }
+        let leg = self.take_colleague(consult, cx);
         if let Some(leg) = leg {
             cx.sip.hangup(now, leg, Some(TRANSFERRED));
         }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Accepted, Leg, Presence, Relayable, Shared, Source};
+use super::{Accepted, Leg, Presence, Relayable, Shared, Source, Text};
 use crate::codec::Format;
 use crate::dtmf::Press;
 use crate::engine::crypto::DATAGRAM_BYTES_MAX;
@@ -11,10 +11,7 @@ use crate::engine::message::{Channel, Event, Heard, OneWayCause, PlayOutcome, Si
 use crate::engine::out::PAYLOAD_BYTES_MAX;
 use crate::receive::Arrival;
 use crate::rtp::Packet;
-use crate::sdp::Negotiated;
-
-/// The static payload type of comfort noise (RFC 3389 section 4). Gateways send it unasked.
-const COMFORT_NOISE: u8 = 13;
+use crate::sdp::{COMFORT_NOISE_PAYLOAD_TYPE, Negotiated};
 
 impl Leg {
     /// Takes a packet from the wire. What comes back goes to a bridged peer.
@@ -54,13 +51,18 @@ impl Leg {
             if let (Some(said), Some(&level)) = (&mut self.playout, packet.payload.first()) {
                 said.playout.comfort_noise(level);
             }
-            return None;
         }
         if let Relayable::Audio(codec) = kind {
             self.one_way.heard();
             self.receive.timestamp(shared.now, packet.timestamp);
             match codec {
                 Format::G711(codec) => {
+                    if let Text::LookedFor(detector) = &mut self.text {
+                        let samples = packet.payload.iter().map(|&byte| codec.decode(byte));
+                        if detector.samples(samples) {
+                            self.text_found(shared);
+                        }
+                    }
                     let samples = packet.payload.iter().map(|&byte| codec.decode(byte));
                     self.take_samples(packet.timestamp, extended, samples, shared);
                 }
@@ -89,6 +91,16 @@ impl Leg {
             kind,
             to: self.feeds?,
         })
+    }
+
+    /// A text telephone was heard.
+    fn text_found(&mut self, shared: &mut Shared<'_>) {
+        self.text = Text::Found;
+        if let Some(said) = &mut self.playout {
+            said.playout.leave_alone();
+        }
+        let leg = self.id;
+        shared.events.push_back(Event::TextTelephone { leg });
     }
 
     /// Takes a packet's audio into the mix, and looks for keys in it.
@@ -258,9 +270,12 @@ fn kind(negotiated: &Negotiated, payload_type: u8) -> Option<Relayable> {
         Some(Relayable::Audio(negotiated.codec))
     } else if Some(payload_type) == negotiated.receive_telephone_event {
         Some(Relayable::TelephoneEvent)
+    } else if Some(payload_type) == negotiated.comfort_noise {
+        Some(Relayable::ComfortNoise)
     } else {
         match payload_type {
-            COMFORT_NOISE => Some(Relayable::ComfortNoise),
+            // Gateways send it unasked.
+            COMFORT_NOISE_PAYLOAD_TYPE => Some(Relayable::ComfortNoise),
             other => Format::from_static_payload_type(other).map(Relayable::Audio),
         }
     }

@@ -21,6 +21,10 @@ use crate::srtp::OVERHEAD_BYTES_MAX;
 /// fiftieth of the cost of unbroken silence. Telephones play silence by themselves when nothing comes.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
+/// How loud we ask the far side to be silent, in dB below full scale: as a quiet room, so that the line isn't thought
+/// dead.
+const NOISE_LEVEL: u8 = 68;
+
 impl Leg {
     /// Its slot has come: sends a frame if there is one, and sees to what is due.
     pub(in crate::engine) fn slot(
@@ -195,7 +199,16 @@ impl Leg {
             }
             Source::Silence { until } => {
                 let tail = until.saturating_sub(now);
+                // Nothing more comes: what there is to hear meanwhile is said at once, and again now and then.
+                let at_once = self.hushed_at.is_none() || self.hushed_at != self.out.sent_at();
+                if tail.is_zero() && at_once && self.hush(now, sink) {
+                    return;
+                }
                 return self.send_silence(now, tail, sink);
+            }
+            Source::Bridged { .. } if self.noise.sounds() => {
+                let samples = self.noise.frame();
+                return self.send_samples(now, &samples, sink);
             }
             Source::Bridged { .. } | Source::Mixed(_) => {
                 return self.send_silence(now, Duration::ZERO, sink);
@@ -238,6 +251,10 @@ impl Leg {
         if tail.is_zero() && !quiet {
             return;
         }
+        if tail.is_zero() && self.hush(now, sink) {
+            return;
+        }
+        let Some(link) = &self.link else { return };
         let widened;
         let payload = match link.negotiated.codec {
             Format::G711(Codec::Pcmu) => &[Codec::Pcmu.silence(); FRAME_SAMPLES],
@@ -250,6 +267,21 @@ impl Leg {
         };
         let header = self.out.frame(now, link.negotiated.payload_type);
         self.send(header, payload, sink);
+    }
+
+    /// Sends comfort noise, to who agreed to it.
+    fn hush(&mut self, now: Duration, sink: &mut impl Sink) -> bool {
+        let agreed = self.link.as_ref().map(|link| &link.negotiated);
+        let Some(payload_type) = agreed
+            .filter(|agreed| agreed.direction.sends())
+            .and_then(|agreed| agreed.comfort_noise)
+        else {
+            return false;
+        };
+        let header = self.out.noise(now, payload_type);
+        self.send(header, &[NOISE_LEVEL], sink);
+        self.hushed_at = Some(now);
+        true
     }
 
     fn send(&mut self, header: Header, payload: &[u8], sink: &mut impl Sink) {
@@ -326,8 +358,13 @@ impl Leg {
                 let span = u32::from(u16::from_be_bytes([d0, d1]));
                 (payload_type, payload, span, false)
             }
-            Relayable::ComfortNoise => return,
+            Relayable::ComfortNoise => match (link.negotiated.comfort_noise, payload.first()) {
+                (Some(payload_type), Some(_)) => (payload_type, payload, 0, true),
+                (None, Some(level)) => return self.noise.set(*level),
+                (_, None) => return,
+            },
         };
+        self.noise.end();
         let header = self.out.relay(
             now,
             payload_type,
