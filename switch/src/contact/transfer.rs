@@ -11,7 +11,7 @@
 use acd::{AgentId, ToAcd, Visit};
 use desk::{ContactId, Journey};
 
-use super::{Contact, Cx, Offer, Other, Sound, Stage, Stay, TALKING_EVERY};
+use super::{Contact, Cx, Offer, Sound, Stage, Stay, TALKING_EVERY};
 use crate::dial::Destination;
 use crate::input::NoteWhat;
 
