@@ -69,12 +69,20 @@ const DEAR_AREAS: [&str; 24] = [
     "721", "758", "767", "784", "809", "829", "849", "868", "869", "876", "500",
 ];
 
+/// Numbers of emergency services and of the suicide and crisis line (988), and 933 by which the first are tried out.
+/// They are no line of a help desk's, and nobody is transferred there: who answers has to be told where the station is
+/// that calls.
+pub const EMERGENCY_NUMBERS: [&str; 6] = ["911", "112", "999", "000", "988", "933"];
+
 impl DialRules {
     /// The rule by which a number outside may be called.
     fn outside(&self, number: &str) -> Option<&OutsideRule> {
         // Digits and nothing else: what a gateway makes of the rest isn't ours to guess.
         let digits = number.strip_prefix('+').unwrap_or(number);
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        if EMERGENCY_NUMBERS.contains(&digits) {
             return None;
         }
         let said = said_itself(number, &self.country_code).max(1);
@@ -198,6 +206,14 @@ mod tests {
         }
         assert!(!allowed("1", &[], "+15550101001"), "nothing by default");
         assert!(!allowed("1", &[("", 1..=15)], "15550101001"));
+    }
+
+    #[test]
+    fn nobody_is_sent_on_to_an_emergency_service() {
+        for number in EMERGENCY_NUMBERS {
+            assert!(!allowed("1", &[("9", 1..=20), (number, 1..=20)], number));
+        }
+        assert!(allowed("1", &[("91", 4..=4)], "9115"));
     }
 
     #[test]

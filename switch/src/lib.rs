@@ -27,7 +27,7 @@ mod trunks;
 
 pub use admission::{Admission, Limits, Permit, Refused};
 pub use contact::View;
-pub use dial::{Destination, DialRules, Inside, OutsideRule};
+pub use dial::{Destination, DialRules, EMERGENCY_NUMBERS, Inside, OutsideRule};
 pub use input::{
     Counters, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay, Output, RenderId,
 };

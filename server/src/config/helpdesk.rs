@@ -443,6 +443,11 @@ fn extension<'a>(
             "extension \"{number}\": it is written with digits only"
         ));
     }
+    if switch::EMERGENCY_NUMBERS.contains(&number.as_str()) {
+        return Err(format!(
+            "extension \"{number}\": that is an emergency service's"
+        ));
+    }
     if seen.numbers.insert(number, file).is_some() {
         return Err(format!(
             "extension {number} is there twice; each queue and agent has its own"
@@ -648,6 +653,11 @@ fn check_line<'a>(
         if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
             return Err(format!(
                 "line \"{number}\": a number is written with digits only"
+            ));
+        }
+        if switch::EMERGENCY_NUMBERS.contains(&number.as_str()) {
+            return Err(format!(
+                "line {number}: that is an emergency service's; whoever dials it must never reach a help desk"
             ));
         }
         if let Some(other) = seen.numbers.insert(number, file) {

@@ -217,6 +217,11 @@ nodes:
                 "st-anne.yaml: number 1001 is also in ",
             ),
             (
+                "name: service",
+                "name: service, extension: \"911\"",
+                "operator.yaml: extension \"911\": that is an emergency service's",
+            ),
+            (
                 "[clinical]",
                 "[surgery]",
                 "operator.yaml: agent \"ana\" serves queue \"surgery\"",

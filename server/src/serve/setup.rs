@@ -194,6 +194,21 @@ pub(super) fn setup(
         let mut trunk = config
             .trunk()
             .map_err(|fault| ConfigError::new(&operator(), fault))?;
+        let authorities = process
+            .sip
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.authorities.as_ref());
+        if trunk.identity.is_some() && authorities.is_none() {
+            return Err(ConfigError::new(
+                &operator(),
+                format!(
+                    "trunk \"{}\" has an identity, which no certificate shows while careline.toml's \
+                     [sip.tls] has no `authorities`",
+                    trunk.name
+                ),
+            ));
+        }
         if let Some(register) = &mut trunk.register {
             register.contact_user = root.contact_user(&trunk.name).into();
         }

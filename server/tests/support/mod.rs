@@ -283,6 +283,12 @@ impl Drop for Server {
 
 /// The demo with TLS, by a certificate made for it; and the authority that made it.
 pub fn with_tls(name: &str) -> (PathBuf, PathBuf) {
+    let (dir, file, _) = with_authority(name);
+    (dir, file)
+}
+
+/// The same, and the authority can make more.
+pub fn with_authority(name: &str) -> (PathBuf, PathBuf, rcgen::Issuer<'static, rcgen::KeyPair>) {
     let dir = scratch(name);
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(dir.join("hospitals")).expect("a folder");
@@ -310,7 +316,7 @@ pub fn with_tls(name: &str) -> (PathBuf, PathBuf) {
     std::fs::write(&file, authority.pem()).expect("written");
     std::fs::write(dir.join("ours.pem"), ours.pem()).expect("written");
     std::fs::write(dir.join("ours.key"), ours_key.serialize_pem()).expect("written");
-    (dir, file)
+    (dir, file, issuer)
 }
 
 /// Runs a program to its end.
