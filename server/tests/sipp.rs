@@ -57,7 +57,7 @@ fn a_clinician_is_greeted_by_name_and_a_phone_rings_at_once() {
     caller_ear.wait_for_tone(620.0, Duration::from_secs(4));
     agent_ear.wait_for_tone(440.0, Duration::from_secs(4));
     okafor.succeeded(Duration::from_secs(15));
-    let log = ana.succeeded(Duration::from_secs(5));
+    let log = ana.succeeded(Duration::from_secs(20));
     ticket_in(&log);
     assert!(log.contains("Okafor"), "the agent sees who calls: {log}");
     assert!(log.contains("unproven"), "a number is no proof: {log}");
@@ -83,7 +83,7 @@ fn an_unknown_caller_chooses_by_key_hears_the_ticket_and_talks() {
     caller_ear.wait_for_tone(620.0, Duration::from_secs(4));
     agent_ear.wait_for_tone(440.0, Duration::from_secs(4));
     someone.succeeded(Duration::from_secs(30));
-    let log = ben.succeeded(Duration::from_secs(5));
+    let log = ben.succeeded(Duration::from_secs(20));
     let ticket = ticket_in(&log);
     heard_number(&caller_ear, &book, &ticket);
     let (share, _) = caller_ear.share_of(clip(&book, menu));
@@ -111,7 +111,7 @@ fn a_caller_who_hangs_up_stops_the_ringing() {
     let gone = caller(&server, "1004", "+15550178001", &caller_ear, 2);
     gone.succeeded(Duration::from_secs(8));
     // The agent's scenario ends well only when CANCEL came and 487 was acknowledged.
-    ana.succeeded(Duration::from_secs(3));
+    ana.succeeded(Duration::from_secs(20));
     server.wait_for("ended: CallerHungUp", Duration::from_secs(2));
 }
 
@@ -168,14 +168,15 @@ fn after_hours_the_partner_takes_the_call_at_the_gateway_that_works() {
     caller_ear.press('0');
     server.wait_for("partner portal is called", Duration::from_secs(25));
     let asked = Instant::now();
-    first.succeeded(Duration::from_secs(3));
     server.wait_for("talks with the partner", Duration::from_secs(4));
     // 700 ms of them the partner's phone rings.
     assert!(asked.elapsed() < Duration::from_millis(1_500));
+    // SIPp takes its time to come to an end on a busy machine.
+    first.succeeded(Duration::from_secs(20));
     caller_ear.wait_for_tone(620.0, Duration::from_secs(4));
     partner_ear.wait_for_tone(440.0, Duration::from_secs(4));
-    patient.succeeded(Duration::from_secs(35));
-    let log = second.succeeded(Duration::from_secs(5));
+    patient.succeeded(Duration::from_secs(55));
+    let log = second.succeeded(Duration::from_secs(20));
     let ticket = ticket_in(&log);
     heard_number(&caller_ear, &book, &ticket);
     assert!(!log.contains("Rosa"), "a patient is never named: {log}");
@@ -213,14 +214,14 @@ fn a_silent_gateway_and_a_busy_partner_give_the_caller_back() {
         waited < Duration::from_secs(4),
         "{waited:?} until the second gateway was asked"
     );
-    busy.succeeded(Duration::from_secs(3));
+    busy.succeeded(Duration::from_secs(20));
     let back = "Our partner can't take your call now. You have kept your place with us.";
     caller_ear.wait_for(back, clip(&book, back), 0.95, Duration::from_secs(12));
     server.wait_for("talks (offer", Duration::from_secs(10));
     caller_ear.wait_for_tone(620.0, Duration::from_secs(4));
     agent_ear.wait_for_tone(440.0, Duration::from_secs(4));
     patient.succeeded(Duration::from_secs(35));
-    ticket_in(&ben.succeeded(Duration::from_secs(5)));
+    ticket_in(&ben.succeeded(Duration::from_secs(20)));
 }
 
 /// What an HTTP request for this path is answered: status and body.
@@ -305,7 +306,7 @@ fn health_metrics_and_an_orderly_stop() {
             ("audio_port", "40000"),
         ],
     );
-    late.succeeded(Duration::from_secs(3));
+    late.succeeded(Duration::from_secs(20));
     // The one in progress ends by itself, as long as it likes.
     waiting.succeeded(Duration::from_secs(12));
     server.wait_for("ended: CallerHungUp", Duration::from_secs(2));
@@ -336,5 +337,5 @@ fn a_gateway_holds_refreshes_and_moves() {
     moved_ear.wait_for_tone(620.0, Duration::from_secs(10));
     agent_ear.wait_for_tone(500.0, Duration::from_secs(4));
     gateway.succeeded(Duration::from_secs(20));
-    ana.succeeded(Duration::from_secs(5));
+    ana.succeeded(Duration::from_secs(20));
 }
