@@ -205,10 +205,7 @@ fn a_silent_gateway_and_a_busy_partner_give_the_caller_back() {
     caller_ear.press('0');
     server.wait_for("partner portal is called", Duration::from_secs(25));
     let asked = Instant::now();
-    server.wait_for(
-        "back from the partner or outside: Busy",
-        Duration::from_secs(6),
-    );
+    server.wait_for("taken back: Busy", Duration::from_secs(6));
     let waited = asked.elapsed();
     assert!(
         waited < Duration::from_secs(4),

@@ -15,32 +15,13 @@ const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn pass(world: &mut World, until: Duration) {
-    if let Err(failure) = world.run_until(until) {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
-}
-
-fn wait(world: &mut World, time: Duration) {
-    let until = world.now() + time;
-    pass(world, until);
-}
-
-fn does(world: &mut World, phone: usize, deed: Deed) {
-    let now = world.now();
-    world.does(phone, now, deed);
-    wait(world, secs(1));
-}
-
 fn hang_up(world: &mut World, phone: usize) {
-    does(world, phone, Deed::HangUp { second: false });
+    world.does_now(phone, Deed::HangUp { second: false });
 }
 
 /// Nothing is left over.
 fn finish(mut world: World) {
-    if let Err(failure) = world.run() {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
+    world.finish();
 }
 
 /// Iris of the staff is held by the service desk, which talks with the second tier about her.
@@ -55,11 +36,11 @@ fn consulting(leaves: Option<Duration>) -> (World, usize) {
         plan = plan.leaves(Leave::AfterDialling(after));
     }
     let caller = world.call(plan);
-    pass(&mut world, FIRST + secs(15));
+    world.pass(FIRST + secs(15));
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
-    does(&mut world, SERVICE, Deed::Hold);
-    does(&mut world, SERVICE, Deed::Consult("2006".into()));
-    wait(&mut world, secs(4));
+    world.does_now(SERVICE, Deed::Hold);
+    world.does_now(SERVICE, Deed::Consult("2006".into()));
+    world.wait(secs(4));
     assert_eq!(world.hears(caller), Heard::Music);
     assert_eq!(world.agent_hears(SERVICE, true), Heard::Phone(TIER2));
     (world, caller)
@@ -69,7 +50,7 @@ fn consulting(leaves: Option<Duration>) -> (World, usize) {
 fn conferring(leaves: Option<Duration>) -> (World, usize) {
     let (mut world, caller) = consulting(leaves);
     world.presses(SERVICE, true, CODE);
-    wait(&mut world, secs(1));
+    world.wait(secs(1));
     assert_eq!(world.hears(caller), Heard::Others(2));
     assert_eq!(world.agent_hears(SERVICE, false), Heard::Others(2));
     assert_eq!(world.agent_hears(TIER2, false), Heard::Others(2));
@@ -81,18 +62,18 @@ fn conferring(leaves: Option<Duration>) -> (World, usize) {
 #[test]
 fn the_colleague_leaves_and_agent_and_caller_talk_on() {
     let (mut world, caller) = conferring(None);
-    wait(&mut world, secs(60));
+    world.wait(secs(60));
     assert_eq!(world.hears(caller), Heard::Others(2));
     hang_up(&mut world, TIER2);
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     assert_eq!(world.agent_hears(SERVICE, false), Heard::Caller);
-    wait(&mut world, secs(60));
+    world.wait(secs(60));
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     // The agent may ask again, and the three talk again.
-    does(&mut world, SERVICE, Deed::Consult("2006".into()));
-    wait(&mut world, secs(4));
+    world.does_now(SERVICE, Deed::Consult("2006".into()));
+    world.wait(secs(4));
     world.presses(SERVICE, true, CODE);
-    wait(&mut world, secs(1));
+    world.wait(secs(1));
     assert_eq!(world.hears(caller), Heard::Others(2));
     hang_up(&mut world, TIER2);
     hang_up(&mut world, SERVICE);
@@ -107,7 +88,7 @@ fn the_agent_leaves_and_the_colleague_has_the_caller() {
     hang_up(&mut world, SERVICE);
     assert_eq!(world.hears(caller), Heard::Phone(TIER2));
     assert_eq!(world.agent_hears(TIER2, false), Heard::Caller);
-    wait(&mut world, secs(60));
+    world.wait(secs(60));
     assert_eq!(world.hears(caller), Heard::Phone(TIER2));
     hang_up(&mut world, TIER2);
     finish(world);
@@ -116,7 +97,7 @@ fn the_agent_leaves_and_the_colleague_has_the_caller() {
 #[test]
 fn the_caller_leaves_and_the_two_talk_on() {
     let (mut world, _) = conferring(Some(secs(60)));
-    wait(&mut world, secs(40));
+    world.wait(secs(40));
     assert_eq!(world.agent_hears(SERVICE, false), Heard::Phone(TIER2));
     assert_eq!(world.agent_hears(TIER2, false), Heard::Phone(SERVICE));
     hang_up(&mut world, SERVICE);
@@ -132,7 +113,7 @@ fn agent_and_colleague_leave_at_once_and_the_caller_is_told_so() {
         let now = world.now();
         world.does(first, now, Deed::HangUp { second: false });
         world.does(second, now, Deed::HangUp { second: false });
-        wait(&mut world, secs(2));
+        world.wait(secs(2));
         assert!(
             !matches!(world.hears(caller), Heard::Phone(_) | Heard::Others(_)),
             "{:?}",
@@ -146,16 +127,16 @@ fn agent_and_colleague_leave_at_once_and_the_caller_is_told_so() {
 fn other_keys_join_nobody_nor_does_the_code_elsewhere() {
     let (mut world, caller) = consulting(None);
     world.presses(SERVICE, true, "*");
-    wait(&mut world, secs(4));
+    world.wait(secs(4));
     world.presses(SERVICE, true, "3");
     // By the colleague.
     world.presses(TIER2, false, CODE);
-    wait(&mut world, secs(1));
+    world.wait(secs(1));
     assert_eq!(world.hears(caller), Heard::Music);
     assert_eq!(world.agent_hears(SERVICE, true), Heard::Phone(TIER2));
     // Before it, another key.
     world.presses(SERVICE, true, "1*3");
-    wait(&mut world, secs(1));
+    world.wait(secs(1));
     assert_eq!(world.hears(caller), Heard::Others(2));
     hang_up(&mut world, TIER2);
     hang_up(&mut world, SERVICE);

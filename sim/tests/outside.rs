@@ -63,26 +63,9 @@ fn talking(outside: Reaction) -> (World, usize) {
     for phone in OUTSIDE {
         world.script(phone, outside);
     }
-    pass(&mut world, FIRST + secs(15));
+    world.pass(FIRST + secs(15));
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     (world, caller)
-}
-
-fn pass(world: &mut World, until: Duration) {
-    if let Err(failure) = world.run_until(until) {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
-}
-
-fn wait(world: &mut World, time: Duration) {
-    let until = world.now() + time;
-    pass(world, until);
-}
-
-fn does(world: &mut World, phone: usize, deed: Deed) {
-    let now = world.now();
-    world.does(phone, now, deed);
-    wait(world, secs(1));
 }
 
 fn transfer(to: &str) -> Deed {
@@ -91,20 +74,18 @@ fn transfer(to: &str) -> Deed {
 
 /// Everybody hangs up, and nothing is left over, no call on the trunk either.
 fn finish(mut world: World, phone: usize) {
-    does(&mut world, phone, Deed::HangUp { second: false });
-    wait(&mut world, secs(20));
+    world.does_now(phone, Deed::HangUp { second: false });
+    world.wait(secs(20));
     // Who came back to the desk meanwhile.
-    does(&mut world, SERVICE, Deed::HangUp { second: false });
-    if let Err(failure) = world.run() {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
+    world.does_now(SERVICE, Deed::HangUp { second: false });
+    world.finish();
 }
 
 #[test]
 fn a_caller_is_sent_outside_with_music_and_ticket_and_the_agent_hears_of_it() {
     let (mut world, caller) = talking(answers(secs(20)));
     let ticket = world.rung(SERVICE)[0].ticket.clone().expect("a ticket");
-    does(&mut world, SERVICE, transfer(NUMBER));
+    world.does_now(SERVICE, transfer(NUMBER));
     assert_eq!(world.hears(caller), Heard::Music);
     assert_eq!(world.referred(SERVICE), [202, 100]);
     // Their telephone is taken until they have heard: nobody else rings there.
@@ -113,9 +94,9 @@ fn a_caller_is_sent_outside_with_music_and_ticket_and_the_agent_hears_of_it() {
         Hospital::StAnne.number(Door::Staff),
         Some(KEN),
     ));
-    wait(&mut world, secs(10));
+    world.wait(secs(10));
     assert_eq!(world.rung(SERVICE).len(), 1);
-    wait(&mut world, secs(12));
+    world.wait(secs(12));
     assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
     assert_eq!(world.referred(SERVICE), [202, 100, 200]);
     assert!(world.rung(SERVICE)[0].ended_at.is_some());
@@ -126,9 +107,9 @@ fn a_caller_is_sent_outside_with_music_and_ticket_and_the_agent_hears_of_it() {
         rung.referred_by.as_deref(),
         Some("<sip:analyst2@careline.example>")
     );
-    wait(&mut world, secs(20));
+    world.wait(secs(20));
     assert_eq!(world.hears(other), Heard::Phone(SERVICE), "free again");
-    does(&mut world, SERVICE, Deed::HangUp { second: false });
+    world.does_now(SERVICE, Deed::HangUp { second: false });
     finish(world, OUTSIDE[0]);
 }
 
@@ -136,8 +117,8 @@ fn a_caller_is_sent_outside_with_music_and_ticket_and_the_agent_hears_of_it() {
 fn a_dead_gateway_costs_seconds() {
     let (mut world, caller) = talking(answers(secs(2)));
     world.switch_off(OUTSIDE[0], secs(60));
-    does(&mut world, SERVICE, transfer(NUMBER));
-    wait(&mut world, secs(6));
+    world.does_now(SERVICE, transfer(NUMBER));
+    world.wait(secs(6));
     assert!(world.rung(OUTSIDE[1])[0].answered_at.is_some());
     let talks = View::Conversation {
         offer: None,
@@ -158,13 +139,13 @@ fn who_isnt_reached_outside_waits_where_they_came_from() {
         (302, 503, TakenBack::Failed),
     ] {
         let (mut world, caller) = talking(refuses(code));
-        does(&mut world, SERVICE, transfer(NUMBER));
-        wait(&mut world, secs(2));
+        world.does_now(SERVICE, transfer(NUMBER));
+        world.wait(secs(2));
         assert_eq!(world.hears(caller), Heard::Music);
         assert_eq!(world.referred(SERVICE), [202, 100, told], "{code}");
         assert_eq!(world.taken_back(caller), [why]);
         // Back in the service desk's queue, whose agent has wrapped up.
-        wait(&mut world, secs(10));
+        world.wait(secs(10));
         assert_eq!(world.hears(caller), Heard::Phone(SERVICE), "{code}");
         finish(world, SERVICE);
     }
@@ -173,11 +154,11 @@ fn who_isnt_reached_outside_waits_where_they_came_from() {
 #[test]
 fn outside_it_rings_for_a_minute() {
     let (mut world, caller) = talking(Reaction::Ignore);
-    does(&mut world, SERVICE, transfer(NUMBER));
-    wait(&mut world, secs(58));
+    world.does_now(SERVICE, transfer(NUMBER));
+    world.wait(secs(58));
     assert_eq!(world.referred(SERVICE), [202, 100]);
     assert_eq!(world.hears(caller), Heard::Music);
-    wait(&mut world, secs(15));
+    world.wait(secs(15));
     assert_eq!(world.referred(SERVICE), [202, 100, 480]);
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     finish(world, SERVICE);
@@ -186,28 +167,28 @@ fn outside_it_rings_for_a_minute() {
 #[test]
 fn an_agent_who_doesnt_wait_for_the_outcome_is_free() {
     let (mut world, caller) = talking(answers(secs(40)));
-    does(&mut world, SERVICE, transfer(NUMBER));
-    does(&mut world, SERVICE, Deed::HangUp { second: false });
+    world.does_now(SERVICE, transfer(NUMBER));
+    world.does_now(SERVICE, Deed::HangUp { second: false });
     let other = world.call(CallPlan::new(
         world.now(),
         Hospital::StAnne.number(Door::Staff),
         Some(KEN),
     ));
-    wait(&mut world, secs(25));
+    world.wait(secs(25));
     assert_eq!(world.hears(other), Heard::Phone(SERVICE));
     assert_eq!(world.hears(caller), Heard::Music);
-    wait(&mut world, secs(20));
+    world.wait(secs(20));
     assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
-    does(&mut world, SERVICE, Deed::HangUp { second: false });
+    world.does_now(SERVICE, Deed::HangUp { second: false });
     finish(world, OUTSIDE[0]);
 }
 
 /// The agent holds the caller and talks with somebody outside.
 fn consulting() -> (World, usize) {
     let (mut world, caller) = talking(answers(secs(2)));
-    does(&mut world, SERVICE, Deed::Hold);
-    does(&mut world, SERVICE, Deed::Consult(NUMBER.into()));
-    wait(&mut world, secs(4));
+    world.does_now(SERVICE, Deed::Hold);
+    world.does_now(SERVICE, Deed::Consult(NUMBER.into()));
+    world.wait(secs(4));
     assert!(world.rung(OUTSIDE[0])[0].answered_at.is_some());
     assert_eq!(world.hears(caller), Heard::Music);
     (world, caller)
@@ -226,12 +207,12 @@ fn an_agent_asks_outside_and_hands_the_caller_over() {
             "{}",
             rung.from
         );
-        does(&mut world, SERVICE, Deed::TransferAttended { by_second });
+        world.does_now(SERVICE, Deed::TransferAttended { by_second });
         assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]), "{by_second}");
         assert_eq!(world.referred(SERVICE), [202, 100, 200]);
         assert!(world.rung(SERVICE)[0].ended_at.is_some());
         assert_eq!(world.rung(OUTSIDE[0]).len(), 1, "the same call");
-        wait(&mut world, secs(40));
+        world.wait(secs(40));
         assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
         finish(world, OUTSIDE[0]);
     }
@@ -243,13 +224,13 @@ fn who_hands_over_while_it_rings_outside_leaves_the_caller_waiting_for_them() {
     for phone in OUTSIDE {
         world.script(phone, answers(secs(8)));
     }
-    does(&mut world, SERVICE, Deed::Hold);
-    does(&mut world, SERVICE, Deed::Consult(NUMBER.into()));
-    wait(&mut world, secs(2));
+    world.does_now(SERVICE, Deed::Hold);
+    world.does_now(SERVICE, Deed::Consult(NUMBER.into()));
+    world.wait(secs(2));
     let hand_over = Deed::TransferAttended { by_second: false };
-    does(&mut world, SERVICE, hand_over);
+    world.does_now(SERVICE, hand_over);
     assert_eq!(world.hears(caller), Heard::Music);
-    wait(&mut world, secs(12));
+    world.wait(secs(12));
     assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
     finish(world, OUTSIDE[0]);
 }
@@ -268,8 +249,8 @@ fn nothing_leaves_that_the_rules_dont_allow() {
         "+15559000001%40evil",
     ];
     for to in forbidden {
-        does(&mut world, SERVICE, transfer(to));
-        does(&mut world, SERVICE, Deed::Consult(to.into()));
+        world.does_now(SERVICE, transfer(to));
+        world.does_now(SERVICE, Deed::Consult(to.into()));
     }
     let told = world.referred(SERVICE);
     assert!(told.iter().all(|code| *code == 403), "{told:?}");
@@ -295,7 +276,7 @@ fn transfer_and_hang_ups_in_any_order_leave_the_caller_with_somebody_or_waiting(
             for (n, (phone, deed)) in order.iter().enumerate() {
                 world.does(*phone, now + ms(apart * n as u64), deed.clone());
             }
-            wait(&mut world, secs(15));
+            world.wait(secs(15));
             finish(world, OUTSIDE[0]);
         }
     }
@@ -324,7 +305,7 @@ fn a_caller_who_leaves_during_it_rings_nobody_for_long() {
         let (mut world, caller) = world_of(Weather::calm(), Some(leave));
         world.script(OUTSIDE[0], answers(secs(2)));
         world.does(SERVICE, FIRST + secs(12), transfer(NUMBER));
-        pass(&mut world, FIRST + secs(40));
+        world.pass(FIRST + secs(40));
         assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
         finish(world, OUTSIDE[0]);
     }
@@ -342,7 +323,7 @@ fn transfers_outside_survive_bad_networks() {
         let hand_over = Deed::TransferAttended { by_second: false };
         world.does(SERVICE, FIRST + secs(32), hand_over);
         world.does(SERVICE, FIRST + secs(60), transfer(NUMBER));
-        pass(&mut world, FIRST + secs(150));
+        world.pass(FIRST + secs(150));
         finish(world, OUTSIDE[0]);
     }
 }

@@ -38,24 +38,6 @@ fn patient(at: Duration, door: Door, from: &str) -> CallPlan {
     plan
 }
 
-fn heard(world: &World, caller: usize) -> String {
-    let texts = world.heard(caller).iter().map(|(_, text)| text.as_str());
-    texts.collect::<Vec<_>>().join(" | ")
-}
-
-fn pass(world: &mut World, until: Duration) {
-    if let Err(failure) = world.run_until(until) {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
-}
-
-/// Plays to the end: nothing may be left over, no call on the trunk either.
-fn finish(world: &mut World) {
-    if let Err(failure) = world.run() {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
-}
-
 /// How the log tells that a contact came back.
 fn refused(code: u16) -> Reaction {
     Reaction::Refuse {
@@ -68,8 +50,8 @@ fn refused(code: u16) -> Reaction {
 fn after_hours_the_partner_takes_the_call_with_the_ticket() {
     let mut world = world(true);
     let caller = world.call(patient(FIRST, Door::Portal, BELL));
-    pass(&mut world, FIRST + secs(60));
-    let told = heard(&world, caller);
+    world.pass(FIRST + secs(60));
+    let told = world.told(caller);
     assert!(told.starts_with("If this is an emergency"), "{told}");
     assert!(!told.contains("Rosa"), "a patient is never named: {told}");
     let rung = &world.rung(PARTNER[0])[0];
@@ -79,7 +61,7 @@ fn after_hours_the_partner_takes_the_call_with_the_ticket() {
     assert!(!rung.from.contains("Rosa") && rung.from.contains(BELL));
     assert!(world.talking_at(caller).is_some());
     assert!(world.rung(PATIENTS).is_empty() && world.rung(PARTNER[1]).is_empty());
-    finish(&mut world);
+    world.finish();
     assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
     let facts = world.facts(caller).expect("in the log");
     assert_eq!(facts.visits.queued, 0);
@@ -94,10 +76,10 @@ fn in_the_day_our_own_desk_does() {
     let plan = plan.leaves(Leave::AfterDialling(secs(90)));
     let caller = world.call(plan);
     // Nobody at Mercy is signed in: what counts here is that no partner is called.
-    pass(&mut world, FIRST + secs(60));
+    world.pass(FIRST + secs(60));
     assert!(world.rung(PARTNER[0]).is_empty());
-    assert!(heard(&world, caller).contains("Please stay on the line"));
-    finish(&mut world);
+    assert!(world.told(caller).contains("Please stay on the line"));
+    world.finish();
 }
 
 #[test]
@@ -112,14 +94,14 @@ fn a_busy_partner_costs_seconds_and_not_the_place() {
         world.script(PARTNER[0], refused(code));
         // Somebody who enters the same queue while the partner is being tried.
         let first = world.call(patient(FIRST, Door::Portal, BELL));
-        pass(&mut world, FIRST + secs(1));
+        world.pass(FIRST + secs(1));
         let talking = Reaction::Answer {
             after: secs(2),
             hang_up_after: None,
         };
         world.script(PATIENTS, talking);
-        pass(&mut world, FIRST + secs(60));
-        let told = heard(&world, first);
+        world.pass(FIRST + secs(60));
+        let told = world.told(first);
         assert!(told.contains("You have kept your place"), "{code}: {told}");
         assert_eq!(world.rung(PARTNER[0]).len(), 1, "{code}");
         // What the callee says of itself isn't asked of another gateway again.
@@ -129,7 +111,7 @@ fn a_busy_partner_costs_seconds_and_not_the_place() {
             "{code}: with our own desk"
         );
         assert_eq!(world.taken_back(first), [why], "{code}");
-        finish(&mut world);
+        world.finish();
     }
 }
 
@@ -150,11 +132,11 @@ fn whoever_is_taken_back_goes_before_those_who_came_later() {
     let first = world.call(patient(FIRST + secs(1), Door::Portal, BELL));
     // In the queue while the partner still rings for the first.
     let second = world.call(patient(FIRST + secs(15), Door::Patient, STRANGER));
-    pass(&mut world, FIRST + secs(200));
+    world.pass(FIRST + secs(200));
     assert!(world.talking_at(other).is_some());
     let (first, second) = (world.talking_at(first), world.talking_at(second));
     assert!(first.is_some() && first < second, "{first:?} {second:?}");
-    finish(&mut world);
+    world.finish();
 }
 
 #[test]
@@ -169,13 +151,13 @@ fn out_of_service_the_next_gateway_is_called_within_half_a_second() {
             },
         );
         let caller = world.call(patient(FIRST, Door::Portal, BELL));
-        pass(&mut world, FIRST + secs(60));
+        world.pass(FIRST + secs(60));
         let (first, second) = (world.rung(PARTNER[0]), world.rung(PARTNER[1]));
         let waited = second[0].at - first[0].at;
         assert!(waited < Duration::from_millis(500), "{code}: {waited:?}");
         assert!(world.talking_at(caller).is_some(), "{code}");
         assert!(world.taken_back(caller).is_empty());
-        finish(&mut world);
+        world.finish();
     }
 }
 
@@ -194,10 +176,10 @@ fn only_out_of_service_keeps_the_next_caller_away() {
         for at in [FIRST, FIRST + Duration::from_millis(later)] {
             world.call(patient(at, Door::Portal, BELL));
         }
-        pass(&mut world, FIRST + secs(60));
+        world.pass(FIRST + secs(60));
         assert_eq!(world.rung(PARTNER[1]).len(), 2, "{code}");
         let there = world.rung(PARTNER[0]).len();
-        finish(&mut world);
+        world.finish();
         there
     };
     assert!((0..40).all(|later| sent_there(500, later) == 2));
@@ -209,7 +191,7 @@ fn a_silent_gateway_costs_less_than_four_seconds_and_once() {
     let mut world = world(false);
     world.switch_off(PARTNER[0], secs(45));
     let caller = world.call(patient(FIRST, Door::Portal, BELL));
-    pass(&mut world, FIRST + secs(60));
+    world.pass(FIRST + secs(60));
     let mut told = world.heard(caller).iter();
     let called = told.find(|(_, text)| text.contains("being connected"));
     let (called, _) = called.expect("said while the first gateway is called");
@@ -218,10 +200,10 @@ fn a_silent_gateway_costs_less_than_four_seconds_and_once() {
     assert!(world.talking_at(caller).is_some());
     // It would answer now, but the next caller isn't sent there first.
     let next = world.call(patient(world.now(), Door::Portal, BELL));
-    pass(&mut world, FIRST + secs(80));
+    world.pass(FIRST + secs(80));
     assert!(world.rung(PARTNER[0]).is_empty());
     assert_eq!(world.rung(PARTNER[1]).len(), 2);
-    finish(&mut world);
+    world.finish();
     assert!(world.talking_at(next).is_some());
 }
 
@@ -232,10 +214,10 @@ fn with_every_gateway_dead_the_caller_is_taken_back() {
     world.switch_off(PARTNER[0], secs(600));
     world.script(PARTNER[1], Reaction::PlayDead);
     let caller = world.call(patient(FIRST, Door::Portal, BELL));
-    pass(&mut world, FIRST + secs(60));
+    world.pass(FIRST + secs(60));
     assert_eq!(world.taken_back(caller), [TakenBack::Failed]);
     assert!(world.talking_at(caller).is_some(), "with our own desk");
-    finish(&mut world);
+    world.finish();
 }
 
 #[test]
@@ -253,19 +235,19 @@ fn a_partner_who_vanishes_in_mid_talk_gives_the_caller_back() {
     plan.leaves = vec![Leave::AfterDialling(secs(150))];
     let caller = world.call(plan);
     let heard_at = |world: &mut World, at: u64| {
-        pass(world, FIRST + secs(at));
+        world.pass(FIRST + secs(at));
         world.hears(caller)
     };
     // It vanishes at 18 s: music from 26 s on, until the line counts as lost.
     assert_eq!(heard_at(&mut world, 25), Heard::Phone(PARTNER[0]));
     assert_eq!(heard_at(&mut world, 28), Heard::Music);
     assert_eq!(heard_at(&mut world, 38), Heard::Music);
-    pass(&mut world, FIRST + secs(120));
-    let told = heard(&world, caller);
+    world.pass(FIRST + secs(120));
+    let told = world.told(caller);
     assert!(told.contains("was lost"), "{told}");
     assert_eq!(world.taken_back(caller), [TakenBack::Broken]);
     assert_eq!(world.rung(PATIENTS).len(), 1);
-    finish(&mut world);
+    world.finish();
 }
 
 /// Who listens to music may well send nothing, not even reports.
@@ -277,11 +259,11 @@ fn a_caller_who_is_not_heard_but_there_keeps_their_place() {
     let mut plan = patient(FIRST, Door::Portal, BELL);
     plan.leaves = vec![Leave::AfterDialling(secs(300))];
     let caller = world.call(plan);
-    pass(&mut world, FIRST + secs(1));
+    world.pass(FIRST + secs(1));
     world.mute(caller);
-    pass(&mut world, FIRST + secs(290));
-    assert!(world.end_of(caller).is_none(), "{}", heard(&world, caller));
-    finish(&mut world);
+    world.pass(FIRST + secs(290));
+    assert!(world.end_of(caller).is_none(), "{}", world.told(caller));
+    world.finish();
     assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
 }
 
@@ -304,7 +286,7 @@ fn a_hang_up_at_any_moment_ends_the_call_to_the_partner() {
         let mut plan = patient(FIRST, Door::Portal, BELL);
         plan.leaves = vec![Leave::AfterDialling(at)];
         let caller = world.call(plan);
-        finish(&mut world);
+        world.finish();
         let ended = world.facts(caller).map(|facts| facts.position);
         assert!(
             ended.is_none_or(|position| position.is_ended()),
@@ -329,7 +311,7 @@ fn a_hang_up_during_the_take_back_crosses_it_in_every_order() {
             let mut plan = patient(FIRST, Door::Portal, BELL);
             plan.leaves = vec![Leave::AfterDialling(leave.unwrap_or(secs(100)))];
             let caller = world.call(plan);
-            finish(&mut world);
+            world.finish();
             (world, caller)
         };
         let (calm, _) = play(None);

@@ -48,29 +48,12 @@ fn asks(hospital: Hospital, from: Option<&str>, number: &str) -> CallPlan {
     plan
 }
 
-fn heard(world: &World, caller: usize) -> String {
-    let texts = world.heard(caller).iter().map(|(_, text)| text.as_str());
-    texts.collect::<Vec<_>>().join(" | ")
-}
-
-fn pass(world: &mut World, until: Duration) {
-    if let Err(failure) = world.run_until(until) {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
-}
-
-fn finish(world: &mut World) {
-    if let Err(failure) = world.run() {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
-}
-
 /// A world in which Rosa Bell has called, talked with an analyst and been told a
 /// number: it, and who the analyst was.
 fn yesterday(crashes: &[Duration]) -> (World, String, usize) {
     let mut world = world(crashes);
     let caller = world.call(first_call());
-    pass(&mut world, AGAIN - secs(1));
+    world.pass(AGAIN - secs(1));
     let facts = world.facts(caller).expect("in the log");
     let (_, number) = facts.ticket.expect("a ticket");
     let owner = PATIENTS
@@ -84,8 +67,8 @@ fn the_state_is_read_and_the_owner_is_rung() {
     let (mut world, number, owner) = yesterday(&[]);
     let plan = asks(Hospital::StAnne, Some(BELL), &number);
     let caller = world.call(plan.presses_at("If that was all", secs(1), '1'));
-    pass(&mut world, AGAIN + secs(80));
-    let told = heard(&world, caller);
+    world.pass(AGAIN + secs(80));
+    let told = world.told(caller);
     assert!(told.contains("somebody is looking after it"), "{told}");
     assert!(told.contains(&number), "{told}");
     assert!(!told.contains("Rosa"), "a patient is never named: {told}");
@@ -96,7 +79,7 @@ fn the_state_is_read_and_the_owner_is_rung() {
     let facts = world.facts(caller).expect("in the log");
     let ticket = facts.ticket.map(|(_, number)| number.to_string());
     assert_eq!(ticket, Some(number));
-    finish(&mut world);
+    world.finish();
 }
 
 #[test]
@@ -106,7 +89,7 @@ fn a_restart_forgets_no_ticket() {
     let mut plan = plan.leaves(Leave::AfterAnswer(secs(60)));
     plan.at += secs(30);
     let caller = world.call(plan);
-    finish(&mut world);
-    let told = heard(&world, caller);
+    world.finish();
+    let told = world.told(caller);
     assert!(told.contains("somebody is looking after it"), "{told}");
 }

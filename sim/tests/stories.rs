@@ -46,15 +46,6 @@ fn call(door: Door, from: Option<&str>) -> CallPlan {
     CallPlan::new(FIRST, Hospital::StAnne.number(door), from)
 }
 
-fn heard(world: &World, caller: usize) -> String {
-    let texts: Vec<&str> = world
-        .heard(caller)
-        .iter()
-        .map(|(_, t)| t.as_str())
-        .collect();
-    texts.join(" | ")
-}
-
 /// The ticket number a caller was told.
 fn told_ticket(world: &World, caller: usize) -> Option<String> {
     world
@@ -65,25 +56,12 @@ fn told_ticket(world: &World, caller: usize) -> Option<String> {
         .cloned()
 }
 
-/// Plays to the end: nothing may be left over.
-fn finish(world: &mut World) {
-    if let Err(failure) = world.run() {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
-}
-
-fn pass(world: &mut World, until: Duration) {
-    if let Err(failure) = world.run_until(until) {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
-}
-
 #[test]
 fn doctor_okafor_is_greeted_by_name_and_the_clinical_desk_rings_within_two_seconds() {
     let mut world = world(&[CLINICAL, SERVICE]);
     let plan = call(Door::Staff, Some(OKAFOR)).leaves(Leave::AfterTalking(secs(20)));
     let caller = world.call(plan);
-    pass(&mut world, FIRST + secs(15));
+    world.pass(FIRST + secs(15));
     let answered = world.answered_at(caller).expect("answered");
     let rung = &world.rung(CLINICAL)[0];
     assert!(
@@ -92,16 +70,16 @@ fn doctor_okafor_is_greeted_by_name_and_the_clinical_desk_rings_within_two_secon
         rung.at
     );
     assert!(
-        heard(&world, caller).contains("Hello Doctor Okafor"),
+        world.told(caller).contains("Hello Doctor Okafor"),
         "{}",
-        heard(&world, caller)
+        world.told(caller)
     );
-    assert!(!heard(&world, caller).contains("press 1"));
+    assert!(!world.told(caller).contains("press 1"));
     let ticket = rung.ticket.clone().expect("the INVITE carries the ticket");
     assert!(world.ticket_is_durable(caller, &ticket));
     assert!(world.talking_at(caller).is_some());
     assert!(world.rung(SERVICE).is_empty());
-    finish(&mut world);
+    world.finish();
     assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
     let facts = world.facts(caller).expect("in the log");
     assert_eq!((facts.visits.queued, facts.visits.answered), (1, 1));
@@ -112,11 +90,11 @@ fn doctor_okafor_is_greeted_by_name_and_the_clinical_desk_rings_within_two_secon
 fn a_withheld_number_on_the_clinicians_line_rings_the_desk_as_fast() {
     let mut world = world(&[CLINICAL]);
     let caller = world.call(call(Door::Clinician, None).leaves(Leave::AfterTalking(secs(5))));
-    pass(&mut world, FIRST + secs(10));
+    world.pass(FIRST + secs(10));
     let answered = world.answered_at(caller).expect("answered");
     assert!(world.rung(CLINICAL)[0].at <= answered + secs(2));
-    assert!(!heard(&world, caller).contains("press 1"));
-    finish(&mut world);
+    assert!(!world.told(caller).contains("press 1"));
+    world.finish();
 }
 
 #[test]
@@ -126,14 +104,14 @@ fn a_theatre_needs_no_key_even_with_the_store_down() {
     let mut world = world_in(weather, &[CLINICAL]);
     let caller =
         world.call(call(Door::Location, Some(THEATRE)).leaves(Leave::AfterTalking(secs(5))));
-    pass(&mut world, FIRST + secs(20));
+    world.pass(FIRST + secs(20));
     let answered = world.answered_at(caller).expect("answered");
     let rung = &world.rung(CLINICAL)[0];
     assert!(rung.at <= answered + secs(2), "{:?}", rung.at - answered);
     assert_eq!(rung.ticket, None, "it isn't durable");
     assert_eq!(told_ticket(&world, caller), None);
     assert!(world.talking_at(caller).is_some());
-    finish(&mut world);
+    world.finish();
 }
 
 #[test]
@@ -144,8 +122,8 @@ fn an_unknown_number_says_with_one_key_who_it_is() {
             .presses_at("press 1", ms(2_500), key)
             .leaves(Leave::AfterTalking(secs(10)));
         let caller = world.call(plan);
-        pass(&mut world, FIRST + secs(60));
-        let all = heard(&world, caller);
+        world.pass(FIRST + secs(60));
+        let all = world.told(caller);
         assert!(
             all.contains("Clinician, press 1; hospital staff, 2; patient, 3."),
             "{all}"
@@ -157,7 +135,7 @@ fn an_unknown_number_says_with_one_key_who_it_is() {
         if let Some(told) = told_ticket(&world, caller) {
             assert_eq!(told, ticket);
         }
-        finish(&mut world);
+        world.finish();
         let facts = world.facts(caller).expect("in the log");
         assert_eq!(facts.role, Some(role));
         assert_eq!(facts.visits.answered, 1);
@@ -188,8 +166,8 @@ fn a_patients_number_is_never_named() {
         .presses_at("press 1", ms(4_000), '1')
         .leaves(Leave::AfterTalking(secs(5)));
     let caller = world.call(plan);
-    finish(&mut world);
-    let all = heard(&world, caller);
+    world.finish();
+    let all = world.told(caller);
     assert!(all.starts_with("If this is an emergency"), "{all}");
     assert!(!all.contains("Bell"), "{all}");
     let told = told_ticket(&world, caller).expect("a ticket number");
@@ -206,16 +184,16 @@ fn the_dialled_number_tells_two_hospitals_apart() {
     };
     let anne = world.call(plan(Hospital::StAnne));
     let mercy = world.call(plan(Hospital::Mercy));
-    finish(&mut world);
+    world.finish();
     assert!(
-        heard(&world, anne).contains("Hello Iris"),
+        world.told(anne).contains("Hello Iris"),
         "{}",
-        heard(&world, anne)
+        world.told(anne)
     );
     assert!(
-        heard(&world, mercy).contains("Hello Doctor Morales"),
+        world.told(mercy).contains("Hello Doctor Morales"),
         "{}",
-        heard(&world, mercy)
+        world.told(mercy)
     );
 }
 
@@ -246,15 +224,15 @@ fn ring_no_answer_goes_to_the_next_agent() {
         world.script(4, first);
         // Whoever is called first doesn't take it; the other is told to.
         let caller = world.call(call(Door::Clinician, Some(OKAFOR)));
-        pass(&mut world, FIRST + secs(1));
+        world.pass(FIRST + secs(1));
         let (fails, takes) = if world.rung(1).is_empty() {
             (4, 1)
         } else {
             (1, 4)
         };
-        pass(&mut world, FIRST + ms(1_500));
+        world.pass(FIRST + ms(1_500));
         world.unscript(takes);
-        pass(&mut world, FIRST + secs(40));
+        world.pass(FIRST + secs(40));
         assert_eq!(world.rung(fails).len(), 1, "{first:?}");
         assert_eq!(world.rung(takes).len(), 1, "{first:?}");
         assert!(world.talking_at(caller).is_some(), "{first:?}");
@@ -270,17 +248,17 @@ fn nobody_signed_in_then_somebody_comes() {
     let mut world = World::story(Weather::calm(), phones);
     let caller =
         world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterTalking(secs(5))));
-    pass(&mut world, secs(59));
+    world.pass(secs(59));
     assert!(world.answered_at(caller).is_some());
     assert!(world.end_of(caller).is_none(), "nobody is thrown out");
-    assert!(heard(&world, caller).contains("Nobody is at the clinical desk"));
-    pass(&mut world, secs(80));
     assert!(
-        world.talking_at(caller).is_some(),
-        "{}",
-        heard(&world, caller)
+        world
+            .told(caller)
+            .contains("Nobody is at the clinical desk")
     );
-    finish(&mut world);
+    world.pass(secs(80));
+    assert!(world.talking_at(caller).is_some(), "{}", world.told(caller));
+    world.finish();
 }
 
 #[test]
@@ -342,7 +320,7 @@ fn the_agent_may_hang_up_at_any_moment() {
         assert!(
             world.talking_at(caller).is_some(),
             "{after} ms: {}",
-            heard(&world, caller)
+            world.told(caller)
         );
     }
 }
@@ -359,18 +337,18 @@ fn an_agent_who_disappears_in_the_middle_of_a_talk_doesnt_take_the_caller_along(
     world.script(4, vanish);
     let caller =
         world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterDialling(secs(100))));
-    pass(&mut world, FIRST + secs(3));
+    world.pass(FIRST + secs(3));
     let takes = if world.rung(1).is_empty() { 1 } else { 4 };
     world.unscript(takes);
-    pass(&mut world, FIRST + secs(60));
+    world.pass(FIRST + secs(60));
     assert!(
-        heard(&world, caller).contains("connection"),
+        world.told(caller).contains("connection"),
         "{}",
-        heard(&world, caller)
+        world.told(caller)
     );
     assert_eq!(world.rung(takes).len(), 1, "the other agent takes over");
     assert!(world.rung(takes)[0].answered_at.is_some());
-    finish(&mut world);
+    world.finish();
 }
 
 #[test]
@@ -383,14 +361,14 @@ fn with_the_store_down_everybody_still_reaches_a_person() {
             .presses_at("press 1", secs(3), '2')
             .leaves(Leave::AfterTalking(secs(5)));
         let caller = world.call(plan);
-        pass(&mut world, FIRST + secs(60));
+        world.pass(FIRST + secs(60));
         assert!(
             world.talking_at(caller).is_some(),
             "{door:?}: {}",
-            heard(&world, caller)
+            world.told(caller)
         );
         assert_eq!(told_ticket(&world, caller), None);
-        finish(&mut world);
+        world.finish();
     }
 }
 

@@ -39,27 +39,9 @@ fn talking() -> (World, usize) {
         Hospital::StAnne.number(Door::Staff),
         Some(MORALES),
     ));
-    pass(&mut world, FIRST + secs(15));
+    world.pass(FIRST + secs(15));
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     (world, caller)
-}
-
-fn pass(world: &mut World, until: Duration) {
-    if let Err(failure) = world.run_until(until) {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
-}
-
-/// Lets some time pass.
-fn wait(world: &mut World, time: Duration) {
-    let until = world.now() + time;
-    pass(world, until);
-}
-
-fn does(world: &mut World, phone: usize, deed: Deed) {
-    let now = world.now();
-    world.does(phone, now, deed);
-    wait(world, secs(1));
 }
 
 fn transfer(to: &str) -> Deed {
@@ -68,20 +50,18 @@ fn transfer(to: &str) -> Deed {
 
 /// Everybody hangs up, and nothing is left over.
 fn finish(mut world: World, phone: usize) {
-    does(&mut world, phone, Deed::HangUp { second: false });
-    if let Err(failure) = world.run() {
-        panic!("at {:?}: {}", failure.at, failure.what);
-    }
+    world.does_now(phone, Deed::HangUp { second: false });
+    world.finish();
 }
 
 #[test]
 fn a_caller_is_sent_on_to_a_queue_by_its_number_with_ticket_and_music() {
     let (mut world, caller) = talking();
     let ticket = world.rung(SERVICE)[0].ticket.clone().expect("a ticket");
-    does(&mut world, SERVICE, transfer(NUMBER));
+    world.does_now(SERVICE, transfer(NUMBER));
     assert_eq!(world.hears(caller), Heard::Music);
     assert_eq!(world.referred(SERVICE), [202, 100, 200]);
-    wait(&mut world, secs(4));
+    world.wait(secs(4));
     assert_eq!(world.hears(caller), Heard::Phone(TIER2));
     assert_eq!(world.rung(TIER2)[0].ticket, Some(ticket));
     assert!(world.rung(SERVICE)[0].ended_at.is_some());
@@ -93,10 +73,10 @@ fn a_caller_is_sent_on_to_a_queue_by_its_number_with_ticket_and_music() {
 #[test]
 fn a_caller_is_sent_on_to_a_colleague_and_the_agent_hears_of_it() {
     let (mut world, caller) = talking();
-    does(&mut world, SERVICE, transfer("analyst4"));
+    world.does_now(SERVICE, transfer("analyst4"));
     assert_eq!(world.hears(caller), Heard::Music);
     assert_eq!(world.referred(SERVICE), [202, 100]);
-    wait(&mut world, secs(4));
+    world.wait(secs(4));
     assert_eq!(world.hears(caller), Heard::Phone(TIER2));
     assert_eq!(world.referred(SERVICE), [202, 100, 200]);
     assert!(world.rung(SERVICE)[0].ended_at.is_some());
@@ -111,12 +91,12 @@ fn a_colleague_who_is_busy_costs_the_caller_nothing_but_seconds() {
         code: 486,
     };
     world.script(TIER2, busy);
-    does(&mut world, SERVICE, transfer("analyst4"));
-    wait(&mut world, secs(3));
+    world.does_now(SERVICE, transfer("analyst4"));
+    world.wait(secs(3));
     assert_eq!(world.hears(caller), Heard::Music);
     assert_eq!(world.referred(SERVICE), [202, 100, 486]);
     // Back in the service desk's queue, whose agent has wrapped up.
-    wait(&mut world, secs(10));
+    world.wait(secs(10));
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     finish(world, SERVICE);
 }
@@ -126,10 +106,10 @@ fn a_queue_where_nobody_is_gives_the_caller_back_to_the_flow() {
     let mut world = world_of(&[SERVICE], Weather::calm());
     let plan = CallPlan::new(FIRST, Hospital::StAnne.number(Door::Staff), Some(MORALES));
     let caller = world.call(plan);
-    pass(&mut world, FIRST + secs(15));
-    does(&mut world, SERVICE, transfer("tier2"));
+    world.pass(FIRST + secs(15));
+    world.does_now(SERVICE, transfer("tier2"));
     assert_eq!(world.referred(SERVICE), [202, 100, 200]);
-    wait(&mut world, secs(20));
+    world.wait(secs(20));
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     finish(world, SERVICE);
 }
@@ -145,11 +125,11 @@ fn nothing_leaves_that_the_rules_dont_allow_and_nobody_else_transfers() {
         "analyst2",
         "clinica1",
     ] {
-        does(&mut world, SERVICE, transfer(to));
+        world.does_now(SERVICE, transfer(to));
     }
     // Unknown and outside: forbidden; themselves: busy.
     assert_eq!(world.referred(SERVICE), [403, 403, 403, 403, 486, 403]);
-    does(&mut world, SERVICE, Deed::TransferForged(NUMBER.into()));
+    world.does_now(SERVICE, Deed::TransferForged(NUMBER.into()));
     assert_eq!(world.referred(SERVICE).last(), Some(&403));
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     assert!(world.rung(TIER2).is_empty());
@@ -163,9 +143,9 @@ fn nobody_is_sent_to_an_agent_of_the_other_hospital() {
     let mut world = world_of(&[SERVICE, MERCY], Weather::calm());
     let plan = CallPlan::new(FIRST, Hospital::StAnne.number(Door::Staff), Some(MORALES));
     let caller = world.call(plan);
-    pass(&mut world, FIRST + secs(15));
-    does(&mut world, SERVICE, transfer("analyst5"));
-    does(&mut world, SERVICE, Deed::Consult("analyst5".into()));
+    world.pass(FIRST + secs(15));
+    world.does_now(SERVICE, transfer("analyst5"));
+    world.does_now(SERVICE, Deed::Consult("analyst5".into()));
     assert_eq!(world.referred(SERVICE), [403]);
     assert!(world.rung(MERCY).is_empty());
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
@@ -180,22 +160,22 @@ fn who_waits_to_hear_of_a_transfer_isnt_rung() {
     for hangs_up in [false, true] {
         let (mut world, caller) = talking();
         world.script(TIER2, Reaction::Ignore);
-        does(&mut world, SERVICE, transfer("analyst4"));
+        world.does_now(SERVICE, transfer("analyst4"));
         if hangs_up {
-            does(&mut world, SERVICE, Deed::HangUp { second: false });
+            world.does_now(SERVICE, Deed::HangUp { second: false });
         }
         let now = world.now();
         let number = Hospital::StAnne.number(Door::Staff);
         let second = world
             .call(CallPlan::new(now, number, Some(MORALES)).leaves(Leave::AfterTalking(secs(20))));
-        wait(&mut world, secs(18));
+        world.wait(secs(18));
         assert_eq!(world.hears(caller), Heard::Music, "it rings");
         let rung = world.rung(SERVICE).len();
         assert_eq!(rung, if hangs_up { 2 } else { 1 });
         let talks = world.hears(second) == Heard::Phone(SERVICE);
         assert_eq!(talks, hangs_up);
-        wait(&mut world, secs(60));
-        does(&mut world, TIER2, Deed::HangUp { second: false });
+        world.wait(secs(60));
+        world.does_now(TIER2, Deed::HangUp { second: false });
         finish(world, SERVICE);
     }
 }
@@ -209,15 +189,15 @@ fn who_asks_a_colleague_is_taken_also_when_their_caller_has_left() {
     world.call(CallPlan::new(FIRST, number, Some(MORALES)).leaves(Leave::AfterTalking(secs(12))));
     world.does(SERVICE, FIRST + secs(15), Deed::Hold);
     world.does(SERVICE, FIRST + secs(16), Deed::Consult(NUMBER.into()));
-    pass(&mut world, FIRST + secs(30));
+    world.pass(FIRST + secs(30));
     assert!(world.rung(SERVICE)[0].ended_at.is_some());
     // Somebody else calls the desk.
     let now = world.now();
     world.call(CallPlan::new(now, number, Some(MORALES)).leaves(Leave::AfterDialling(secs(70))));
-    wait(&mut world, secs(20));
+    world.wait(secs(20));
     assert_eq!(world.rung(SERVICE).len(), 1, "not while they ask");
-    does(&mut world, TIER2, Deed::HangUp { second: false });
-    wait(&mut world, secs(20));
+    world.does_now(TIER2, Deed::HangUp { second: false });
+    world.wait(secs(20));
     assert_eq!(world.rung(SERVICE).len(), 2, "once they are free");
     finish(world, SERVICE);
 }
@@ -225,10 +205,10 @@ fn who_asks_a_colleague_is_taken_also_when_their_caller_has_left() {
 /// The agent holds the caller and talks with the second tier.
 fn consulting() -> (World, usize) {
     let (mut world, caller) = talking();
-    does(&mut world, SERVICE, Deed::Hold);
+    world.does_now(SERVICE, Deed::Hold);
     assert_eq!(world.hears(caller), Heard::Music);
-    does(&mut world, SERVICE, Deed::Consult(NUMBER.into()));
-    wait(&mut world, secs(4));
+    world.does_now(SERVICE, Deed::Consult(NUMBER.into()));
+    world.wait(secs(4));
     assert!(world.rung(TIER2)[0].answered_at.is_some());
     assert_eq!(world.hears(caller), Heard::Music);
     (world, caller)
@@ -241,7 +221,7 @@ fn an_agent_consults_the_second_tier_and_hands_the_caller_over() {
         let ticket = world.rung(SERVICE)[0].ticket.clone();
         assert!(ticket.is_some());
         assert_eq!(world.rung(TIER2)[0].ticket, ticket);
-        does(&mut world, SERVICE, Deed::TransferAttended { by_second });
+        world.does_now(SERVICE, Deed::TransferAttended { by_second });
         assert_eq!(world.hears(caller), Heard::Phone(TIER2), "{by_second}");
         assert_eq!(world.referred(SERVICE), [202, 100, 200]);
         assert!(world.rung(SERVICE)[0].ended_at.is_some());
@@ -249,7 +229,7 @@ fn an_agent_consults_the_second_tier_and_hands_the_caller_over() {
         // A hand-over is no new visit, and the consultation was nobody's journey.
         let visits = world.facts(caller).expect("in the log").visits;
         assert_eq!((visits.queued, visits.answered), (1, 1));
-        wait(&mut world, secs(40));
+        world.wait(secs(40));
         assert_eq!(world.hears(caller), Heard::Phone(TIER2));
         finish(world, TIER2);
     }
@@ -258,9 +238,9 @@ fn an_agent_consults_the_second_tier_and_hands_the_caller_over() {
 #[test]
 fn the_consulted_may_leave_and_the_agent_comes_back() {
     let (mut world, caller) = consulting();
-    does(&mut world, TIER2, Deed::HangUp { second: false });
+    world.does_now(TIER2, Deed::HangUp { second: false });
     assert_eq!(world.hears(caller), Heard::Music);
-    does(&mut world, SERVICE, Deed::Hold);
+    world.does_now(SERVICE, Deed::Hold);
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     finish(world, SERVICE);
 }
@@ -275,16 +255,12 @@ fn who_hands_over_before_an_answer_leaves_the_caller_waiting_there() {
             hang_up_after: None,
         },
     );
-    does(&mut world, SERVICE, Deed::Hold);
-    does(&mut world, SERVICE, Deed::Consult(NUMBER.into()));
-    wait(&mut world, secs(2));
-    does(
-        &mut world,
-        SERVICE,
-        Deed::TransferAttended { by_second: false },
-    );
+    world.does_now(SERVICE, Deed::Hold);
+    world.does_now(SERVICE, Deed::Consult(NUMBER.into()));
+    world.wait(secs(2));
+    world.does_now(SERVICE, Deed::TransferAttended { by_second: false });
     assert_eq!(world.hears(caller), Heard::Music);
-    wait(&mut world, secs(20));
+    world.wait(secs(20));
     assert_eq!(world.hears(caller), Heard::Phone(TIER2));
     finish(world, TIER2);
 }
@@ -292,9 +268,9 @@ fn who_hands_over_before_an_answer_leaves_the_caller_waiting_there() {
 #[test]
 fn a_second_consultation_at_once_is_busy() {
     let (mut world, _) = consulting();
-    does(&mut world, SERVICE, Deed::Consult("tier2".into()));
+    world.does_now(SERVICE, Deed::Consult("tier2".into()));
     assert_eq!(world.rung(TIER2).len(), 1);
-    does(&mut world, TIER2, Deed::HangUp { second: false });
+    world.does_now(TIER2, Deed::HangUp { second: false });
     finish(world, SERVICE);
 }
 
@@ -336,7 +312,7 @@ fn transfer_hang_up_and_hold_in_any_order_leave_the_caller_with_somebody_or_wait
                 for (n, (phone, deed)) in order.iter().enumerate() {
                     world.does(*phone, now + ms(apart * n as u64), deed.clone());
                 }
-                wait(&mut world, secs(10));
+                world.wait(secs(10));
                 let first = order
                     .iter()
                     .position(|(_, deed)| matches!(deed, Deed::Transfer(_)));
@@ -372,7 +348,7 @@ fn a_hand_over_crossing_everybodys_hang_up_leaves_nobody_in_silence() {
             for (n, (phone, deed)) in order.iter().enumerate() {
                 world.does(*phone, now + ms(apart * n as u64), deed.clone());
             }
-            wait(&mut world, secs(10));
+            world.wait(secs(10));
             finish(world, TIER2);
         }
     }
@@ -389,7 +365,7 @@ fn a_caller_who_leaves_during_a_transfer_rings_nobody_for_long() {
                     .leaves(Leave::AfterTalking(secs(5) + ms(at))),
             );
             world.does(SERVICE, FIRST + secs(12), transfer(to));
-            pass(&mut world, FIRST + secs(40));
+            world.pass(FIRST + secs(40));
             assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
             finish(world, TIER2);
         }
@@ -413,7 +389,7 @@ fn transfers_survive_bad_networks() {
         let hand_over = Deed::TransferAttended { by_second: false };
         world.does(SERVICE, FIRST + secs(27), hand_over);
         world.does(TIER2, FIRST + secs(45), transfer("analyst2"));
-        pass(&mut world, FIRST + secs(120));
+        world.pass(FIRST + secs(120));
         finish(world, TIER2);
     }
 }

@@ -169,7 +169,7 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
             format!("agent {} may not send it there: dial rules", agent.0)
         }
         NoteWhat::Transferred => "talks with the partner or outside".to_owned(),
-        NoteWhat::TakenBack(why) => format!("back from the partner or outside: {why:?}"),
+        NoteWhat::TakenBack(why) => format!("taken back: {why:?}"),
         NoteWhat::OneWayAudio(NoteSide::Caller, why) => format!("the caller isn't heard: {why:?}"),
         NoteWhat::OneWayAudio(NoteSide::Agent, why) => format!("the agent isn't heard: {why:?}"),
         NoteWhat::NotEncrypted(NoteSide::Caller) => {

@@ -429,6 +429,21 @@ fn check<'a>(
     Ok(())
 }
 
+/// A number that people dial to us.
+fn dialled(what: &str, number: &str) -> Result<(), String> {
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(format!(
+            "{what} \"{number}\": it is written with digits only"
+        ));
+    }
+    if switch::EMERGENCY_NUMBERS.contains(&number) {
+        return Err(format!(
+            "{what} \"{number}\": that is an emergency service's; whoever dials it must never reach a help desk"
+        ));
+    }
+    Ok(())
+}
+
 /// The number of a queue or agent inside: no line's, nobody else's.
 fn extension<'a>(
     file: &'a Path,
@@ -438,16 +453,7 @@ fn extension<'a>(
     let Some(number) = extension else {
         return Ok(());
     };
-    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!(
-            "extension \"{number}\": it is written with digits only"
-        ));
-    }
-    if switch::EMERGENCY_NUMBERS.contains(&number.as_str()) {
-        return Err(format!(
-            "extension \"{number}\": that is an emergency service's"
-        ));
-    }
+    dialled("extension", number)?;
     if seen.numbers.insert(number, file).is_some() {
         return Err(format!(
             "extension {number} is there twice; each queue and agent has its own"
@@ -650,16 +656,7 @@ fn check_line<'a>(
         ));
     }
     for number in std::iter::once(&line.number).chain(&line.short) {
-        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(format!(
-                "line \"{number}\": a number is written with digits only"
-            ));
-        }
-        if switch::EMERGENCY_NUMBERS.contains(&number.as_str()) {
-            return Err(format!(
-                "line {number}: that is an emergency service's; whoever dials it must never reach a help desk"
-            ));
-        }
+        dialled("line", number)?;
         if let Some(other) = seen.numbers.insert(number, file) {
             return Err(format!(
                 "number {number} is also in {}; a dialled number has one hospital",

@@ -255,7 +255,7 @@ nodes:
             (
                 "\"1001\"",
                 "\"10-01\"",
-                "st-anne.yaml: line \"10-01\": a number is written with digits",
+                "st-anne.yaml: line \"10-01\": it is written with digits",
             ),
             (
                 "flow: clinician",

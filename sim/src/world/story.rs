@@ -48,6 +48,41 @@ impl World {
         self.now
     }
 
+    /// Lets the world go on until then.
+    ///
+    /// # Panics
+    /// When an invariant is broken.
+    pub fn pass(&mut self, until: Duration) {
+        if let Err(failure) = self.run_until(until) {
+            panic!("at {:?}: {}", failure.at, failure.what);
+        }
+    }
+
+    /// Lets some time pass.
+    ///
+    /// # Panics
+    /// When an invariant is broken.
+    pub fn wait(&mut self, time: Duration) {
+        self.pass(self.now + time);
+    }
+
+    /// The story is over: everything comes to its end, and nothing may be left.
+    ///
+    /// # Panics
+    /// When an invariant is broken, or something is left.
+    pub fn finish(&mut self) {
+        if let Err(failure) = self.run() {
+            panic!("at {:?}: {}", failure.at, failure.what);
+        }
+    }
+
+    /// What a caller was told, one after the other.
+    #[must_use]
+    pub fn told(&self, caller: usize) -> String {
+        let texts = self.heard(caller).iter().map(|(_, text)| text.as_str());
+        texts.collect::<Vec<_>>().join(" | ")
+    }
+
     /// What a caller was told, and when. Ticket numbers appear as digits.
     #[must_use]
     pub fn heard(&self, caller: usize) -> &[(Duration, String)] {
@@ -90,6 +125,15 @@ impl World {
     pub fn does(&mut self, phone: usize, at: Duration, deed: Deed) {
         self.phones[phone - 1].plan_deed(at, deed);
         self.phone_timers(phone - 1);
+    }
+
+    /// The same at once; gives it a second.
+    ///
+    /// # Panics
+    /// When an invariant is broken.
+    pub fn does_now(&mut self, phone: usize, deed: Deed) {
+        self.does(phone, self.now, deed);
+        self.wait(Duration::from_secs(1));
     }
 
     /// What became of a phone's transfers: the answers and what it was told.

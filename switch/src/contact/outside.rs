@@ -37,13 +37,12 @@ impl Contact {
         cx: &mut Cx<'_>,
     ) {
         let now = cx.now.mono;
+        if self.talks_with().is_none() {
+            return cx.sip.refuse_refer(now, refer, 403);
+        }
         let Ok(seized) = self.seize(trunk, &number.0, cx) else {
             return cx.sip.refuse_refer(now, refer, 503);
         };
-        if self.talks_with().is_none() {
-            cx.trunks.release(trunk);
-            return cx.sip.refuse_refer(now, refer, 403);
-        }
         cx.sip.accept_refer(now, refer);
         self.referred_by = Some(by.to_owned());
         let told = self.let_transferor_go(refer, cx);
