@@ -205,14 +205,6 @@ impl Engine {
         }
     }
 
-    /// Of the legs that send in a phase, the slot of one by its `index`, and whether another leg hears it; none behind
-    /// the last.
-    pub fn in_phase(&self, phase: u32, index: usize) -> Option<(u32, bool)> {
-        let slot = *self.phases.get(phase as usize)?.get(index)?;
-        let leg = self.legs.get(slot as usize)?.as_deref()?;
-        Some((slot, leg.feeds().is_some()))
-    }
-
     /// The next event; none when all were taken.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

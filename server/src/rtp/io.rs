@@ -11,16 +11,19 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::socket::{self, MsgFlags, SockaddrIn, SockaddrIn6, sendto};
 use tokio::sync::mpsc;
 
+use super::attention::{Attention, Rota};
 use super::figures::Tally;
 use super::port::{HeardFrame, LegPort};
 use super::ports::PortPool;
 use super::ring::RING_PACKET_BYTES;
 use super::udp;
+use super::worker::SLOTS_A_WAKE;
 
 /// By slot.
 pub(super) struct Io {
     pub(super) epoll: Epoll,
     pub(super) places: Vec<Option<Place>>,
+    pub(super) rota: Rota,
     ports: Arc<PortPool>,
     pub(super) tally: Tally,
 }
@@ -33,31 +36,12 @@ pub(super) struct Place {
     pub(super) rtp: Attention,
 }
 
-/// How a leg's RTP socket is attended to.
-///
-/// Being told of each packet costs more than reading it. Nobody waits for the audio of a leg that isn't bridged, so as
-/// long as it comes steadily it is fetched in the leg's own slot, unasked. Whoever is silent, or heard by somebody, is
-/// watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Attention {
-    /// By epoll. `steady` frames in a row brought a packet; `came`: the running one did.
-    Watched { steady: u8, came: bool },
-    /// Once a frame; the last `missing` times in vain.
-    Fetched { missing: u8 },
-}
-
-impl Attention {
-    pub(super) const NEW: Attention = Attention::Watched {
-        steady: 0,
-        came: false,
-    };
-}
-
 impl Io {
     pub(super) fn new(epoll: Epoll, ports: Arc<PortPool>) -> Io {
         Io {
             epoll,
             places: Vec::new(),
+            rota: Rota::default(),
             ports,
             tally: Tally::default(),
         }
@@ -92,25 +76,26 @@ impl Io {
         watched
     }
 
-    /// How a leg's RTP is attended to; none for a ring, which is always watched.
-    pub(super) fn attention(&self, slot: usize) -> Option<Attention> {
-        let place = self.places.get(slot)?.as_ref()?;
-        matches!(place.port, LegPort::Udp { .. }).then_some(place.rtp)
-    }
-
-    pub(super) fn attend(&mut self, slot: usize, next: Attention) -> Result<(), Errno> {
+    /// Attends to a leg's RTP by what was just read of it. A ring is always watched.
+    pub(super) fn attend(&mut self, index: usize, slot: u64, packets: u64) -> Result<(), Errno> {
         let Some(Some(Place {
+            leg,
             port: LegPort::Udp { rtp: socket, .. },
             rtp,
             ..
-        })) = self.places.get_mut(slot)
+        })) = self.places.get_mut(index)
         else {
             return Ok(());
         };
-        match (std::mem::replace(rtp, next), next) {
-            (Attention::Watched { .. }, Attention::Fetched { .. }) => self.epoll.delete(socket),
-            (Attention::Fetched { .. }, Attention::Watched { .. }) => {
-                self.epoll.add(&*socket, watch(slot, Channel::Rtp))
+        let next = rtp.read(slot, packets, SLOTS_A_WAKE as u64);
+        let before = std::mem::replace(rtp, next);
+        if let Attention::Expected { at, .. } = next {
+            self.rota.add(*leg, at);
+        }
+        match (before, next) {
+            (Attention::Watched { .. }, Attention::Expected { .. }) => self.epoll.delete(socket),
+            (Attention::Expected { .. }, Attention::Watched { .. }) => {
+                self.epoll.add(&*socket, watch(index, Channel::Rtp))
             }
             _ => Ok(()),
         }

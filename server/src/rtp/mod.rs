@@ -4,6 +4,7 @@
 //! absolute clock, it sends what is due, then reads what came. Signalling opens legs (binding their sockets on its
 //! own thread) and hands in commands through a bounded mailbox; events come out of one bounded channel.
 
+mod attention;
 mod config;
 mod figures;
 mod io;

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::engine::{Channel, Command, Engine, EngineConfig, Event, PHASES};
+use media::engine::{Channel, Command, Engine, EngineConfig, Event, LegId, PHASES};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
@@ -15,8 +15,9 @@ use thread_priority::{
 use tokio::sync::mpsc;
 
 use super::MediaError;
+use super::attention::Attention;
 use super::figures::Counters;
-use super::io::{Attention, Io, mark, unmark};
+use super::io::{Io, mark, unmark};
 use super::mailbox::{Mailbox, Message};
 use super::port::LegPort;
 use super::ports::PortPool;
@@ -38,10 +39,7 @@ const CPU_EVERY: u64 = 500;
 const SLOT_NS: i64 = 1_000_000;
 /// Slots done at each waking. Waking costs as much as five packets; every other millisecond is often enough for those
 /// who talk (half of it is added to the way of what they say) and keeps each leg's pace all the same.
-const SLOTS_A_WAKE: i64 = 2;
-/// Frames in a row that have to come before a leg is asked once a frame instead of being watched, and that have to be
-/// missing before it is watched again.
-const STEADY: u8 = 4;
+pub(super) const SLOTS_A_WAKE: i64 = 2;
 /// The mailbox's mark among the sockets.
 const WAKE: u64 = u64::MAX;
 
@@ -60,6 +58,8 @@ pub(super) struct Worker {
     messages: VecDeque<Message>,
     /// Marks of sockets that were left with packets in them.
     unread: Vec<u64>,
+    /// Whose packets are due in a slot, kept for its room.
+    due: Vec<LegId>,
 }
 
 impl Worker {
@@ -88,6 +88,7 @@ impl Worker {
             waiting: VecDeque::new(),
             messages: VecDeque::new(),
             unread: Vec::new(),
+            due: Vec::new(),
         })
     }
 
@@ -124,14 +125,14 @@ impl Worker {
             let end_ns = woke_ns + (SLOTS_A_WAKE - 1) * SLOT_NS;
             while due_ns <= end_ns {
                 let phase = (slot % u64::from(PHASES)) as u32;
-                self.fetch(now, phase, &mut reader);
+                self.fetch(now, slot, &mut reader);
                 self.engine.slot(now, phase, &mut self.io);
                 self.io.tally.slot((woke_ns - due_ns).max(0) as u64 / 1_000);
                 slot += 1;
                 due_ns += SLOT_NS;
             }
 
-            self.read(&mut reader);
+            self.read(slot.saturating_sub(1), &mut reader);
             self.tell();
             if slot >= cpu_due {
                 self.io.tally.cpu_us = cpu_us();
@@ -227,13 +228,13 @@ impl Worker {
         }
     }
 
-    /// Reads what came.
-    fn read(&mut self, reader: &mut Reader) {
+    /// Reads what came; `slot`: the last one done.
+    fn read(&mut self, slot: u64, reader: &mut Reader) {
         let mut ready = [EpollEvent::empty(); READY];
         if !self.unread.is_empty() {
             let now = self.epoch.elapsed();
             for mark in std::mem::take(&mut self.unread) {
-                self.read_one(now, mark, reader);
+                self.read_one(now, slot, mark, reader);
             }
         }
         for _ in 0..ROUNDS_MAX {
@@ -244,7 +245,7 @@ impl Worker {
             let now = self.epoch.elapsed();
             for event in &ready[..count] {
                 if event.data() != WAKE {
-                    self.read_one(now, event.data(), reader);
+                    self.read_one(now, slot, event.data(), reader);
                 }
             }
             if count < READY {
@@ -253,55 +254,39 @@ impl Worker {
         }
     }
 
-    /// Reads the legs whose slot has come, of those that aren't watched; decides anew which are.
-    fn fetch(&mut self, now: Duration, phase: u32, reader: &mut Reader) {
-        for index in 0.. {
-            let Some((slot, heard)) = self.engine.in_phase(phase, index) else {
-                return;
-            };
-            let Some(attention) = self.io.attention(slot as usize) else {
-                continue;
-            };
-            let next = match attention {
-                Attention::Watched { steady, came: true } if !heard && steady + 1 < STEADY => {
-                    Attention::Watched {
-                        steady: steady + 1,
-                        came: false,
-                    }
-                }
-                Attention::Watched { came: true, .. } if !heard => {
-                    Attention::Fetched { missing: 0 }
-                }
-                Attention::Watched { .. } => Attention::NEW,
-                Attention::Fetched { .. } if heard => Attention::NEW,
-                Attention::Fetched { missing } => {
-                    let before = self.io.tally.packets_in;
-                    self.read_one(now, mark(slot as usize, Channel::Rtp), reader);
-                    match self.io.tally.packets_in - before {
-                        0 if missing + 1 == STEADY => Attention::NEW,
-                        0 => Attention::Fetched {
-                            missing: missing + 1,
-                        },
-                        _ => Attention::Fetched { missing: 0 },
-                    }
-                }
-            };
-            if let Err(error) = self.io.attend(slot as usize, next) {
-                // Out of kernel memory. The leg is deaf, which its watch will tell.
-                tracing::error!(%error, "a leg's socket can't be watched");
+    /// Reads the legs whose packets are due.
+    fn fetch(&mut self, now: Duration, slot: u64, reader: &mut Reader) {
+        let mut due = std::mem::take(&mut self.due);
+        self.io.rota.swap(slot, &mut due);
+        for &leg in &due {
+            let expected = self.io.place(leg).map(|place| place.rtp);
+            if matches!(expected, Some(Attention::Expected { at, .. }) if at <= slot) {
+                self.read_one(now, slot, mark(leg.slot() as usize, Channel::Rtp), reader);
             }
+        }
+        self.due = due;
+    }
+
+    fn read_one(&mut self, now: Duration, slot: u64, mark: u64, reader: &mut Reader) {
+        let before = self.io.tally.packets_in;
+        self.read_all(now, mark, reader);
+        let (index, channel) = unmark(mark);
+        if channel == Channel::Rtcp {
+            return;
+        }
+        let packets = self.io.tally.packets_in - before;
+        if let Err(error) = self.io.attend(index, slot, packets) {
+            // Out of kernel memory. The leg is deaf, which its watch will tell.
+            tracing::error!(%error, "a leg's socket can't be watched");
         }
     }
 
-    fn read_one(&mut self, now: Duration, mark: u64, reader: &mut Reader) {
-        let (slot, channel) = unmark(mark);
-        let Some(Some(place)) = self.io.places.get_mut(slot) else {
+    fn read_all(&mut self, now: Duration, mark: u64, reader: &mut Reader) {
+        let (index, channel) = unmark(mark);
+        let Some(Some(place)) = self.io.places.get(index) else {
             return;
         };
         let leg = place.leg;
-        if let (Channel::Rtp, Attention::Watched { came, .. }) = (channel, &mut place.rtp) {
-            *came = true;
-        }
         match &place.port {
             LegPort::Udp {
                 rtp, rtcp, bind, ..
