@@ -9,8 +9,9 @@
 #   W1_SEARCH_SECONDS   how long each rate is tried in the search (8)
 #   W1_RATE             measure this rate only
 #   W2_CALLS, W3_CALLS  500, 300
-#   W4_LIMIT            calls admitted a second, of which five times as many come (250)
+#   W4_LIMIT            calls admitted a second, of which five times as many come (2000)
 #   W4_SECONDS          for how long (10)
+#   W5_SECONDS          how long the rate found over TLS must hold (30)
 #   BENCH_PRIORITY      SCHED_FIFO priority of the server's media thread (none)
 set -eu
 bench=${CARGO_TARGET_DIR:-target}/release/examples/bench

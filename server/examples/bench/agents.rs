@@ -63,6 +63,7 @@ impl Agents {
             from: &user,
             to: &format!("<sip:{user}@{}>", self.server),
             local: self.local,
+            transport: "UDP",
         };
         let more = format!("Expires: 600\r\n{authorization}");
         let _ = self

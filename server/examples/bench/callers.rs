@@ -1,11 +1,12 @@
-//! The callers: as many as wanted behind one socket, as a trunk's are.
+//! The callers: as many as wanted behind one socket or a few connections, as a trunk's are.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::figures::{Sample, Spoilers};
+use crate::link::Link;
 use crate::wire::{Request, Seen, sdp};
 
 /// RFC 3261's T1: when a request is sent again for the first time.
@@ -45,7 +46,7 @@ struct Waiting {
 
 /// All of them.
 pub(crate) struct Callers {
-    socket: UdpSocket,
+    link: Link,
     local: SocketAddr,
     server: SocketAddr,
     body: String,
@@ -60,11 +61,10 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    pub(crate) fn new(server: SocketAddr, audio_port: u16) -> io::Result<Self> {
-        let socket = crate::audio::bound(0)?;
+    pub(crate) fn new(server: SocketAddr, link: Link, audio_port: u16) -> io::Result<Self> {
         Ok(Self {
-            local: socket.local_addr()?,
-            socket,
+            local: link.local()?,
+            link,
             server,
             body: sdp(audio_port),
             calls: Vec::new(),
@@ -132,7 +132,7 @@ impl Callers {
     /// Reads what came, repeats what wasn't answered.
     pub(crate) fn work(&mut self) {
         let mut buffer = [0; 4_096];
-        while let Ok(length) = self.socket.recv(&mut buffer) {
+        while let Some(length) = self.link.receive(&mut buffer) {
             if let Some(seen) = buffer.get(..length).and_then(Seen::read) {
                 match seen.code() {
                     Some(code) => self.response(code, &seen),
@@ -151,7 +151,7 @@ impl Callers {
             if call.stage != waiting.stage {
                 continue;
             }
-            if now.duration_since(call.began) > GIVE_UP {
+            if self.link.is_reliable() || now.duration_since(call.began) > GIVE_UP {
                 self.spoilers.errors += 1;
                 call.stage = Stage::Over;
                 self.over += 1;
@@ -169,8 +169,9 @@ impl Callers {
 
     fn request(&mut self, call: usize, stage: Stage) {
         self.send(call, stage);
+        let after = if self.link.is_reliable() { GIVE_UP } else { T1 };
         self.waiting.push_back(Waiting {
-            due: Instant::now() + T1,
+            due: Instant::now() + after,
             again: 2 * T1,
             call,
             stage,
@@ -178,7 +179,7 @@ impl Callers {
     }
 
     /// INVITE, ACK or BYE, as the stage has it.
-    fn send(&self, number: usize, stage: Stage) {
+    fn send(&mut self, number: usize, stage: Stage) {
         let Some(call) = self.calls.get(number) else {
             return;
         };
@@ -197,11 +198,10 @@ impl Callers {
             from: &call.caller,
             to: &call.to,
             local: self.local,
+            transport: self.link.transport(),
         };
-        // A full buffer loses it, and the repetition shows that.
-        let _ = self
-            .socket
-            .send_to(request.write("", body).as_bytes(), self.server);
+        let message = request.write("", body);
+        self.link.send(number, message.as_bytes());
     }
 
     fn response(&mut self, code: u16, seen: &Seen<'_>) {
@@ -245,7 +245,8 @@ impl Callers {
     /// A request from the server: it hung up, which no measurement wants.
     fn told(&mut self, seen: &Seen<'_>) {
         let answer = seen.answer("200 OK", 0, "", "");
-        let _ = self.socket.send_to(answer.as_bytes(), self.server);
+        self.link
+            .send(seen.number().unwrap_or(0), answer.as_bytes());
         self.spoilers.errors += 1;
         if let Some(call) = seen.number().and_then(|n| self.calls.get_mut(n))
             && call.stage == Stage::Up

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Agents there are.
 pub(crate) const AGENTS: usize = 300;
@@ -50,8 +50,8 @@ PRIORITY
 [limits]
 calls_per_second = 100000.0
 burst = 100000.0
-calls_per_tenant_max = 15000
-calls_max = 15000
+calls_per_tenant_max = CALLS
+calls_max = CALLS
 clinical_reserve = 0
 "#;
 
@@ -121,6 +121,18 @@ tests:
     ends: conversation talk
 "#;
 
+/// As many calls at once as the system's file descriptors allow: four each, and some for all else.
+fn calls_max() -> u64 {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let hard = files.and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u64>().ok());
+    hard.map_or(15_000, |hard| {
+        (hard.saturating_sub(2_000) / 4).clamp(100, 15_000)
+    })
+}
+
 /// The same, with so many calls a second admitted.
 pub(crate) fn write_limited(folder: &Path, calls_per_second: f64) -> io::Result<()> {
     write(folder)?;
@@ -137,6 +149,30 @@ pub(crate) fn write_limited(folder: &Path, calls_per_second: f64) -> io::Result<
     fs::write(file, limited)
 }
 
+/// The same with TLS; gives the authority's file.
+pub(crate) fn write_tls(folder: &Path) -> io::Result<PathBuf> {
+    write(folder)?;
+    let made = |error: rcgen::Error| io::Error::other(error);
+    let mut params = rcgen::CertificateParams::new(vec![]).map_err(made)?;
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().map_err(made)?;
+    let authority = params.self_signed(&key).map_err(made)?;
+    let issuer = rcgen::Issuer::new(params, key);
+    let key = rcgen::KeyPair::generate().map_err(made)?;
+    let ours = rcgen::CertificateParams::new(vec!["127.0.0.1".into()])
+        .and_then(|params| params.signed_by(&key, &issuer))
+        .map_err(made)?;
+    fs::write(folder.join("ours.pem"), ours.pem())?;
+    fs::write(folder.join("ours.key"), key.serialize_pem())?;
+    let file = folder.join("authority.pem");
+    fs::write(&file, authority.pem())?;
+    let toml = folder.join("careline.toml");
+    let tls = "\n[sip.tls]\nport = 0\ncertificate = \"ours.pem\"\nkey = \"ours.key\"\n";
+    let with_tls = fs::read_to_string(&toml)? + tls;
+    fs::write(toml, with_tls)?;
+    Ok(file)
+}
+
 /// Writes everything into `folder`.
 pub(crate) fn write(folder: &Path) -> io::Result<()> {
     let _ = fs::remove_dir_all(folder);
@@ -149,7 +185,9 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
     };
     fs::write(
         folder.join("careline.toml"),
-        LIMITS.replace("PRIORITY", &priority),
+        LIMITS
+            .replace("PRIORITY", &priority)
+            .replace("CALLS", &calls_max().to_string()),
     )?;
     fs::write(folder.join("flows/bench-prompt.yaml"), PROMPT_FLOW)?;
     fs::write(folder.join("flows/bench-queue.yaml"), QUEUE_FLOW)?;

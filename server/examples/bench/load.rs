@@ -7,6 +7,7 @@ use crate::agents::Agents;
 use crate::audio::{Frames, Party};
 use crate::callers::Callers;
 use crate::figures::Spoilers;
+use crate::link::Link;
 use crate::process::Server;
 
 /// What callers and agents say, a byte over and over.
@@ -31,10 +32,20 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn new(server: &Server, audio: bool, frames: Frames) -> io::Result<Self> {
+        Self::over(server, Link::udp(server.address)?, audio, frames)
+    }
+
+    /// The same with callers by a link of their own.
+    pub(crate) fn over(
+        server: &Server,
+        link: Link,
+        audio: bool,
+        frames: Frames,
+    ) -> io::Result<Self> {
         let callers_audio = Party::new(CALLERS_SAY, frames)?;
         let agents_audio = Party::new(AGENTS_SAY, Frames::new())?;
         Ok(Self {
-            callers: Callers::new(server.address, callers_audio.port)?,
+            callers: Callers::new(server.address, link, callers_audio.port)?,
             agents: Agents::new(server.address, agents_audio.port)?,
             callers_audio,
             agents_audio,

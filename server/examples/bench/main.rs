@@ -8,11 +8,12 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `signalling.rs` | W1: the highest rate of calls |
+//! | `signalling.rs` | W1: the highest rate of calls; W5: the same over TLS |
 //! | `playing.rs` | W2: calls that hear a prompt |
 //! | `talking.rs` | W3: calls that wait with music, then talk with an agent |
 //! | `overload.rs` | W4: five times as many calls as are admitted |
-//! | `load.rs`, `callers.rs`, `agents.rs`, `audio.rs`, `wire.rs` | the load |
+//! | `handshakes.rs` | what a TLS connection costs |
+//! | `load.rs`, `link.rs`, `callers.rs`, `agents.rs`, `audio.rs`, `wire.rs` | the load |
 //! | `process.rs`, `folder.rs` | the server, and the help desk it serves |
 //! | `floor.rs` | the least that a call can cost on this machine |
 //! | `figures.rs` | percentiles, and how a figure is printed |
@@ -23,6 +24,8 @@ mod callers;
 mod figures;
 mod floor;
 mod folder;
+mod handshakes;
+mod link;
 mod load;
 mod overload;
 mod playing;
@@ -55,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = scratch.join("config");
     folder::write(&config)?;
     let settings = Settings { scratch, config };
-    let which = setting("BENCH_ONLY", "W1 W2 W3 W4".to_owned());
+    let which = setting("BENCH_ONLY", "W1 W2 W3 W4 W5".to_owned());
     println!("machine: {}", process::machine());
     println!(
         "server on core 0, load on core 1; %core and µs are processor time of the server, all threads"
@@ -84,10 +87,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         talking::measure(&settings)?;
     }
     if which.contains("W1") {
-        signalling::measure(&settings)?;
+        signalling::measure(&settings, false)?;
     }
     if which.contains("W4") {
         overload::measure(&settings)?;
+    }
+    if which.contains("W5") {
+        signalling::measure(&settings, true)?;
+        handshakes::measure(&settings)?;
     }
     Ok(())
 }

@@ -25,11 +25,11 @@ const BESIDE_MS: u64 = 8_000;
 #[derive(Clone, Copy)]
 struct Fate {
     ms: u64,
-    answered: bool,
+    answered_ms: Option<u64>,
 }
 
 pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
-    let limit: f64 = setting("W4_LIMIT", 250.0);
+    let limit: f64 = setting("W4_LIMIT", 2_000.0);
     let overload_ms = setting("W4_SECONDS", 10u64) * 1_000;
     println!("W4: a limit of {limit} calls a second, and {TIMES} times as many for a while");
     let config = settings.scratch.join("config-limited");
@@ -53,14 +53,14 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
                 due += limit * times / 1e3;
                 while load.callers.dialled() < due as usize {
                     let n = load.callers.dialled();
-                    let answered = false;
-                    fates.push(Fate { ms, answered });
+                    let answered_ms = None;
+                    fates.push(Fate { ms, answered_ms });
                     let caller = folder::caller(n.wrapping_mul(7_919) % PEOPLE);
                     load.callers.dial(caller, folder::line(n % 2, Line::Silent));
                 }
             }
             for (call, _) in load.callers.answered() {
-                fates[call].answered = true;
+                fates[call].answered_ms = Some(ms);
                 up.push_back((ms + UP_MS, call));
             }
             while up.front().is_some_and(|(at, _)| *at <= ms) {
@@ -76,18 +76,30 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
             .iter()
             .filter(move |fate| (from..to).contains(&fate.ms))
     };
-    let answered =
-        |from: u64, to: u64| within(from, to).filter(|fate| fate.answered).count() as f64;
-    let goodput = answered(begins, ends) / (limit * overload_ms as f64 / 1e3) * 100.0;
+    let answered = |from: u64, to: u64| {
+        within(from, to)
+            .filter(|fate| fate.answered_ms.is_some())
+            .count() as f64
+    };
+    // Who was answered meanwhile; not those whose INVITE got through once the rate had fallen.
+    let meanwhile = fates
+        .iter()
+        .filter(|fate| {
+            fate.answered_ms
+                .is_some_and(|ms| (begins..ends).contains(&ms))
+        })
+        .count() as f64;
+    let goodput = meanwhile / (limit * overload_ms as f64 / 1e3) * 100.0;
     // The last who was refused, or never heard anything, after the rate had fallen.
     let refused_last = within(ends, last)
-        .filter(|fate| !fate.answered)
+        .filter(|fate| fate.answered_ms.is_none())
         .map(|fate| fate.ms)
         .max();
     let recovery = refused_last.map_or(0.0, |ms| (ms + 1 - ends) as f64 / 1e3);
+    let late = load.spoilers().generator_late;
     let answer_ms: &mut Sample = &mut load.callers.answer_ms;
     let remark = format!(
-        "{} of {} answered; INVITE to 200 p99 {:.1} ms; before it {} of {}, after it {} of {}",
+        "{} of {} answered, {meanwhile} of them meanwhile; INVITE to 200 p99 {:.1} ms; before it {} of {}, after it {} of {}; generator late {}",
         answered(begins, ends),
         within(begins, ends).count(),
         answer_ms.at(0.99),
@@ -95,6 +107,7 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
         within(0, begins).count(),
         answered(ends, last),
         within(ends, last).count(),
+        late,
     );
     line(
         "W4 goodput, five times the limit",

@@ -44,6 +44,8 @@ impl Cpu {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where it takes TLS, if it does.
+    tls: Option<SocketAddr>,
     pub(crate) database: PathBuf,
 }
 
@@ -83,23 +85,36 @@ impl Server {
                 .ok_or_else(|| io::Error::other("no pipe"))?,
         )
         .lines();
-        let address = loop {
+        let (address, tls) = loop {
             let line = lines
                 .next()
                 .ok_or_else(|| io::Error::other("careline stopped while starting"))??;
             if let Some(rest) = line.strip_prefix("Careline answers on ") {
                 let text = rest.split(' ').next().unwrap_or_default();
-                break text.parse().map_err(io::Error::other)?;
+                let address: SocketAddr = text.parse().map_err(io::Error::other)?;
+                let port = rest
+                    .split("TLS on port ")
+                    .nth(1)
+                    .and_then(|p| p.parse().ok());
+                break (
+                    address,
+                    port.map(|port| SocketAddr::new(address.ip(), port)),
+                );
             }
         };
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         let server = Self {
             child,
             address,
+            tls,
             database: data.join("careline.db"),
         };
         server.quiet();
         Ok(server)
+    }
+
+    pub(crate) fn tls(&self) -> io::Result<SocketAddr> {
+        self.tls.ok_or_else(|| io::Error::other("it takes no TLS"))
     }
 
     /// Waits until what is done after starting (names rendered ahead) is over.

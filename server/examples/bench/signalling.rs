@@ -1,5 +1,6 @@
 //! W1: answer, identify, branch, a durable ticket and contact, RTP ports held,
-//! no prompt, BYE after a second. The highest rate without a fault.
+//! no prompt, BYE after a second. The highest rate without a fault. W5 is the
+//! same with callers over TLS.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::figures::{Bar, Sample, Spoilers, line};
 use crate::folder::{self, Line, PEOPLE};
+use crate::link::Link;
 use crate::load::Load;
 use crate::process::{Cpu, Server};
 use crate::{Settings, audio, setting};
@@ -64,17 +66,23 @@ impl Trial {
 }
 
 /// Searches, then measures the rate found for longer.
-pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
-    let seconds = setting("W1_SECONDS", 60.0);
+pub(crate) fn measure(settings: &Settings, tls: bool) -> io::Result<()> {
+    let (name, over, seconds) = if tls {
+        ("W5", " over TLS", setting("W5_SECONDS", 30.0))
+    } else {
+        ("W1", "", setting("W1_SECONDS", 60.0))
+    };
     let search = setting("W1_SEARCH_SECONDS", 8.0);
-    println!("W1: calls of one second, answered, identified, with a durable ticket; no prompt");
+    println!(
+        "{name}: calls of one second{over}, answered, identified, with a durable ticket; no prompt"
+    );
     let (mut good, mut bad) = (0.0, f64::INFINITY);
     let fixed = setting("W1_RATE", 0.0);
     if fixed > 0.0 {
         good = fixed;
     } else {
         for rate in RATES {
-            if attempt(settings, rate, search)? {
+            if attempt(settings, tls, rate, search)? {
                 good = rate;
             } else {
                 bad = rate;
@@ -83,7 +91,7 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
         }
         while bad.is_finite() && bad - good > 100.0_f64.max(good / 10.0) {
             let rate = ((good + bad) / 20.0).round() * 10.0;
-            if attempt(settings, rate, search)? {
+            if attempt(settings, tls, rate, search)? {
                 good = rate;
             } else {
                 bad = rate;
@@ -93,7 +101,7 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
     // What holds for a moment needn't hold for a minute.
     let mut last = None;
     while good >= 100.0 {
-        let mut trial = run(settings, good, seconds)?;
+        let mut trial = run(settings, tls, good, seconds)?;
         println!("  {}", trial.describe());
         let holds = trial.holds();
         last = Some(trial);
@@ -103,14 +111,14 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
         good = (good * 0.93 / 10.0).round() * 10.0;
     }
     let Some(mut trial) = last else {
-        println!("W1: no rate holds");
+        println!("{name}: no rate holds");
         return Ok(());
     };
     let spoilers = trial.spoilers.words();
     let rate = if trial.holds() { trial.rate } else { 0.0 };
     let calls = trial.calls as f64;
     line(
-        "W1 calls on one core",
+        &format!("{name} calls{over} on one core"),
         "calls/s",
         &[rate],
         0,
@@ -118,7 +126,7 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
         &format!("over {seconds} s; {spoilers}"),
     );
     line(
-        "W1 INVITE to 200, p99",
+        &format!("{name} INVITE to 200, p99"),
         "ms",
         &[trial.answer_ms.at(0.99)],
         1,
@@ -127,7 +135,7 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
     );
     let cpu = trial.cpu;
     line(
-        "W1 server CPU",
+        &format!("{name} server CPU"),
         "µs/call",
         &[trial.us(cpu.total())],
         0,
@@ -144,15 +152,25 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
     Ok(())
 }
 
-fn attempt(settings: &Settings, rate: f64, seconds: f64) -> io::Result<bool> {
-    let mut trial = run(settings, rate, seconds)?;
+fn attempt(settings: &Settings, tls: bool, rate: f64, seconds: f64) -> io::Result<bool> {
+    let mut trial = run(settings, tls, rate, seconds)?;
     println!("  {}", trial.describe());
     Ok(trial.holds())
 }
 
-fn run(settings: &Settings, rate: f64, seconds: f64) -> io::Result<Trial> {
-    let server = Server::start(&settings.config, &settings.scratch, "w1")?;
-    let mut load = Load::new(&server, false, audio::Frames::new())?;
+fn run(settings: &Settings, tls: bool, rate: f64, seconds: f64) -> io::Result<Trial> {
+    let (server, mut load) = if tls {
+        let config = settings.scratch.join("config-tls");
+        let authority = folder::write_tls(&config)?;
+        let server = Server::start(&config, &settings.scratch, "w5")?;
+        let link = Link::tls(server.tls()?, &authority)?;
+        let load = Load::over(&server, link, false, audio::Frames::new())?;
+        (server, load)
+    } else {
+        let server = Server::start(&settings.config, &settings.scratch, "w1")?;
+        let load = Load::new(&server, false, audio::Frames::new())?;
+        (server, load)
+    };
     let before = server.cpu();
     let began = Instant::now();
     let total = (rate * seconds) as usize;

@@ -84,6 +84,8 @@ pub(crate) struct Request<'a> {
     pub(crate) from: &'a str,
     pub(crate) to: &'a str,
     pub(crate) local: SocketAddr,
+    /// As Via names it.
+    pub(crate) transport: &'static str,
 }
 
 impl Request<'_> {
@@ -96,10 +98,11 @@ impl Request<'_> {
             from,
             to,
             local,
+            transport,
         } = self;
         let text = format!(
             "{method} {uri} SIP/2.0\r\n\
-             Via: SIP/2.0/UDP {local};branch=z9hG4bK{number}x{cseq}{method}\r\n\
+             Via: SIP/2.0/{transport} {local};branch=z9hG4bK{number}x{cseq}{method}\r\n\
              From: <sip:{from}@{local}>;tag=f{number}\r\n\
              To: {to}\r\n\
              Call-ID: {number}@{local}\r\n\

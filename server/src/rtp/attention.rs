@@ -16,14 +16,17 @@ const STEADY: u8 = 8;
 const VAIN_MAX: u8 = 6;
 /// One frame in so many is asked for a waking early: whatever waited in its socket for being due too late is found out
 /// and comes sooner from then on. Clocks drift far less than that.
-const EARLY_EVERY: u8 = 4;
+const EARLY_EVERY: u8 = 32;
+/// The same after a packet that came late, as the next needn't.
+const EARLY_AFTER_LATE: u8 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attention {
     /// By epoll. `steady` packets in a row came a frame apart, the last in slot `last`.
     Watched { last: u64, steady: u8 },
-    /// Asked in slot `at`, after `vain` times in vain. `frames`: fetched since it was last asked early.
-    Expected { at: u64, vain: u8, frames: u8 },
+    /// Asked in slot `at`, after `vain` times in vain. In `early_in` frames
+    /// it is asked early.
+    Expected { at: u64, vain: u8, early_in: u8 },
 }
 
 impl Attention {
@@ -45,34 +48,37 @@ impl Attention {
                     STEADY => Attention::Expected {
                         at: slot + FRAME,
                         vain: 0,
-                        frames: 0,
+                        early_in: EARLY_EVERY,
                     },
                     steady => Attention::Watched { last: slot, steady },
                 }
             }
-            Attention::Expected { vain, frames, .. } if packets == 0 => {
+            Attention::Expected { vain, early_in, .. } if packets == 0 => {
                 if vain == VAIN_MAX {
                     return Attention::NEW;
                 }
                 Attention::Expected {
                     at: slot + wake,
                     vain: vain + 1,
-                    frames,
+                    early_in,
                 }
             }
-            // Of several, all but one have waited.
-            Attention::Expected { frames, .. } if packets > 1 || frames + 1 == EARLY_EVERY => {
+            Attention::Expected { vain, early_in, .. } => {
+                let early_in = match (packets, vain, early_in) {
+                    // It had waited for us.
+                    (2.., ..) | (_, 0, 0) => 0,
+                    // Asked early, and just in time.
+                    (_, 1, 0) => EARLY_EVERY,
+                    (_, 1.., _) => EARLY_AFTER_LATE,
+                    (_, 0, frames) => frames - 1,
+                };
+                let early = if early_in == 0 { wake } else { 0 };
                 Attention::Expected {
-                    at: slot + FRAME - wake,
+                    at: slot + FRAME - early,
                     vain: 0,
-                    frames: 0,
+                    early_in,
                 }
             }
-            Attention::Expected { frames, .. } => Attention::Expected {
-                at: slot + FRAME,
-                vain: 0,
-                frames: frames + 1,
-            },
         }
     }
 }
@@ -135,7 +141,7 @@ mod tests {
         let (waits, vain) = fetched(&arrivals);
         assert_eq!(waits.len(), arrivals.len());
         assert!(waits.iter().all(|&wait| wait == 0), "{waits:?}");
-        assert!((240..270).contains(&vain), "one early in four: {vain}");
+        assert!(vain < 1_000 / 32 + 10, "one early in 32: {vain}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sip::wire::{Framed, Framer};
 use sip::{Peer, WireError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Arrived;
@@ -20,6 +20,10 @@ const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
 const IDLE_MAX: Duration = Duration::from_secs(600);
 /// How long the far end may take to read what is written.
 const WRITE_MAX: Duration = Duration::from_secs(10);
+/// Messages that wait to be written to one connection: a trunk's calls come in bursts.
+pub(super) const UNWRITTEN_MAX: usize = 4_096;
+/// Of these, every connection's own.
+pub(super) const UNWRITTEN_OWN: usize = 128;
 const READ_BYTES: usize = 4_096;
 const PONG: &[u8] = b"\r\n";
 
@@ -40,31 +44,52 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 enum Outgoing {
-    Bytes(Arc<[u8]>),
+    Bytes {
+        bytes: Arc<[u8]>,
+        /// Among what all connections may owe, beyond the first of each.
+        _place: Option<OwnedSemaphorePermit>,
+    },
     Pong,
 }
 
 impl Connection {
-    pub(super) fn new(serial: u64, unwritten_max: usize) -> (Self, Queue) {
-        let (queue, outgoing) = mpsc::channel(unwritten_max);
+    pub(super) fn new(serial: u64) -> (Self, Queue) {
+        let (queue, outgoing) = mpsc::channel(UNWRITTEN_MAX);
         let pongs = queue.downgrade();
         let queue = Some(queue);
         (Self { serial, queue }, Queue { outgoing, pongs })
     }
 
-    /// Queues a message. When too much waits already, the connection is closed instead: its far
-    /// end doesn't read. What is queued for a connection that has just ended is lost, which its end
-    /// tells.
-    pub(super) fn write(&mut self, bytes: Arc<[u8]>) -> Result<(), Choked> {
-        let queued = self
-            .queue
-            .as_ref()
-            .map(|queue| queue.try_send(Outgoing::Bytes(bytes)));
-        if let Some(Err(mpsc::error::TrySendError::Full(_))) = queued {
+    /// Queues a message; of its first [`UNWRITTEN_OWN`] each connection is sure, what is beyond them
+    /// takes a place of `shared`. When there is none the connection is closed instead: its far end
+    /// doesn't read, or too slowly. What is queued for a connection that has just ended is lost,
+    /// which its end tells.
+    pub(super) fn write(
+        &mut self,
+        bytes: Arc<[u8]>,
+        shared: &Arc<Semaphore>,
+    ) -> Result<(), Choked> {
+        let Some(queue) = &self.queue else {
+            return Ok(());
+        };
+        let place = if queue.max_capacity() - queue.capacity() < UNWRITTEN_OWN {
+            Ok(None)
+        } else {
+            Arc::clone(shared).try_acquire_owned().map(Some)
+        };
+        let queued = place.map_err(|_| Choked).and_then(|place| {
+            match queue.try_send(Outgoing::Bytes {
+                bytes,
+                _place: place,
+            }) {
+                Err(mpsc::error::TrySendError::Full(_)) => Err(Choked),
+                _ => Ok(()),
+            }
+        });
+        if queued.is_err() {
             self.queue = None;
-            return Err(Choked);
         }
-        Ok(())
+        queued
     }
 }
 
@@ -89,7 +114,7 @@ pub(super) async fn converse(
 async fn write(mut writer: impl AsyncWrite + Unpin, mut outgoing: mpsc::Receiver<Outgoing>) {
     while let Some(next) = outgoing.recv().await {
         let bytes = match &next {
-            Outgoing::Bytes(bytes) => bytes,
+            Outgoing::Bytes { bytes, .. } => bytes,
             Outgoing::Pong => PONG,
         };
         let written = timeout(WRITE_MAX, async {
@@ -183,7 +208,7 @@ mod tests {
 
     fn connected() -> Far {
         let (line, ours) = tokio::io::duplex(1_024);
-        let (connection, queue) = Connection::new(1, 4);
+        let (connection, queue) = Connection::new(1);
         let (sender, arrived) = mpsc::channel(8);
         let peer = Peer {
             addr: SocketAddr::from(([192, 0, 2, 9], 40_000)),
@@ -267,24 +292,51 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_does_not_read_is_let_go() {
-        let mut far = connected();
+        let shared = Arc::new(Semaphore::new(100));
         let message: Arc<[u8]> = Arc::from(vec![b'x'; 600]);
-        let mut connection = far.connection.take().unwrap();
+        let mut first = connected();
+        let mut choked = first.connection.take().unwrap();
         let mut written = 0;
-        while connection.write(Arc::clone(&message)).is_ok() {
+        while choked.write(Arc::clone(&message), &shared).is_ok() {
             written += 1;
-            assert!(written < 20, "it is bounded");
             tokio::task::yield_now().await;
         }
+        assert!(
+            (228..235).contains(&written),
+            "its own and all others may have: {written}"
+        );
+        // Another connection has its own all the same.
+        let mut second = connected();
+        let mut connection = second.connection.take().unwrap();
+        for _ in 0..UNWRITTEN_OWN {
+            assert!(connection.write(Arc::clone(&message), &shared).is_ok());
+        }
+        assert!(connection.write(Arc::clone(&message), &shared).is_err());
         // What was written could still be read, but nobody does.
-        assert!(far.ended.await.unwrap() <= WRITE_MAX);
+        assert!(first.ended.await.unwrap() <= WRITE_MAX);
+        assert_eq!(shared.available_permits(), 100, "given back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_written_to_whoever_reads() {
+        let shared = Arc::new(Semaphore::new(4_096));
+        let mut far = connected();
+        let mut connection = far.connection.take().unwrap();
+        let message: Arc<[u8]> = Arc::from(vec![b'x'; 600]);
+        for _ in 0..2_000 {
+            connection.write(Arc::clone(&message), &shared).unwrap();
+        }
+        let mut read = vec![0; 2_000 * 600];
+        far.line.read_exact(&mut read).await.unwrap();
+        assert_eq!(shared.available_permits(), 4_096);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_given_up_is_closed() {
         let mut far = connected();
         let mut connection = far.connection.take().unwrap();
-        connection.write(Arc::from(&b"bye"[..])).unwrap();
+        let shared = Arc::new(Semaphore::new(0));
+        connection.write(Arc::from(&b"bye"[..]), &shared).unwrap();
         drop(connection);
         let mut read = Vec::new();
         far.line.read_to_end(&mut read).await.unwrap();

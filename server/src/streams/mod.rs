@@ -21,7 +21,7 @@ use std::time::Duration;
 use sip::{Peer, Transport};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use connection::{Connection, converse};
 pub use tls::{Certificates, TlsError};
@@ -32,9 +32,8 @@ const CONNECTIONS_MAX: usize = 8_192;
 const PER_ADDRESS_MAX: usize = 2_048;
 /// What arrived and waits for the pump. Beyond it connections aren't read.
 const ARRIVED_MAX: usize = 1_024;
-/// Messages that wait to be written to one connection. More, and its far end
-/// doesn't read: it is closed.
-const UNWRITTEN_MAX: usize = 128;
+/// Messages that wait to be written to connections, beyond the first of each.
+const UNWRITTEN_SHARED: usize = 16_384;
 /// How long making a connection may take, its TLS handshake included.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// Far ends whose certificates are for a name.
@@ -100,6 +99,8 @@ pub struct Streams {
     /// The name that a far end's certificate must be for, where it isn't its address.
     names: HashMap<Peer, Arc<str>>,
     counters: Counters,
+    /// Places for what waits to be written.
+    unwritten: Arc<Semaphore>,
 }
 
 impl Streams {
@@ -116,6 +117,7 @@ impl Streams {
             certificates,
             names: HashMap::new(),
             counters: Counters::default(),
+            unwritten: Arc::new(Semaphore::new(UNWRITTEN_SHARED)),
         }
     }
 
@@ -229,7 +231,10 @@ impl Streams {
             }
             return;
         };
-        if connection.write(Arc::clone(&transmit.bytes)).is_err() {
+        if connection
+            .write(Arc::clone(&transmit.bytes), &self.unwritten)
+            .is_err()
+        {
             self.counters.choked += 1;
         }
     }
@@ -278,7 +283,7 @@ impl Streams {
             return None;
         }
         self.serial += 1;
-        let (connection, queue) = Connection::new(self.serial, UNWRITTEN_MAX);
+        let (connection, queue) = Connection::new(self.serial);
         if self.open.insert(peer, connection).is_none() {
             *self.per_address.entry(peer.addr.ip()).or_default() += 1;
         }
