@@ -18,6 +18,7 @@ pub mod interface;
 pub mod leg;
 pub mod locate;
 pub mod message;
+pub mod redirect;
 pub mod refer;
 pub mod registrar;
 pub mod registration;

@@ -7,11 +7,11 @@ use rsip::Method;
 
 use crate::dialog::Dialog;
 use crate::digest;
-use crate::endpoint::{Compose, Endpoint, Event, Purpose, Start};
+use crate::endpoint::{Acked, Compose, Endpoint, Event, Purpose, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::session;
-use crate::leg::state::{Calling, Cancelling, Closing, Leg, Modify, Phase, SentAck, Up};
+use crate::leg::state::{Calling, Cancelling, Closing, Leg, Modify, Phase, Up};
 use crate::leg::{EndCause, Identity, Invite, LegId};
 use crate::message::Response;
 use crate::transaction::{Datagram, timeout};
@@ -140,7 +140,7 @@ impl Endpoint {
                 self.provisional(now, leg, source, pinned, &response);
             }
             (Some(Leg::Calling(_)), 200..=299) => {
-                self.answered(now, leg, source, pinned, response);
+                self.answered(now, tx, leg, source, pinned, response);
             }
             (Some(Leg::Calling(_)), _) => self.refused(now, leg, response),
             (Some(Leg::Cancelling(Cancelling::Held { reason, .. })), 100..=199) => {
@@ -151,10 +151,10 @@ impl Endpoint {
             // The 200 crossed our CANCEL.
             (Some(Leg::Cancelling(_)), 200..=299) => {
                 self.legs.remove(&leg.0);
-                self.drop_answer(now, Some(leg), source, pinned, &response);
+                self.drop_answer(now, tx, Some(leg), source, pinned, &response);
             }
             (Some(Leg::Cancelling(_)), _) => self.remove_leg(leg),
-            (_, 200..=299) => self.another_ok(now, leg, source, pinned, &response),
+            (_, 200..=299) => self.another_ok(now, tx, leg, source, pinned, &response),
             _ => {}
         }
     }
@@ -162,6 +162,7 @@ impl Endpoint {
     fn answered(
         &mut self,
         now: Duration,
+        tx: Key,
         leg: LegId,
         source: Peer,
         pinned: bool,
@@ -198,10 +199,9 @@ impl Endpoint {
             phase: if offered {
                 Phase::Talking
             } else {
-                Phase::OwesAck { cseq }
+                Phase::OwesAck { tx, cseq }
             },
             ok: None,
-            acks: Vec::new(),
             modify: Modify::Idle,
             again: None,
             credentials: calling.invite.credentials,
@@ -212,7 +212,7 @@ impl Endpoint {
         };
         self.insert_leg(leg, Leg::Up(Box::new(up)));
         if offered {
-            self.send_ack(leg, cseq, &[]);
+            self.send_ack(leg, tx, cseq, &[]);
         }
         self.events.push_back(Event::Answered {
             leg,
@@ -227,58 +227,48 @@ impl Endpoint {
         let Some(up) = self.up_mut(leg) else {
             return;
         };
-        if let Phase::OwesAck { cseq } = up.phase {
+        if let Phase::OwesAck { tx, cseq } = up.phase {
             up.phase = Phase::Talking;
             up.local_sdp = sdp.into();
-            self.send_ack(leg, cseq, sdp);
+            self.send_ack(leg, tx, cseq, sdp);
         }
     }
 
     /// Sends and remembers the ACK for a 2xx (section 13.2.2.4).
-    pub(crate) fn send_ack(&mut self, leg: LegId, cseq: u32, sdp: &[u8]) {
+    pub(crate) fn send_ack(&mut self, leg: LegId, tx: Key, cseq: u32, sdp: &[u8]) {
         // Taken out and put back: composing needs the endpoint.
-        let Some(Leg::Up(mut up)) = self.legs.remove(&leg.0) else {
+        let Some(Leg::Up(up)) = self.legs.remove(&leg.0) else {
             return;
         };
         let ack = self.write_ack(&up.dialog, cseq, sdp);
-        self.send(ack.peer, ack.bytes.clone());
-        up.acks.push(ack);
+        self.acknowledged(tx, &up.dialog.remote_tag, ack);
         self.legs.insert(leg.0, Leg::Up(up));
     }
 
-    fn write_ack(&mut self, dialog: &Dialog, cseq: u32, sdp: &[u8]) -> SentAck {
+    fn write_ack(&mut self, dialog: &Dialog, cseq: u32, sdp: &[u8]) -> Acked {
         let (composed, peer, _) = self.compose_inside(dialog, Method::Ack, cseq);
         let bytes: Datagram = Arc::from(composed.writer.finish(SDP, sdp));
-        SentAck { cseq, bytes, peer }
+        Acked { bytes, peer }
     }
 
-    /// A further 2xx to an INVITE that was answered before: a repeat gets our
-    /// ACK again, the 2xx of another fork ACK and BYE (section 13.2.2.4).
+    /// A further 2xx to an INVITE that was answered before, and no repeat: another fork's, which gets ACK and BYE
+    /// (section 13.2.2.4).
     fn another_ok(
         &mut self,
         now: Duration,
+        tx: Key,
         leg: LegId,
         source: Peer,
         pinned: bool,
         response: &Response,
     ) {
-        let (dialog, acks, owes) = match self.legs.get(&leg.0) {
-            Some(Leg::Up(up)) => {
-                let owes = matches!(up.phase, Phase::OwesAck { .. });
-                (Some(&up.dialog), up.acks.as_slice(), owes)
-            }
-            Some(Leg::Closing(closing)) => (Some(&closing.dialog), closing.acks.as_slice(), false),
-            _ => (None, &[][..], false),
-        };
-        let same = dialog.is_some_and(|d| Some(&*d.remote_tag) == response.to_tag());
-        if same {
-            let ack = acks.iter().find(|ack| ack.cseq == response.cseq());
-            let ack = ack.map(|ack| (ack.peer, ack.bytes.clone()));
-            if let Some((peer, bytes)) = ack {
-                self.send(peer, bytes);
-            }
-        } else if !owes || dialog.is_some() {
-            self.drop_answer(now, None, source, pinned, response);
+        // A repeat whose ACK waits for our answer to its offer.
+        let owed = self.up_mut(leg).is_some_and(|up| {
+            matches!(up.phase, Phase::OwesAck { .. })
+                && *up.dialog.remote_tag == *response.to_tag().unwrap_or("")
+        });
+        if !owed {
+            self.drop_answer(now, tx, None, source, pinned, response);
         }
     }
 
@@ -286,6 +276,7 @@ impl Endpoint {
     fn drop_answer(
         &mut self,
         now: Duration,
+        tx: Key,
         leg: Option<LegId>,
         source: Peer,
         pinned: bool,
@@ -295,13 +286,12 @@ impl Endpoint {
             return;
         };
         let ack = self.write_ack(&dialog, response.cseq(), &[]);
-        self.send(ack.peer, ack.bytes.clone());
+        self.acknowledged(tx, &dialog.remote_tag, ack);
         match leg {
             Some(leg) => {
                 let closing = Closing {
                     dialog,
                     dialog_key: None,
-                    acks: vec![ack],
                     credentials: None,
                     reason: None,
                     asked: None,
@@ -401,12 +391,5 @@ impl Endpoint {
         let give_up_at = now + timeout(&self.config.timing);
         let sent = Cancelling::Sent { tx, give_up_at };
         self.insert_leg(leg, Leg::Cancelling(sent));
-    }
-
-    /// Timer M: nobody repeats that 2xx any more.
-    pub(crate) fn forget_ack(&mut self, leg: LegId, cseq: u32) {
-        if let Some(Leg::Up(up)) = self.legs.get_mut(&leg.0) {
-            up.acks.retain(|ack| ack.cseq != cseq);
-        }
     }
 }

@@ -66,7 +66,7 @@ impl Endpoint {
         };
         let id = self.mint_request();
         let echo = Box::new(Echo::new(request, peer));
-        let answers_to = echo.peer;
+        let answers_to = echo.back;
         let serving = Serving::Request { id, echo };
         self.open_plain(now, key, answers_to, serving, None);
         self.served.insert(id.0, key);
