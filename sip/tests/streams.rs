@@ -42,9 +42,11 @@ impl Story {
 
     fn hears(&mut self, from: Peer, method: &str, tag: &str, cseq: u32) {
         let via = self.via;
+        // A refusal's ACK has its INVITE's.
+        let branch = method.replace("ACK", "INVITE");
         let text = format!(
             "{method} sip:5550100@198.51.100.20 SIP/2.0\r\n\
-             Via: SIP/2.0/TCP {via};branch=z9hG4bK{method}{cseq}\r\n\
+             Via: SIP/2.0/TCP {via};branch=z9hG4bK{branch}{cseq}\r\n\
              From: <sip:5550199@192.0.2.10>;tag=f1\r\nTo: <sip:5550100@198.51.100.20>{tag}\r\n\
              Call-ID: c1\r\nCSeq: {cseq} {method}\r\nContact: <sip:5550199@192.0.2.10:5070;transport=tcp>\r\n\
              Content-Length: 0\r\n\r\n"

@@ -234,6 +234,19 @@ pub struct Trunk {
     /// What its certificate says it is (RFC 5922): a host name. Calls on a TLS
     /// connection whose far end has shown that are this trunk's.
     pub identity: Option<Arc<str>>,
+    /// What becomes of a call that is answered with a redirection (3xx).
+    pub redirects: Redirects,
+}
+
+/// What a trunk's 3xx answers may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Redirects {
+    /// Nothing: who is called counts as unreachable.
+    #[default]
+    Refuse,
+    /// Send the call on to a number that the hospital's dial rules allow by this trunk, or to another of the trunk's
+    /// gateways. Never to a host of the answerer's choice.
+    Follow,
 }
 
 /// How we register with a provider.

@@ -390,6 +390,17 @@ impl Switch {
                     contact.confirmed(side, sdp.as_deref(), cx);
                 });
             }
+            Event::Refused {
+                leg,
+                code: 300..=399,
+                response,
+            } => {
+                if let Some((id, side)) = self.index.legs.remove(&leg) {
+                    self.with(now, id, |contact, cx| {
+                        contact.redirected(side, &response, cx);
+                    });
+                }
+            }
             Event::Refused { leg, code, .. } => self.leg_ended(now, leg, LegEnd::Refused(code)),
             Event::Cancelled { leg, .. } => self.leg_ended(now, leg, LegEnd::HungUp),
             Event::Ended { leg, cause } => {

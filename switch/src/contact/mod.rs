@@ -13,7 +13,7 @@
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`end`].
+//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`redirect`], [`end`].
 
 mod arrive;
 mod call;
@@ -23,6 +23,7 @@ mod flow;
 mod outbox;
 mod outside;
 mod partner;
+mod redirect;
 mod taken;
 mod talk;
 mod transfer;
@@ -309,6 +310,8 @@ struct Outside {
     untried: Vec<Way>,
     /// By an agent, not by the flow.
     sent: Option<outside::SentOut>,
+    /// Who was called has sent the call on.
+    redirected: redirect::Redirected,
 }
 
 /// A call that a trunk carries; given back with [`Trunks::release`].
