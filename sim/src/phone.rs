@@ -218,6 +218,8 @@ pub(crate) struct Phone {
     deeds: Vec<Planned>,
     /// What became of its REFERs: their answers, then what NOTIFYs said.
     pub(crate) referred: Vec<u16>,
+    /// The codes with which its own calls were refused.
+    pub(crate) refused: Vec<u16>,
 }
 
 impl std::fmt::Debug for Phone {
@@ -295,6 +297,7 @@ impl Phone {
             gone_ports: Vec::new(),
             deeds: Vec::new(),
             referred: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -556,11 +559,11 @@ impl Phone {
                     }
                     self.calls.push(call);
                 }
-                Event::Cancelled { leg, .. }
-                | Event::Ended { leg, .. }
-                | Event::Refused { leg, .. } => {
+                Event::Refused { leg, code, .. } => {
+                    self.refused.push(code);
                     self.end_call(now, leg);
                 }
+                Event::Cancelled { leg, .. } | Event::Ended { leg, .. } => self.end_call(now, leg),
                 Event::Response { id, response } if self.registering == Some(id) => {
                     let next = if response.code() == 200 {
                         self.plan.lease / 2

@@ -747,12 +747,14 @@ fn a_replaced_call_is_found_by_its_tags() {
         call_id: "c1".into(),
         to_tag: tag.clone(),
         from_tag: "f1".into(),
+        early_only: false,
     };
     assert_eq!(alone.endpoint.replaced(&theirs), Some(leg));
     let swapped = Replaces {
         call_id: "c1".into(),
         to_tag: "f1".into(),
         from_tag: tag.clone(),
+        early_only: false,
     };
     assert_eq!(alone.endpoint.replaced(&swapped), None);
     assert_eq!(alone.endpoint.replaces(leg), Some(swapped));

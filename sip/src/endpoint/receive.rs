@@ -15,9 +15,9 @@ use crate::wire::{ALLOW, Pieces, Writer};
 
 /// Extensions a REGISTER may require of us (RFC 3327).
 const REGISTERING: &str = "path";
-/// And any other request (RFC 3262, RFC 4028, RFC 4488).
-const CALLING: [&str; 3] = ["100rel", "timer", "norefersub"];
-const SUPPORTED: &str = "100rel, norefersub, path, timer";
+/// And any other request (RFC 3262, RFC 3891, RFC 4028, RFC 4488). What Replaces means is for the layer above to say.
+const CALLING: [&str; 4] = ["100rel", "replaces", "timer", "norefersub"];
+const SUPPORTED: &str = "100rel, norefersub, path, replaces, timer";
 
 impl Endpoint {
     /// What `request` is to us; cheap, changes nothing.

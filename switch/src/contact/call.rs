@@ -20,7 +20,7 @@ pub(super) struct Call {
     pub(super) audio: Audio,
     pub(super) progress: Progress,
     /// What the keys of the leg are made of, once that is open.
-    secret: Option<Secret>,
+    pub(super) secret: Option<Secret>,
 }
 
 impl Call {

@@ -75,7 +75,7 @@ impl Switch {
 
     /// An agent who talks or is rung already. (What a telephone would say of
     /// itself isn't waited for: one with two lines would ring.)
-    fn is_engaged(&self, to: &Destination) -> bool {
+    pub(super) fn is_engaged(&self, to: &Destination) -> bool {
         let Destination::Agent(agent) = to else {
             return false;
         };
