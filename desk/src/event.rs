@@ -11,7 +11,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{
-    AgentId, ContactId, EndCause, Escalation, OfferId, PartnerId, PersonId, QueueId, Role, TakenBack, TicketId,
+    AgentId, ContactId, EndCause, Escalation, OfferId, PartnerId, PersonId, QueueId, Role,
+    TakenBack, TicketId,
 };
 use crate::ticket::TicketNumber;
 use crate::tickets::TicketStatus;

@@ -151,6 +151,9 @@ pub struct SipSettings {
     pub info_digits: bool,
     /// What an agent presses while talking with a colleague about a caller, to have all three talk. Empty: nothing does.
     pub conference_code: String,
+    /// What stands before the key that says why an agent hands a caller over ([`desk::Escalation::keyed`]): behind the
+    /// number that they dial, or pressed while they ask a colleague. Empty: none is looked for.
+    pub reason_code: String,
 }
 
 impl Default for SipSettings {
@@ -164,6 +167,7 @@ impl Default for SipSettings {
             retry_after_s: None,
             info_digits: true,
             conference_code: "*3".to_owned(),
+            reason_code: "*8".to_owned(),
         }
     }
 }
