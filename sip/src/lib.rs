@@ -35,7 +35,6 @@ pub use endpoint::{
     Class, Endpoint, EndpointConfig, Event, Limits, OutRequest, Reply, RequestId, SessionTimer,
     Timing, Transmit,
 };
-pub use ids::shard_of;
 pub use interface::{Advertise, Interface, Net, Peer, Transport, is_private};
 pub use leg::{Bye, EndCause, Identity, Invite, LegId};
 pub use message::{Message, Request, Response};

@@ -48,8 +48,8 @@ impl Caller {
         let interface = Interface::local(pair::addr(CALLER));
         let mut endpoint = Endpoint::new(EndpointConfig::new(interface, 0, [9; 32]));
         let target = Uri::sip("5550100", "198.51.100.20", None).unwrap();
-        let sdp = Some(OFFER.to_vec());
-        let invite = Invite::new(target, peer(CALLEE), Identity::default(), sdp);
+        let offer = OFFER.to_vec();
+        let invite = Invite::new(target, peer(CALLEE), Identity::default(), offer);
         let leg = endpoint.invite(ms(0), invite);
         let sent = endpoint.poll_transmit().unwrap();
         let text = String::from_utf8(sent.bytes.to_vec()).unwrap();

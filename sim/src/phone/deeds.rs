@@ -119,7 +119,7 @@ impl Phone {
                     user: self.user.clone(),
                     host: Some(self.realm.clone()),
                 };
-                let mut invite = sip::Invite::new(target, self.switch, from, Some(offer.clone()));
+                let mut invite = sip::Invite::new(target, self.switch, from, offer.clone());
                 invite.credentials = Some(credentials());
                 invite
                     .headers

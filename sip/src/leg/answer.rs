@@ -284,7 +284,7 @@ impl Endpoint {
         };
         match up.phase {
             Phase::ByeAfterAck { .. } => self.send_bye(now, leg),
-            Phase::Unconfirmed | Phase::Talking | Phase::OwesAck { .. } => {
+            Phase::Unconfirmed | Phase::Talking => {
                 if let Phase::Unconfirmed = up.phase {
                     up.phase = Phase::Talking;
                 }

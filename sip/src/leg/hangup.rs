@@ -27,17 +27,10 @@ impl Endpoint {
                 if let Phase::ByeAfterAck { .. } = up.phase {
                     return;
                 }
-                let owes_ack = match up.phase {
-                    Phase::OwesAck { tx, cseq } => Some((tx, cseq)),
-                    _ => None,
-                };
                 let before_ack = matches!(up.phase, Phase::Unconfirmed);
                 up.phase = Phase::ByeAfterAck {
                     reason: reason.map(Box::from),
                 };
-                if let Some((tx, cseq)) = owes_ack {
-                    self.send_ack(leg, tx, cseq, &[]);
-                }
                 self.end_theirs(now, leg);
                 // A 200 to a re-INVITE needs no waiting: the dialog was
                 // confirmed long ago.

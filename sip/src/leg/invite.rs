@@ -71,13 +71,7 @@ impl Endpoint {
         let writer = &mut composed.writer;
         self.write_contact(&calling.tag, invite.next_hop, writer);
         writer.header("Allow", ALLOW);
-        // Without an offer of ours a reliable response would bring the peer's,
-        // to be answered before anybody has answered.
-        let supported = match invite.sdp {
-            Some(_) => "100rel, timer",
-            None => "timer",
-        };
-        writer.header("Supported", supported);
+        writer.header("Supported", "100rel, timer");
         session::write_wish(writer, calling.session);
         if let Some((name, value)) = &authorization {
             writer.header(name, value);
@@ -85,8 +79,7 @@ impl Endpoint {
         for (name, value) in &invite.headers {
             writer.header(name, value);
         }
-        let sdp = invite.sdp.as_deref().unwrap_or(&[]);
-        let bytes = composed.writer.finish(SDP, sdp);
+        let bytes = composed.writer.finish(SDP, &invite.sdp);
         let (peer, purpose) = (invite.next_hop, Purpose::Invite(leg));
         calling.tx = self.start_client(
             now,
@@ -154,7 +147,8 @@ impl Endpoint {
                 self.drop_answer(now, tx, Some(leg), source, pinned, &response);
             }
             (Some(Leg::Cancelling(_)), _) => self.remove_leg(leg),
-            (_, 200..=299) => self.another_ok(now, tx, leg, source, pinned, &response),
+            // Of another fork, since repeats don't get here (section 13.2.2.4).
+            (_, 200..=299) => self.drop_answer(now, tx, None, source, pinned, &response),
             _ => {}
         }
     }
@@ -186,21 +180,16 @@ impl Endpoint {
         // What was said before it was answered counts on.
         dialog.local_cseq = dialog.local_cseq.max(early.local_cseq);
         dialog.remote_cseq = early.remote_cseq;
-        let offered = calling.invite.sdp.is_some();
         let cseq = calling.cseq;
         // RFC 3262 section 5: a reliable answer isn't repeated in the 2xx.
         let sdp = match response.sdp() {
             Some(sdp) => Some(sdp.to_vec()),
-            None => early.sdp.filter(|_| offered),
+            None => early.sdp,
         };
         let up = Up {
             dialog,
             dialog_key,
-            phase: if offered {
-                Phase::Talking
-            } else {
-                Phase::OwesAck { tx, cseq }
-            },
+            phase: Phase::Talking,
             ok: None,
             modify: Modify::Idle,
             again: None,
@@ -208,12 +197,10 @@ impl Endpoint {
             able: early.able.heard(response.header("Allow")),
             referring: None,
             session: session::begun(now, &response).filter(|_| calling.session.is_some()),
-            local_sdp: calling.invite.sdp.unwrap_or_default().into(),
+            local_sdp: calling.invite.sdp.into(),
         };
         self.insert_leg(leg, Leg::Up(Box::new(up)));
-        if offered {
-            self.send_ack(leg, tx, cseq, &[]);
-        }
+        self.send_ack(leg, tx, cseq);
         self.events.push_back(Event::Answered {
             leg,
             sdp,
@@ -221,55 +208,21 @@ impl Endpoint {
         });
     }
 
-    /// Sends the ACK with our answer when an INVITE without SDP was answered
-    /// with an offer. A peer that never gets it ends the call.
-    pub fn acknowledge(&mut self, _now: Duration, leg: LegId, sdp: &[u8]) {
-        let Some(up) = self.up_mut(leg) else {
-            return;
-        };
-        if let Phase::OwesAck { tx, cseq } = up.phase {
-            up.phase = Phase::Talking;
-            up.local_sdp = sdp.into();
-            self.send_ack(leg, tx, cseq, sdp);
-        }
-    }
-
     /// Sends and remembers the ACK for a 2xx (section 13.2.2.4).
-    pub(crate) fn send_ack(&mut self, leg: LegId, tx: Key, cseq: u32, sdp: &[u8]) {
+    pub(crate) fn send_ack(&mut self, leg: LegId, tx: Key, cseq: u32) {
         // Taken out and put back: composing needs the endpoint.
         let Some(Leg::Up(up)) = self.legs.remove(&leg.0) else {
             return;
         };
-        let ack = self.write_ack(&up.dialog, cseq, sdp);
+        let ack = self.write_ack(&up.dialog, cseq);
         self.acknowledged(tx, &up.dialog.remote_tag, ack);
         self.legs.insert(leg.0, Leg::Up(up));
     }
 
-    fn write_ack(&mut self, dialog: &Dialog, cseq: u32, sdp: &[u8]) -> Acked {
+    fn write_ack(&mut self, dialog: &Dialog, cseq: u32) -> Acked {
         let (composed, peer, _) = self.compose_inside(dialog, Method::Ack, cseq);
-        let bytes: Datagram = Arc::from(composed.writer.finish(SDP, sdp));
+        let bytes: Datagram = Arc::from(composed.writer.finish("", &[]));
         Acked { bytes, peer }
-    }
-
-    /// A further 2xx to an INVITE that was answered before, and no repeat: another fork's, which gets ACK and BYE
-    /// (section 13.2.2.4).
-    fn another_ok(
-        &mut self,
-        now: Duration,
-        tx: Key,
-        leg: LegId,
-        source: Peer,
-        pinned: bool,
-        response: &Response,
-    ) {
-        // A repeat whose ACK waits for our answer to its offer.
-        let owed = self.up_mut(leg).is_some_and(|up| {
-            matches!(up.phase, Phase::OwesAck { .. })
-                && *up.dialog.remote_tag == *response.to_tag().unwrap_or("")
-        });
-        if !owed {
-            self.drop_answer(now, tx, None, source, pinned, response);
-        }
     }
 
     /// Ends a call that was answered although nobody wants it (any more).
@@ -285,7 +238,7 @@ impl Endpoint {
         let Some(mut dialog) = Dialog::from_response(response, source, pinned) else {
             return;
         };
-        let ack = self.write_ack(&dialog, response.cseq(), &[]);
+        let ack = self.write_ack(&dialog, response.cseq());
         self.acknowledged(tx, &dialog.remote_tag, ack);
         match leg {
             Some(leg) => {

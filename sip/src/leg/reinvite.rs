@@ -362,7 +362,7 @@ impl Endpoint {
                 let had_timer = up.session.is_some();
                 let sdp = response.sdp().map(<[u8]>::to_vec);
                 if acked {
-                    self.send_ack(leg, tx, cseq, &[]);
+                    self.send_ack(leg, tx, cseq);
                 }
                 if had_timer {
                     self.session_refreshed(now, leg, response);

@@ -141,8 +141,6 @@ pub(crate) struct Up {
 pub(crate) enum Phase {
     /// We answered and the ACK hasn't come.
     Unconfirmed,
-    /// The peer answered with an offer; our ACK waits for the answer to it.
-    OwesAck { tx: Key, cseq: u32 },
     /// Both sides agree that there is a call.
     Talking,
     /// We hung up before the ACK came; BYE must wait for it (section 15). The
