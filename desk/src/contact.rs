@@ -208,6 +208,8 @@ impl Facts {
             }
             Event::OfferCreated { .. }
             | Event::OfferAccepted { .. }
+            | Event::ContactEscalated { .. }
+            | Event::ContactConferred { .. }
             | Event::AgentStateChanged { .. }
             | Event::TicketUpdated { .. }
             | Event::JournalGap { .. } => {}
@@ -258,6 +260,17 @@ impl Facts {
                 if !matches!(self.position, Position::Transferred { partner: with, .. } if with == partner)
                 {
                     events.push(Event::ContactTransferred { contact, partner });
+                }
+            }
+            // Only who talks with it can hand it over, or have somebody in: told late, or twice, it isn't so any more.
+            Journey::Escalated { by, why } => {
+                if matches!(self.position, Position::Conversation { agent, .. } if agent == by) {
+                    events.push(Event::ContactEscalated { contact, by, why });
+                }
+            }
+            Journey::Conferred { by, with } => {
+                if matches!(self.position, Position::Conversation { agent, .. } if agent == by) {
+                    events.push(Event::ContactConferred { contact, by, with });
                 }
             }
             // Told late, it would take the contact out of where it is now.

@@ -11,7 +11,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{
-    AgentId, ContactId, EndCause, OfferId, PartnerId, PersonId, QueueId, Role, TakenBack, TicketId,
+    AgentId, ContactId, EndCause, Escalation, OfferId, PartnerId, PersonId, QueueId, Role,
+    TakenBack, TicketId,
 };
 use crate::ticket::TicketNumber;
 use crate::tickets::TicketStatus;
@@ -84,6 +85,26 @@ pub enum Event {
         contact: ContactId,
         /// With which.
         partner: PartnerId,
+    },
+    /// The agent it talked with handed it over. Where to is told by the events that follow.
+    #[serde(rename = "contact.escalated")]
+    ContactEscalated {
+        /// Whose journey.
+        contact: ContactId,
+        /// Who.
+        by: AgentId,
+        /// Why; `None` when they didn't say.
+        why: Option<Escalation>,
+    },
+    /// A third one came into the conversation.
+    #[serde(rename = "contact.conferred")]
+    ContactConferred {
+        /// Whose journey.
+        contact: ContactId,
+        /// Which agent had them in.
+        by: AgentId,
+        /// Which colleague; `None`: somebody outside.
+        with: Option<AgentId>,
     },
     /// Back from a partner who couldn't take it.
     #[serde(rename = "contact.taken_back")]
@@ -285,6 +306,8 @@ impl Event {
             | Self::ContactConnected { contact, .. }
             | Self::ContactPartnerCalled { contact, .. }
             | Self::ContactTransferred { contact, .. }
+            | Self::ContactEscalated { contact, .. }
+            | Self::ContactConferred { contact, .. }
             | Self::ContactTakenBack { contact, .. }
             | Self::ContactAbandoned { contact }
             | Self::ContactFlowOut { contact }
@@ -377,6 +400,30 @@ mod tests {
                 role: Role::Patient,
             },
             r#"{"type":"contact.role_set","contact":7,"role":"patient"}"#,
+        );
+        check(
+            Event::ContactEscalated {
+                contact,
+                by: agent,
+                why: Some(Escalation::NotPermitted),
+            },
+            r#"{"type":"contact.escalated","contact":7,"by":2,"why":"not_permitted"}"#,
+        );
+        check(
+            Event::ContactEscalated {
+                contact,
+                by: agent,
+                why: None,
+            },
+            r#"{"type":"contact.escalated","contact":7,"by":2,"why":null}"#,
+        );
+        check(
+            Event::ContactConferred {
+                contact,
+                by: agent,
+                with: None,
+            },
+            r#"{"type":"contact.conferred","contact":7,"by":2,"with":null}"#,
         );
         check(
             Event::ContactTakenBack {

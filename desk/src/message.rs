@@ -180,6 +180,21 @@ pub enum Journey {
         /// Which.
         partner: PartnerId,
     },
+    /// The agent it talks with hands it over: to a colleague, a queue, or a number outside. What becomes of it is told by
+    /// itself.
+    Escalated {
+        /// Who.
+        by: AgentId,
+        /// Why, if they said so.
+        why: Option<Escalation>,
+    },
+    /// The agent has a third one in: all three hear each other.
+    Conferred {
+        /// Who has.
+        by: AgentId,
+        /// Whom: a colleague, or somebody outside.
+        with: Option<AgentId>,
+    },
     /// The partner couldn't take it: it is back with us.
     TakenBack {
         /// From which.
@@ -213,6 +228,30 @@ impl ContactId {
     /// Is this somebody's journey?
     pub fn is_journey(self) -> bool {
         self.0 < Self::JOURNEYS_END
+    }
+}
+
+/// Why an agent hands a contact over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Escalation {
+    /// What it takes isn't permitted to them.
+    NotPermitted,
+    /// They lack the skill.
+    NoSkill,
+    /// There is no article about it.
+    NoArticle,
+}
+
+impl Escalation {
+    /// As agents key it: 1, 2, 3.
+    pub fn keyed(key: char) -> Option<Self> {
+        match key {
+            '1' => Some(Self::NotPermitted),
+            '2' => Some(Self::NoSkill),
+            '3' => Some(Self::NoArticle),
+            _ => None,
+        }
     }
 }
 

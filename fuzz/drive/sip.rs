@@ -192,10 +192,11 @@ impl House {
             4 => endpoint.hangup(now, leg, Some("SIP;cause=200")),
             5 => endpoint.reinvite(now, leg, SDP),
             6 => endpoint.update(now, leg, SDP),
-            7 => match self.asked.pop() {
-                Some(id) => endpoint.respond(now, id, Reply::new(200)),
-                None => endpoint.acknowledge(now, leg, SDP),
-            },
+            7 => {
+                if let Some(id) = self.asked.pop() {
+                    endpoint.respond(now, id, Reply::new(200));
+                }
+            }
             _ => match self.referred.pop() {
                 Some(id) if named.is_multiple_of(2) => endpoint.tell_refer(now, id, 200),
                 Some(id) => endpoint.refuse_refer(now, id, 603),
@@ -227,8 +228,7 @@ impl House {
             user: "1001".into(),
             host: None,
         };
-        let sdp = rest.is_empty().then(|| SDP.to_vec());
-        let mut invite = Invite::new(target, peer(Transport::Udp), from, sdp);
+        let mut invite = Invite::new(target, peer(Transport::Udp), from, SDP.to_vec());
         invite.credentials = Some(Credentials::new("ana", "sesame"));
         let leg = self.endpoint.invite(self.now, invite);
         self.legs.push((leg, 0));

@@ -206,6 +206,16 @@ impl Collector for Snapshot {
             switch.targets_forbidden,
         )?;
         out.counter(
+            "redirects_followed",
+            "Answers of trunks that sent a call on (3xx), followed",
+            switch.redirects_followed,
+        )?;
+        out.counter(
+            "redirects_refused",
+            "Answers of trunks that sent a call on (3xx), not followed",
+            switch.redirects_refused,
+        )?;
+        out.counter(
             "sign_ins_challenged",
             "Requests without a password",
             switch.challenged,

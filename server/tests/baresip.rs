@@ -420,6 +420,43 @@ fn an_agent_sends_the_caller_on() {
     }
 }
 
+/// A blind transfer to a number outside, with the reason dialled behind it: the trunk is called, for whom it concerns, and
+/// caller and callee hear each other.
+#[test]
+fn an_agent_sends_the_caller_outside() {
+    const OUTSIDE_HZ: f64 = 740.0;
+    let (server, ana, okafor, dov) = three_by_udp("blind-outside");
+    let (test, secret) = ("blind-outside", Some("demo-nightline"));
+    let city = Baresip::start(&server, test, "nightline", secret, OUTSIDE_HZ);
+    let number = "+15550191234";
+    ana.command("transfer", &format!("sip:{number}*82@{}", server.address));
+    city.wait_for("CALL_INCOMING", SOON);
+    okafor.hears_music();
+    city.command("accept", "");
+    okafor.hears_tone(OUTSIDE_HZ);
+    city.hears_tone(CALLER_HZ);
+    ana.wait_for("CALL_CLOSED", SOON);
+    assert_eq!(ticket(&city), ticket(&ana), "the ticket goes along");
+    let called = |name: &str| {
+        let log = city.log();
+        let invite = log.split("INVITE sip:").nth(1).expect("it was called");
+        let line = invite.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no {name} in {invite}"))
+            .to_owned()
+    };
+    assert!(called("To: ").contains(&format!("sip:{number}@")));
+    assert!(called("Referred-By: ").contains("sip:ana@"));
+    assert!(called("P-Asserted-Identity: ").contains("+15550177001"));
+    assert!(called("Diversion: ").contains("reason=unconditional"));
+    assert!(!called("From: ").contains("Okafor"), "a name stays here");
+    let log = ana.log();
+    assert!(log.contains("SIP/2.0 202 Accepted"), "{log}");
+    assert!(log.contains("message/sipfrag"), "{log}");
+    assert_eq!(dov.count("CALL_INCOMING"), 0);
+    city.command("hangup", "");
+    okafor.wait_for("CALL_CLOSED", SOON);
+}
+
 /// Nobody is called who isn't of the help desk. (This phone hangs up when it hears so; that the talk goes on otherwise
 /// shows the simulated world.)
 #[test]

@@ -14,7 +14,7 @@ use ivr_flows::Flow;
 use media::clip::Clip;
 use switch::{
     Account, DialRules, EncryptionPolicy, Gateway, Inside, Limits, Line, OutsideRule, Partner,
-    Queue, Setup, SipSettings, Sounds, Tenant, Trunk,
+    Queue, Redirects, Setup, SipSettings, Sounds, Tenant, Trunk,
 };
 
 /// One of the two hospitals.
@@ -388,8 +388,8 @@ pub(crate) fn switch_setup(
             }
         }
     }
-    let trunk = Trunk {
-        name: Arc::from("night"),
+    let trunk = |name: &str, redirects| Trunk {
+        name: Arc::from(name),
         gateways: (0..PARTNER_PHONES)
             .map(|n| {
                 let addr = crate::phone::address(analysts.len() + n);
@@ -407,11 +407,17 @@ pub(crate) fn switch_setup(
         encryption: None,
         register: None,
         identity: None,
+        redirects,
     };
+    // The same gateways by two trunks: what one of them may answer differs.
+    let trunks = [
+        trunk("night", Redirects::Follow),
+        trunk("day", Redirects::Refuse),
+    ];
     let partner = |hospital: Hospital| {
         let partner = Partner {
             id: desk::PartnerId(1),
-            trunk: Arc::clone(&trunk.name),
+            trunk: Arc::from("night"),
             number: "8000".to_owned(),
         };
         let name = Arc::from("portal");
@@ -442,11 +448,13 @@ pub(crate) fn switch_setup(
                                 "2006".to_owned(),
                                 Inside::Queue(Arc::from("tier2")),
                             )]),
-                            outside: vec![OutsideRule {
-                                prefix: "+15559".to_owned(),
-                                digits: 11..=11,
-                                trunk: Arc::from("night"),
-                            }],
+                            outside: [("+15559", "night"), ("+15558", "day")]
+                                .map(|(prefix, trunk)| OutsideRule {
+                                    prefix: prefix.to_owned(),
+                                    digits: 11..=11,
+                                    trunk: Arc::from(trunk),
+                                })
+                                .to_vec(),
                             country_code: "1".to_owned(),
                         },
                         calendars: HashMap::from([(Arc::from("portal"), hours_of(hospital))]),
@@ -459,7 +467,10 @@ pub(crate) fn switch_setup(
         accounts,
         queues,
         closings: HashMap::new(),
-        trunks: HashMap::from([(Arc::clone(&trunk.name), Arc::new(trunk))]),
+        trunks: trunks
+            .into_iter()
+            .map(|trunk| (Arc::clone(&trunk.name), Arc::new(trunk)))
+            .collect(),
         partners,
         languages: [ivr_flows::Language::ENGLISH].into(),
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],

@@ -37,6 +37,15 @@ pub enum Reaction {
         /// 486, 603, 480, …
         code: u16,
     },
+    /// Sends the call on.
+    Redirect {
+        /// After ringing so long.
+        after: Duration,
+        /// 302, 301, …
+        code: u16,
+        /// Where to: values of Contact.
+        to: &'static [&'static str],
+    },
     /// Rings, then disappears without a word for so long.
     Vanish {
         /// After ringing so long.
@@ -56,6 +65,19 @@ pub enum Reaction {
     /// Not even a provisional response.
     PlayDead,
 }
+
+/// Where calls are sent on to by chance: a number that the rules allow, one that they don't, somebody else's host, the
+/// other gateway, and back.
+const REDIRECTIONS: [&[&str]; 5] = [
+    &[
+        "<sip:+15559000002@203.0.113.99>;q=0.5",
+        "<sip:+15559000001@203.0.113.99>",
+    ],
+    &["<sip:+19005550101@203.0.113.99>", "<sip:911@203.0.113.99>"],
+    &["<sip:203.0.113.99>", "<sips:8000@203.0.113.99>"],
+    &["<sip:8000@198.51.100.7>", "<sip:8000@198.51.100.8>"],
+    &[],
+];
 
 /// When a phone registers and signs out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +152,7 @@ pub(crate) enum Step {
     PickUp,
     HangUp,
     Refuse(u16),
+    Redirect(u16, &'static [&'static str]),
     Vanish(Duration),
 }
 
@@ -157,8 +180,12 @@ pub struct Rung {
     pub from: String,
     /// The user it was sent to.
     pub to: String,
+    /// The user its To names.
+    pub asked_for: String,
     /// Its Referred-By.
     pub referred_by: Option<String>,
+    /// Its Diversion values, the latest first.
+    pub diversions: Vec<String>,
     /// When it was picked up.
     pub answered_at: Option<Duration>,
     /// When it was over.
@@ -191,6 +218,8 @@ pub(crate) struct Phone {
     deeds: Vec<Planned>,
     /// What became of its REFERs: their answers, then what NOTIFYs said.
     pub(crate) referred: Vec<u16>,
+    /// The codes with which its own calls were refused.
+    pub(crate) refused: Vec<u16>,
 }
 
 impl std::fmt::Debug for Phone {
@@ -268,6 +297,7 @@ impl Phone {
             gone_ports: Vec::new(),
             deeds: Vec::new(),
             referred: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -424,6 +454,10 @@ impl Phone {
             }
             Step::HangUp => self.endpoint.hangup(now, leg, None),
             Step::Refuse(code) => self.endpoint.reject(now, leg, code, None, &[]),
+            Step::Redirect(code, to) => {
+                let to: Vec<_> = to.iter().map(|contact| ("Contact", *contact)).collect();
+                self.endpoint.reject(now, leg, code, None, &to);
+            }
             Step::Vanish(back_after) => {
                 let until = now + back_after;
                 self.vanished_until = Some(until);
@@ -469,7 +503,15 @@ impl Phone {
                         ticket,
                         from,
                         to: request.uri().user().unwrap_or_default().into_owned(),
+                        asked_for: request
+                            .to()
+                            .and_then(|to| to.uri.user().map(std::borrow::Cow::into_owned))
+                            .unwrap_or_default(),
                         referred_by: request.header("Referred-By").map(str::to_owned),
+                        diversions: request
+                            .header_values("Diversion")
+                            .map(str::to_owned)
+                            .collect(),
                         answered_at: None,
                         ended_at: None,
                     });
@@ -499,6 +541,9 @@ impl Phone {
                             then(after, Step::PickUp);
                         }
                         Reaction::Refuse { after, code } => then(after, Step::Refuse(code)),
+                        Reaction::Redirect { after, code, to } => {
+                            then(after, Step::Redirect(code, to));
+                        }
                         Reaction::Vanish { after, back_after } => {
                             then(after, Step::Vanish(back_after));
                         }
@@ -514,11 +559,11 @@ impl Phone {
                     }
                     self.calls.push(call);
                 }
-                Event::Cancelled { leg, .. }
-                | Event::Ended { leg, .. }
-                | Event::Refused { leg, .. } => {
+                Event::Refused { leg, code, .. } => {
+                    self.refused.push(code);
                     self.end_call(now, leg);
                 }
+                Event::Cancelled { leg, .. } | Event::Ended { leg, .. } => self.end_call(now, leg),
                 Event::Response { id, response } if self.registering == Some(id) => {
                     let next = if response.code() == 200 {
                         self.plan.lease / 2
@@ -576,7 +621,7 @@ impl Phone {
             return answer;
         }
         let after = dice.millis(0, 12_000);
-        match dice.below(8) {
+        match dice.below(9) {
             0 => Reaction::Ignore,
             1 => Reaction::Refuse {
                 after,
@@ -596,6 +641,11 @@ impl Phone {
             5 => Reaction::Answer {
                 after,
                 hang_up_after: Some(dice.millis(0, 400)),
+            },
+            7 => Reaction::Redirect {
+                after,
+                code: *dice.pick(&[300, 301, 302, 305, 380]),
+                to: *dice.pick(&REDIRECTIONS),
             },
             // Answered at the very moment ringing ends.
             6 => Reaction::Answer {

@@ -34,6 +34,10 @@ pub(crate) struct Log {
     pub(crate) contacts: BTreeMap<ContactId, Facts>,
     /// Why contacts came back from a partner, for stories.
     pub(crate) taken_back: BTreeMap<ContactId, Vec<desk::TakenBack>>,
+    /// By whom each contact was handed over, and why.
+    pub(crate) escalated: BTreeMap<ContactId, Vec<(desk::AgentId, Option<desk::Escalation>)>>,
+    /// By whom a third one was had in, and whom.
+    pub(crate) conferred: BTreeMap<ContactId, Vec<(desk::AgentId, Option<desk::AgentId>)>>,
     tickets: HashMap<TicketNumber, ContactId>,
     known: BTreeMap<TicketId, KnownTicket>,
     calls_from: BTreeMap<ContactId, Option<PhoneNumber>>,
@@ -200,8 +204,17 @@ impl Log {
         let Some(contact) = stamped.event.contact() else {
             return Ok(());
         };
-        if let Event::ContactTakenBack { why, .. } = stamped.event {
-            self.taken_back.entry(contact).or_default().push(why);
+        match stamped.event {
+            Event::ContactTakenBack { why, .. } => {
+                self.taken_back.entry(contact).or_default().push(why);
+            }
+            Event::ContactEscalated { by, why, .. } => {
+                self.escalated.entry(contact).or_default().push((by, why));
+            }
+            Event::ContactConferred { by, with, .. } => {
+                self.conferred.entry(contact).or_default().push((by, with));
+            }
+            _ => {}
         }
         let facts = self.contacts.entry(contact).or_default();
         let is_journey = matches!(
@@ -214,6 +227,8 @@ impl Log {
                 | Event::ContactConnected { .. }
                 | Event::ContactPartnerCalled { .. }
                 | Event::ContactTransferred { .. }
+                | Event::ContactEscalated { .. }
+                | Event::ContactConferred { .. }
                 | Event::ContactTakenBack { .. }
                 | Event::ContactAbandoned { .. }
                 | Event::ContactFlowOut { .. }

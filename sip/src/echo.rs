@@ -1,12 +1,54 @@
 //! What a response repeats of its request (RFC 3261 section 8.2.6), kept in
-//! place of the request.
+//! place of the request, and where it goes (section 18.2.2).
 
 use rsip::headers::UntypedHeader;
 use rsip::{Header, Method};
 
-use crate::interface::Peer;
+use crate::interface::{Peer, is_private};
 use crate::message::Request;
-use crate::wire::{Writer, name_value, response_target, write_top_via};
+use crate::wire::{Via, Writer, name_value, response_target, write_top_via};
+
+/// Where the responses to a request go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Back {
+    /// At the moment. On a stream the connection that the request came by.
+    pub(crate) peer: Peer,
+    /// Where its sender listens, for when that connection is closed: at the same address, whatever host it names.
+    port: Option<u16>,
+}
+
+impl Back {
+    pub(crate) fn new(top_via: &str, source: Peer) -> Self {
+        let peer = response_target(top_via, source);
+        let via = Via::parse(top_via).filter(|_| source.transport.is_reliable());
+        // Who says a private address from a public one is behind NAT, where nothing of theirs listens.
+        let natted = |via: &Via<'_>| {
+            let said = via.host.ip();
+            said.is_some_and(is_private) && !is_private(source.addr.ip())
+        };
+        let via = via.filter(|via| !natted(via) || source.addr.ip().is_loopback());
+        let port = via.map(|via| via.port.unwrap_or(source.transport.default_port()));
+        Self {
+            peer,
+            port: port.filter(|port| *port != 0),
+        }
+    }
+
+    /// The same for a request.
+    pub(crate) fn of(request: &Request, source: Peer) -> Self {
+        Self::new(request.fields.via_text().unwrap_or(""), source)
+    }
+
+    /// A connection is closed. True when it was this one, and responses go by another from now on. Once: where that
+    /// can't be made, or is closed too, nobody is there.
+    pub(crate) fn moves(&mut self, lost: Peer) -> bool {
+        let port = self.port.take_if(|_| self.peer == lost);
+        if let Some(port) = port {
+            self.peer.addr.set_port(port);
+        }
+        port.is_some()
+    }
+}
 
 /// The lines every response to one request begins with.
 #[derive(Debug)]
@@ -20,19 +62,19 @@ pub(crate) struct Echo {
     to: Box<str>,
     to_has_tag: bool,
     /// Where the responses go.
-    pub(crate) peer: Peer,
+    pub(crate) back: Back,
 }
 
 impl Echo {
     pub(crate) fn new(request: &Request, source: Peer) -> Self {
         let mut lines = Writer::fragment();
         let mut record_route = Writer::fragment();
-        let mut peer = source;
+        let mut back = Back::new("", source);
         let mut top = true;
         for header in request.headers().iter() {
             match header {
                 Header::Via(via) if std::mem::take(&mut top) => {
-                    peer = response_target(via.value(), source);
+                    back = Back::new(via.value(), source);
                     lines.header_with("Via", |out| write_top_via(via.value(), source, out));
                 }
                 Header::Via(_)
@@ -54,7 +96,7 @@ impl Echo {
             record_route: record_route.into_lines().into(),
             to: request.fields.recipient_text().into(),
             to_has_tag: request.to_tag().is_some(),
-            peer,
+            back,
         }
     }
 

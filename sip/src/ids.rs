@@ -8,7 +8,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use rsip::Method;
 use smallvec::SmallVec;
 
-use crate::message::{Message, Request};
+use crate::message::Request;
 use crate::wire::{MAGIC_COOKIE, method_name};
 
 /// Characters of a token behind its shard: 80 random bits.
@@ -202,37 +202,6 @@ fn token(shard: u8, random: [u8; RANDOM_LEN]) -> String {
     token
 }
 
-/// The shard in a token of ours; `None` when it can't be ours.
-fn shard_in(token: &str) -> Option<u8> {
-    let bytes = token.as_bytes();
-    let ours = bytes.len() == 2 + RANDOM_LEN && bytes[2..].iter().all(|b| ALPHABET.contains(b));
-    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    (ours && hex(bytes[0]) && hex(bytes[1]))
-        .then(|| u8::from_str_radix(&token[..2], 16).ok())
-        .flatten()
-}
-
-/// Which of `shards` endpoints a message belongs to: the one that minted its
-/// branch (responses) or To tag (requests inside dialogs), else by Call-ID.
-#[must_use]
-pub fn shard_of(message: &Message, shards: u8) -> u8 {
-    let shards = shards.max(1);
-    let (minted, call_id) = match message {
-        Message::Request(request) => (request.to_tag().and_then(shard_in), request.call_id()),
-        Message::Response(response) => {
-            let branch = response.via().and_then(|via| via.branch());
-            let minted = branch
-                .and_then(|b| b.get(MAGIC_COOKIE.len()..))
-                .and_then(shard_in);
-            (minted, response.call_id())
-        }
-    };
-    match minted {
-        Some(shard) if shard < shards => shard,
-        _ => blake3::hash(call_id.as_bytes()).as_bytes()[0] % shards,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,15 +212,9 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for _ in 0..10_000 {
             let token = tokens.token();
-            assert_eq!(shard_in(&token), Some(0x1f));
+            assert!(token.len() == 2 + RANDOM_LEN && token.starts_with("1f"));
             assert!(seen.insert(token));
         }
-        let check = |text: &str| assert_eq!(shard_in(text), None, "{text}");
-        check("");
-        check("1918181833n");
-        check("zzaaaaaaaaaaaaaaaa");
-        check("1Faaaaaaaaaaaaaaaa");
-        check("1faaaaaaaaaaaaaaaaa");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod interface;
 pub mod leg;
 pub mod locate;
 pub mod message;
+pub mod redirect;
 pub mod refer;
 pub mod registrar;
 pub mod registration;
@@ -34,7 +35,6 @@ pub use endpoint::{
     Class, Endpoint, EndpointConfig, Event, Limits, OutRequest, Reply, RequestId, SessionTimer,
     Timing, Transmit,
 };
-pub use ids::shard_of;
 pub use interface::{Advertise, Interface, Net, Peer, Transport, is_private};
 pub use leg::{Bye, EndCause, Identity, Invite, LegId};
 pub use message::{Message, Request, Response};

@@ -28,6 +28,8 @@ pub struct Replaces {
     pub to_tag: String,
     /// The tag of the other side.
     pub from_tag: String,
+    /// Only while it isn't answered (RFC 3891 section 7.1).
+    pub early_only: bool,
 }
 
 impl Refer {
@@ -78,6 +80,7 @@ impl Replaces {
         let mut parts = Pieces::new(value, b';').map(str::trim);
         let call_id = parts.next().filter(|id| !id.is_empty())?.to_owned();
         let (mut to_tag, mut from_tag) = (None, None);
+        let mut early_only = false;
         for part in parts {
             match part.split_once('=') {
                 Some((name, tag)) if name.eq_ignore_ascii_case("to-tag") => {
@@ -86,6 +89,7 @@ impl Replaces {
                 Some((name, tag)) if name.eq_ignore_ascii_case("from-tag") => {
                     from_tag = Some(tag.to_owned());
                 }
+                None => early_only |= part.eq_ignore_ascii_case("early-only"),
                 _ => {}
             }
         }
@@ -93,6 +97,7 @@ impl Replaces {
             call_id,
             to_tag: to_tag?,
             from_tag: from_tag?,
+            early_only,
         })
     }
 
@@ -117,8 +122,13 @@ impl fmt::Display for Replaces {
             call_id,
             to_tag,
             from_tag,
+            early_only,
         } = self;
-        write!(f, "{call_id};to-tag={to_tag};from-tag={from_tag}")
+        write!(f, "{call_id};to-tag={to_tag};from-tag={from_tag}")?;
+        match early_only {
+            true => f.write_str(";early-only"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -179,6 +189,7 @@ mod tests {
             call_id: "90a@host;odd".replace(';', "-"),
             to_tag: "12".into(),
             from_tag: "f=1".into(),
+            early_only: true,
         };
         let refer = parse(&format!(
             "Refer-To: <sip:7@x?Replaces={}&X=1>\r\n",

@@ -10,7 +10,7 @@ use crate::digest::Accounts;
 use crate::endpoint::Reply;
 use crate::interface::Peer;
 use crate::message::Request;
-use crate::wire::{Host, NameAddr, Scheme, Uri};
+use crate::wire::{Host, NameAddr, Scheme, Uri, thousandths};
 
 /// Most Path values kept of a REGISTER.
 const PATHS_MAX: usize = 8;
@@ -492,22 +492,6 @@ fn seconds(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| Duration::from_secs(text.parse::<u32>().unwrap_or(u32::MAX).into()))
-}
-
-/// A qvalue (`0.7`, `1`, `1.000`) in thousandths.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if fraction.len() > 3 || !digits(fraction) {
-        return None;
-    }
-    let whole = match whole {
-        "0" | "" => 0,
-        "1" => 1000,
-        _ => return None,
-    };
-    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
-    Some((whole + fraction).min(1000))
 }
 
 /// The one form of a user's address of record: `sip:user@realm`, whatever host

@@ -86,12 +86,7 @@ impl Alone {
     /// We call. Gives the leg, the Call-ID, our tag and the branch.
     fn calls(&mut self) -> (LegId, String, String, String) {
         let target = Uri::sip("5550100", "192.0.2.10", None).unwrap();
-        let invite = Invite::new(
-            target,
-            peer(CALLER),
-            Identity::default(),
-            Some(OFFER.to_vec()),
-        );
+        let invite = Invite::new(target, peer(CALLER), Identity::default(), OFFER.to_vec());
         let leg = self.endpoint.invite(self.now, invite);
         let text = self.one();
         let tag = header(&text, "From").split(";tag=").nth(1).unwrap();
@@ -300,12 +295,7 @@ fn an_interval_too_small_is_refused_and_ours_is_raised() {
 
     let mut alone = Alone::new();
     let target = Uri::sip("1", "192.0.2.10", None).unwrap();
-    let call = Invite::new(
-        target,
-        peer(CALLER),
-        Identity::default(),
-        Some(OFFER.to_vec()),
-    );
+    let call = Invite::new(target, peer(CALLER), Identity::default(), OFFER.to_vec());
     alone.endpoint.invite(ms(0), call);
     let mut text = alone.one();
     assert_eq!(header(&text, "Session-Expires"), "1800");
@@ -747,12 +737,14 @@ fn a_replaced_call_is_found_by_its_tags() {
         call_id: "c1".into(),
         to_tag: tag.clone(),
         from_tag: "f1".into(),
+        early_only: false,
     };
     assert_eq!(alone.endpoint.replaced(&theirs), Some(leg));
     let swapped = Replaces {
         call_id: "c1".into(),
         to_tag: "f1".into(),
         from_tag: tag.clone(),
+        early_only: false,
     };
     assert_eq!(alone.endpoint.replaced(&swapped), None);
     assert_eq!(alone.endpoint.replaces(leg), Some(swapped));

@@ -1,6 +1,7 @@
 //! The races of a call, each at every permutation of its messages: whatever
 //! overtakes what, each side is told exactly one end, both agree that it is
-//! over, and nothing is left behind.
+//! over, and nothing is left behind. That they do overtake each other is seen by what the two were told: each way that a
+//! race can go is there.
 
 mod pair;
 
@@ -26,9 +27,31 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
     all
 }
 
+/// What the two were told, of every order that was played.
+#[derive(Default)]
+struct Told(Vec<[Vec<String>; 2]>);
+
+impl Told {
+    /// In some orders that side was told so, in others it wasn't.
+    #[track_caller]
+    fn both(&self, side: usize, what: &str) {
+        let told = |told: &&[Vec<String>; 2]| told[side].iter().any(|t| t.starts_with(what));
+        let heard = self.0.iter().filter(told).count();
+        assert!(heard > 0, "{what} is never told to {side}");
+        assert!(heard < self.0.len(), "{what} is always told to {side}");
+    }
+}
+
 /// Plays `acts`; from the message `first` on, `CROSSING` messages arrive in
 /// every order.
-fn every_order(name: &str, habit: Habit, acts: &[(u64, Act)], first: &str, check: fn(&Pair)) {
+fn every_order(
+    name: &str,
+    habit: Habit,
+    acts: &[(u64, Act)],
+    first: &str,
+    told: &mut Told,
+    check: fn(&Pair),
+) {
     let play = |fate: pair::Fate| {
         let mut pair = Pair::new(habit, fate);
         for (at, act) in acts {
@@ -62,6 +85,7 @@ fn every_order(name: &str, habit: Habit, acts: &[(u64, Act)], first: &str, check
                 assert!(ends == 0 || told.last().is_some_and(|t| !t.starts_with("reinvite")));
             }
             check(&pair);
+            told.0.push(pair.told);
         }
     }
 }
@@ -75,6 +99,7 @@ fn count(pair: &Pair, side: usize, what: &str) -> usize {
 
 #[test]
 fn cancel_against_200() {
+    let mut told = Told::default();
     // The answer leaves 1,000 ms after the INVITE came in.
     for hang_up in [980, 1_000, 1_010, 1_015, 1_025] {
         let acts = [(0, Act::Call), (hang_up, Act::HangUp(CALLER))];
@@ -83,15 +108,26 @@ fn cancel_against_200() {
             if first == "CANCEL" && !sends_cancel {
                 continue;
             }
-            every_order("CANCEL against 200", Habit::Answers, &acts, first, |pair| {
-                assert_eq!(count(pair, CALLER, "ended Local"), 1);
-            });
+            every_order(
+                "CANCEL against 200",
+                Habit::Answers,
+                &acts,
+                first,
+                &mut told,
+                |pair| {
+                    assert_eq!(count(pair, CALLER, "ended Local"), 1);
+                },
+            );
         }
     }
+    told.both(CALLEE, "cancelled");
+    told.both(CALLEE, "ended Bye");
+    told.both(CALLER, "answered");
 }
 
 #[test]
 fn bye_against_reinvite() {
+    let mut heard = [Told::default(), Told::default()];
     for by in [CALLER, CALLEE] {
         for apart in [0, 5, 15] {
             let acts = [
@@ -104,6 +140,7 @@ fn bye_against_reinvite() {
                 Habit::Answers,
                 &acts,
                 "INVITE sip:0",
+                &mut heard[by],
                 |_| {},
             );
             let acts = [
@@ -116,10 +153,14 @@ fn bye_against_reinvite() {
                 Habit::Answers,
                 &acts,
                 "INVITE sip:0",
+                &mut Told::default(),
                 |_| {},
             );
         }
     }
+    // Who hangs up has heard of the re-INVITE, or hasn't.
+    heard[CALLER].both(CALLER, "reinvite");
+    heard[CALLEE].both(CALLEE, "reinvite");
 }
 
 #[test]
@@ -139,16 +180,24 @@ fn reinvite_and_update_against_each_other() {
             (5_000, other),
             (60_000, Act::HangUp(CALLER)),
         ];
-        every_order("glare", Habit::Answers, &acts, first, |pair| {
-            for side in [CALLER, CALLEE] {
-                assert_eq!(count(pair, side, "reinvite answered"), 1, "{:?}", pair.told);
-            }
-        });
+        every_order(
+            "glare",
+            Habit::Answers,
+            &acts,
+            first,
+            &mut Told::default(),
+            |pair| {
+                for side in [CALLER, CALLEE] {
+                    assert_eq!(count(pair, side, "reinvite answered"), 1, "{:?}", pair.told);
+                }
+            },
+        );
     }
 }
 
 #[test]
 fn refer_against_bye() {
+    let mut told = Told::default();
     for by in [CALLER, CALLEE] {
         for apart in [0, 5, 15] {
             let acts = [
@@ -161,20 +210,31 @@ fn refer_against_bye() {
                 Habit::Answers,
                 &acts,
                 "REFER",
+                &mut told,
                 |pair| {
                     assert!(count(pair, CALLEE, "refer ") <= 1);
                 },
             );
         }
     }
+    told.both(CALLEE, "refer ");
+    told.both(CALLER, "referred 202");
 }
 
 #[test]
 fn a_late_ack() {
+    let mut told = Told::default();
     for by in [CALLER, CALLEE] {
         for hang_up in [1_015, 1_025, 1_045] {
             let acts = [(0, Act::Call), (hang_up, Act::HangUp(by))];
-            every_order("late ACK", Habit::Answers, &acts, "SIP/2.0 200", |_| {});
+            every_order(
+                "late ACK",
+                Habit::Answers,
+                &acts,
+                "SIP/2.0 200",
+                &mut told,
+                |_| {},
+            );
         }
         let acts = [
             (0, Act::Call),
@@ -186,13 +246,17 @@ fn a_late_ack() {
             Habit::Answers,
             &acts,
             "SIP/2.0 200",
+            &mut told,
             |_| {},
         );
     }
+    told.both(CALLEE, "confirmed");
+    told.both(CALLER, "reinvite");
 }
 
 #[test]
 fn early_media_against_cancel_and_answer() {
+    let mut told = Told::default();
     for hang_up in [5, 15, 25, 35, 1_025] {
         let acts = [(0, Act::Call), (hang_up, Act::HangUp(CALLER))];
         every_order(
@@ -200,7 +264,10 @@ fn early_media_against_cancel_and_answer() {
             Habit::EarlyMedia,
             &acts,
             "SIP/2.0 183",
+            &mut told,
             |_| {},
         );
     }
+    told.both(CALLEE, "cancelled");
+    told.both(CALLER, "early media");
 }

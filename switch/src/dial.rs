@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use acd::AgentId;
-use desk::{PhoneNumber, TenantId};
+use desk::{Escalation, PhoneNumber, TenantId};
 
 use crate::setup::Setup;
 
@@ -135,25 +135,47 @@ impl Setup {
     /// What an agent's phone means by this address, for a caller of this
     /// hospital; `None` when its rules don't allow it.
     pub fn destination(&self, tenant: TenantId, uri: &sip::Uri) -> Option<Destination> {
+        self.reached(tenant, &uri.user()?)
+    }
+
+    /// The same, with why the caller is sent on, if the agent has dialled that behind it: `7000*82`.
+    pub fn destination_and_reason(
+        &self,
+        tenant: TenantId,
+        uri: &sip::Uri,
+    ) -> Option<(Destination, Option<Escalation>)> {
         let user = uri.user()?;
+        if let Some(destination) = self.reached(tenant, &user) {
+            return Some((destination, None));
+        }
+        let code = Some(&self.sip.reason_code).filter(|code| !code.is_empty())?;
+        let (number, key) = user.rsplit_once(code.as_str())?;
+        let mut keys = key.chars();
+        let why = Escalation::keyed(keys.next()?)?;
+        let alone = keys.next().is_none();
+        let destination = self.reached(tenant, number).filter(|_| alone)?;
+        Some((destination, Some(why)))
+    }
+
+    fn reached(&self, tenant: TenantId, user: &str) -> Option<Destination> {
         let rules = &self.tenants.get(&tenant)?.dial;
-        match rules.inside.get(user.as_ref()) {
+        match rules.inside.get(user) {
             Some(Inside::Queue(name)) => return Some(Destination::Queue(Arc::clone(name))),
             Some(Inside::Agent(agent)) => return self.colleague(tenant, *agent),
             None => {}
         }
-        let account = self.accounts.get(user.as_ref());
+        let account = self.accounts.get(user);
         if let Some(agent) = account.and_then(|account| account.agent) {
             return self.colleague(tenant, agent);
         }
-        let name: Arc<str> = Arc::from(user.as_ref());
+        let name: Arc<str> = Arc::from(user);
         if self.queues.contains_key(&(tenant, Arc::clone(&name))) {
             return Some(Destination::Queue(name));
         }
-        let rule = rules.outside(&user)?;
+        let rule = rules.outside(user)?;
         Some(Destination::Outside {
             trunk: Arc::clone(&rule.trunk),
-            number: PhoneNumber(user.into_owned()),
+            number: PhoneNumber(user.to_owned()),
         })
     }
 
@@ -206,6 +228,50 @@ mod tests {
         }
         assert!(!allowed("1", &[], "+15550101001"), "nothing by default");
         assert!(!allowed("1", &[("", 1..=15)], "15550101001"));
+    }
+
+    #[test]
+    fn why_a_caller_is_sent_on_stands_behind_the_number() {
+        use Escalation::{NoArticle, NoSkill, NotPermitted};
+        let mut setup = crate::setup::tests::empty();
+        let tenant = TenantId(1);
+        let inside = [("7000".to_owned(), Inside::Queue("tier2".into()))];
+        let outside = OutsideRule {
+            prefix: "+1555".to_owned(),
+            digits: 11..=11,
+            trunk: "city".into(),
+        };
+        let hospital = crate::setup::Tenant {
+            key: "".into(),
+            name: "".into(),
+            dial: DialRules {
+                inside: inside.into(),
+                outside: vec![outside],
+                country_code: "1".into(),
+            },
+            calendars: HashMap::new(),
+            days: None,
+        };
+        setup.tenants.insert(tenant, hospital);
+        let told = |setup: &Setup, user: &str| {
+            let uri = sip::Uri::parse(&format!("sip:{user}@desk.example")).unwrap();
+            let told = setup.destination_and_reason(tenant, &uri)?;
+            Some(match told {
+                (Destination::Outside { number, .. }, why) => (number.0, why),
+                (_, why) => ("inside".to_owned(), why),
+            })
+        };
+        let inside = |why| Some(("inside".to_owned(), why));
+        assert_eq!(told(&setup, "7000"), inside(None));
+        assert_eq!(told(&setup, "7000*81"), inside(Some(NotPermitted)));
+        assert_eq!(told(&setup, "7000%2A82"), inside(Some(NoSkill)));
+        let outside = ("+15550101001".to_owned(), Some(NoArticle));
+        assert_eq!(told(&setup, "+15550101001*83"), Some(outside));
+        for wrong in ["7000*84", "7000*8", "7000*811", "*81", "7001*81", "911*81"] {
+            assert_eq!(told(&setup, wrong), None, "{wrong}");
+        }
+        setup.sip.reason_code = String::new();
+        assert_eq!(told(&setup, "7000*81"), None);
     }
 
     #[test]

@@ -203,6 +203,12 @@ pub enum NoteWhat {
     /// This agent wanted the contact sent on to where the dial rules don't
     /// lead: refused.
     TargetForbidden(acd::AgentId),
+    /// The trunk sent the call on to another number or gateway (3xx): it goes there, or doesn't, as the trunk's policy
+    /// and the dial rules have it.
+    Redirected {
+        /// It goes there.
+        followed: bool,
+    },
     /// Talks with the partner, or outside.
     Transferred,
     /// The partner or who was called outside couldn't take it; the contact is
@@ -264,6 +270,10 @@ pub struct Counters {
     pub unknown_numbers: u64,
     /// Agents' transfers and questions to where the dial rules don't lead.
     pub targets_forbidden: u64,
+    /// Redirections of trunks (3xx) that were followed.
+    pub redirects_followed: u64,
+    /// Those that weren't.
+    pub redirects_refused: u64,
     /// Prompts that could not be had in time.
     pub prompts_missed: u64,
     /// Commands that the desk never answered.

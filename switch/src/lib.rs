@@ -33,6 +33,6 @@ pub use input::{
 };
 pub use setup::{
     Account, CodecPolicy, Encryption, EncryptionPolicy, EncryptionUnavailable, Gateway, Line,
-    Partner, Queue, Register, Setup, SipSettings, Sounds, Tenant, Trunk,
+    Partner, Queue, Redirects, Register, Setup, SipSettings, Sounds, Tenant, Trunk,
 };
 pub use switch::Switch;

@@ -288,6 +288,7 @@ mod tests {
                     number: Some("1001".into()),
                 }),
                 identity: None,
+                redirects: crate::setup::Redirects::Refuse,
             };
             setup.trunks.insert("city".into(), Arc::new(trunk));
             let flow = include_str!("../../ivr-flows/flows/location.yaml");

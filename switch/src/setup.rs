@@ -151,6 +151,9 @@ pub struct SipSettings {
     pub info_digits: bool,
     /// What an agent presses while talking with a colleague about a caller, to have all three talk. Empty: nothing does.
     pub conference_code: String,
+    /// What stands before the key that says why an agent hands a caller over ([`desk::Escalation::keyed`]): behind the
+    /// number that they dial, or pressed while they ask a colleague. Empty: none is looked for.
+    pub reason_code: String,
 }
 
 impl Default for SipSettings {
@@ -164,6 +167,7 @@ impl Default for SipSettings {
             retry_after_s: None,
             info_digits: true,
             conference_code: "*3".to_owned(),
+            reason_code: "*8".to_owned(),
         }
     }
 }
@@ -234,6 +238,19 @@ pub struct Trunk {
     /// What its certificate says it is (RFC 5922): a host name. Calls on a TLS
     /// connection whose far end has shown that are this trunk's.
     pub identity: Option<Arc<str>>,
+    /// What becomes of a call that is answered with a redirection (3xx).
+    pub redirects: Redirects,
+}
+
+/// What a trunk's 3xx answers may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Redirects {
+    /// Nothing: who is called counts as unreachable.
+    #[default]
+    Refuse,
+    /// Send the call on to a number that the hospital's dial rules allow by this trunk, or to another of the trunk's
+    /// gateways. Never to a host of the answerer's choice.
+    Follow,
 }
 
 /// How we register with a provider.

@@ -38,9 +38,11 @@ macro_rules! cx {
 }
 
 mod conferences;
+mod replaces;
 mod screen;
 mod transfers;
 
+use replaces::Replacing;
 use screen::Admitted;
 
 /// All calls of one shard.
@@ -66,6 +68,8 @@ pub struct Switch {
     counters: Counters,
     /// An INVITE that is admitted and on its way through the transaction layer.
     admitted: Option<Admitted>,
+    /// An INVITE that may take another's place, on the same way.
+    replacing: Option<Replacing>,
     /// Whose REGISTER is on its way through it.
     registering: Option<String>,
     /// Whose REFER is.
@@ -108,6 +112,7 @@ impl Switch {
             out: VecDeque::new(),
             counters: Counters::default(),
             admitted: None,
+            replacing: None,
             registering: None,
             referring: None,
             released: Vec::new(),
@@ -360,7 +365,8 @@ impl Switch {
                 + index.renders.len()
                 + index.offers.len()
                 + index.direct.len()
-                + index.transferors.len(),
+                + index.transferors.len()
+                + index.takings.len(),
         )
     }
 
@@ -389,6 +395,17 @@ impl Switch {
                 self.with_leg(now, leg, |contact, side, cx| {
                     contact.confirmed(side, sdp.as_deref(), cx);
                 });
+            }
+            Event::Refused {
+                leg,
+                code: 300..=399,
+                response,
+            } => {
+                if let Some((id, side)) = self.index.legs.remove(&leg) {
+                    self.with(now, id, |contact, cx| {
+                        contact.redirected(side, &response, cx);
+                    });
+                }
             }
             Event::Refused { leg, code, .. } => self.leg_ended(now, leg, LegEnd::Refused(code)),
             Event::Cancelled { leg, .. } => self.leg_ended(now, leg, LegEnd::HungUp),
@@ -467,11 +484,16 @@ impl Switch {
             self.with(now, id, |contact, cx| contact.leg_ended(side, how, cx));
         } else if let Some(id) = self.index.transferors.remove(&leg) {
             self.with(now, id, Contact::transferor_left);
+        } else if let Some(id) = self.index.takings.remove(&leg) {
+            self.with(now, id, |contact, cx| contact.stop_taking(487, cx));
         }
     }
 
     /// A call got through the transaction layer: who is calling?
     fn incoming(&mut self, now: Now, leg: sip::LegId, peer: sip::Peer, request: &sip::Request) {
+        if let Some(replacing) = self.replacing.take() {
+            return self.replace(now, leg, peer, request, replacing);
+        }
         let Some(Admitted {
             permit,
             line,

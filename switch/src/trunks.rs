@@ -154,11 +154,26 @@ impl Trunks {
     /// Takes one of the trunk's calls, to be given back by
     /// [`release`](Self::release). Says which ways to try, the best last.
     pub(crate) fn seize(&mut self, now: Duration, trunk: &Trunk) -> Result<Vec<Way>, Unavailable> {
+        if !self.states.contains_key(&trunk.name) {
+            return Err(Unavailable::Unknown);
+        }
+        let alive = self.ways(now, trunk);
+        if alive.is_empty() {
+            return Err(Unavailable::Dead);
+        }
+        match self.states.get_mut(&trunk.name) {
+            Some(state) if state.calls < trunk.calls_max => state.calls += 1,
+            _ => return Err(Unavailable::Full),
+        }
+        Ok(alive)
+    }
+
+    /// The ways of a trunk that work, the best last.
+    pub(crate) fn ways(&self, now: Duration, trunk: &Trunk) -> Vec<Way> {
         let registered = self.registrations.hop(now, &trunk.name);
-        let state = self
-            .states
-            .get_mut(&trunk.name)
-            .ok_or(Unavailable::Unknown)?;
+        let Some(state) = self.states.get(&trunk.name) else {
+            return Vec::new();
+        };
         let dead = |way: &Way, health: &Health| {
             // A registrar takes calls where it knows us.
             let elsewhere = registered.is_some_and(|hop| way.gateway == 0 && way.peer != hop);
@@ -169,15 +184,7 @@ impl Trunks {
         };
         let ways = state.ways.iter();
         let alive = ways.filter(|(way, health)| !dead(way, health));
-        let alive: Vec<Way> = alive.map(|(way, _)| way.clone()).rev().collect();
-        if alive.is_empty() {
-            return Err(Unavailable::Dead);
-        }
-        if state.calls >= trunk.calls_max {
-            return Err(Unavailable::Full);
-        }
-        state.calls += 1;
-        Ok(alive)
+        alive.map(|(way, _)| way.clone()).rev().collect()
     }
 
     /// A call on the trunk is over.
@@ -323,6 +330,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::Redirects;
 
     const NAME: &str = "nightline";
 
@@ -341,6 +349,7 @@ mod tests {
             encryption: None,
             register: None,
             identity: None,
+            redirects: Redirects::Refuse,
         }
     }
 

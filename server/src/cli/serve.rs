@@ -168,6 +168,10 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::TargetForbidden(agent) => {
             format!("agent {} may not send it there: dial rules", agent.0)
         }
+        NoteWhat::Redirected { followed: true } => "sent on by the trunk".to_owned(),
+        NoteWhat::Redirected { followed: false } => {
+            "the trunk would send it on: not followed".to_owned()
+        }
         NoteWhat::Transferred => "talks with the partner or outside".to_owned(),
         NoteWhat::TakenBack(why) => format!("taken back: {why:?}"),
         NoteWhat::OneWayAudio(NoteSide::Caller, why) => format!("the caller isn't heard: {why:?}"),

@@ -49,6 +49,21 @@ pub struct TrunkConfig {
     /// The host name in its certificate, `pbx.example` (RFC 5922). Calls on TLS connections whose far
     /// end shows such a certificate, of one of `sip.tls.authorities`, are this trunk's.
     pub identity: Option<String>,
+    /// What becomes of a call that it answers with a redirection (3xx).
+    #[serde(default)]
+    pub redirects: RedirectsConfig,
+}
+
+/// `redirects` of a trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedirectsConfig {
+    /// Who is called counts as unreachable.
+    #[default]
+    Refuse,
+    /// The call goes on to a number that the hospital's `outside` rules allow by this trunk, or to another of its
+    /// gateways; never elsewhere.
+    Follow,
 }
 
 /// How we register with a provider.
@@ -292,6 +307,10 @@ impl TrunkConfig {
                 .transpose()
                 .map_err(fault)?,
             identity: self.identity.as_deref().map(Arc::from),
+            redirects: match self.redirects {
+                RedirectsConfig::Refuse => switch::Redirects::Refuse,
+                RedirectsConfig::Follow => switch::Redirects::Follow,
+            },
         })
     }
 }

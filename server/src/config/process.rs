@@ -75,6 +75,10 @@ pub struct Sip {
     /// What an agent presses while talking with a colleague about a caller, to have all three talk; `*3`. Empty: nothing
     /// does.
     pub conference_code: String,
+    /// What stands before the key (1: not permitted, 2: no skill, 3: no article) by which an agent says why they hand a
+    /// caller over; `*8`. Dialled behind the number, `7000*82`, or pressed while they ask a colleague. Empty: none is
+    /// looked for.
+    pub reason_code: String,
 }
 
 impl Default for Sip {
@@ -94,6 +98,7 @@ impl Default for Sip {
             refusal_code: 503,
             retry_after_s: None,
             conference_code: "*3".into(),
+            reason_code: "*8".into(),
         }
     }
 }
@@ -471,13 +476,12 @@ impl Process {
                 "sip.refusal_code is one of 503, 480 and 486",
             ),
             (
-                !self
-                    .sip
-                    .conference_code
-                    .chars()
-                    .all(|key| "0123456789*#ABCD".contains(key))
-                    || self.sip.conference_code.len() > 8,
-                "sip.conference_code is made of keys of a telephone, at most eight: 0 to 9, *, # and A to D",
+                [&self.sip.conference_code, &self.sip.reason_code]
+                    .into_iter()
+                    .any(|code| {
+                        code.len() > 8 || !code.chars().all(|key| "0123456789*#ABCD".contains(key))
+                    }),
+                "sip.conference_code and sip.reason_code are made of keys of a telephone, at most eight: 0 to 9, *, # and A to D",
             ),
             (
                 !(limits.calls_per_second > 0.0 && limits.burst >= 1.0),

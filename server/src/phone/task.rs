@@ -398,7 +398,7 @@ impl Task {
             host: Some(self.host.clone()),
         };
         let next_hop = Peer::udp(self.config.server);
-        let mut invite = Invite::new(target, next_hop, from, Some(sdp.clone()));
+        let mut invite = Invite::new(target, next_hop, from, sdp.clone());
         invite.headers = options.headers;
         invite.credentials = self
             .config

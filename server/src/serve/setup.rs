@@ -357,6 +357,7 @@ pub(super) fn setup(
             refusal_code: process.sip.refusal_code,
             retry_after_s: process.sip.retry_after_s,
             conference_code: process.sip.conference_code.clone(),
+            reason_code: process.sip.reason_code.clone(),
             ..SipSettings::default()
         },
     })

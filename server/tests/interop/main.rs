@@ -6,6 +6,7 @@ mod support;
 
 mod bad_network;
 mod behind_a_proxy;
+mod closed_connection;
 mod conference;
 mod less_usual;
 mod wideband;

@@ -29,6 +29,10 @@ pub enum Deed {
     },
     /// REFER with a wrong password.
     TransferForged(String),
+    /// Calls to have the place of another call: the value of Replaces.
+    Replace(String),
+    /// The same of the first call, as another telephone of the same person's would.
+    TakeOver,
 }
 
 /// Something somebody is going to do.
@@ -51,6 +55,12 @@ impl Phone {
         self.timers.push((at, timer));
     }
 
+    /// The call that rings or is talked by here, as the value of a Replaces.
+    pub(crate) fn replaces(&self) -> Option<String> {
+        let call = self.calls.first()?;
+        Some(self.endpoint.replaces(call.leg)?.to_string())
+    }
+
     fn local(&self, leg: LegId) -> LocalMedia {
         let port = 40_000 + (leg.0 % 10_000) as u16 * 2;
         LocalMedia::new(self.peer.addr.ip(), port, leg.0 & 0xffff)
@@ -64,7 +74,7 @@ impl Phone {
         let legs: Vec<LegId> = self.calls.iter().map(|call| call.leg).collect();
         let credentials = || Credentials::new(self.user.clone(), self.secret.clone());
         let first = legs.first().copied();
-        match deed {
+        match &deed {
             Deed::Hold => {
                 let Some(leg) = first else { return };
                 let local = self.local(leg);
@@ -92,7 +102,15 @@ impl Phone {
                 let wrong = Credentials::new(self.user.clone(), "guess".to_owned());
                 self.endpoint.refer(now, leg, &to, &[], Some(wrong));
             }
-            Deed::Consult(to) => {
+            Deed::Consult(_) | Deed::Replace(_) | Deed::TakeOver => {
+                let (to, replaces) = match &deed {
+                    Deed::Replace(value) => (&self.user, Some(value.clone())),
+                    Deed::Consult(to) => (to, None),
+                    _ => match self.replaces() {
+                        Some(first) => (&self.user, Some(first)),
+                        None => return,
+                    },
+                };
                 let target = Uri::parse(&format!("sip:{to}@{}", self.realm)).expect("a URI");
                 let local = self.local(LegId(5_000 + legs.len() as u64));
                 let offer = sdp::offer(&local, &Capabilities::default());
@@ -101,8 +119,11 @@ impl Phone {
                     user: self.user.clone(),
                     host: Some(self.realm.clone()),
                 };
-                let mut invite = sip::Invite::new(target, self.switch, from, Some(offer.clone()));
+                let mut invite = sip::Invite::new(target, self.switch, from, offer.clone());
                 invite.credentials = Some(credentials());
+                invite
+                    .headers
+                    .extend(replaces.map(|value| ("Replaces".to_owned(), value)));
                 let leg = self.endpoint.invite(now, invite);
                 if matches!(self.plan.habit, Habit::Chance { .. }) {
                     self.ends_consulting(now, leg);
@@ -121,7 +142,7 @@ impl Phone {
                 let (Some(first), Some(second)) = (first, legs.get(1).copied()) else {
                     return;
                 };
-                let (asks, other) = match by_second {
+                let (asks, other) = match *by_second {
                     true => (second, first),
                     false => (first, second),
                 };
@@ -134,7 +155,7 @@ impl Phone {
                 self.endpoint.refer(now, asks, &to, &[], credentials);
             }
             Deed::HangUp { second } => {
-                if let Some(leg) = legs.get(usize::from(second)) {
+                if let Some(leg) = legs.get(usize::from(*second)) {
                     self.endpoint.hangup(now, *leg, None);
                 }
             }
@@ -150,7 +171,7 @@ impl Phone {
         let clumsy = [100_000, 200_000, 400_000, 600_000][usize::from(people.min(3))];
         let begins = now + self.dice.millis(0, 12_000);
         let to = self.somebody(colleagues);
-        match self.dice.below(6) {
+        match self.dice.below(7) {
             0 => {
                 self.plan(begins, Some(leg), Deed::Hold);
                 let resumes = begins + self.dice.millis(0, 8_000);
@@ -170,6 +191,14 @@ impl Phone {
                 }
             }
             2 => self.plan(begins, Some(leg), Deed::TransferForged(to)),
+            4 => {
+                self.plan(begins, Some(leg), Deed::TakeOver);
+                if self.dice.chance(clumsy) {
+                    let crosses = begins + self.soon();
+                    let deed = self.slip();
+                    self.plan(crosses, Some(leg), deed);
+                }
+            }
             3 => {
                 // Whatever comes into their head, all at once or bit by bit.
                 for _ in 0..2 + self.dice.below(4) {

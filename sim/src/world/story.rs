@@ -142,6 +142,18 @@ impl World {
         &self.phones[phone - 1].referred
     }
 
+    /// The first call of a phone, ringing or answered, as somebody writes it who wants its place (RFC 3891).
+    #[must_use]
+    pub fn replaces(&self, phone: usize) -> Option<String> {
+        self.phones[phone - 1].replaces()
+    }
+
+    /// What became of a phone's calls: the codes of those that were refused.
+    #[must_use]
+    pub fn refused(&self, phone: usize) -> &[u16] {
+        &self.phones[phone - 1].refused
+    }
+
     /// What a caller hears at this moment.
     #[must_use]
     pub fn hears(&self, caller: usize) -> Heard {
@@ -236,6 +248,28 @@ impl World {
         let mut logs = self.store.logs();
         logs.find_map(|(_, log)| log.taken_back.get(&contact?).cloned())
             .unwrap_or_default()
+    }
+
+    /// Which agents handed a caller over, and why, as the log tells it.
+    #[must_use]
+    pub fn escalated(&self, caller: usize) -> Vec<(u32, Option<desk::Escalation>)> {
+        let contact = self.oracle.contact_of(caller as u32);
+        let mut logs = self.store.logs();
+        let found = logs.find_map(|(_, log)| log.escalated.get(&contact?).cloned());
+        let found = found.unwrap_or_default().into_iter();
+        found.map(|(by, why)| (by.0, why)).collect()
+    }
+
+    /// Which agents had a third one in, and whom, as the log tells it.
+    #[must_use]
+    pub fn conferred(&self, caller: usize) -> Vec<(u32, Option<u32>)> {
+        let contact = self.oracle.contact_of(caller as u32);
+        let mut logs = self.store.logs();
+        let found = logs.find_map(|(_, log)| log.conferred.get(&contact?).cloned());
+        let found = found.unwrap_or_default().into_iter();
+        found
+            .map(|(by, with)| (by.0, with.map(|with| with.0)))
+            .collect()
     }
 
     /// Where the switch has a caller.

@@ -56,7 +56,20 @@ pub(crate) struct Head {
     pub(crate) cseq: u32,
     /// See [`Dialog::from_response`].
     pub(crate) pinned: bool,
+    /// What each who answered has got, by their tags: repeats of their 2xx get it again, until the transaction forgets
+    /// (timer M).
+    acked: Vec<(Box<str>, Acked)>,
 }
+
+/// An ACK for a 2xx, and where it went.
+#[derive(Debug)]
+pub(crate) struct Acked {
+    pub(crate) bytes: Datagram,
+    pub(crate) peer: Peer,
+}
+
+/// Most of them remembered. Who answers later, of a call that was forked more often, is told goodbye at each repeat.
+const ACKED_MAX: usize = 9;
 
 impl Head {
     fn follow_up(&self, method: Method, to: &str) -> Writer {
@@ -169,7 +182,19 @@ impl Endpoint {
             to: parts.to.into(),
             cseq: parts.cseq,
             pinned,
+            acked: Vec::new(),
         })
+    }
+
+    /// Sends the ACK for a 2xx, and remembers it for repeats of that (section 13.2.2.4).
+    pub(crate) fn acknowledged(&mut self, invite: Key, tag: &str, ack: Acked) {
+        self.send(ack.peer, ack.bytes.clone());
+        let entry = self.clients.get_mut(&invite);
+        if let Some(head) = entry.and_then(|entry| entry.head.as_mut())
+            && head.acked.len() < ACKED_MAX
+        {
+            head.acked.push((tag.into(), ack));
+        }
     }
 
     /// Our Contact towards a peer.
@@ -286,7 +311,17 @@ impl Endpoint {
                     self.send(hop, ack);
                 }
             }
-            Received::PassUp => {}
+            Received::PassUp => {
+                // A repeat of a 2xx concerns nobody above.
+                let tag = response.to_tag().unwrap_or("");
+                if let (200..=299, Some(head)) = (response.code(), &entry.head)
+                    && let Some((_, ack)) = head.acked.iter().find(|(known, _)| **known == *tag)
+                {
+                    let (peer, bytes) = (ack.peer, ack.bytes.clone());
+                    self.send(peer, bytes);
+                    return;
+                }
+            }
         }
         self.arm_client(key);
         let source = if pinned { hop } else { peer };
@@ -295,7 +330,7 @@ impl Endpoint {
                 self.invite_response(now, key, leg, source, pinned, response);
             }
             Purpose::Reinvite(leg) | Purpose::Update(leg) => {
-                self.reinvite_response(now, leg, &response);
+                self.reinvite_response(now, key, leg, &response);
             }
             Purpose::Refresh(leg) => self.refresh_response(now, leg, &response),
             Purpose::Probe(leg) => {
@@ -389,12 +424,7 @@ impl Endpoint {
                 return;
             }
             Due::Over => {
-                let cseq = entry.head.as_ref().map(|head| head.cseq);
                 self.clients.remove(&key);
-                if let (Purpose::Invite(leg) | Purpose::Reinvite(leg), Some(cseq)) = (purpose, cseq)
-                {
-                    self.forget_ack(leg, cseq);
-                }
                 return;
             }
         }
@@ -403,11 +433,13 @@ impl Endpoint {
 
     /// The transport found `peer` unreachable (for UDP: an ICMP error; for
     /// streams: the connection is closed). Everything sent there and not
-    /// answered yet fails. What calls say next goes by another connection.
+    /// answered yet fails. What calls say next goes by another connection, and so do
+    /// answers that are still due.
     pub fn transport_error(&mut self, now: Duration, peer: Peer) {
         if peer.transport.is_reliable() {
             let dialogs = self.legs.values_mut().filter_map(Leg::dialog_mut);
             dialogs.for_each(|dialog| dialog.flow_lost(peer));
+            self.answers_move(now, peer);
         }
         let mut failed: Vec<Key> = self
             .clients

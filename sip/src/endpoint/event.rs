@@ -45,7 +45,7 @@ pub enum Event {
     Answered {
         /// The leg.
         leg: LegId,
-        /// The SDP answer, or the peer's offer when our INVITE had none.
+        /// The SDP answer.
         sdp: Option<Vec<u8>>,
         /// The 200, for its headers.
         response: Box<Response>,

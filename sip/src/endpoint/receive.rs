@@ -6,7 +6,7 @@ use std::time::Duration;
 use rsip::Method;
 
 use super::{Class, Endpoint, Event, Machine, Serving};
-use crate::echo::Echo;
+use crate::echo::{Back, Echo};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::{Leg, LegId};
@@ -15,9 +15,9 @@ use crate::wire::{ALLOW, Pieces, Writer};
 
 /// Extensions a REGISTER may require of us (RFC 3327).
 const REGISTERING: &str = "path";
-/// And any other request (RFC 3262, RFC 4028, RFC 4488).
-const CALLING: [&str; 3] = ["100rel", "timer", "norefersub"];
-const SUPPORTED: &str = "100rel, norefersub, path, timer";
+/// And any other request (RFC 3262, RFC 3891, RFC 4028, RFC 4488). What Replaces means is for the layer above to say.
+const CALLING: [&str; 4] = ["100rel", "replaces", "timer", "norefersub"];
+const SUPPORTED: &str = "100rel, norefersub, path, replaces, timer";
 
 impl Endpoint {
     /// What `request` is to us; cheap, changes nothing.
@@ -50,7 +50,7 @@ impl Endpoint {
                     // branch (none), so the dialog has a look too.
                 }
                 _ => {
-                    let (peer, bytes) = (entry.peer, entry.on_repeat());
+                    let (peer, bytes) = (entry.back.peer, entry.on_repeat());
                     if let Some(bytes) = bytes {
                         self.send(peer, bytes);
                     }
@@ -108,7 +108,7 @@ impl Endpoint {
         }
         let id = self.mint_request();
         let echo = Box::new(Echo::new(&request, peer));
-        let answers_to = echo.peer;
+        let answers_to = echo.back;
         let serving = Serving::Request { id, echo };
         self.open_plain(now, key, answers_to, serving, Some(merge));
         self.served.insert(id.0, key);
@@ -200,7 +200,8 @@ impl Endpoint {
         extra: impl FnOnce(&mut Writer),
     ) {
         let answer = self.stateless(request, peer, code, extra);
-        self.open_plain(now, key, answer.peer, Serving::Answered, None);
+        let back = Back::of(request, peer);
+        self.open_plain(now, key, back, Serving::Answered, None);
         self.reply(now, key, code, answer.bytes);
     }
 
@@ -216,7 +217,8 @@ impl Endpoint {
         extra: impl FnOnce(&mut Writer),
     ) {
         let answer = self.stateless(request, peer, code, extra);
-        self.open_invite(now, key, answer.peer, Serving::Answered, None);
+        let back = Back::of(request, peer);
+        self.open_invite(now, key, back, Serving::Answered, None);
         self.reply(now, key, code, answer.bytes);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Endpoint, Reply, RequestId, Transmit};
-use crate::echo::Echo;
+use crate::echo::{Back, Echo};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::LegId;
@@ -39,7 +39,7 @@ pub(crate) struct ServerEntry {
     pub(crate) serving: Serving,
     merge: Option<Key>,
     /// Where responses go.
-    pub(crate) peer: Peer,
+    pub(crate) back: Back,
 }
 
 impl ServerEntry {
@@ -64,13 +64,13 @@ impl Endpoint {
         &mut self,
         now: Duration,
         key: Key,
-        peer: Peer,
+        back: Back,
         serving: Serving,
         merge: Option<Key>,
     ) {
         let timing = &self.config.timing;
-        let machine = InviteServer::new(now, peer.transport.is_reliable(), timing);
-        self.open(key, Machine::Invite(machine), peer, serving, merge);
+        let machine = InviteServer::new(now, back.peer.transport.is_reliable(), timing);
+        self.open(key, Machine::Invite(machine), back, serving, merge);
     }
 
     /// Opens the transaction of any other request.
@@ -78,20 +78,20 @@ impl Endpoint {
         &mut self,
         now: Duration,
         key: Key,
-        peer: Peer,
+        back: Back,
         serving: Serving,
         merge: Option<Key>,
     ) {
         let timing = &self.config.timing;
-        let machine = Server::new(now, peer.transport.is_reliable(), timing);
-        self.open(key, Machine::Plain(machine), peer, serving, merge);
+        let machine = Server::new(now, back.peer.transport.is_reliable(), timing);
+        self.open(key, Machine::Plain(machine), back, serving, merge);
     }
 
     fn open(
         &mut self,
         key: Key,
         machine: Machine,
-        peer: Peer,
+        back: Back,
         serving: Serving,
         merge: Option<Key>,
     ) {
@@ -102,7 +102,7 @@ impl Endpoint {
             machine,
             serving,
             merge,
-            peer,
+            back,
         };
         self.servers.insert(key, entry);
         self.arm_server(key);
@@ -130,7 +130,7 @@ impl Endpoint {
             Machine::Plain(machine) => machine.respond(now, bytes.clone(), timing),
         };
         if taken {
-            let peer = entry.peer;
+            let peer = entry.back.peer;
             self.send(peer, bytes);
             self.arm_server(key);
         }
@@ -145,6 +145,33 @@ impl Endpoint {
         Arc::from(writer.finish(content_type, body))
     }
 
+    /// A connection is closed. Answers still to come leave by another, to where the sender of the request listens
+    /// (RFC 3261 section 18.2.2); so does a refusal that nobody has acknowledged, which may have been written to nobody.
+    pub(crate) fn answers_move(&mut self, now: Duration, lost: Peer) {
+        let mut again = Vec::new();
+        for (key, entry) in &mut self.servers {
+            if entry.back.moves(lost)
+                && let Machine::Invite(machine) = &entry.machine
+                && let Some(refusal) = machine.unacknowledged()
+            {
+                again.push((*key, entry.back.peer, refusal));
+            }
+        }
+        again.sort_unstable_by_key(|(key, ..)| *key);
+        for (_, peer, refusal) in again {
+            self.send(peer, refusal);
+        }
+        let mut legs: Vec<u64> = self.legs.keys().copied().collect();
+        legs.sort_unstable();
+        for id in legs {
+            if let Some(leg) = self.legs.get_mut(&id)
+                && leg.answers_move(lost, now)
+            {
+                self.arm_leg(LegId(id));
+            }
+        }
+    }
+
     pub(crate) fn server_due(&mut self, now: Duration, key: Key) {
         let Some(entry) = self.servers.get_mut(&key) else {
             return;
@@ -153,7 +180,7 @@ impl Endpoint {
             Machine::Invite(machine) => machine.on_deadline(now, &self.config.timing),
             Machine::Plain(machine) => machine.on_deadline(now),
         };
-        let peer = entry.peer;
+        let peer = entry.back.peer;
         match due {
             Due::Nothing => {}
             Due::Repeat(bytes) => self.send(peer, bytes),
@@ -249,7 +276,7 @@ impl Endpoint {
         let tag = self.tokens.stateless_tag(key);
         let echo = Echo::new(request, peer);
         Transmit {
-            peer: echo.peer,
+            peer: echo.back.peer,
             bytes: self.answer_in_full(&echo, reply, &tag),
         }
     }
@@ -279,7 +306,7 @@ impl Endpoint {
         let mut writer = echo.respond(code, None, Some(&tag));
         extra(&mut writer);
         Transmit {
-            peer: echo.peer,
+            peer: echo.back.peer,
             bytes: self.finish(writer, "", &[]),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::dialog::Dialog;
-use crate::echo::Echo;
+use crate::echo::{Back, Echo};
 use crate::endpoint::{Endpoint, Event, Serving};
 use crate::ids::Key;
 use crate::interface::Peer;
@@ -51,7 +51,7 @@ impl Endpoint {
         };
         let leg = self.mint_leg();
         let echo = Echo::new(&request, peer);
-        self.open_invite(now, key, echo.peer, Serving::Leg(leg), Some(merge));
+        self.open_invite(now, key, echo.back, Serving::Leg(leg), Some(merge));
         let dialog_key =
             self.tokens
                 .dialog_key(&dialog.call_id, &dialog.local_tag, &dialog.remote_tag);
@@ -104,7 +104,7 @@ impl Endpoint {
         };
         let tag = &incoming.dialog.local_tag;
         let mut writer = incoming.echo.respond(code, None, Some(tag));
-        self.write_contact(tag, incoming.echo.peer, &mut writer);
+        self.write_contact(tag, incoming.echo.back.peer, &mut writer);
         if let Some(rseq) = rseq {
             writer.header("Require", "100rel");
             writer.number("RSeq", rseq.into());
@@ -136,8 +136,8 @@ impl Endpoint {
         };
         let granted = incoming.granted;
         let bytes = self.write_ok(&incoming.echo, &incoming.dialog, sdp, extra, granted);
-        let (peer, key, cseq) = (incoming.echo.peer, incoming.invite, incoming.cseq);
-        let ok = self.unacked(now, bytes.clone(), peer, cseq, incoming.offered);
+        let (back, key, cseq) = (incoming.echo.back, incoming.invite, incoming.cseq);
+        let ok = self.unacked(now, bytes.clone(), back, cseq, incoming.offered);
         if !self.reply(now, key, 200, bytes) {
             return;
         }
@@ -152,7 +152,6 @@ impl Endpoint {
             dialog_key: incoming.dialog_key,
             phase: Phase::Unconfirmed,
             ok: Some(ok),
-            acks: Vec::new(),
             modify: Modify::Idle,
             again: None,
             credentials: None,
@@ -223,7 +222,7 @@ impl Endpoint {
         granted: Option<Granted>,
     ) -> crate::transaction::Datagram {
         let mut writer = echo.respond(200, None, Some(&dialog.local_tag));
-        self.write_contact(&dialog.local_tag, echo.peer, &mut writer);
+        self.write_contact(&dialog.local_tag, echo.back.peer, &mut writer);
         writer.header("Allow", ALLOW);
         if let Some(granted) = granted {
             granted.write(&mut writer);
@@ -236,14 +235,14 @@ impl Endpoint {
         &self,
         now: Duration,
         bytes: crate::transaction::Datagram,
-        peer: Peer,
+        back: Back,
         cseq: u32,
         offered: bool,
     ) -> Unacked {
         let timing = &self.config.timing;
         Unacked {
             bytes,
-            peer,
+            back,
             cseq,
             offered,
             repeat_at: now + timing.t1,
@@ -270,7 +269,7 @@ impl Endpoint {
         } else if ok.repeat_at <= now {
             ok.interval = (ok.interval * 2).min(t2);
             ok.repeat_at = now + ok.interval;
-            let (peer, bytes) = (ok.peer, ok.bytes.clone());
+            let (peer, bytes) = (ok.back.peer, ok.bytes.clone());
             self.send(peer, bytes);
         }
     }
@@ -285,7 +284,7 @@ impl Endpoint {
         };
         match up.phase {
             Phase::ByeAfterAck { .. } => self.send_bye(now, leg),
-            Phase::Unconfirmed | Phase::Talking | Phase::OwesAck { .. } => {
+            Phase::Unconfirmed | Phase::Talking => {
                 if let Phase::Unconfirmed = up.phase {
                     up.phase = Phase::Talking;
                 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rsip::Method;
 
 use crate::dialog::Dialog;
+use crate::echo::Back;
 use crate::endpoint::{Endpoint, Event, Purpose, Serving, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
@@ -207,7 +208,7 @@ impl Endpoint {
             }
             (Method::Update, Some(sdp)) => {
                 let pending = early.update.insert(Pending::new(key, request, peer));
-                let answers_to = pending.echo.peer;
+                let answers_to = pending.echo.back;
                 let fork = u8::try_from(fork).unwrap_or(u8::MAX);
                 self.offered_early(now, key, answers_to, leg, fork, sdp);
             }
@@ -223,7 +224,7 @@ impl Endpoint {
         &mut self,
         now: Duration,
         key: Key,
-        answers_to: Peer,
+        answers_to: Back,
         leg: LegId,
         fork: u8,
         sdp: &[u8],
@@ -285,7 +286,7 @@ impl Endpoint {
         match answer {
             Ok(sdp) => {
                 let mut writer = echo.respond(200, None, Some(&contact_user));
-                self.write_contact(&contact_user, echo.peer, &mut writer);
+                self.write_contact(&contact_user, echo.back.peer, &mut writer);
                 writer.header("Allow", ALLOW);
                 let bytes = self.finish(writer, "application/sdp", sdp);
                 self.reply(now, tx, 200, bytes);

@@ -27,17 +27,10 @@ impl Endpoint {
                 if let Phase::ByeAfterAck { .. } = up.phase {
                     return;
                 }
-                let owes_ack = match up.phase {
-                    Phase::OwesAck { cseq } => Some(cseq),
-                    _ => None,
-                };
                 let before_ack = matches!(up.phase, Phase::Unconfirmed);
                 up.phase = Phase::ByeAfterAck {
                     reason: reason.map(Box::from),
                 };
-                if let Some(cseq) = owes_ack {
-                    self.send_ack(leg, cseq, &[]);
-                }
                 self.end_theirs(now, leg);
                 // A 200 to a re-INVITE needs no waiting: the dialog was
                 // confirmed long ago.
@@ -63,7 +56,6 @@ impl Endpoint {
         let closing = Closing {
             dialog: up.dialog,
             dialog_key: Some(up.dialog_key),
-            acks: up.acks,
             credentials: up.credentials,
             reason,
             asked: match up.modify {

@@ -7,11 +7,11 @@ use rsip::Method;
 
 use crate::dialog::Dialog;
 use crate::digest;
-use crate::endpoint::{Compose, Endpoint, Event, Purpose, Start};
+use crate::endpoint::{Acked, Compose, Endpoint, Event, Purpose, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::session;
-use crate::leg::state::{Calling, Cancelling, Closing, Leg, Modify, Phase, SentAck, Up};
+use crate::leg::state::{Calling, Cancelling, Closing, Leg, Modify, Phase, Up};
 use crate::leg::{EndCause, Identity, Invite, LegId};
 use crate::message::Response;
 use crate::transaction::{Datagram, timeout};
@@ -71,13 +71,7 @@ impl Endpoint {
         let writer = &mut composed.writer;
         self.write_contact(&calling.tag, invite.next_hop, writer);
         writer.header("Allow", ALLOW);
-        // Without an offer of ours a reliable response would bring the peer's,
-        // to be answered before anybody has answered.
-        let supported = match invite.sdp {
-            Some(_) => "100rel, timer",
-            None => "timer",
-        };
-        writer.header("Supported", supported);
+        writer.header("Supported", "100rel, timer");
         session::write_wish(writer, calling.session);
         if let Some((name, value)) = &authorization {
             writer.header(name, value);
@@ -85,8 +79,7 @@ impl Endpoint {
         for (name, value) in &invite.headers {
             writer.header(name, value);
         }
-        let sdp = invite.sdp.as_deref().unwrap_or(&[]);
-        let bytes = composed.writer.finish(SDP, sdp);
+        let bytes = composed.writer.finish(SDP, &invite.sdp);
         let (peer, purpose) = (invite.next_hop, Purpose::Invite(leg));
         calling.tx = self.start_client(
             now,
@@ -140,7 +133,7 @@ impl Endpoint {
                 self.provisional(now, leg, source, pinned, &response);
             }
             (Some(Leg::Calling(_)), 200..=299) => {
-                self.answered(now, leg, source, pinned, response);
+                self.answered(now, tx, leg, source, pinned, response);
             }
             (Some(Leg::Calling(_)), _) => self.refused(now, leg, response),
             (Some(Leg::Cancelling(Cancelling::Held { reason, .. })), 100..=199) => {
@@ -151,10 +144,11 @@ impl Endpoint {
             // The 200 crossed our CANCEL.
             (Some(Leg::Cancelling(_)), 200..=299) => {
                 self.legs.remove(&leg.0);
-                self.drop_answer(now, Some(leg), source, pinned, &response);
+                self.drop_answer(now, tx, Some(leg), source, pinned, &response);
             }
             (Some(Leg::Cancelling(_)), _) => self.remove_leg(leg),
-            (_, 200..=299) => self.another_ok(now, leg, source, pinned, &response),
+            // Of another fork, since repeats don't get here (section 13.2.2.4).
+            (_, 200..=299) => self.drop_answer(now, tx, None, source, pinned, &response),
             _ => {}
         }
     }
@@ -162,6 +156,7 @@ impl Endpoint {
     fn answered(
         &mut self,
         now: Duration,
+        tx: Key,
         leg: LegId,
         source: Peer,
         pinned: bool,
@@ -185,35 +180,27 @@ impl Endpoint {
         // What was said before it was answered counts on.
         dialog.local_cseq = dialog.local_cseq.max(early.local_cseq);
         dialog.remote_cseq = early.remote_cseq;
-        let offered = calling.invite.sdp.is_some();
         let cseq = calling.cseq;
         // RFC 3262 section 5: a reliable answer isn't repeated in the 2xx.
         let sdp = match response.sdp() {
             Some(sdp) => Some(sdp.to_vec()),
-            None => early.sdp.filter(|_| offered),
+            None => early.sdp,
         };
         let up = Up {
             dialog,
             dialog_key,
-            phase: if offered {
-                Phase::Talking
-            } else {
-                Phase::OwesAck { cseq }
-            },
+            phase: Phase::Talking,
             ok: None,
-            acks: Vec::new(),
             modify: Modify::Idle,
             again: None,
             credentials: calling.invite.credentials,
             able: early.able.heard(response.header("Allow")),
             referring: None,
             session: session::begun(now, &response).filter(|_| calling.session.is_some()),
-            local_sdp: calling.invite.sdp.unwrap_or_default().into(),
+            local_sdp: calling.invite.sdp.into(),
         };
         self.insert_leg(leg, Leg::Up(Box::new(up)));
-        if offered {
-            self.send_ack(leg, cseq, &[]);
-        }
+        self.send_ack(leg, tx, cseq);
         self.events.push_back(Event::Answered {
             leg,
             sdp,
@@ -221,71 +208,28 @@ impl Endpoint {
         });
     }
 
-    /// Sends the ACK with our answer when an INVITE without SDP was answered
-    /// with an offer. A peer that never gets it ends the call.
-    pub fn acknowledge(&mut self, _now: Duration, leg: LegId, sdp: &[u8]) {
-        let Some(up) = self.up_mut(leg) else {
-            return;
-        };
-        if let Phase::OwesAck { cseq } = up.phase {
-            up.phase = Phase::Talking;
-            up.local_sdp = sdp.into();
-            self.send_ack(leg, cseq, sdp);
-        }
-    }
-
     /// Sends and remembers the ACK for a 2xx (section 13.2.2.4).
-    pub(crate) fn send_ack(&mut self, leg: LegId, cseq: u32, sdp: &[u8]) {
+    pub(crate) fn send_ack(&mut self, leg: LegId, tx: Key, cseq: u32) {
         // Taken out and put back: composing needs the endpoint.
-        let Some(Leg::Up(mut up)) = self.legs.remove(&leg.0) else {
+        let Some(Leg::Up(up)) = self.legs.remove(&leg.0) else {
             return;
         };
-        let ack = self.write_ack(&up.dialog, cseq, sdp);
-        self.send(ack.peer, ack.bytes.clone());
-        up.acks.push(ack);
+        let ack = self.write_ack(&up.dialog, cseq);
+        self.acknowledged(tx, &up.dialog.remote_tag, ack);
         self.legs.insert(leg.0, Leg::Up(up));
     }
 
-    fn write_ack(&mut self, dialog: &Dialog, cseq: u32, sdp: &[u8]) -> SentAck {
+    fn write_ack(&mut self, dialog: &Dialog, cseq: u32) -> Acked {
         let (composed, peer, _) = self.compose_inside(dialog, Method::Ack, cseq);
-        let bytes: Datagram = Arc::from(composed.writer.finish(SDP, sdp));
-        SentAck { cseq, bytes, peer }
-    }
-
-    /// A further 2xx to an INVITE that was answered before: a repeat gets our
-    /// ACK again, the 2xx of another fork ACK and BYE (section 13.2.2.4).
-    fn another_ok(
-        &mut self,
-        now: Duration,
-        leg: LegId,
-        source: Peer,
-        pinned: bool,
-        response: &Response,
-    ) {
-        let (dialog, acks, owes) = match self.legs.get(&leg.0) {
-            Some(Leg::Up(up)) => {
-                let owes = matches!(up.phase, Phase::OwesAck { .. });
-                (Some(&up.dialog), up.acks.as_slice(), owes)
-            }
-            Some(Leg::Closing(closing)) => (Some(&closing.dialog), closing.acks.as_slice(), false),
-            _ => (None, &[][..], false),
-        };
-        let same = dialog.is_some_and(|d| Some(&*d.remote_tag) == response.to_tag());
-        if same {
-            let ack = acks.iter().find(|ack| ack.cseq == response.cseq());
-            let ack = ack.map(|ack| (ack.peer, ack.bytes.clone()));
-            if let Some((peer, bytes)) = ack {
-                self.send(peer, bytes);
-            }
-        } else if !owes || dialog.is_some() {
-            self.drop_answer(now, None, source, pinned, response);
-        }
+        let bytes: Datagram = Arc::from(composed.writer.finish("", &[]));
+        Acked { bytes, peer }
     }
 
     /// Ends a call that was answered although nobody wants it (any more).
     fn drop_answer(
         &mut self,
         now: Duration,
+        tx: Key,
         leg: Option<LegId>,
         source: Peer,
         pinned: bool,
@@ -294,14 +238,13 @@ impl Endpoint {
         let Some(mut dialog) = Dialog::from_response(response, source, pinned) else {
             return;
         };
-        let ack = self.write_ack(&dialog, response.cseq(), &[]);
-        self.send(ack.peer, ack.bytes.clone());
+        let ack = self.write_ack(&dialog, response.cseq());
+        self.acknowledged(tx, &dialog.remote_tag, ack);
         match leg {
             Some(leg) => {
                 let closing = Closing {
                     dialog,
                     dialog_key: None,
-                    acks: vec![ack],
                     credentials: None,
                     reason: None,
                     asked: None,
@@ -401,12 +344,5 @@ impl Endpoint {
         let give_up_at = now + timeout(&self.config.timing);
         let sent = Cancelling::Sent { tx, give_up_at };
         self.insert_leg(leg, Leg::Cancelling(sent));
-    }
-
-    /// Timer M: nobody repeats that 2xx any more.
-    pub(crate) fn forget_ack(&mut self, leg: LegId, cseq: u32) {
-        if let Some(Leg::Up(up)) = self.legs.get_mut(&leg.0) {
-            up.acks.retain(|ack| ack.cseq != cseq);
-        }
     }
 }

@@ -54,10 +54,8 @@ pub struct Invite {
     pub route: Vec<String>,
     /// Whom the call is from.
     pub from: Identity,
-    /// The SDP offer; `None` asks the peer for one, which then comes with
-    /// `Answered` and is answered by
-    /// [`Endpoint::acknowledge`](crate::Endpoint::acknowledge).
-    pub sdp: Option<Vec<u8>>,
+    /// The SDP offer.
+    pub sdp: Vec<u8>,
     /// Further header lines, `(name, value)`.
     pub headers: Vec<(String, String)>,
     /// Answers a 401 or 407 once.
@@ -70,7 +68,7 @@ pub struct Invite {
 impl Invite {
     /// A plain call: everything optional left out.
     #[must_use]
-    pub fn new(target: Uri, next_hop: Peer, from: Identity, sdp: Option<Vec<u8>>) -> Self {
+    pub fn new(target: Uri, next_hop: Peer, from: Identity, sdp: Vec<u8>) -> Self {
         Self {
             target,
             to: None,

@@ -78,7 +78,7 @@ impl Endpoint {
             }
         };
         let echo = Box::new(Echo::new(&request, peer));
-        let answers_to = echo.peer;
+        let answers_to = echo.back;
         let sdp = request.sdp().map(<[u8]>::to_vec);
         up.able = up.able.heard(request.header("Allow"));
         up.modify = Modify::Theirs {
@@ -115,9 +115,9 @@ impl Endpoint {
         else {
             return;
         };
-        let (tx, peer, granted) = (*tx, echo.peer, *granted);
+        let (tx, back, granted) = (*tx, echo.back, *granted);
         let bytes = self.write_ok(echo, &up.dialog, sdp, &[], granted);
-        let ok = (!*update).then(|| self.unacked(now, bytes.clone(), peer, *cseq, *offered));
+        let ok = (!*update).then(|| self.unacked(now, bytes.clone(), back, *cseq, *offered));
         self.reply(now, tx, 200, bytes);
         if let Some(entry) = self.servers.get_mut(&tx) {
             entry.serving = Serving::Answered;
@@ -333,25 +333,22 @@ impl Endpoint {
     }
 
     /// A response to our re-INVITE, or to our UPDATE with an offer.
-    pub(crate) fn reinvite_response(&mut self, now: Duration, leg: LegId, response: &Response) {
+    pub(crate) fn reinvite_response(
+        &mut self,
+        now: Duration,
+        tx: Key,
+        leg: LegId,
+        response: &Response,
+    ) {
         let (code, cseq) = (response.code(), response.cseq());
         let acked = response.method() == Method::Invite;
         // Units of 10 ms (section 14.1).
         let slot = self.tokens.below(190);
-        let Some(up) = self.up_mut(leg) else {
-            if matches!(code, 200..=299) && acked {
-                self.repeat_ack(leg, cseq);
-            }
+        let Some(up) = self.up_mut(leg).filter(|_| code >= 200) else {
             return;
         };
-        if code < 200 {
-            return;
-        }
         let current = matches!(up.modify, Modify::Ours { cseq: asked, .. } if asked == cseq);
         if !current {
-            if matches!(code, 200..=299) && acked {
-                self.repeat_ack(leg, cseq);
-            }
             return;
         }
         let Modify::Ours { ask, .. } = std::mem::replace(&mut up.modify, Modify::Idle) else {
@@ -365,7 +362,7 @@ impl Endpoint {
                 let had_timer = up.session.is_some();
                 let sdp = response.sdp().map(<[u8]>::to_vec);
                 if acked {
-                    self.send_ack(leg, cseq, &[]);
+                    self.send_ack(leg, tx, cseq);
                 }
                 if had_timer {
                     self.session_refreshed(now, leg, response);
@@ -407,18 +404,6 @@ impl Endpoint {
             }
             _ if ask.refresh => self.refresh_refused(now, leg, response),
             _ => self.events.push_back(Event::ReinviteRefused { leg, code }),
-        }
-    }
-
-    fn repeat_ack(&mut self, leg: LegId, cseq: u32) {
-        let acks = match self.legs.get(&leg.0) {
-            Some(Leg::Up(up)) => up.acks.as_slice(),
-            Some(Leg::Closing(closing)) => closing.acks.as_slice(),
-            _ => return,
-        };
-        let ack = acks.iter().find(|ack| ack.cseq == cseq);
-        if let Some((peer, bytes)) = ack.map(|ack| (ack.peer, ack.bytes.clone())) {
-            self.send(peer, bytes);
         }
     }
 

@@ -158,7 +158,7 @@ impl Endpoint {
         let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
             return;
         };
-        let peer = incoming.echo.peer;
+        let peer = incoming.echo.back.peer;
         let Some(open) = &mut incoming.reliable.open else {
             return;
         };
@@ -200,7 +200,7 @@ impl Endpoint {
             // Section 5: an offer in a PRACK is answered in its 200.
             Some(sdp) if reliable.settled && incoming.update.is_none() => {
                 let pending = incoming.update.insert(Pending::new(key, request, peer));
-                let answers_to = pending.echo.peer;
+                let answers_to = pending.echo.back;
                 self.offered_early(now, key, answers_to, leg, 0, sdp);
             }
             _ => self.answer_plain(now, peer, key, request, 200, |_| {}),

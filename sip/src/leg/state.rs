@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::dialog::Dialog;
 use crate::digest::Credentials;
-use crate::echo::Echo;
+use crate::echo::{Back, Echo};
 use crate::endpoint::{Endpoint, Event};
 use crate::ids::Key;
 use crate::interface::Peer;
@@ -126,7 +126,6 @@ pub(crate) struct Up {
     pub(crate) phase: Phase,
     /// A 200 of ours whose ACK hasn't come.
     pub(crate) ok: Option<Unacked>,
-    pub(crate) acks: Vec<SentAck>,
     pub(crate) modify: Modify,
     pub(crate) again: Option<Again>,
     pub(crate) credentials: Option<Credentials>,
@@ -142,8 +141,6 @@ pub(crate) struct Up {
 pub(crate) enum Phase {
     /// We answered and the ACK hasn't come.
     Unconfirmed,
-    /// The peer answered with an offer; our ACK waits for the answer to it.
-    OwesAck { cseq: u32 },
     /// Both sides agree that there is a call.
     Talking,
     /// We hung up before the ACK came; BYE must wait for it (section 15). The
@@ -155,22 +152,13 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Unacked {
     pub(crate) bytes: Datagram,
-    pub(crate) peer: Peer,
+    pub(crate) back: Back,
     pub(crate) cseq: u32,
     /// Whether the offer was the peer's; else the ACK brings the answer.
     pub(crate) offered: bool,
     pub(crate) repeat_at: Duration,
     pub(crate) interval: Duration,
     pub(crate) give_up_at: Duration,
-}
-
-/// An ACK for a 2xx, to be sent again for each repeat of it until the
-/// transaction forgets (timer M).
-#[derive(Debug)]
-pub(crate) struct SentAck {
-    pub(crate) cseq: u32,
-    pub(crate) bytes: Datagram,
-    pub(crate) peer: Peer,
 }
 
 /// Changing the session (section 14).
@@ -225,7 +213,6 @@ pub(crate) struct Again {
 pub(crate) struct Closing {
     pub(crate) dialog: Dialog,
     pub(crate) dialog_key: Option<Key>,
-    pub(crate) acks: Vec<SentAck>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) reason: Option<Box<str>>,
     /// A re-INVITE of ours that had no answer yet.
@@ -264,6 +251,33 @@ impl Leg {
             },
             _ => None,
         }
+    }
+
+    /// A connection is closed: answers that would have gone by it go where their requests' senders listen. True when
+    /// something is to be sent at once.
+    pub(crate) fn answers_move(&mut self, lost: Peer, now: Duration) -> bool {
+        match self {
+            Self::Incoming(incoming) => {
+                incoming.echo.back.moves(lost);
+                if let Some(update) = &mut incoming.update {
+                    update.echo.back.moves(lost);
+                }
+            }
+            Self::Up(up) => {
+                if let Modify::Theirs { echo, .. } = &mut up.modify {
+                    echo.back.moves(lost);
+                }
+                if let Some(ok) = &mut up.ok
+                    && ok.back.moves(lost)
+                {
+                    // It may have been written to nobody.
+                    ok.repeat_at = now;
+                    return true;
+                }
+            }
+            Self::Calling(_) | Self::Cancelling(_) | Self::Closing(_) => {}
+        }
+        false
     }
 
     pub(crate) fn dialog_mut(&mut self) -> Option<&mut Dialog> {

@@ -66,7 +66,7 @@ impl Endpoint {
         };
         let id = self.mint_request();
         let echo = Box::new(Echo::new(request, peer));
-        let answers_to = echo.peer;
+        let answers_to = echo.back;
         let serving = Serving::Request { id, echo };
         self.open_plain(now, key, answers_to, serving, None);
         self.served.insert(id.0, key);
@@ -187,22 +187,26 @@ impl Endpoint {
             call_id,
             to_tag,
             from_tag,
+            ..
         } = replaces;
         let key = self.tokens.dialog_key(call_id, to_tag, from_tag);
         self.dialogs.get(&key).copied()
     }
 
-    /// How the peer of an answered leg is asked to replace it.
+    /// How the peer of a leg that rings here or is answered is asked to replace it.
     #[must_use]
     pub fn replaces(&self, leg: LegId) -> Option<Replaces> {
-        match self.legs.get(&leg.0) {
-            Some(Leg::Up(up)) => Some(Replaces {
-                call_id: up.dialog.call_id.to_string(),
-                to_tag: up.dialog.remote_tag.to_string(),
-                from_tag: up.dialog.local_tag.to_string(),
-            }),
-            _ => None,
+        match self.legs.get(&leg.0)? {
+            Leg::Incoming(_) | Leg::Up(_) => {}
+            Leg::Calling(_) | Leg::Cancelling(_) | Leg::Closing(_) => return None,
         }
+        let dialog = self.legs.get(&leg.0)?.dialog()?;
+        Some(Replaces {
+            call_id: dialog.call_id.to_string(),
+            to_tag: dialog.remote_tag.to_string(),
+            from_tag: dialog.local_tag.to_string(),
+            early_only: false,
+        })
     }
 
     /// Asks the peer of an answered leg to call somebody else. The answer is

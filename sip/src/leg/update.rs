@@ -38,7 +38,7 @@ impl Endpoint {
                     return self.answer_plain(now, peer, key, request, 500, refuse_later);
                 }
                 let pending = incoming.update.insert(Pending::new(key, request, peer));
-                let answers_to = pending.echo.peer;
+                let answers_to = pending.echo.back;
                 self.offered_early(now, key, answers_to, leg, 0, sdp);
             }
             Some(Leg::Up(_)) => self.update_answered(now, peer, key, leg, request),
@@ -86,7 +86,7 @@ impl Endpoint {
             }
         }
         let echo = Box::new(Echo::new(request, peer));
-        let answers_to = echo.peer;
+        let answers_to = echo.back;
         up.modify = Modify::Theirs {
             update: true,
             tx: key,

@@ -88,6 +88,14 @@ impl InviteServer {
         true
     }
 
+    /// The refusal whose ACK hasn't come.
+    pub(crate) fn unacknowledged(&self) -> Option<Datagram> {
+        match &self.state {
+            State::Completed { response, .. } => Some(response.clone()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_proceeding(&self) -> bool {
         matches!(self.state, State::Proceeding { .. })
     }

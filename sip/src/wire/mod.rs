@@ -25,7 +25,7 @@ pub use uri::{Host, Scheme, Uri, UriError};
 pub use via::Via;
 
 pub(crate) use headers::name_value;
-pub(crate) use params::Pieces;
+pub(crate) use params::{Pieces, thousandths};
 pub(crate) use parse::{ALLOW, method_name, response_target, write_top_via};
 pub(crate) use uri::escape_user;
 pub(crate) use via::MAGIC_COOKIE;

@@ -196,6 +196,22 @@ pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// A qvalue (`0.7`, `1`, `1.000`) in thousandths.
+pub(crate) fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if fraction.len() > 3 || !digits(fraction) {
+        return None;
+    }
+    let whole = match whole {
+        "0" | "" => 0,
+        "1" => 1000,
+        _ => return None,
+    };
+    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
+    Some((whole + fraction).min(1000))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

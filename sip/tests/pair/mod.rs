@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -59,6 +59,7 @@ pub enum Habit {
 #[derive(Debug, Clone, Copy)]
 pub enum Act {
     Call,
+    /// A call whose offer doesn't reach the other side, which offers itself.
     CallWithoutOffer,
     HangUp(usize),
     Reinvite(usize),
@@ -86,6 +87,9 @@ pub struct Pair {
     acts: BTreeMap<(Duration, usize), Pending>,
     fate: Fate,
     order: usize,
+    /// The next call has no offer; those that had none.
+    without_offer: bool,
+    offerless: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +129,8 @@ impl Pair {
             acts: BTreeMap::new(),
             fate,
             order: 0,
+            without_offer: false,
+            offerless: BTreeSet::new(),
         }
     }
 
@@ -186,8 +192,11 @@ impl Pair {
         let now = self.now;
         match pending {
             Pending::Answer(leg) => self.ends[CALLEE].answer(now, leg, ANSWER, &[]),
-            Pending::Act(Act::Call) => self.call(Some(OFFER.to_vec())),
-            Pending::Act(Act::CallWithoutOffer) => self.call(None),
+            Pending::Act(Act::Call) => self.call(),
+            Pending::Act(Act::CallWithoutOffer) => {
+                self.without_offer = true;
+                self.call();
+            }
             Pending::Act(Act::HangUp(side)) => {
                 for leg in self.legs[side].clone() {
                     self.ends[side].hangup(now, leg, Some("Q.850;cause=16"));
@@ -220,14 +229,14 @@ impl Pair {
         }
     }
 
-    fn call(&mut self, sdp: Option<Vec<u8>>) {
+    fn call(&mut self) {
         let target = Uri::sip("5550100", "198.51.100.20", None).unwrap();
         let from = Identity {
             display: Some("Dr \"O\"".into()),
             user: "5550199".into(),
             host: None,
         };
-        let invite = Invite::new(target, peer(CALLEE), from, sdp);
+        let invite = Invite::new(target, peer(CALLEE), from, OFFER.to_vec());
         let leg = self.ends[CALLER].invite(self.now, invite);
         self.legs[CALLER].push(leg);
     }
@@ -238,6 +247,7 @@ impl Pair {
                 while let Some(transmit) = self.ends[side].poll_transmit() {
                     assert_eq!(transmit.peer, peer(1 - side));
                     let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
+                    let text = self.offers_nothing(side, text);
                     let line = text.lines().next().unwrap().to_owned();
                     let delays = (self.fate)(self.sent.len(), &line);
                     self.sent.push((side, line));
@@ -245,7 +255,7 @@ impl Pair {
                         self.order += 1;
                         self.wire.insert(
                             (self.now + delay, self.order),
-                            (1 - side, transmit.bytes.to_vec()),
+                            (1 - side, text.clone().into_bytes()),
                         );
                     }
                 }
@@ -254,6 +264,35 @@ impl Pair {
                 };
                 self.hear(side, event);
             }
+        }
+    }
+
+    /// Our callers always offer; others needn't. Of such a call the offer is taken out of the INVITE, and what would have
+    /// been answered to the other side's stands in the ACK.
+    fn offers_nothing(&mut self, side: usize, text: String) -> String {
+        let call = text.lines().find(|line| line.starts_with("Call-ID"));
+        let call = call.unwrap_or_default().to_owned();
+        if side == CALLER && self.without_offer && text.starts_with("INVITE ") {
+            self.without_offer = false;
+            self.offerless.insert(call.clone());
+        }
+        let about = side == CALLER && self.offerless.contains(&call) && text.contains("CSeq: 1 ");
+        let (head, _) = text.split_once("\r\n\r\n").unwrap();
+        let head: Vec<_> = head
+            .lines()
+            .filter(|line| !line.starts_with("Content-"))
+            .collect();
+        let head = head.join("\r\n");
+        if about && text.starts_with("INVITE ") {
+            format!("{head}\r\nContent-Length: 0\r\n\r\n")
+        } else if about && text.starts_with("ACK ") {
+            let sdp = String::from_utf8(OFFER.to_vec()).unwrap();
+            let length = sdp.len();
+            format!(
+                "{head}\r\nContent-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{sdp}"
+            )
+        } else {
+            text
         }
     }
 
@@ -285,11 +324,9 @@ impl Pair {
             Event::Trying { .. } => "trying".into(),
             Event::Ringing { sdp: Some(_), .. } => "early media".into(),
             Event::Ringing { code, .. } => format!("ringing {code}"),
-            Event::Answered { leg, sdp, .. } => {
+            Event::Answered { sdp, .. } => {
                 let sdp = sdp.unwrap();
                 assert_eq!(sdp, ANSWER);
-                // Ignored when the offer was ours.
-                end.acknowledge(now, leg, OFFER);
                 "answered".into()
             }
             Event::Confirmed { sdp, .. } => format!("confirmed {}", sdp.is_some()),

@@ -99,6 +99,7 @@ impl Contact {
             keys_by: None,
             stage: Stage::Opening { since: cx.now.mono },
             taken: None,
+            taking: None,
             visits: 0,
             waiting_since: None,
             outbox: Outbox::default(),
@@ -170,6 +171,7 @@ impl Contact {
                     None => {}
                 }
             }
+            Side::Agent if self.takes(key) => self.taken_over(opened, cx),
             Side::Agent => self.call_media(key, opened, cx),
         }
     }

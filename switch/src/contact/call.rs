@@ -20,7 +20,7 @@ pub(super) struct Call {
     pub(super) audio: Audio,
     pub(super) progress: Progress,
     /// What the keys of the leg are made of, once that is open.
-    secret: Option<Secret>,
+    pub(super) secret: Option<Secret>,
 }
 
 impl Call {
@@ -192,7 +192,7 @@ impl Contact {
             .collect();
         let call = self.call_mut()?;
         let body = call.offer(target.peer, encryption, &codecs, spoken, cx)?;
-        let mut invite = sip::Invite::new(target.uri, target.peer, from, Some(body));
+        let mut invite = sip::Invite::new(target.uri, target.peer, from, body);
         invite.pinned = target.pinned;
         invite.route = target.route;
         invite.max_forwards = hops_left.map(|left| left.saturating_sub(1));

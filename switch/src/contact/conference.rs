@@ -6,7 +6,7 @@
 //! caller's contact, or as the consultation if it was the caller.
 
 use acd::Visit;
-use desk::{ContactId, EndCause, Journey};
+use desk::{ContactId, EndCause, Escalation, Journey};
 use media::engine::{LegId as MediaLegId, Mix};
 
 use super::transfer::TRANSFERRED;
@@ -48,19 +48,26 @@ pub(super) struct Typed {
 impl Contact {
     /// A key of the agent's while they talk with a colleague.
     pub(super) fn consult_key(&mut self, key: char, cx: &mut Cx<'_>) {
-        let code = &cx.setup.sip.conference_code;
+        let (code, reason) = (&cx.setup.sip.conference_code, &cx.setup.sip.reason_code);
         let Typed { keys, at } = &mut self.typed;
         if cx.now.mono > *at + KEYS_APART_MAX {
             keys.clear();
         }
         *at = cx.now.mono;
         keys.push(key);
-        while keys.len() > code.len() {
+        while keys.len() > code.len().max(reason.len() + 1) {
             keys.remove(0);
         }
-        if !code.is_empty() && keys == code {
+        let before = keys.strip_suffix(key).filter(|_| !reason.is_empty());
+        if !code.is_empty() && keys.ends_with(code.as_str()) {
             keys.clear();
             self.asks = Some(Ask::Conference);
+        } else if before.is_some_and(|before| before.ends_with(reason.as_str()))
+            && let Some(why) = Escalation::keyed(key)
+            && let Some(consult) = &mut self.consult
+        {
+            keys.clear();
+            consult.why = Some(why);
         }
     }
 
@@ -93,6 +100,10 @@ impl Contact {
             cx.sip.hangup(cx.now.mono, talk.leg, Some(JOINED));
         }
         std::mem::replace(&mut talk.audio, Audio::None).close(cx);
+        let with = match asked.other {
+            Other::Agent { agent, .. } => Some(desk::AgentId(agent.0)),
+            Other::Partner { .. } => None,
+        };
         let legs = [caller, agent, colleague];
         self.conference = Some(Conference {
             other: consult.id,
@@ -102,6 +113,10 @@ impl Contact {
             other: self.id,
             legs,
         });
+        if let Some(by) = asks {
+            let by = desk::AgentId(by.0);
+            self.journey(cx, Journey::Conferred { by, with });
+        }
         self.join(cx);
         consult.sound = Sound::Bridged;
     }
@@ -152,6 +167,8 @@ impl Contact {
         if !self.is_conversing() {
             return consult.hang_up(cx, EndCause::AgentHungUp, None);
         }
+        let why = consult.consult().and_then(|consult| consult.why);
+        self.escalates(why, cx);
         // The agent's first call was ended when there began to be three.
         let _ = self.take_colleague(consult, cx);
     }

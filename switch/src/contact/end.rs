@@ -72,13 +72,15 @@ impl Contact {
         for offer in &offers {
             index.direct_over(*offer);
         }
-        index.transferors.retain(|leg, owner| {
-            let mine = *owner == id;
-            if mine {
-                legs.push(*leg);
-            }
-            !mine
-        });
+        for waiting in [&mut index.transferors, &mut index.takings] {
+            waiting.retain(|leg, owner| {
+                let mine = *owner == id;
+                if mine {
+                    legs.push(*leg);
+                }
+                !mine
+            });
+        }
         index.wishes.retain(|_, (owner, _)| *owner != id);
         index.renders.retain(|_, owner| *owner != id);
         for leg in legs {
@@ -143,6 +145,7 @@ impl Contact {
             Stage::Conversation(_) => self.part(reason, cx),
             Stage::Opening { .. } | Stage::Answered { .. } | Stage::Flow => {}
         }
+        self.stop_taking(603, cx);
         self.free_agent(cx);
         self.forget_render(cx);
         self.sound = Sound::Nothing;

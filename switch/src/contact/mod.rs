@@ -13,7 +13,8 @@
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`end`].
+//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`redirect`], [`replace`],
+//! [`end`].
 
 mod arrive;
 mod call;
@@ -23,6 +24,8 @@ mod flow;
 mod outbox;
 mod outside;
 mod partner;
+mod redirect;
+mod replace;
 mod taken;
 mod talk;
 mod transfer;
@@ -49,6 +52,7 @@ pub(crate) use arrive::{Arrival, Opened};
 use call::Call;
 pub(crate) use conference::{Ask, Conference};
 use outbox::Outbox;
+pub(crate) use replace::Taking;
 pub(crate) use talk::LegEnd;
 pub(crate) use transfer::Consult;
 
@@ -99,6 +103,8 @@ pub(crate) struct Index {
     pub(crate) direct: HashMap<AgentId, OfferId>,
     /// Legs of agents who have sent a caller on and haven't heard yet how it went.
     pub(crate) transferors: HashMap<sip::LegId, ContactId>,
+    /// Legs of telephones that are about to take another's place.
+    pub(crate) takings: HashMap<sip::LegId, ContactId>,
     next_wish: u64,
     next_render: u64,
     next_play: u64,
@@ -309,6 +315,8 @@ struct Outside {
     untried: Vec<Way>,
     /// By an agent, not by the flow.
     sent: Option<outside::SentOut>,
+    /// Who was called has sent the call on.
+    redirected: redirect::Redirected,
 }
 
 /// A call that a trunk carries; given back with [`Trunks::release`].
@@ -443,6 +451,8 @@ pub(crate) struct Contact {
     stage: Stage,
     /// An agent who is busy with this contact without talking with its caller.
     taken: Option<taken::Taken>,
+    /// A telephone about to take the place of the agent's.
+    taking: Option<Box<replace::Waiting>>,
     /// How many stays there have been.
     visits: u32,
     /// When the first of them began.
@@ -598,6 +608,7 @@ impl Contact {
             consider(Some(since + RENDER_MAX));
         }
         consider(self.taken_deadline());
+        consider(self.taking_deadline());
         consider(self.outbox.repeat_at());
         for owed in &self.owed {
             consider(Some(owed.repeat_at));
@@ -626,6 +637,7 @@ impl Contact {
         self.partner_timeout(cx);
         self.talk_timeout(cx);
         self.taken_timeout(cx);
+        self.taking_timeout(cx);
         self.outbox.timeout(cx);
         if self.outbox.gave_up_on_ticket() {
             self.session.handle(now, ivr_flows::Input::TicketFailed);

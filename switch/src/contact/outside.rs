@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use desk::{Journey, PartnerId, PhoneNumber, TakenBack};
+use desk::{Escalation, Journey, PartnerId, PhoneNumber, TakenBack};
 
 use super::{Contact, Cx, Stage};
 use crate::input::NoteWhat;
@@ -31,9 +31,9 @@ impl Contact {
     pub(super) fn send_out(
         &mut self,
         refer: sip::RequestId,
-        number: &PhoneNumber,
-        trunk: &Arc<str>,
+        (number, trunk): (&PhoneNumber, &Arc<str>),
         by: &str,
+        why: Option<Escalation>,
         cx: &mut Cx<'_>,
     ) {
         let now = cx.now.mono;
@@ -45,6 +45,7 @@ impl Contact {
         };
         cx.sip.accept_refer(now, refer);
         self.referred_by = Some(by.to_owned());
+        self.escalates(why, cx);
         let told = self.let_transferor_go(refer, cx);
         self.journey(
             cx,

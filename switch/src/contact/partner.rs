@@ -12,6 +12,7 @@ use ivr_flows::{Input as FlowInput, PartnerOutcome};
 
 use super::call::{Call, user_to_user};
 use super::outside::SentOut;
+use super::redirect::Redirected;
 use super::{
     Contact, Cx, LegEnd, MEDIA_OPEN_MAX, Other, Outside, Progress, Sound, Stage, TALKING_EVERY,
     Talk, Trunked,
@@ -22,7 +23,7 @@ use crate::setup::{Gateway, Setup, Trunk, uri_at};
 use crate::trunks::{Unavailable, Way};
 
 /// Where to call a number by this way; none while nobody is registered there.
-fn target_of(
+pub(super) fn target_of(
     trunk: &Trunk,
     way: &Way,
     number: &str,
@@ -134,6 +135,7 @@ impl Contact {
             call,
             untried: seized.ways,
             sent,
+            redirected: Redirected::default(),
         }));
         if self.sound == Sound::Nothing {
             self.rest_sound(cx);
@@ -146,7 +148,8 @@ impl Contact {
             return;
         };
         let trunk = Arc::clone(&outside.trunked.trunk);
-        let number = outside.number.clone();
+        // Who it is for stays the same when it is sent on (RFC 3261 section 8.1.3.4).
+        let (asked_for, number) = (outside.number.clone(), outside.dialled().to_owned());
         let mut untried = std::mem::take(&mut outside.untried);
         let (phones, setup) = (cx.phones, cx.setup);
         // By the registrar as it wants it (RFC 3608).
@@ -178,14 +181,15 @@ impl Contact {
             ours = cx.setup.host_towards(target.peer);
             if let Stage::Outside(outside) = &mut self.stage {
                 outside.untried = untried;
+                outside.redirected.calls(&number, &way);
                 outside.trunked.way = Some(way);
             }
             self.invitation(target, encryption, from, cx)
         });
         let Some(mut invite) = invite else {
-            return self.give_up_partner(TakenBack::Failed, cx);
+            return self.partner_failed(TakenBack::Failed, cx);
         };
-        let to = format!("sip:{number}@{}", invite.target.host_str());
+        let to = format!("sip:{asked_for}@{}", invite.target.host_str());
         invite.to = sip::Uri::parse(&to).ok();
         invite.credentials = trunk.credentials.clone();
         let mut header = |name: &str, value: String| invite.headers.push((name.into(), value));
@@ -196,7 +200,12 @@ impl Contact {
             Some(_) => {}
             None => header("Privacy", "id".into()),
         }
-        // RFC 5806: which of our numbers the caller dialled.
+        // RFC 5806: who sent the call on, then which of our numbers the caller dialled.
+        if let Stage::Outside(outside) = &self.stage {
+            for diversion in outside.redirected.diversions() {
+                header("Diversion", diversion.clone());
+            }
+        }
         let dnis = &self.dnis.0;
         if self.consult.is_none() {
             header(
@@ -276,6 +285,20 @@ impl Contact {
             LegEnd::Refused(500..=599) => return self.next_gateway(cx),
             LegEnd::Refused(_) => TakenBack::Failed,
         };
+        match how {
+            // It speaks for wherever they are (RFC 3261 section 21.6).
+            LegEnd::Refused(600..) => self.give_up_partner(why, cx),
+            _ => self.partner_failed(why, cx),
+        }
+    }
+
+    /// Who was called can't take it. Perhaps the call was sent on to somebody else too.
+    fn partner_failed(&mut self, why: TakenBack, cx: &mut Cx<'_>) {
+        if let Stage::Outside(outside) = &mut self.stage
+            && outside.go_on()
+        {
+            return self.next_gateway(cx);
+        }
         self.give_up_partner(why, cx);
     }
 

@@ -9,7 +9,7 @@
 //! journey, so the desk hears nothing of it. Its ticket is the caller's.
 
 use acd::{AgentId, ToAcd, Visit};
-use desk::{ContactId, Journey};
+use desk::{ContactId, Escalation, Journey};
 
 use super::{Contact, Cx, Offer, Sound, Stage, Stay, TALKING_EVERY};
 use crate::dial::Destination;
@@ -34,6 +34,8 @@ pub(crate) struct Consult {
     pub(crate) to: Destination,
     /// The caller's ticket.
     pub(crate) ticket: Option<String>,
+    /// Why the caller will be handed over, if that has been said.
+    pub(crate) why: Option<Escalation>,
 }
 
 /// A phone called without the distributor, which is told that its agent talks.
@@ -68,13 +70,19 @@ impl Contact {
     }
 
     /// What an agent's call to a colleague about this caller begins with.
-    pub(crate) fn consulted(&self, by: AgentId, to: Destination) -> super::Consulting {
+    pub(crate) fn consulted(
+        &self,
+        by: AgentId,
+        to: Destination,
+        why: Option<Escalation>,
+    ) -> super::Consulting {
         super::Consulting {
             consult: Consult {
                 of: self.id,
                 by,
                 to,
                 ticket: self.ticket().map(str::to_owned),
+                why,
             },
             caller: self.caller.clone(),
             ani: self.ani.clone(),
@@ -104,6 +112,7 @@ impl Contact {
         refer: sip::RequestId,
         to: &Destination,
         by: &str,
+        why: Option<Escalation>,
         cx: &mut Cx<'_>,
     ) {
         let now = cx.now.mono;
@@ -115,6 +124,7 @@ impl Contact {
                 }
                 cx.sip.accept_refer(now, refer);
                 self.referred_by = Some(by.to_owned());
+                self.escalates(why, cx);
                 let leg = self.let_go(cx);
                 self.send_to_queue(name, cx);
                 self.tell_transferor(leg.map(|leg| (leg, refer)), 200, cx);
@@ -125,12 +135,21 @@ impl Contact {
                 }
                 cx.sip.accept_refer(now, refer);
                 self.referred_by = Some(by.to_owned());
+                self.escalates(why, cx);
                 let told = self.let_transferor_go(refer, cx);
                 self.ring_directly(*agent, told, cx);
             }
             Destination::Outside { number, trunk } => {
-                self.send_out(refer, number, trunk, by, cx);
+                self.send_out(refer, (number, trunk), by, why, cx);
             }
+        }
+    }
+
+    /// The agent hands the caller over.
+    pub(super) fn escalates(&mut self, why: Option<Escalation>, cx: &mut Cx<'_>) {
+        if let Some(agent) = self.talks_with() {
+            let by = desk::AgentId(agent.0);
+            self.journey(cx, Journey::Escalated { by, why });
         }
     }
 
@@ -294,16 +313,18 @@ impl Contact {
         cx: &mut Cx<'_>,
     ) {
         let now = cx.now.mono;
-        let Some(to) = consult.consult().map(|consult| consult.to.clone()) else {
+        let asked = consult.consult();
+        let Some((to, why)) = asked.map(|consult| (consult.to.clone(), consult.why)) else {
             return cx.sip.refuse_refer(now, refer, 403);
         };
         if !matches!(consult.stage, Stage::Conversation(_)) {
             consult.hang_up(cx, desk::EndCause::AgentHungUp, Some(TRANSFERRED));
-            return self.transfer(refer, &to, by, cx);
+            return self.transfer(refer, &to, by, why, cx);
         }
         // Nothing can go wrong any more, and either leg may have asked.
         cx.sip.accept_refer(now, refer);
         cx.sip.tell_refer(now, refer, 200);
+        self.escalates(why, cx);
         let leg = self.take_colleague(consult, cx);
         if let Some(leg) = leg {
             cx.sip.hangup(now, leg, Some(TRANSFERRED));

@@ -38,9 +38,14 @@ impl Switch {
     pub(super) fn receive(&mut self, now: Now, peer: sip::Peer, message: sip::Message) {
         if let sip::Message::Request(request) = &message {
             let screened = match self.sip.classify(request) {
-                sip::Class::NewInvite => self.screen(now, peer, request).map(|admitted| {
-                    self.admitted = Some(admitted);
-                }),
+                sip::Class::NewInvite => match self.replaces(now, peer, request) {
+                    Some(replacing) => replacing.map(|replacing| {
+                        self.replacing = Some(replacing);
+                    }),
+                    None => self.screen(now, peer, request).map(|admitted| {
+                        self.admitted = Some(admitted);
+                    }),
+                },
                 sip::Class::NewOther if request.method() == sip::Method::Register => {
                     self.authenticate(now, peer, request).map(|user| {
                         self.registering = Some(user);
@@ -65,6 +70,7 @@ impl Switch {
         self.sip_events(now);
         self.registering = None;
         self.referring = None;
+        self.replacing = None;
         // The transaction layer answered it by itself (a loop, a missing
         // extension): it was no call.
         if let Some(Admitted { permit, .. }) = self.admitted.take() {
@@ -192,7 +198,7 @@ impl Switch {
     }
 
     /// The user whose password a request shows; the challenge otherwise.
-    fn authenticate(
+    pub(super) fn authenticate(
         &mut self,
         now: Now,
         peer: sip::Peer,

@@ -22,7 +22,10 @@ impl Switch {
         let mut contacts = self.contacts.values();
         let main = contacts
             .find(|contact| contact.talks_with() == Some(by) && contact.consult().is_none())?;
-        let Some(to) = self.setup.destination(main.tenant(), request.uri()) else {
+        let told = self
+            .setup
+            .destination_and_reason(main.tenant(), request.uri());
+        let Some((to, why)) = told else {
             if self.line_of(request).is_some() {
                 return None;
             }
@@ -39,7 +42,7 @@ impl Switch {
         if asks_already || self.is_engaged(&to) {
             return Some(Err(sip::Reply::new(486)));
         }
-        Some(Ok(main.consulted(by, to)))
+        Some(Ok(main.consulted(by, to, why)))
     }
 
     pub(super) fn admit_consulting(
@@ -75,7 +78,7 @@ impl Switch {
 
     /// An agent who talks or is rung already. (What a telephone would say of
     /// itself isn't waited for: one with two lines would ring.)
-    fn is_engaged(&self, to: &Destination) -> bool {
+    pub(super) fn is_engaged(&self, to: &Destination) -> bool {
         let Destination::Agent(agent) = to else {
             return false;
         };
@@ -107,8 +110,8 @@ impl Switch {
             let Some(tenant) = self.contacts.get(&contact).map(|c| c.tenant()) else {
                 return self.sip.refuse_refer(now.mono, id, 403);
             };
-            let to = self.setup.destination(tenant, &refer.target);
-            let Some(to) = to.filter(|_| talks(&contact)) else {
+            let told = self.setup.destination_and_reason(tenant, &refer.target);
+            let Some((to, why)) = told.filter(|_| talks(&contact)) else {
                 self.target_forbidden(contact, tenant, agent);
                 return self.sip.refuse_refer(now.mono, id, 403);
             };
@@ -116,7 +119,7 @@ impl Switch {
                 return self.sip.refuse_refer(now.mono, id, 486);
             }
             return self.with(now, contact, |contact, cx| {
-                contact.transfer(id, &to, &by, cx);
+                contact.transfer(id, &to, &by, why, cx);
             });
         };
         let replaced = self.sip.replaced(replaces);
