@@ -18,13 +18,17 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::recency::Recency;
 use crate::{PIPELINE_VERSION, Pcm8k};
 
 const MAGIC: &[u8; 4] = b"CLP1";
 const HEADER_BYTES: usize = 40;
+/// How the names of files end that are being written.
+const TEMPORARY: &str = ".clp.tmp";
+/// Nobody takes longer to write one.
+const LEFTOVER_AFTER: Duration = Duration::from_secs(600);
 /// No prompt is longer (10 minutes); a header that says so is damaged.
 const SAMPLES_MAX: usize = 8_000 * 600;
 
@@ -109,9 +113,12 @@ impl Cache {
             let entry = entry?;
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            if name.ends_with(".clp.tmp") {
-                // A process died while writing it.
-                let _ = fs::remove_file(entry.path());
+            if name.ends_with(TEMPORARY) {
+                // Written by a process that died, unless another process is at it this moment.
+                let written = entry.metadata().and_then(|data| data.modified());
+                if written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFTOVER_AFTER)) {
+                    let _ = fs::remove_file(entry.path());
+                }
                 continue;
             }
             let Some(key) = CacheKey::from_file_name(name) else {
@@ -173,8 +180,8 @@ impl Cache {
             return;
         }
         let path = self.path(key);
-        let temporary = path.with_extension("clp.tmp");
-        // One writer at a time: two of the same prompt would share the name.
+        let temporary = path.with_extension(format!("{}{TEMPORARY}", std::process::id()));
+        // One writer of this process at a time: two of the same prompt would share the name.
         let mut index = self.lock();
         let written = fs::write(&temporary, &bytes).and_then(|()| fs::rename(&temporary, &path));
         if let Err(error) = written {
@@ -365,6 +372,11 @@ mod tests {
         let stranger = scratch.0.join("notes.txt");
         fs::write(&leftover, b"x").unwrap();
         fs::write(&stranger, b"x").unwrap();
+        drop(scratch.open(10));
+        assert!(leftover.exists(), "somebody may be writing it");
+        let long_ago = SystemTime::now() - 2 * LEFTOVER_AFTER;
+        let file = fs::File::options().append(true).open(&leftover).unwrap();
+        file.set_modified(long_ago).unwrap();
         let cache = scratch.open(10);
         assert!(!leftover.exists());
         assert!(stranger.exists());
