@@ -74,6 +74,7 @@ fn it_is_dialled_behind_the_number() {
         assert_eq!(told, Some(&202), "{to}");
         let somebody = [Heard::Phone(TIER2), Heard::Phone(OUTSIDE)];
         assert!(somebody.contains(&world.hears(caller)), "{to}");
+        assert_eq!(world.escalated(caller), [(AGENT, why)], "{to}");
         finish(world);
     }
 }

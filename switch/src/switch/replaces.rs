@@ -96,6 +96,9 @@ impl Switch {
         request: &sip::Request,
         replacing: Replacing,
     ) {
+        if !self.contacts.contains_key(&replacing.contact) {
+            return self.sip.reject(now.mono, leg, 481, None, &[]);
+        }
         let taking = Taking {
             leg,
             peer,
