@@ -49,7 +49,7 @@ mod text;
 mod trial;
 
 pub use error::CheckError;
-pub use flow::{Flow, Pace, Purpose};
+pub use flow::{FixedTransfer, Flow, Pace, Purpose};
 pub use graph::{Graph, GraphEdge, GraphNode, graph};
 pub use language::Language;
 pub use link::Drafts;

@@ -38,7 +38,7 @@ fn properties(definition: &Value) -> BTreeSet<String> {
 fn every_kind_of_node() {
     let schema = schema();
     let kinds = schema["$defs"]["node"]["oneOf"].as_array().expect("kinds");
-    assert_eq!(kinds.len(), 14);
+    assert_eq!(kinds.len(), 15);
     for kind in kinds {
         let name = kind["$ref"]
             .as_str()
@@ -56,7 +56,7 @@ fn every_kind_of_node() {
                 "branch" => "[{when: 'true', next: a}]",
                 "set" => "{}",
                 "language" => "en",
-                "queue" | "hours" | "partner" | "flow" | "exit" => "desk",
+                "queue" | "hours" | "partner" | "transfer" | "flow" | "exit" => "desk",
                 _ => "Hello.",
             };
             let source = format!(

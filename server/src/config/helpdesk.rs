@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use desk::Role;
-use ivr_flows::{Drafts, Flow};
+use ivr_flows::{CheckError, Drafts, Flow};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use super::outside::{OutsideConfig, PartnerConfig, TrunkAccount, TrunkConfig};
+use super::transfers::Reach;
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 7] = [
+pub(crate) const SHIPPED: [(&str, &str); 8] = [
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
@@ -35,6 +36,10 @@ pub(crate) const SHIPPED: [(&str, &str); 7] = [
     (
         "status",
         include_str!("../../../ivr-flows/flows/status.yaml"),
+    ),
+    (
+        "extension",
+        include_str!("../../../ivr-flows/flows/extension.yaml"),
     ),
     ("bench", include_str!("../../../ivr-flows/flows/bench.yaml")),
 ];
@@ -359,6 +364,7 @@ impl HelpDesk {
         }
         let flows = drafts.link().map_err(ConfigError::Flow)?;
         check(&operator_file, &operator, &hospitals, &flows)?;
+        check_transfers(&operator, &hospitals, &flows)?;
         hospitals.sort_by_key(|(_, hospital)| hospital.id);
         Ok(Self {
             operator: operator.operator,
@@ -427,6 +433,31 @@ fn check<'a>(
             .map_err(|message| ConfigError::new(file, message))?;
     }
     Ok(())
+}
+
+/// Every fixed transfer of a flow that answers a line must be allowed to that line's hospital.
+fn check_transfers(
+    operator: &OperatorFile,
+    hospitals: &[(PathBuf, Hospital)],
+    flows: &BTreeMap<String, Arc<Flow>>,
+) -> Result<(), ConfigError> {
+    let mut faults: Vec<CheckError> = Vec::new();
+    for (_, hospital) in hospitals {
+        let reach = Reach::of(hospital, &operator.queues, &operator.agents);
+        let answering = hospital
+            .lines
+            .iter()
+            .filter_map(|line| flows.get(&line.flow));
+        for fault in answering.flat_map(|flow| flow.transfers().filter_map(|to| reach.fault(&to))) {
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(ConfigError::Flow(faults)),
+    }
 }
 
 /// A number that people dial to us.

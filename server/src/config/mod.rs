@@ -16,6 +16,7 @@ mod changes;
 mod helpdesk;
 mod outside;
 mod process;
+mod transfers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -139,6 +140,11 @@ nodes:
 
     /// What is said of a folder in which `from` stands as `to`.
     fn fault(from: &str, to: &str) -> String {
+        faults(&[(from, to)])
+    }
+
+    /// The same with several changes.
+    fn faults(changes: &[(&str, &str)]) -> String {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let dir =
@@ -150,14 +156,18 @@ nodes:
             ("hospitals/st-anne.yaml", HOSPITAL),
             ("flows/own.yaml", FLOW),
         ];
-        let mut changed = 0;
+        for (from, _) in changes {
+            let stands = files.iter().any(|(_, text)| text.contains(from));
+            assert!(stands, "{from:?} stands nowhere");
+        }
         for (name, text) in files {
             let file = dir.join(name);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            changed += text.matches(from).count();
-            std::fs::write(&file, text.replace(from, to)).unwrap();
+            let text = changes
+                .iter()
+                .fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+            std::fs::write(&file, text).unwrap();
         }
-        assert!(changed > 0 || from == to, "{from:?} stands nowhere");
         let read = Process::load(&dir.join("careline.toml")).and_then(|_| HelpDesk::load(&dir));
         std::fs::remove_dir_all(&dir).unwrap();
         match read {
@@ -165,6 +175,40 @@ nodes:
             Err(error) => error
                 .to_string()
                 .replace(&format!("{}/", dir.display()), ""),
+        }
+    }
+
+    #[test]
+    fn a_flow_sends_callers_where_the_dial_rules_lead() {
+        let rules = "country_code: \"1\"\noutside: [{ prefix: \"+1555\", digits: 11, trunk: city }]\nlines:";
+        let trunk = "trunks: [{ name: city, gateways: [\"sip:192.0.2.10\"] }]\nagents:";
+        let sends = |to: &str| {
+            let bye =
+                format!("bye: {{ hang_up: Goodbye. }}\n  on: {{ transfer: {to}, next: bye }}");
+            let changes = [
+                ("bye: { hang_up: Goodbye. }", &*bye),
+                ("start: bye", "start: on"),
+                ("flow: clinician", "flow: own"),
+                ("agents:", trunk),
+                ("lines:", rules),
+                ("name: tier2", "name: tier2, extension: \"7000\""),
+            ];
+            faults(&changes)
+        };
+        for to in ["ana", "tier2", "\"7000\"", "\"+15550101001\""] {
+            assert_eq!(sends(to), "", "{to}");
+        }
+        for to in ["anna", "\"7001\"", "\"+14440101001\"", "\"911\"", "city"] {
+            let told = sends(to);
+            let expected = format!(
+                "flows/own.yaml:8: on: the dial rules of hospital \"st-anne\" don't lead to \"{}\"",
+                to.trim_matches('"')
+            );
+            assert!(told.starts_with(&expected), "{told}");
+            assert!(
+                told.contains("`outside` in hospitals/st-anne.yaml"),
+                "{told}"
+            );
         }
     }
 
