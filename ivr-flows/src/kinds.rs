@@ -69,6 +69,7 @@ impl Surroundings<'_> {
         node: Option<&str>,
         findings: &mut Findings,
     ) -> NodeIndex {
+        findings.refer(at, name);
         if let Some(index) = self.names.get(name) {
             return *index;
         }

@@ -225,6 +225,17 @@ impl Script {
         let does = lines(&mut keys, "does", act, findings);
         let hears = lines(&mut keys, "hears", sentence, findings);
         let never_hears = lines(&mut keys, "never_hears", sentence, findings);
+        if let Some(entry) = keys.take("passes") {
+            let items = match &entry.value.value {
+                Value::List(items) => items,
+                _ => std::slice::from_ref(&entry.value),
+            };
+            for item in items {
+                if let Value::Text(node) = &item.value {
+                    findings.refer(item.at, node);
+                }
+            }
+        }
         let passes = lines(
             &mut keys,
             "passes",
