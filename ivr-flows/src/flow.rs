@@ -58,6 +58,8 @@ pub struct Flow {
     pub(crate) nodes: Box<[Node]>,
     /// What its variables begin with, those of its sub-flows included.
     pub(crate) vars: Box<[Val]>,
+    /// The names of the flows in it.
+    pub(crate) parts: Box<[String]>,
     pub(crate) tests: Vec<Script>,
 }
 
@@ -74,6 +76,12 @@ impl Flow {
     /// The name given in the document.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The names of the flows that its callers may walk through: its own, and
+    /// those of all it calls.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.name).chain(self.parts.iter().map(String::as_str))
     }
 
     /// How fast it speaks.
