@@ -212,6 +212,7 @@ impl Facts {
             | Event::ContactConferred { .. }
             | Event::AgentStateChanged { .. }
             | Event::TicketUpdated { .. }
+            | Event::FlowPublished { .. }
             | Event::JournalGap { .. } => {}
         }
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::contact::Facts;
 use crate::directory::{Directory, NumberKey};
-use crate::event::AgentState;
+use crate::event::{AgentState, FlowName};
 use crate::message::{
     AgentId, Answer, Command, CommandId, Commit, CommitId, ContactId, EndCause, Journey, OfferId,
     PhoneNumber, Reply, Stamped, TenantId, TicketId,
@@ -131,6 +131,8 @@ pub enum Input {
     Notice(Notice),
     /// Somebody of the desk says how a ticket stands.
     Update(TicketUpdate),
+    /// A flow of a hospital's was published anew.
+    Published(FlowPublished),
     /// The store has it on disk.
     Committed {
         /// What.
@@ -156,6 +158,19 @@ pub struct TicketUpdate {
     pub status: TicketStatus,
     /// When its caller hears of it next, Unix milliseconds.
     pub next_update: Option<i64>,
+}
+
+/// A flow that a hospital's callers walk through has another text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowPublished {
+    /// The hospital.
+    pub tenant: TenantId,
+    /// Wall clock, Unix milliseconds.
+    pub at: i64,
+    /// Which flow.
+    pub flow: FlowName,
+    /// Its version.
+    pub version: u32,
 }
 
 /// What happened to an agent or an offer, as the distributor saw it.
@@ -351,6 +366,10 @@ impl Desk {
             Input::Update(update) => {
                 self.wall = (self.now, update.at);
                 self.update_ticket(update);
+            }
+            Input::Published(published) => {
+                self.wall = (self.now, published.at);
+                self.published(published);
             }
             Input::Committed { id } => self.committed(id),
             Input::CommitFailed { id } => self.commit_failed(id),

@@ -124,11 +124,7 @@ impl Directory {
         people: Vec<PersonRecord>,
         places: Vec<PlaceRecord>,
     ) -> Result<Self, DirectoryFault> {
-        let prefix_ok = |p: &str| p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit());
-        if !(prefix_ok(&rule.country_code)
-            && prefix_ok(&rule.trunk_prefix)
-            && prefix_ok(&rule.international_prefix))
-        {
+        if !rule.is_usable() {
             return Err(DirectoryFault::UnusableRule);
         }
         let mut directory = Self {
@@ -238,6 +234,23 @@ impl Directory {
 }
 
 impl NumberRule {
+    /// Whether its prefixes are a few digits each.
+    pub fn is_usable(&self) -> bool {
+        let prefixes = [
+            &self.country_code,
+            &self.trunk_prefix,
+            &self.international_prefix,
+        ];
+        prefixes
+            .iter()
+            .all(|p| p.len() <= 5 && p.bytes().all(|b| b.is_ascii_digit()))
+    }
+
+    /// Whether this is a telephone number.
+    pub fn takes(&self, number: &PhoneNumber) -> bool {
+        self.key(number).is_some()
+    }
+
     /// The one form of a number, however it is written; `None` if it is none.
     fn key(&self, number: &PhoneNumber) -> Option<NumberKey> {
         let text = number.0.trim();

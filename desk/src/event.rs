@@ -224,6 +224,14 @@ pub enum Event {
         /// When its caller hears of it next, Unix milliseconds.
         next_update: Option<i64>,
     },
+    /// A flow that this hospital's callers walk through was published anew.
+    #[serde(rename = "flow.published")]
+    FlowPublished {
+        /// Which.
+        flow: FlowName,
+        /// Its version: counts up with each new text.
+        version: u32,
+    },
     /// Events are missing here: the store couldn't take them in time. Figures
     /// over this span are incomplete and say so.
     #[serde(rename = "journal.gap")]
@@ -235,6 +243,61 @@ pub enum Event {
         /// The time of the latest, Unix milliseconds.
         to: i64,
     },
+}
+
+/// A flow's name in an event: small letters, digits, `-` and `_`, at most 48.
+/// Nobody is called so, and it needs no memory of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FlowName {
+    bytes: [u8; FlowName::BYTES_MAX],
+    length: u8,
+}
+
+impl FlowName {
+    const BYTES_MAX: usize = 48;
+
+    /// `None` for what is no flow's name.
+    pub fn new(name: &str) -> Option<Self> {
+        let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        if name.is_empty() || !name.bytes().all(fine) {
+            return None;
+        }
+        let mut bytes = [0; Self::BYTES_MAX];
+        bytes
+            .get_mut(..name.len())?
+            .copy_from_slice(name.as_bytes());
+        Some(Self {
+            bytes,
+            length: u8::try_from(name.len()).ok()?,
+        })
+    }
+
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.length));
+        bytes
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for FlowName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for FlowName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for FlowName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::new(&name).ok_or_else(|| serde::de::Error::custom("not a flow's name"))
+    }
 }
 
 /// What a calling number told: ids only. The names are in the directory.
@@ -321,6 +384,7 @@ impl Event {
             | Self::TicketAttached { contact, .. } => Some(contact),
             Self::AgentStateChanged { .. }
             | Self::TicketUpdated { .. }
+            | Self::FlowPublished { .. }
             | Self::JournalGap { .. } => None,
         }
     }
@@ -503,6 +567,13 @@ mod tests {
             r#"{"type":"ticket.updated","ticket":1,"status":"resolved","next_update":null}"#,
         );
         check(
+            Event::FlowPublished {
+                flow: FlowName::new("staff-2").unwrap(),
+                version: 3,
+            },
+            r#"{"type":"flow.published","flow":"staff-2","version":3}"#,
+        );
+        check(
             Event::JournalGap {
                 count: 12,
                 from: 100,
@@ -521,6 +592,8 @@ mod tests {
             r#"{"type":"contact.vanished","contact":7}"#,
             r#"{"type":"contact.queued","contact":7}"#,
             r#"{"type":"ticket.opened","ticket":1,"number":"0000000000","contact":7}"#,
+            r#"{"type":"flow.published","flow":"","version":1}"#,
+            r#"{"type":"flow.published","flow":"Mrs Bell","version":1}"#,
         ] {
             assert!(matches!(
                 Event::decode(1, json.as_bytes()),

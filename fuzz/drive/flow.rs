@@ -243,7 +243,7 @@ impl Walk {
                     );
                 }
                 Step::LeaveQueue => assert!(std::mem::take(&mut self.queue)),
-                Step::Partner { .. } => {
+                Step::Partner { .. } | Step::Transfer { .. } => {
                     assert!(self.on_air.is_none() && !self.talking && !self.queue);
                     assert!(!std::mem::replace(&mut self.partner, true));
                 }

@@ -84,6 +84,17 @@ impl Draft {
         }
     }
 
+    /// Where a node is named in a document that may be in the middle of being
+    /// edited: the places of keys whose value it is, and of items that are it.
+    pub(crate) fn references(source: &str, node: &str) -> Vec<Place> {
+        let mut findings = Findings::new("");
+        if let Ok(tree) = document::read(source) {
+            let keys = Keys::of(&tree, None, "a flow", &mut findings);
+            let _ = Draft::of("", keys, &mut findings);
+        }
+        findings.references_to(node)
+    }
+
     fn of(file: &str, mut keys: Keys<'_>, findings: &mut Findings) -> Option<Draft> {
         let name = name(&mut keys, findings);
         // A note for whoever reads the file; nothing hangs on it.
@@ -312,6 +323,7 @@ fn start(
         );
     }
     let (word, at) = keys.word("start", findings)?;
+    findings.refer(at, word);
     let found = surroundings.names.get(word).copied();
     if found.is_none() {
         findings.add(

@@ -392,7 +392,7 @@ impl Truth {
 }
 
 impl Words {
-    fn eval<'a>(&'a self, known: &Known<'a>) -> Option<&'a str> {
+    pub(crate) fn eval<'a>(&'a self, known: &Known<'a>) -> Option<&'a str> {
         match self {
             Words::Literal(word) => Some(word),
             Words::Variable(TextVariable::Role) => known.role,

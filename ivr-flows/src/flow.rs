@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::expression::{Condition, Expression, Val};
+use crate::expression::{Condition, Expression, Val, Words};
 use crate::language::Language;
 use crate::script::Script;
 use crate::text::Text;
@@ -58,6 +58,8 @@ pub struct Flow {
     pub(crate) nodes: Box<[Node]>,
     /// What its variables begin with, those of its sub-flows included.
     pub(crate) vars: Box<[Val]>,
+    /// The names of the flows in it.
+    pub(crate) parts: Box<[String]>,
     pub(crate) tests: Vec<Script>,
 }
 
@@ -74,6 +76,12 @@ impl Flow {
     /// The name given in the document.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The names of the flows that its callers may walk through: its own, and
+    /// those of all it calls.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.name).chain(self.parts.iter().map(String::as_str))
     }
 
     /// How fast it speaks.
@@ -134,6 +142,30 @@ impl Flow {
         })
     }
 
+    /// Where it sends callers, as far as that is written in it. What is
+    /// computed in a call is only known then.
+    pub fn transfers(&self) -> impl Iterator<Item = FixedTransfer<'_>> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
+            Kind::Transfer(transfer) => match &transfer.to {
+                Target::Fixed { to, line } => Some(FixedTransfer {
+                    file: &node.file,
+                    line: *line,
+                    node: &node.name,
+                    to,
+                }),
+                Target::Computed { .. } => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Whether it has a transfer whose target is computed in the call.
+    pub(crate) fn computes_targets(&self) -> bool {
+        self.nodes.iter().any(|node| {
+            matches!(&node.kind, Kind::Transfer(transfer) if matches!(transfer.to, Target::Computed { .. }))
+        })
+    }
+
     /// The names of the queues it may put a caller in, each once.
     pub fn queues(&self) -> impl Iterator<Item = &str> {
         let mut names: Vec<&str> = self
@@ -162,6 +194,19 @@ impl Flow {
     pub(crate) fn node(&self, at: NodeIndex) -> &Node {
         &self.nodes[usize::from(at.0)]
     }
+}
+
+/// A transfer whose target stands in the flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FixedTransfer<'a> {
+    /// The file it stands in: a sub-flow's is another than the flow's.
+    pub file: &'a str,
+    /// Line, counted from 1.
+    pub line: u32,
+    /// The node.
+    pub node: &'a str,
+    /// An extension, an account, a queue or a number outside, as it is dialled.
+    pub to: &'a str,
 }
 
 /// A node of one flow. Made by `build` alone, so that it always leads somewhere.
@@ -195,6 +240,7 @@ pub(crate) enum Kind {
     Read(Box<ReadOut>),
     Queue(Box<Queue>),
     Partner(Box<Partner>),
+    Transfer(Box<Transfer>),
     Language(Tongue),
     Set(Set),
     /// The end of a flow that others call; in a linked flow, of the outermost alone.
@@ -367,6 +413,28 @@ pub(crate) struct Standing {
 pub(crate) struct Partner {
     /// As the hospital's file names it.
     pub(crate) partner: Arc<str>,
+    pub(crate) call: Outgoing,
+}
+
+/// A telephone inside or a number outside, called by the hospital's dial rules while we stay in the path.
+#[derive(Debug, Clone)]
+pub(crate) struct Transfer {
+    pub(crate) to: Target,
+    pub(crate) call: Outgoing,
+}
+
+/// Whom a transfer calls.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// As it is dialled; the line it is written in.
+    Fixed { to: Arc<str>, line: u32 },
+    /// What this gives in the call. `outside`: it may also be a number outside.
+    Computed { to: Words, outside: bool },
+}
+
+/// What partner and transfer nodes have in common: a call that leaves, and how its caller is taken back.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
     pub(crate) music: bool,
     /// Said while it already rings.
     pub(crate) greeting: Option<Text>,
@@ -375,16 +443,32 @@ pub(crate) struct Partner {
     /// How long it may ring.
     pub(crate) ring_for: Duration,
     pub(crate) busy: NodeIndex,
+    /// Of a transfer: `refused`.
     pub(crate) failed: NodeIndex,
     pub(crate) no_answer: NodeIndex,
     /// After the conversation; `None`: the call ends.
     pub(crate) after: Option<NodeIndex>,
 }
 
-impl Partner {
-    /// Where a caller goes whom the partner didn't take.
+impl Outgoing {
+    /// Where a caller goes who wasn't taken.
     pub(crate) fn take_back(&self) -> [NodeIndex; 3] {
         [self.busy, self.failed, self.no_answer]
+    }
+
+    fn targets_mut(&mut self) -> Vec<&mut NodeIndex> {
+        [&mut self.busy, &mut self.failed, &mut self.no_answer]
+            .into_iter()
+            .chain(&mut self.after)
+            .collect()
+    }
+
+    fn exits(&self) -> impl Iterator<Item = NodeIndex> {
+        self.take_back().into_iter().chain(self.after)
+    }
+
+    fn texts(&self) -> Vec<&Text> {
+        self.greeting.iter().chain([&self.lost]).collect()
     }
 }
 
@@ -450,6 +534,15 @@ impl Kind {
         })
     }
 
+    /// The call that leaves, where the node makes one.
+    pub(crate) fn outgoing(&self) -> Option<&Outgoing> {
+        match self {
+            Kind::Partner(partner) => Some(&partner.call),
+            Kind::Transfer(transfer) => Some(&transfer.call),
+            _ => None,
+        }
+    }
+
     /// Every place where a node is named.
     pub(crate) fn targets_mut(&mut self) -> Vec<&mut NodeIndex> {
         match self {
@@ -490,14 +583,8 @@ impl Kind {
                 .chain(queue.patience.as_mut().map(|(_, to)| to))
                 .chain(&mut queue.after)
                 .collect(),
-            Kind::Partner(partner) => [
-                &mut partner.busy,
-                &mut partner.failed,
-                &mut partner.no_answer,
-            ]
-            .into_iter()
-            .chain(&mut partner.after)
-            .collect(),
+            Kind::Partner(partner) => partner.call.targets_mut(),
+            Kind::Transfer(transfer) => transfer.call.targets_mut(),
             Kind::Language(tongue) => tongue
                 .choices
                 .iter_mut()
@@ -555,12 +642,8 @@ impl Kind {
                     .map(free),
                 )
                 .collect(),
-            Kind::Partner(partner) => partner
-                .take_back()
-                .into_iter()
-                .chain(partner.after)
-                .map(free)
-                .collect(),
+            Kind::Partner(partner) => partner.call.exits().map(free).collect(),
+            Kind::Transfer(transfer) => transfer.call.exits().map(free).collect(),
             Kind::Language(tongue) => tongue
                 .choices
                 .iter()
@@ -606,7 +689,8 @@ impl Kind {
                 .flatten()
                 .collect()
             }
-            Kind::Partner(partner) => partner.greeting.iter().chain([&partner.lost]).collect(),
+            Kind::Partner(partner) => partner.call.texts(),
+            Kind::Transfer(transfer) => transfer.call.texts(),
             Kind::Language(tongue) => tongue.choices.iter().map(|choice| &choice.say).collect(),
             Kind::HangUp(hang_up) => vec![&hang_up.text],
         }

@@ -1,7 +1,7 @@
 //! A flow as a picture: nodes, and what leads from one to the other.
 
 use crate::TicketAsk;
-use crate::flow::{Flow, Kind, NodeIndex};
+use crate::flow::{Flow, Kind, NodeIndex, Outgoing, Target};
 
 /// A flow to be drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,10 @@ fn what(kind: &Kind) -> (&'static str, Option<String>) {
         Kind::Read(_) => ("ticket", Some("read".to_owned())),
         Kind::Queue(queue) => ("queue", Some(queue.queue.to_string())),
         Kind::Partner(partner) => ("partner", Some(partner.partner.to_string())),
+        Kind::Transfer(transfer) => match &transfer.to {
+            Target::Fixed { to, .. } => ("transfer", Some(to.to_string())),
+            Target::Computed { .. } => ("transfer", None),
+        },
         Kind::Language(_) => ("language", None),
         Kind::Set(set) if set.enters.is_some() => ("flow", None),
         Kind::Set(_) => ("set", None),
@@ -151,14 +155,8 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
             .chain(queue.patience.map(|(_, to)| named("max wait", to)))
             .chain(queue.after.map(|to| named("after", to)))
             .collect(),
-        Kind::Partner(partner) => [
-            named("busy", partner.busy),
-            named("failed", partner.failed),
-            named("no answer", partner.no_answer),
-        ]
-        .into_iter()
-        .chain(partner.after.map(|to| named("after", to)))
-        .collect(),
+        Kind::Partner(partner) => called(&partner.call, "failed"),
+        Kind::Transfer(transfer) => called(&transfer.call, "refused"),
         Kind::Language(tongue) => tongue
             .choices
             .iter()
@@ -168,4 +166,17 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
         Kind::Set(set) => vec![named("", set.next)],
         Kind::Exit(_) | Kind::HangUp(_) => Vec::new(),
     }
+}
+
+/// The ways out of a call that leaves.
+fn called(call: &Outgoing, failed: &str) -> Vec<(String, NodeIndex)> {
+    [
+        ("busy", call.busy),
+        (failed, call.failed),
+        ("no answer", call.no_answer),
+    ]
+    .into_iter()
+    .chain(call.after.map(|to| ("after", to)))
+    .map(|(label, to)| (label.to_owned(), to))
+    .collect()
 }

@@ -16,6 +16,8 @@ const ERRORS_MAX: usize = 50;
 pub(crate) struct Findings {
     file: String,
     errors: Vec<CheckError>,
+    /// Where nodes are named, and which.
+    references: Vec<(Place, String)>,
 }
 
 impl Findings {
@@ -23,6 +25,7 @@ impl Findings {
         Findings {
             file: file.to_owned(),
             errors: Vec::new(),
+            references: Vec::new(),
         }
     }
 
@@ -56,6 +59,19 @@ impl Findings {
                 help,
             });
         }
+    }
+
+    /// A node is named here, whether or not there is one.
+    pub(crate) fn refer(&mut self, at: Place, node: &str) {
+        self.references.push((at, node.to_owned()));
+    }
+
+    /// The places where this node is named: of a key whose value it is, or its own.
+    pub(crate) fn references_to(self, node: &str) -> Vec<Place> {
+        let references = self.references.into_iter();
+        references
+            .filter_map(|(at, named)| (named == node).then_some(at))
+            .collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

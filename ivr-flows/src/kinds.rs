@@ -1,7 +1,7 @@
 //! One node's map to one node: everything a single node can get wrong.
 
 mod asking;
-mod partner;
+pub(crate) mod calling;
 mod queue;
 mod routes;
 mod set;
@@ -20,19 +20,18 @@ use crate::link::Sub;
 use crate::text::{Placeholder, Text};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 14] = [
+pub(crate) const KINDS: [&str; 15] = [
     "play", "menu", "collect", "identify", "hours", "branch", "ticket", "queue", "partner",
-    "language", "set", "flow", "exit", "hang_up",
+    "transfer", "language", "set", "flow", "exit", "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 7] = [
+const LATER: [&str; 6] = [
     "verify",
     "incident",
     "on_call",
     "callback",
     "voicemail",
-    "transfer",
     "http",
 ];
 
@@ -70,6 +69,7 @@ impl Surroundings<'_> {
         node: Option<&str>,
         findings: &mut Findings,
     ) -> NodeIndex {
+        findings.refer(at, name);
         if let Some(index) = self.names.get(name) {
             return *index;
         }
@@ -170,6 +170,9 @@ impl Surroundings<'_> {
             "partner" => self
                 .partner(&mut keys, findings)
                 .map(|partner| Kind::Partner(Box::new(partner))),
+            "transfer" => self
+                .transfer(&mut keys, findings)
+                .map(|transfer| Kind::Transfer(Box::new(transfer))),
             "language" => self.tongue(&mut keys, findings).map(Kind::Language),
             "set" => self.set(&mut keys, findings).map(Kind::Set),
             "exit" => self.exit(&mut keys, findings).map(Kind::Exit),

@@ -22,6 +22,7 @@
 //! | `kinds` | one node: everything a single node can get wrong |
 //! | `script` | a flow's own tests as they are written |
 //! | `build` | the whole document |
+//! | `edit` | a document changed, every other byte of it left alone |
 //! | `link` | sub-flows in place of the nodes that call them |
 //! | `flow` | the checked flow |
 //! | `reach` | what only the whole graph shows: dead nodes, loops, names spoken too early |
@@ -32,6 +33,7 @@
 
 mod build;
 mod document;
+mod edit;
 mod error;
 mod expression;
 mod flow;
@@ -48,8 +50,9 @@ mod step;
 mod text;
 mod trial;
 
+pub use edit::{At, Document, EditError, Yaml};
 pub use error::CheckError;
-pub use flow::{Flow, Pace, Purpose};
+pub use flow::{FixedTransfer, Flow, Pace, Purpose};
 pub use graph::{Graph, GraphEdge, GraphNode, graph};
 pub use language::Language;
 pub use link::Drafts;

@@ -5,7 +5,7 @@
 //! every path as a caller may walk it, and a session needs no stack. What
 //! calls itself, however far round, is refused, and so is what grows too large.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::build::{Draft, What};
@@ -98,11 +98,17 @@ impl Drafts {
             nodes: Vec::new(),
             vars: Vec::new(),
             open: Vec::new(),
+            parts: BTreeSet::new(),
         };
         linking.expand(draft, &[], None, "");
         let Linking {
-            nodes, vars, open, ..
+            nodes,
+            vars,
+            open,
+            parts,
+            ..
         } = linking;
+        let parts = parts.into_iter().map(str::to_owned).collect();
         if !findings.is_empty() {
             return Err(findings.into_errors());
         }
@@ -114,6 +120,7 @@ impl Drafts {
             start: draft.start,
             nodes: nodes.into(),
             vars: vars.into(),
+            parts,
             tests: draft.tests.clone(),
         };
         for index in open {
@@ -156,6 +163,8 @@ struct Linking<'d> {
     vars: Vec<Val>,
     /// Play nodes whose `barge_in` isn't said.
     open: Vec<usize>,
+    /// The flows called.
+    parts: BTreeSet<&'d str>,
 }
 
 /// Where a sub-flow's exits lead, by name.
@@ -214,6 +223,7 @@ impl<'d> Linking<'d> {
             let Some((values, exits)) = self.joined(draft, &node.name, sub, called, first) else {
                 continue;
             };
+            self.parts.insert(&called.name);
             let start = self.nodes.len() + usize::from(called.start.0);
             let fresh = called.variables.iter().map(|(_, kind)| kind.start());
             let enters = Enter {

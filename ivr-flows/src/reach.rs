@@ -301,6 +301,7 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
         | Kind::Read(_)
         | Kind::Queue(_)
         | Kind::Partner(_)
+        | Kind::Transfer(_)
         | Kind::Language(_)
         | Kind::Set(_)
         | Kind::Exit(_)
@@ -388,7 +389,11 @@ pub(crate) fn question_follows(flow: &Flow, node: usize) -> bool {
         match &flow.nodes[node].kind {
             Kind::Menu(_) | Kind::Collect(_) => return true,
             Kind::Language(tongue) if !tongue.choices.is_empty() => return true,
-            Kind::Queue(_) | Kind::Partner(_) | Kind::Exit(_) | Kind::HangUp(_) => {}
+            Kind::Queue(_)
+            | Kind::Partner(_)
+            | Kind::Transfer(_)
+            | Kind::Exit(_)
+            | Kind::HangUp(_) => {}
             kind => ahead.extend(kind.exits().iter().map(|exit| usize::from(exit.to.0))),
         }
     }
@@ -405,8 +410,9 @@ fn leads_to_person(flow: &Flow, from: NodeIndex) -> bool {
         }
         match &flow.node(index).kind {
             Kind::Queue(_) | Kind::Exit(_) => {}
-            // A partner is a person; whoever it doesn't take must come to one all the same.
-            Kind::Partner(partner) => ahead.extend(partner.take_back()),
+            // Who is called is a person; whom they don't take must come to one all the same.
+            Kind::Partner(partner) => ahead.extend(partner.call.take_back()),
+            Kind::Transfer(transfer) => ahead.extend(transfer.call.take_back()),
             Kind::Language(tongue) if !tongue.choices.is_empty() => return false,
             Kind::Menu(_) | Kind::Collect(_) | Kind::HangUp(_) => return false,
             kind => ahead.extend(kind.exits().iter().map(|exit| exit.to)),

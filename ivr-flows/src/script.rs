@@ -18,7 +18,7 @@ pub(crate) const OWN_TICKET: &str = "2963236026";
 const LINES_MAX: usize = 60;
 
 /// Everything that can be done, as it is written.
-pub(crate) const ACTS: &str = "wait, wait 10s, press 1, press 1 at once, answer, analyst hangs up, partner hangs up, line breaks, analysts leave, analysts return, position 2, hang up";
+pub(crate) const ACTS: &str = "wait, wait 10s, press 1, press 1 at once, answer, busy, refuses, analyst hangs up, partner hangs up, line breaks, analysts leave, analysts return, position 2, hang up";
 
 /// One test.
 #[derive(Debug, Clone)]
@@ -66,8 +66,10 @@ pub(crate) enum Act {
     Wait(Option<Duration>),
     /// Presses keys; not `at_once`: when asked.
     Press { keys: String, at_once: bool },
-    /// An analyst or a partner answers.
+    /// An analyst, a partner or whom the caller is sent to answers.
     Answer,
+    /// The partner, or whom the caller is sent to, doesn't.
+    Declines(PartnerOutcome),
     /// The analyst or the partner hangs up.
     AnalystHangsUp,
     /// The analyst's side breaks down.
@@ -87,7 +89,9 @@ pub(crate) enum Ending {
     Queue(String),
     /// Being put through to this partner.
     Partner(String),
-    /// Talking to an analyst of this queue, or to this partner.
+    /// Being transferred there.
+    Transfer(String),
+    /// Talking to an analyst of this queue, to this partner, or to whom a transfer there led.
     Conversation(String),
     /// At this exit, of a flow that others call.
     Exit(String),
@@ -103,14 +107,20 @@ impl Ending {
         match self {
             Ending::Queue(name) => flow.queues().any(|queue| queue == name),
             Ending::Partner(name) => flow.partners().any(|partner| partner == name),
-            Ending::Conversation(name) => flow
-                .queues()
-                .chain(flow.partners())
-                .any(|with| with == name),
+            Ending::Transfer(to) => transfers_to(flow, to),
+            Ending::Conversation(name) => {
+                let mut others = flow.queues().chain(flow.partners());
+                others.any(|with| with == name) || transfers_to(flow, name)
+            }
             Ending::Exit(name) => flow.exits().any(|exit| exit == name),
             Ending::HangUp | Ending::CallerHangsUp => true,
         }
     }
+}
+
+/// Whether a transfer may lead there; one that is computed in the call, anywhere.
+fn transfers_to(flow: &Flow, to: &str) -> bool {
+    flow.computes_targets() || flow.transfers().any(|transfer| transfer.to == to)
 }
 
 /// As the document writes it.
@@ -119,6 +129,7 @@ impl fmt::Display for Ending {
         match self {
             Ending::Queue(queue) => write!(f, "queue {queue}"),
             Ending::Partner(partner) => write!(f, "partner {partner}"),
+            Ending::Transfer(to) => write!(f, "transfer {to}"),
             Ending::Conversation(with) => write!(f, "conversation {with}"),
             Ending::Exit(exit) => write!(f, "exit {exit}"),
             Ending::HangUp => f.write_str("hang up"),
@@ -214,6 +225,17 @@ impl Script {
         let does = lines(&mut keys, "does", act, findings);
         let hears = lines(&mut keys, "hears", sentence, findings);
         let never_hears = lines(&mut keys, "never_hears", sentence, findings);
+        if let Some(entry) = keys.take("passes") {
+            let items = match &entry.value.value {
+                Value::List(items) => items,
+                _ => std::slice::from_ref(&entry.value),
+            };
+            for item in items {
+                if let Value::Text(node) = &item.value {
+                    findings.refer(item.at, node);
+                }
+            }
+        }
         let passes = lines(
             &mut keys,
             "passes",
@@ -237,7 +259,7 @@ impl Script {
                 None,
                 format!("a call can't end in \"{}\"", shortened(ends)),
                 Some(
-                    "It ends in: queue NAME, partner NAME, conversation NAME, exit NAME, hang up, caller hangs up."
+                    "It ends in: queue NAME, partner NAME, transfer NUMBER, conversation NAME, exit NAME, hang up, caller hangs up."
                         .to_owned(),
                 ),
             );
@@ -363,6 +385,8 @@ pub(crate) fn act(line: &str) -> Option<Act> {
         ["press", keys] => Some((keys, false)).and_then(press),
         ["press", keys, "at", "once"] => Some((keys, true)).and_then(press),
         ["answer"] => Some(Act::Answer),
+        ["busy"] => Some(Act::Declines(PartnerOutcome::Busy)),
+        ["refuses"] => Some(Act::Declines(PartnerOutcome::Failed)),
         ["analyst" | "partner", "hangs", "up"] => Some(Act::AnalystHangsUp),
         ["line", "breaks"] => Some(Act::LineBreaks),
         ["analysts", "leave"] => Some(Act::SignedIn(false)),
@@ -393,6 +417,7 @@ fn ending(line: &str) -> Option<Ending> {
     match words[..] {
         ["queue", queue] => Some(Ending::Queue(queue.to_owned())),
         ["partner", partner] => Some(Ending::Partner(partner.to_owned())),
+        ["transfer", to] => Some(Ending::Transfer(to.to_owned())),
         ["exit", exit] => Some(Ending::Exit(exit.to_owned())),
         ["conversation", queue] => Some(Ending::Conversation(queue.to_owned())),
         ["hang", "up"] => Some(Ending::HangUp),

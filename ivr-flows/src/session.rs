@@ -1,7 +1,7 @@
 //! One caller's walk through a flow.
 
 mod asking;
-mod partner;
+mod calling;
 mod ticket;
 mod tongue;
 mod waiting;
@@ -15,11 +15,12 @@ use crate::flow::{Flow, Kind, NodeIndex, Set};
 use crate::language::{LAST_WORDS, Language};
 use crate::text::{Fill, Text};
 use crate::{
-    CallerFacts, Facts, FoundTicket, HangUpCause, HoursState, Input, Piece, PlayId, Role, Step,
+    CallerFacts, Facts, FoundTicket, HangUpCause, HoursState, Input, PartnerOutcome, Piece, PlayId,
+    Role, Step,
 };
 
 use asking::{Asking, Keyed};
-use partner::Calling;
+use calling::Calling;
 use ticket::Reading;
 use tongue::Choosing;
 use waiting::Waiting;
@@ -112,12 +113,12 @@ enum State {
     /// A language is being offered.
     Choosing(Choosing),
     Waiting(Box<Waiting>),
-    /// A partner is being called.
+    /// A partner, or whom the caller is sent to, is being called.
     Calling(Calling),
     Talking {
         at: NodeIndex,
     },
-    /// Hearing that the partner's side broke down.
+    /// Hearing that the other side broke down.
     TakenBack {
         at: NodeIndex,
         on_air: OnAir,
@@ -195,13 +196,13 @@ impl Session {
                 signed_in,
             } => self.stands(now, position, signed_in),
             Input::QueueRefused => self.refused(now),
-            Input::QueueAnswered => self.answered(),
-            Input::Partner(outcome) => self.partner_said(now, outcome),
+            Input::QueueAnswered => self.answered(now),
+            Input::Partner(outcome) => self.called(now, outcome),
             Input::ConversationEnded => self.conversation_over(now),
             Input::ConversationBroken => {
                 if let State::Talking { at } = self.state {
                     match &self.flow.node(at).kind {
-                        Kind::Partner(_) => self.partner_lost(now, at),
+                        Kind::Partner(_) | Kind::Transfer(_) => self.call_lost(now, at),
                         _ => self.wait_in_queue(now, at, true),
                     }
                 }
@@ -235,7 +236,7 @@ impl Session {
             State::Asking(_) => self.ask_timeout(now),
             State::Choosing(_) => self.language_timeout(now),
             State::Waiting(_) => self.wait_timeout(now),
-            State::Calling(_) => self.partner_timeout(now),
+            State::Calling(_) => self.call_timeout(now),
             State::New | State::Talking { .. } | State::Ended { .. } => {}
         }
     }
@@ -282,6 +283,12 @@ impl Session {
     /// The name of the node the caller is at.
     pub fn node(&self) -> &str {
         &self.flow.node(self.at()).name
+    }
+
+    /// Whether a partner, or whom the caller is sent to, is being called: an
+    /// [`Input::Partner`] is awaited.
+    pub fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling(_))
     }
 
     /// Whether the session has ended: no steps follow.
@@ -428,6 +435,13 @@ impl Session {
                 },
                 Kind::Queue(_) => self.wait_in_queue(now, at, false),
                 Kind::Partner(partner) => self.call_partner(now, at, partner),
+                Kind::Transfer(transfer) => match self.transfer(now, at, transfer) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => return,
+                },
                 Kind::Language(tongue) => match self.tongue(now, at, tongue) {
                     Some(next) => {
                         at = next;
@@ -565,7 +579,7 @@ impl Session {
             State::Asking(asking) if asking.speaks(play) => self.asked(now, heard),
             State::Reading(reading) if reading.speaks(play) => self.ticket_read(now),
             State::Choosing(choosing) if choosing.speaks(play) => self.language_offered(now),
-            State::Calling(calling) if calling.speaks(play) => self.partner_announced(),
+            State::Calling(calling) if calling.speaks(play) => self.call_announced(),
             State::Waiting(waiting) if waiting.speaks(play) => self.announced(now, heard),
             _ => {}
         }
@@ -636,13 +650,18 @@ impl Session {
         );
     }
 
-    fn answered(&mut self) {
-        if let State::Waiting(waiting) = &self.state {
-            let at = waiting.at;
-            if let Some(play) = waiting.playing() {
-                self.push(Step::StopPlay { play });
+    fn answered(&mut self, now: Duration) {
+        match &self.state {
+            State::Waiting(waiting) => {
+                let at = waiting.at;
+                if let Some(play) = waiting.playing() {
+                    self.push(Step::StopPlay { play });
+                }
+                self.state = State::Talking { at };
             }
-            self.state = State::Talking { at };
+            // A transfer led to a queue.
+            State::Calling(_) => self.called(now, PartnerOutcome::Answered),
+            _ => {}
         }
     }
 
@@ -650,8 +669,7 @@ impl Session {
         if let State::Talking { at } = self.state {
             let after = match &self.flow.node(at).kind {
                 Kind::Queue(queue) => queue.after,
-                Kind::Partner(partner) => partner.after,
-                _ => None,
+                kind => kind.outgoing().and_then(|call| call.after),
             };
             match after {
                 Some(next) => self.walk(now, next),

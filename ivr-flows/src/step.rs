@@ -188,9 +188,10 @@ pub enum Input {
     /// Somebody answered and is being connected. The session stops what it is
     /// playing and rests until [`Input::ConversationEnded`].
     QueueAnswered,
-    /// What came of [`Step::Partner`]. When the partner answered, the caller is
-    /// connected, and the session rests until [`Input::ConversationEnded`];
-    /// otherwise the call to the partner is over, and the caller is taken back.
+    /// What came of [`Step::Partner`] or [`Step::Transfer`]. When somebody answered,
+    /// the caller is connected, and the session rests until
+    /// [`Input::ConversationEnded`]; otherwise the call to them is over, and the
+    /// caller is taken back.
     Partner(PartnerOutcome),
     /// The analyst or the partner hung up, the caller still being there.
     ConversationEnded,
@@ -201,7 +202,7 @@ pub enum Input {
     CallerHungUp,
 }
 
-/// What came of a call to a partner.
+/// What came of a call to a partner, or to whom the caller is transferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PartnerOutcome {
     /// It answered and is being connected.
@@ -347,9 +348,22 @@ pub enum Step {
         /// Whether music plays while it rings.
         music: bool,
     },
-    /// Give up calling the partner. No [`Input::Partner`] is expected any more.
+    /// Send the caller on, as far as the hospital's dial rules allow: to a
+    /// telephone or queue inside, or to a number outside. Otherwise as
+    /// [`Step::Partner`].
+    Transfer {
+        /// As it is dialled: a number, or the name of an account or a queue. It
+        /// may be what the caller has keyed in.
+        to: Arc<str>,
+        /// Whether it may be a number outside.
+        outside: bool,
+        /// Whether music plays meanwhile.
+        music: bool,
+    },
+    /// Give up calling the partner, or whom the caller is transferred to. No
+    /// [`Input::Partner`] is expected any more.
     LeavePartner,
-    /// Say this in the queue, or while the partner rings: music pauses and resumes after it.
+    /// Say this in the queue, or while the other side rings: music pauses and resumes after it.
     Announce {
         /// Its id, named again when it has ended.
         play: PlayId,

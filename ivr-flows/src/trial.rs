@@ -69,8 +69,8 @@ struct Trial {
     on_air: Option<PlayId>,
     heard: Vec<String>,
     queue: Option<Arc<str>>,
-    /// Being called, or talking to the caller.
-    partner: Option<Arc<str>>,
+    /// Who is being called, or talks to the caller: where the call ends if it stays so.
+    called: Option<Ending>,
     talking: bool,
     signed_in: bool,
     position: u32,
@@ -111,7 +111,7 @@ impl Trial {
             on_air: None,
             heard: Vec::new(),
             queue: None,
-            partner: None,
+            called: None,
             talking: false,
             signed_in: script.signed_in,
             position: script.position,
@@ -196,13 +196,17 @@ impl Trial {
         if let Some(over) = &self.over {
             return Some(over.clone());
         }
-        let place = self.queue.as_ref().or(self.partner.as_ref())?.to_string();
-        Some(if self.talking {
-            Ending::Conversation(place)
-        } else if self.queue.is_some() {
-            Ending::Queue(place)
-        } else {
-            Ending::Partner(place)
+        let rests = match &self.queue {
+            Some(queue) => Ending::Queue(queue.to_string()),
+            None => self.called.clone()?,
+        };
+        Some(match rests {
+            Ending::Queue(with) | Ending::Partner(with) | Ending::Transfer(with)
+                if self.talking =>
+            {
+                Ending::Conversation(with)
+            }
+            rests => rests,
         })
     }
 
@@ -227,7 +231,7 @@ impl Trial {
                 }
             }
             Act::Answer => {
-                self.until("is in a queue or on the way to a partner", |trial| {
+                self.until("is in a queue or being put through", |trial| {
                     trial.waits() || trial.rings()
                 })?;
                 self.pass(Duration::from_secs(1));
@@ -240,13 +244,21 @@ impl Trial {
                     None => Input::Partner(PartnerOutcome::Answered),
                 });
             }
+            Act::Declines(outcome) => {
+                self.until("is being put through", Trial::rings)?;
+                self.pass(Duration::from_secs(1));
+                if !self.rings() {
+                    return Err("the caller was taken back before that".to_owned());
+                }
+                self.input(Input::Partner(*outcome));
+            }
             Act::AnalystHangsUp | Act::LineBreaks => {
                 if !self.talking {
                     return Err("there is no conversation to end".to_owned());
                 }
                 self.talking = false;
                 self.queue = None;
-                self.partner = None;
+                self.called = None;
                 self.input(match act {
                     Act::LineBreaks => Input::ConversationBroken,
                     _ => Input::ConversationEnded,
@@ -274,9 +286,9 @@ impl Trial {
         self.queue.is_some() && !self.talking && self.over.is_none()
     }
 
-    /// A partner is being called.
+    /// A partner, or whom a transfer leads to, is being called.
     fn rings(&self) -> bool {
-        self.partner.is_some() && !self.talking && self.over.is_none()
+        self.called.is_some() && !self.talking && self.over.is_none()
     }
 
     /// Nothing is on its way but the end of what is being played.
@@ -294,7 +306,7 @@ impl Trial {
     }
 
     /// Lets the call go on until it rests: ended, in conversation, or in a
-    /// queue or on the way to a partner with everything said that is due.
+    /// queue or being put through with everything said that is due.
     fn settle(&mut self) {
         let limit = self.now + ACT_MAX;
         while self.over.is_none()
@@ -353,7 +365,7 @@ impl Trial {
         if let Input::Partner(outcome) = &input
             && *outcome != PartnerOutcome::Answered
         {
-            self.partner = None;
+            self.called = None;
         }
         if let Input::PlayEnded { play } = &input
             && self.on_air == Some(*play)
@@ -428,12 +440,15 @@ impl Trial {
                 }
                 Step::LeaveQueue => self.queue = None,
                 Step::Partner { partner, .. } => {
-                    self.partner = Some(partner);
+                    self.called = Some(Ending::Partner(partner.to_string()));
                     if let Some(outcome) = self.script.partner {
                         self.later(soon, Input::Partner(outcome));
                     }
                 }
-                Step::LeavePartner => self.partner = None,
+                Step::Transfer { to, .. } => {
+                    self.called = Some(Ending::Transfer(to.to_string()));
+                }
+                Step::LeavePartner => self.called = None,
                 Step::HangUp { .. } => {
                     self.over = Some(match self.session.exit() {
                         Some(exit) => Ending::Exit(exit.to_owned()),

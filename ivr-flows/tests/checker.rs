@@ -245,6 +245,64 @@ fn partners_take_back_whom_they_do_not_take() {
 }
 
 #[test]
+fn transfers_take_back_whom_they_do_not_reach() {
+    for fine in [
+        "  a: {transfer: \"7004\", next: desk}",
+        "  a: {transfer: +15550142, busy: bye, refused: desk, no_answer: desk, after: bye, ring_for: 45s, greeting: Hold on.}",
+        "  a: {transfer: tier2, next: desk}",
+        "  a: {transfer: {to: digits}, next: desk}",
+        "  a: {transfer: {to: '\"7004\"', outside: true}, next: desk}",
+    ] {
+        check(fine, &[]);
+    }
+    for (wrong, told) in [
+        (
+            "  a: {transfer: \"7004\"}",
+            "4 a: nothing is said for: busy, refused, no_answer; a caller",
+        ),
+        (
+            "  a: {transfer: \"7004\", busy: desk, no_answer: desk, refused: dsk}",
+            "4 a: `refused` leads to `dsk`",
+        ),
+        (
+            "  a: {transfer: \"70 04\", next: desk}",
+            "4 a: \"70 04\" can't be dialled",
+        ),
+        (
+            "  a: {transfer: \"sip:a@b\", next: desk}",
+            "4 a: \"sip:a@b\" can't be dialled",
+        ),
+        (
+            "  a: {transfer: {to: 7004}, next: desk}",
+            "4 a: `to` is a number, not a text",
+        ),
+        ("  a: {transfer: {to: digit}, next: desk}", "4 a: "),
+        (
+            "  a: {transfer: {outside: true}, next: desk}",
+            "4 a: the transfer doesn't say where `to`",
+        ),
+        (
+            "  a: {transfer: {to: digits, out: true}, next: desk}",
+            "4 a: `out` isn't a key of",
+        ),
+        (
+            "  a: {transfer: \"7004\", failed: desk, next: desk}",
+            "4 a: `failed` isn't a key of",
+        ),
+        (
+            "  a: {transfer: \"7004\", music: false, next: desk}",
+            "4 a: without music the caller waits in silence",
+        ),
+        (
+            "  a: {transfer: \"7004\", next: b}\n  b: {transfer: \"7005\", busy: desk, next: a}",
+            "4 a: a loop without a way out: a → b → a",
+        ),
+    ] {
+        check(wrong, &[told]);
+    }
+}
+
+#[test]
 fn the_patient_pace() {
     let patient = |nodes, expected: &[&str]| check_with("\npace: patient", nodes, expected);
     patient(
@@ -272,6 +330,18 @@ fn the_patient_pace() {
         "  a: {menu: Press 0., options: {0: b, 1: desk}, timeout: desk, invalid: bye}\n  b: {partner: x, busy: bye, next: desk}",
         &["5 a: 0 doesn't lead to a person"],
     );
+    for (last, expected) in [
+        ("next: desk", &[][..]),
+        (
+            "no_answer: bye, next: desk",
+            &["5 a: 0 doesn't lead to a person"],
+        ),
+    ] {
+        let nodes = format!(
+            "  a: {{menu: Press 0., options: {{0: b, 1: bye}}, timeout: desk, invalid: bye}}\n  b: {{transfer: x, {last}}}"
+        );
+        check_with("\npace: patient", &nodes, expected);
+    }
     patient(
         "  a: {menu: Press 0., options: {0: b, 1: desk}, timeout: desk, invalid: bye}\n  b: {ticket: open, next: desk}",
         &[],

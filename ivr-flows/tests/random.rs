@@ -33,7 +33,11 @@ nodes:
     timeout: number
     invalid: number
   number: {collect: Key in your number., digits: 4-10, next: read, timeout: open, invalid: open, tries: 1}
-  read: {branch: [{when: 'digits.startsWith(\"47\") && size(digits) > 5', next: hear}], else: open}
+  read: {branch: [{when: 'digits.startsWith(\"47\") && size(digits) > 5', next: hear}], else: known}
+  known: {branch: [{when: 'digits.startsWith(\"7\")', next: extension}], else: open}
+  extension: {transfer: {to: digits}, greeting: It rings., refused: no_such, next: open, after: after}
+  no_such: {play: There is no such extension., next: outside}
+  outside: {transfer: '+15550142', ring_for: 20s, next: open}
   open: {ticket: open, on_ticket: hear, on_store_down: first}
   hear: {play: 'Thank you. Your ticket is {ticket.number}.', next: first}
   first:
@@ -168,7 +172,7 @@ impl Driver {
                     self.queue = Some(queue.to_string());
                 }
                 Step::LeaveQueue => assert!(self.queue.take().is_some()),
-                Step::Partner { .. } => {
+                Step::Partner { .. } | Step::Transfer { .. } => {
                     assert!(self.on_air.is_none() && !self.talking && self.queue.is_none());
                     assert!(!std::mem::replace(&mut self.partner, true));
                 }
@@ -312,7 +316,7 @@ fn run(which: usize, happenings: &[Happens], dnis: &str, withheld: bool) -> Driv
                 signed_in,
             },
             Happens::Refused => Input::QueueRefused,
-            Happens::Answered if driver.queue.is_some() && !driver.talking => {
+            Happens::Answered if (driver.queue.is_some() || driver.partner) && !driver.talking => {
                 driver.talking = true;
                 Input::QueueAnswered
             }

@@ -46,7 +46,7 @@ fn shipped_flows_pass_their_own_tests() {
             file,
             "a shipped flow is named like its file"
         );
-        assert_eq!(flow.purpose() == Purpose::Measurement, file == "bench.yaml");
+        assert_eq!(flow.purpose(), Purpose::Callers, "{file}");
         let results = run_tests(flow);
         assert!(!results.is_empty(), "{file} has no tests");
         for result in &results {

@@ -16,7 +16,7 @@ const HEAD: &str = "flow: story\nstart: a\nnodes:\n";
 /// Events: `start`, `+5s` (time passes, timers run), `ended`, `closed`, `holiday`, `cut`, `noclip`, a key,
 /// `clinician`/`patient`/... (identified, named Dr Okafor), `ticket`,
 /// `noticket`, `pos3`, `unstaffed`, `refused`, `answered`, `over`, `broken`, `gone`;
-/// of a partner: `taken`, `busy`, `failed`, `norespond`.
+/// of a partner or a transfer: `taken`, `busy`, `failed`, `norespond`.
 fn walk(nodes: &str, events: &str) -> String {
     let source = format!("{HEAD}{nodes}");
     let flow = Flow::parse("story.yaml", &source).unwrap_or_else(|errors| {
@@ -158,6 +158,11 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
             Step::Partner { partner, music } => {
                 format!("partner {partner}{}", if music { "" } else { " mute" })
             }
+            Step::Transfer { to, outside, music } => format!(
+                "transfer {to}{}{}",
+                if outside { "" } else { " inside" },
+                if music { "" } else { " mute" }
+            ),
             Step::LeavePartner => "give up".to_owned(),
             Step::HangUp { cause } => format!("hang up {cause:?}"),
         });
@@ -711,5 +716,111 @@ fn a_partner_that_breaks_down_gives_the_caller_back_too() {
         taken:
         over: play! \"Thank you for calling.\"
         ended: hang up Finished",
+    );
+}
+
+const TRANSFER: &str = "
+  a: {transfer: \"7004\", greeting: One moment., ring_for: 20s, lost: It was lost., busy: busy, refused: refused, no_answer: nobody, after: bye}
+  busy: {hang_up: The line is busy.}
+  refused: {hang_up: There is no way there.}
+  nobody: {hang_up: Nobody is there.}
+  bye: {hang_up: Goodbye.}
+";
+
+#[test]
+fn a_transfer_gives_back_whom_it_does_not_reach() {
+    for (outcome, words) in [
+        ("busy", "The line is busy."),
+        ("failed", "There is no way there."),
+        ("norespond", "Nobody is there."),
+    ] {
+        check(
+            TRANSFER,
+            &format!("start ended {outcome}"),
+            &format!(
+                "
+                start: transfer 7004, announce \"One moment.\"
+                ended:
+                {outcome}: play! \"{words}\""
+            ),
+        );
+    }
+    check(
+        TRANSFER,
+        "start ended +20s ended",
+        "
+        start: transfer 7004, announce \"One moment.\"
+        ended:
+        +20s: give up, play! \"Nobody is there.\"
+        ended: hang up Finished",
+    );
+}
+
+#[test]
+fn a_transfer_that_is_answered() {
+    // By a telephone, or by whoever serves the queue that it led to.
+    for answered in ["taken", "answered"] {
+        check(
+            TRANSFER,
+            &format!("start {answered} over ended"),
+            &format!(
+                "
+                start: transfer 7004, announce \"One moment.\"
+                {answered}: stop
+                over: play! \"Goodbye.\"
+                ended: hang up Finished"
+            ),
+        );
+        check(
+            TRANSFER,
+            &format!("start {answered} broken ended"),
+            &format!(
+                "
+                start: transfer 7004, announce \"One moment.\"
+                {answered}: stop
+                broken: play! \"It was lost.\"
+                ended: play! \"There is no way there.\""
+            ),
+        );
+    }
+}
+
+#[test]
+fn what_was_keyed_in_is_dialled_as_far_as_the_flow_says() {
+    let nodes = |target: &str| {
+        format!(
+            "
+  a: {{collect: Key it in., digits: 1-20, next: b, timeout: desk, invalid: desk}}
+  b: {{transfer: {{to: {target}}}, next: desk}}
+  desk: {{queue: service, no_agents: stay}}
+"
+        )
+    };
+    for (target, told) in [
+        ("digits", "transfer 70 inside"),
+        ("digits, outside: true", "transfer 70"),
+    ] {
+        check(
+            &nodes(target),
+            "start ended 7 0 #",
+            &format!(
+                "
+                start: play \"Key it in.\"
+                ended:
+                7:
+                0:
+                #: {told}"
+            ),
+        );
+    }
+    // Nothing can't be dialled.
+    check(
+        &nodes("'\"\"'"),
+        "start ended 7 #",
+        "
+        start: play \"Key it in.\"
+        ended:
+        7:
+        #: queue service Patient",
     );
 }

@@ -202,7 +202,7 @@ impl Collector for Snapshot {
         )?;
         out.counter(
             "targets_forbidden",
-            "Agents' transfers and questions to where the dial rules don't lead",
+            "Agents' and flows' transfers, and agents' questions, to where the dial rules don't lead",
             switch.targets_forbidden,
         )?;
         out.counter(

@@ -366,7 +366,10 @@ impl Node {
 
     /// All of it between two inputs: no call ever sees half.
     fn publish(&mut self, fresh: Fresh) {
-        let now = self.clock.now().mono;
+        let Now {
+            mono: now,
+            wall: at,
+        } = self.clock.now();
         for (language, fixed) in fresh.prompts {
             self.prompter.add_fixed(language, fixed);
         }
@@ -375,6 +378,15 @@ impl Node {
         }
         self.acd.reconfigure(now, fresh.acd);
         self.switch.reconfigure(fresh.switch);
+        for (tenant, flow, version) in fresh.published {
+            let published = desk::FlowPublished {
+                tenant,
+                at,
+                flow,
+                version,
+            };
+            self.desk.handle(now, desk::Input::Published(published));
+        }
     }
 
     fn committed(&mut self, batch: Vec<Done>) {

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use desk::{ContactId, EndCause, Position, TenantId};
+use desk::{ContactId, EndCause, FlowName, Position, TenantId};
 use server::phone::{AnswerPolicy, CallId, CallReport, HungUpBy, Sound};
 use support::house::{House, LATER, Party, Ring, SOON, numbers};
 use switch::NoteWhat;
@@ -825,6 +825,13 @@ async fn a_folder_is_served_without_a_restart() {
     assert!(said.contains("Applied."), "{said}");
     let said = house.administrator("plan", &right).await.expect("right");
     assert!(said.starts_with("No change"), "{said}");
+
+    // In the log of each hospital whose callers walk through it.
+    let door = FlowName::new("door").expect("a name");
+    for tenant in [TenantId(1), TenantId(2)] {
+        let published = house.published(tenant).await;
+        assert_eq!(published, [(door, 2)], "{tenant:?}");
+    }
 
     // Who calls now is served by it; who called before finishes as they began.
     let mut late = house.caller(WITHHELD, 3).await;

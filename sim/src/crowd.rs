@@ -65,6 +65,8 @@ pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
         (2, Door::Clinician),
         (1, Door::Location),
         (2, Door::Portal),
+        (1, Door::Extension),
+        (1, Door::Pharmacy),
     ]);
     let from = *dice.pick(&[
         Some(OKAFOR),
@@ -81,7 +83,16 @@ pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
         // Not a number of ours.
         plan.dials = "15550109999".to_owned();
     }
-    if dice.chance(700_000) {
+    if door == Door::Extension {
+        // An agent's, a queue's, nobody's, and one outside that isn't for callers.
+        let extension = *dice.pick(&["2002", "2002", "2006", "2999", "9001"]);
+        let mut when = dice.millis(1_000, 15_000);
+        for key in extension.chars() {
+            let cue = Cue::Answer(when);
+            plan.presses.push(Press { cue, key });
+            when += dice.millis(200, 1_500);
+        }
+    } else if dice.chance(700_000) {
         let mut when = Duration::ZERO;
         for _ in 0..=dice.below(3) {
             when += dice.millis(200, 15_000);

@@ -41,6 +41,10 @@ pub enum Door {
     Portal,
     /// Patients who have a ticket number.
     Status,
+    /// Whoever knows an extension.
+    Extension,
+    /// Whoever wants the pharmacy, which is outside.
+    Pharmacy,
 }
 
 impl Hospital {
@@ -76,6 +80,10 @@ impl Hospital {
             (Self::StAnne, Door::Portal) => "15550101005",
             (Self::StAnne, Door::Status) => "15550101007",
             (Self::Mercy, Door::Status) => "15550102007",
+            (Self::StAnne, Door::Extension) => "15550101009",
+            (Self::Mercy, Door::Extension) => "15550102009",
+            (Self::StAnne, Door::Pharmacy) => "15550101010",
+            (Self::Mercy, Door::Pharmacy) => "15550102010",
             (Self::Mercy, Door::Portal) => "15550102005",
             (Self::Mercy, Door::Clinician) => "15550102001",
             (Self::Mercy, Door::Staff) => "15550102002",
@@ -112,13 +120,15 @@ impl Hospital {
 
 impl Door {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Clinician,
         Self::Staff,
         Self::Patient,
         Self::Location,
         Self::Portal,
         Self::Status,
+        Self::Extension,
+        Self::Pharmacy,
     ];
 }
 
@@ -197,8 +207,30 @@ pub(crate) fn queue_serves(queue: u32, hospital: Hospital) -> bool {
         .any(|&(id, _, whose, _)| id == queue && (whose == 0 || whose == hospital.id()))
 }
 
-fn flows() -> &'static [Arc<Flow>; 6] {
-    static FLOWS: OnceLock<[Arc<Flow>; 6]> = OnceLock::new();
+/// A flow that sends its callers outside.
+const PHARMACY: &str = "
+flow: pharmacy
+start: ticket
+nodes:
+  ticket: {ticket: open, wait: 1s, next: pharmacy}
+  pharmacy:
+    transfer: '+15559000001'
+    greeting: The pharmacy is being called.
+    ring_for: 40s
+    lost: The pharmacy was lost.
+    busy: busy
+    refused: refused
+    no_answer: nobody
+    after: bye
+  busy: {play: The pharmacy is busy., next: desk}
+  refused: {play: The pharmacy can't be reached., next: desk}
+  nobody: {play: The pharmacy doesn't answer., next: desk}
+  desk: {queue: service, class: patient, greeting: Please stay on the line., no_agents: stay}
+  bye: {hang_up: Thank you for calling the pharmacy.}
+";
+
+fn flows() -> &'static [Arc<Flow>; 8] {
+    static FLOWS: OnceLock<[Arc<Flow>; 8]> = OnceLock::new();
     FLOWS.get_or_init(|| {
         [
             (
@@ -225,6 +257,11 @@ fn flows() -> &'static [Arc<Flow>; 6] {
                 "status.yaml",
                 include_str!("../../ivr-flows/flows/status.yaml"),
             ),
+            (
+                "extension.yaml",
+                include_str!("../../ivr-flows/flows/extension.yaml"),
+            ),
+            ("pharmacy.yaml", PHARMACY),
         ]
         .map(|(file, text)| match Flow::parse(file, text) {
             Ok(flow) => {
@@ -444,17 +481,21 @@ pub(crate) fn switch_setup(
                         key: Arc::from(key),
                         name: Arc::from(hospital.name()),
                         dial: DialRules {
-                            inside: HashMap::from([(
-                                "2006".to_owned(),
-                                Inside::Queue(Arc::from("tier2")),
-                            )]),
-                            outside: [("+15559", "night"), ("+15558", "day")]
-                                .map(|(prefix, trunk)| OutsideRule {
-                                    prefix: prefix.to_owned(),
-                                    digits: 11..=11,
-                                    trunk: Arc::from(trunk),
-                                })
-                                .to_vec(),
+                            inside: HashMap::from([
+                                ("2002".to_owned(), Inside::Agent(acd::AgentId(2))),
+                                ("2006".to_owned(), Inside::Queue(Arc::from("tier2"))),
+                            ]),
+                            outside: [
+                                ("+15559", 11, "night"),
+                                ("+15558", 11, "day"),
+                                ("9", 4, "night"),
+                            ]
+                            .map(|(prefix, digits, trunk)| OutsideRule {
+                                prefix: prefix.to_owned(),
+                                digits: digits..=digits,
+                                trunk: Arc::from(trunk),
+                            })
+                            .to_vec(),
                             country_code: "1".to_owned(),
                         },
                         calendars: HashMap::from([(Arc::from("portal"), hours_of(hospital))]),

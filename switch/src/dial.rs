@@ -1,4 +1,4 @@
-//! Where agents may send callers on to, and whom they may ask (invariant 14).
+//! Where agents and flows may send callers on to, and whom agents may ask (invariant 14).
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -9,8 +9,8 @@ use desk::{Escalation, PhoneNumber, TenantId};
 
 use crate::setup::Setup;
 
-/// Where a hospital's callers may be sent on to by an agent. By default nowhere
-/// but to the help desk's own people and queues.
+/// Where a hospital's callers may be sent on to by an agent or a flow. By default
+/// nowhere but to the help desk's own people and queues.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DialRules {
     /// Numbers that mean a queue or an agent. An agent's account name and a
@@ -75,6 +75,11 @@ const DEAR_AREAS: [&str; 24] = [
 pub const EMERGENCY_NUMBERS: [&str; 6] = ["911", "112", "999", "000", "988", "933"];
 
 impl DialRules {
+    /// Whether a number outside may be called.
+    pub fn allows_outside(&self, number: &str) -> bool {
+        self.outside(number).is_some()
+    }
+
     /// The rule by which a number outside may be called.
     fn outside(&self, number: &str) -> Option<&OutsideRule> {
         // Digits and nothing else: what a gateway makes of the rest isn't ours to guess.
@@ -157,7 +162,8 @@ impl Setup {
         Some((destination, Some(why)))
     }
 
-    fn reached(&self, tenant: TenantId, user: &str) -> Option<Destination> {
+    /// The same of what is dialled: a number, an account or a queue.
+    pub fn reached(&self, tenant: TenantId, user: &str) -> Option<Destination> {
         let rules = &self.tenants.get(&tenant)?.dial;
         match rules.inside.get(user) {
             Some(Inside::Queue(name)) => return Some(Destination::Queue(Arc::clone(name))),

@@ -209,6 +209,8 @@ pub enum NoteWhat {
         /// It goes there.
         followed: bool,
     },
+    /// The dial rules don't lead where a flow sends its caller.
+    FlowTargetForbidden,
     /// Talks with the partner, or outside.
     Transferred,
     /// The partner or who was called outside couldn't take it; the contact is
@@ -268,7 +270,7 @@ pub struct Counters {
     pub sign_ins_blocked: u64,
     /// Calls to numbers that aren't ours.
     pub unknown_numbers: u64,
-    /// Agents' transfers and questions to where the dial rules don't lead.
+    /// Agents' and flows' transfers, and agents' questions, to where the dial rules don't lead.
     pub targets_forbidden: u64,
     /// Redirections of trunks (3xx) that were followed.
     pub redirects_followed: u64,

@@ -1,8 +1,10 @@
-//! What the distributor reports.
+//! What the distributor reports, and who publishes flows.
 
 use smallvec::SmallVec;
 
-use super::{ContactId, Desk, Notice, Noticed, OfferId, OfferOutcome, Owner, Stamped};
+use super::{
+    ContactId, Desk, FlowPublished, Notice, Noticed, OfferId, OfferOutcome, Owner, Stamped,
+};
 use crate::event::Event;
 
 /// Agents whose latest state is kept, per tenant, to leave out repetitions.
@@ -98,6 +100,19 @@ impl Desk {
                 };
                 self.offer_event(tenant, contact, offer, Known::Ended, at, event);
             }
+        }
+    }
+
+    pub(super) fn published(&mut self, published: FlowPublished) {
+        let FlowPublished {
+            tenant,
+            at,
+            flow,
+            version,
+        } = published;
+        if let Some(&tenant) = self.tenant_index.get(&tenant) {
+            let event = Event::FlowPublished { flow, version };
+            self.queue(Owner::Tenant(tenant), Stamped { at, event });
         }
     }
 

@@ -328,6 +328,28 @@ fn what_waits_too_long_becomes_a_counted_gap() {
 }
 
 #[test]
+fn a_published_flow_stands_in_its_hospitals_log() {
+    let mut story = Story::new(Limits::default());
+    let flow = FlowName::new("staff").unwrap();
+    for (tenant, version) in [(1, 2), (7, 2)] {
+        story.input(Input::Published(FlowPublished {
+            tenant: TenantId(tenant),
+            at: 5,
+            flow,
+            version,
+        }));
+    }
+    story.wait(200);
+    // The other hospital isn't known.
+    assert_eq!(story.commits.len(), 1);
+    let commit = &story.commits[0];
+    assert_eq!(commit.tenant, TenantId(1));
+    let event = Event::FlowPublished { flow, version: 2 };
+    assert_eq!(commit.events[..], [Stamped { at: 5, event }]);
+    story.commit(true);
+}
+
+#[test]
 fn failing_writes_are_tried_again_and_at_last_counted() {
     let mut story = Story::new(Limits::default());
     story.start();

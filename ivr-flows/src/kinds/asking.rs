@@ -136,7 +136,15 @@ impl Surroundings<'_> {
                     let language = match long.take("language") {
                         Some(entry) => match &entry.value.value {
                             Value::Text(tag) => self.spoken_language(tag, entry, node, findings),
-                            _ => None,
+                            other => {
+                                findings.add(
+                                    entry.at,
+                                    node,
+                                    format!("`language` must be a text, not {}", other.kind()),
+                                    None,
+                                );
+                                None
+                            }
                         },
                         None => None,
                     };

@@ -55,6 +55,41 @@ calls_max = CALLS
 clinical_reserve = 0
 "#;
 
+// Answer, look up, branch, a durable ticket, then wait without a sound until the caller hangs up. Never for people.
+const SILENT_FLOW: &str = r#"
+flow: bench
+about: Measures signalling. Says nothing.
+purpose: measurement
+start: who
+
+nodes:
+  who:
+    identify: caller
+    next: route
+
+  route:
+    branch:
+      - when: caller.role == "clinician" && !ani_withheld
+        next: ticket
+    else: ticket
+
+  ticket:
+    ticket: open
+    next: hold
+
+  hold:
+    queue: bench
+    music: false
+    announce: false
+    no_agents: stay
+
+tests:
+  - name: A caller is held
+    agents: none
+    ends: queue bench
+    passes: [who, route, ticket, hold]
+"#;
+
 const PROMPT_FLOW: &str = r#"
 flow: bench-prompt
 about: Measures playing. A long prompt, a key, another long prompt.
@@ -189,6 +224,7 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
             .replace("PRIORITY", &priority)
             .replace("CALLS", &calls_max().to_string()),
     )?;
+    fs::write(folder.join("flows/bench.yaml"), SILENT_FLOW)?;
     fs::write(folder.join("flows/bench-prompt.yaml"), PROMPT_FLOW)?;
     fs::write(folder.join("flows/bench-queue.yaml"), QUEUE_FLOW)?;
     fs::write(folder.join("operator.yaml"), operator())?;

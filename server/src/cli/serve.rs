@@ -172,6 +172,9 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::Redirected { followed: false } => {
             "the trunk would send it on: not followed".to_owned()
         }
+        NoteWhat::FlowTargetForbidden => {
+            "the flow sends it where the dial rules don't lead: refused".to_owned()
+        }
         NoteWhat::Transferred => "talks with the partner or outside".to_owned(),
         NoteWhat::TakenBack(why) => format!("taken back: {why:?}"),
         NoteWhat::OneWayAudio(NoteSide::Caller, why) => format!("the caller isn't heard: {why:?}"),
@@ -206,6 +209,7 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
                     "patient portal after hours: 2, and the partner takes the call or gives it back"
                 }
                 "status" => "patients with a ticket number: how it stands, and whoever has it",
+                "extension" => "whoever has the extension that is keyed in: 7004 in the demo",
                 "location" => "theatre, ICU, ED: no key is ever needed",
                 other => other,
             };

@@ -1,6 +1,6 @@
 //! What the help desk is: the operator's and the hospitals' files.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
-use super::outside::{OutsideConfig, PartnerConfig, TrunkAccount, TrunkConfig};
+use super::check::check;
+use super::faults::{Faults, at};
+use super::outside::{OutsideConfig, PartnerConfig, TrunkConfig};
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
@@ -36,14 +38,14 @@ pub(crate) const SHIPPED: [(&str, &str); 7] = [
         "status",
         include_str!("../../../ivr-flows/flows/status.yaml"),
     ),
-    ("bench", include_str!("../../../ivr-flows/flows/bench.yaml")),
+    (
+        "extension",
+        include_str!("../../../ivr-flows/flows/extension.yaml"),
+    ),
 ];
 
-/// Most hospitals, and most entries of any list in one file.
+/// Most hospitals.
 const HOSPITALS_MAX: usize = 1_000;
-const ENTRIES_MAX: usize = 200_000;
-/// How long a phone may be set to ring, in seconds: not at once, and less than a caller's patience.
-const RING_FOR_S: std::ops::RangeInclusive<u64> = 2..=120;
 
 /// Everything the folder says.
 #[derive(Debug, Clone)]
@@ -79,12 +81,12 @@ impl std::fmt::Debug for Files {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OperatorFile {
+pub(super) struct OperatorFile {
     operator: String,
-    queues: Vec<QueueConfig>,
-    agents: Vec<Agent>,
+    pub(super) queues: Vec<QueueConfig>,
+    pub(super) agents: Vec<Agent>,
     #[serde(default)]
-    trunks: Vec<TrunkConfig>,
+    pub(super) trunks: Vec<TrunkConfig>,
 }
 
 /// A queue.
@@ -280,18 +282,24 @@ impl Hospital {
     /// # Errors
     /// What can't be read of them, and how it is written.
     pub fn calendars(&self) -> Result<BTreeMap<String, hours::Calendar>, String> {
-        let read = |(name, hours): (&String, &Hours)| {
-            let zone = self.zone.as_deref().ok_or_else(|| {
-                format!("`hours` \"{name}\" needs `zone`, e.g. zone: America/Chicago")
-            })?;
-            let week = hours.week.iter().map(|(days, at)| (&**days, &**at));
-            let days = hours.days.iter();
-            let days = days.map(|(date, day)| (&**date, &*day.hours, &*day.name));
-            hours::Calendar::read(zone, week, days)
-                .map(|calendar| (name.clone(), calendar))
-                .map_err(|error| format!("`hours` \"{name}\": {error}"))
-        };
-        self.hours.iter().map(read).collect()
+        let read = |name: &String| Ok((name.clone(), self.calendar(name)?));
+        self.hours.keys().map(read).collect()
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// It isn't there, or what can't be read of it, and how it is written.
+    pub(super) fn calendar(&self, name: &str) -> Result<hours::Calendar, String> {
+        let hours = self.hours.get(name).ok_or("there are no such hours")?;
+        let zone = self.zone.as_deref().ok_or_else(|| {
+            format!("`hours` \"{name}\" needs `zone`, e.g. zone: America/Chicago")
+        })?;
+        let week = hours.week.iter().map(|(days, at)| (&**days, &**at));
+        let days = hours.days.iter();
+        let days = days.map(|(date, day)| (&**date, &*day.hours, &*day.name));
+        hours::Calendar::read(zone, week, days)
+            .map_err(|error| format!("`hours` \"{name}\": {error}"))
     }
 }
 
@@ -299,7 +307,7 @@ impl HelpDesk {
     /// Reads the folder.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its file and what to do.
+    /// Everything that is wrong, each with its file, its line where it has one, and what to do; at most 50.
     pub fn load(dir: &Path) -> Result<Self, ConfigError> {
         let mut kept = BTreeMap::new();
         let mut keep = |file: &Path| {
@@ -309,33 +317,42 @@ impl HelpDesk {
             }
             Ok::<_, ConfigError>(text)
         };
+        let mut faults = Faults::default();
         let process_file = dir.join("careline.toml");
         if process_file.exists() {
-            keep(&process_file)?;
+            faults.take(keep(&process_file));
         }
         let operator_file = dir.join("operator.yaml");
-        let operator: OperatorFile = yaml(&operator_file, &keep(&operator_file)?)?;
+        let text = faults.take(keep(&operator_file));
+        let operator = text.and_then(|text| faults.take(yaml(&operator_file, &text)));
         let mut hospitals = Vec::new();
         let hospitals_dir = dir.join("hospitals");
-        for file in files(&hospitals_dir, "yaml")? {
-            let mut hospital: Hospital = yaml(&file, &keep(&file)?)?;
-            hospital.key = stem(&file);
-            hospitals.push((file, hospital));
-        }
-        if hospitals.is_empty() {
-            return Err(ConfigError::new(
+        let found = faults.take(files(&hospitals_dir, "yaml"));
+        if found.as_ref().is_some_and(Vec::is_empty) {
+            faults.at(
                 &hospitals_dir,
+                Vec::new(),
                 "holds no hospital; write one file NAME.yaml for each",
-            ));
+            );
         }
-        if hospitals.len() > HOSPITALS_MAX {
+        let found = found.unwrap_or_default();
+        if found.len() > HOSPITALS_MAX {
             return Err(ConfigError::new(
                 &hospitals_dir,
                 format!("holds more than {HOSPITALS_MAX} hospitals"),
             ));
         }
+        for file in found {
+            let text = faults.take(keep(&file));
+            let hospital = text.and_then(|text| faults.take(yaml::<Hospital>(&file, &text)));
+            if let Some(mut hospital) = hospital {
+                hospital.key = stem(&file);
+                hospitals.push((file, hospital));
+            }
+        }
         let mut drafts = Drafts::default();
         let mut texts: BTreeMap<String, Arc<str>> = BTreeMap::new();
+        let mut sound = true;
         for (name, text) in SHIPPED {
             let file = format!("{name}.yaml (shipped)");
             let name = drafts.add(&file, text).map_err(ConfigError::Flow)?;
@@ -343,22 +360,49 @@ impl HelpDesk {
         }
         let own = dir.join("flows");
         let mut names = HashSet::new();
-        if own.is_dir() {
-            for file in files(&own, "yaml")? {
-                let text = keep(&file)?;
-                let shown = file.display().to_string();
-                let name = drafts.add(&shown, &text).map_err(ConfigError::Flow)?;
-                texts.insert(name.clone(), text.into());
-                if !names.insert(name.clone()) {
-                    let twice = format!(
-                        "flow \"{name}\" is also in another file of this folder; rename one"
-                    );
-                    return Err(ConfigError::new(&file, twice));
-                }
+        let found = match own.is_dir() {
+            true => faults.take(files(&own, "yaml")),
+            false => None,
+        };
+        for file in found.unwrap_or_default() {
+            let Some(text) = faults.take(keep(&file)) else {
+                sound = false;
+                continue;
+            };
+            let shown = file.display().to_string();
+            let read = drafts.add(&shown, &text).map_err(ConfigError::Flow);
+            let Some(name) = faults.take(read) else {
+                sound = false;
+                continue;
+            };
+            texts.insert(name.clone(), text.into());
+            if !names.insert(name.clone()) {
+                let twice =
+                    format!("flow \"{name}\" is also in another file of this folder; rename one");
+                faults.at(&file, at!["flow"], twice);
             }
         }
-        let flows = drafts.link().map_err(ConfigError::Flow)?;
-        check(&operator_file, &operator, &hospitals, &flows)?;
+        // What calls a flow that can't be read isn't to blame for it.
+        let flows = match sound {
+            true => faults.take(drafts.link().map_err(ConfigError::Flow)),
+            false => None,
+        };
+        if let Some(operator) = &operator {
+            check(
+                (&operator_file, operator),
+                &hospitals,
+                flows.as_ref(),
+                &mut faults,
+            );
+        }
+        let text_of = |file: &Path| {
+            let text = kept.get(file.strip_prefix(dir).ok()?)?;
+            Some(text.as_str())
+        };
+        faults.told(text_of)?;
+        let (Some(operator), Some(flows)) = (operator, flows) else {
+            return Err(ConfigError::new(dir, "can't be read"));
+        };
         hospitals.sort_by_key(|(_, hospital)| hospital.id);
         Ok(Self {
             operator: operator.operator,
@@ -400,285 +444,6 @@ impl HelpDesk {
             Some((hospital, numbers.first()?.as_str()))
         })
     }
-}
-
-/// What stands once in the whole folder, as far as it has been read.
-#[derive(Default)]
-struct Seen<'a> {
-    queues: HashSet<&'a str>,
-    users: HashSet<&'a str>,
-    trunks: HashSet<&'a str>,
-    hospitals: HashMap<u32, &'a Path>,
-    numbers: HashMap<&'a str, &'a Path>,
-    keys: HashSet<&'a str>,
-}
-
-fn check<'a>(
-    operator_file: &'a Path,
-    operator: &'a OperatorFile,
-    hospitals: &'a [(std::path::PathBuf, Hospital)],
-    flows: &BTreeMap<String, Arc<Flow>>,
-) -> Result<(), ConfigError> {
-    let mut seen = Seen::default();
-    check_operator(operator_file, operator, &mut seen)
-        .map_err(|message| ConfigError::new(operator_file, message))?;
-    for (file, hospital) in hospitals {
-        check_hospital(file, hospital, flows, &mut seen)
-            .map_err(|message| ConfigError::new(file, message))?;
-    }
-    Ok(())
-}
-
-/// A number that people dial to us.
-fn dialled(what: &str, number: &str) -> Result<(), String> {
-    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!(
-            "{what} \"{number}\": it is written with digits only"
-        ));
-    }
-    if switch::EMERGENCY_NUMBERS.contains(&number) {
-        return Err(format!(
-            "{what} \"{number}\": that is an emergency service's; whoever dials it must never reach a help desk"
-        ));
-    }
-    Ok(())
-}
-
-/// The number of a queue or agent inside: no line's, nobody else's.
-fn extension<'a>(
-    file: &'a Path,
-    extension: Option<&'a String>,
-    seen: &mut Seen<'a>,
-) -> Result<(), String> {
-    let Some(number) = extension else {
-        return Ok(());
-    };
-    dialled("extension", number)?;
-    if seen.numbers.insert(number, file).is_some() {
-        return Err(format!(
-            "extension {number} is there twice; each queue and agent has its own"
-        ));
-    }
-    Ok(())
-}
-
-fn check_operator<'a>(
-    file: &'a Path,
-    operator: &'a OperatorFile,
-    seen: &mut Seen<'a>,
-) -> Result<(), String> {
-    for queue in &operator.queues {
-        if !seen.queues.insert(&queue.name) {
-            return Err(format!(
-                "queue \"{}\" is there twice; rename one",
-                queue.name
-            ));
-        }
-        extension(file, queue.extension.as_ref(), seen)?;
-        if !RING_FOR_S.contains(&queue.ring_for_s) {
-            return Err(format!(
-                "queue \"{}\": ring_for_s is {}; phones ring for {} to {} seconds",
-                queue.name,
-                queue.ring_for_s,
-                RING_FOR_S.start(),
-                RING_FOR_S.end()
-            ));
-        }
-    }
-    for trunk in &operator.trunks {
-        trunk.trunk()?;
-        if !seen.trunks.insert(&trunk.name) {
-            return Err(format!(
-                "trunk \"{}\" is there twice; rename one",
-                trunk.name
-            ));
-        }
-        if let Some(TrunkAccount { user, secret }) = &trunk.account {
-            account(user, secret, seen)?;
-        }
-    }
-    let mut ids = HashSet::new();
-    for agent in &operator.agents {
-        if !ids.insert(agent.id) {
-            return Err(format!(
-                "agent id {} is there twice; ids are unique",
-                agent.id
-            ));
-        }
-        account(&agent.user, &agent.secret, seen)?;
-        extension(file, agent.extension.as_ref(), seen)?;
-        if let Some(queue) = agent
-            .queues
-            .iter()
-            .find(|queue| !seen.queues.contains(queue.as_str()))
-        {
-            return Err(format!(
-                "agent \"{}\" serves queue \"{queue}\", which isn't in `queues`",
-                agent.user
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn check_hospital<'a>(
-    file: &'a Path,
-    hospital: &'a Hospital,
-    flows: &BTreeMap<String, Arc<Flow>>,
-    seen: &mut Seen<'a>,
-) -> Result<(), String> {
-    if hospital.id == 0 {
-        return Err("id 0 is the operator's own; hospitals begin at 1".into());
-    }
-    if let Some(other) = seen.hospitals.insert(hospital.id, file) {
-        return Err(format!(
-            "id {} is also that of {}",
-            hospital.id,
-            other.display()
-        ));
-    }
-    if hospital.name.trim().is_empty() {
-        return Err("`name` is empty; callers hear it".into());
-    }
-    let lists = [
-        hospital.lines.len(),
-        hospital.people.len(),
-        hospital.places.len(),
-        hospital.phones.len(),
-        hospital.outside.len(),
-    ];
-    if lists.into_iter().any(|entries| entries > ENTRIES_MAX) {
-        return Err(format!("a list has more than {ENTRIES_MAX} entries"));
-    }
-    check_partners(hospital, seen)?;
-    let calendars = hospital.calendars()?;
-    for line in &hospital.lines {
-        check_line(file, hospital, line, flows, &calendars, seen)?;
-    }
-    let mut ids = HashSet::new();
-    let people = hospital.people.iter().map(|p| (p.id, &p.key, &p.spoken));
-    let places = hospital.places.iter().map(|p| (p.id, &p.key, &p.spoken));
-    for (id, key, spoken) in people.chain(places) {
-        if !ids.insert(id) {
-            return Err(format!("id {id} is there twice among people and places"));
-        }
-        if !seen.keys.insert(key) {
-            return Err(format!(
-                "key \"{key}\" (id {id}) is there twice; keys are unique over all hospitals, since \
-                 `careline call --as KEY` knows no other name"
-            ));
-        }
-        if spoken.trim().is_empty() {
-            return Err(format!(
-                "`spoken` of \"{key}\" is empty; write the name as it is said, e.g. Doctor Okafor"
-            ));
-        }
-    }
-    for phone in &hospital.phones {
-        account(&phone.user, &phone.secret, seen)?;
-    }
-    Ok(())
-}
-
-fn check_partners(hospital: &Hospital, seen: &Seen<'_>) -> Result<(), String> {
-    let mut ids = HashSet::new();
-    for (name, partner) in &hospital.partners {
-        partner.check(name)?;
-        if partner.id == desk::PartnerId::OUTSIDE.0 {
-            return Err(format!("partner \"{name}\": ids of partners begin at 1"));
-        }
-        if !ids.insert(partner.id) {
-            return Err(format!("id {} is there twice among partners", partner.id));
-        }
-        if !seen.trunks.contains(partner.trunk.as_str()) {
-            return Err(format!(
-                "partner \"{name}\" is behind trunk \"{}\"; operator.yaml has no such trunk",
-                partner.trunk
-            ));
-        }
-    }
-    for outside in &hospital.outside {
-        outside.rule()?;
-        if !seen.trunks.contains(outside.trunk.as_str()) {
-            return Err(format!(
-                "outside \"{}\" is reached by trunk \"{}\"; operator.yaml has no such trunk",
-                outside.prefix, outside.trunk
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn check_line<'a>(
-    file: &'a Path,
-    hospital: &Hospital,
-    line: &'a LineSetup,
-    flows: &BTreeMap<String, Arc<Flow>>,
-    calendars: &BTreeMap<String, hours::Calendar>,
-    seen: &mut Seen<'a>,
-) -> Result<(), String> {
-    let Some(flow) = flows.get(&line.flow) else {
-        return Err(format!(
-            "line {} is answered by flow \"{}\", which doesn't exist; there are: {}",
-            line.number,
-            line.flow,
-            flows.keys().cloned().collect::<Vec<_>>().join(", ")
-        ));
-    };
-    if flow.is_part() {
-        return Err(format!(
-            "line {} is answered by flow \"{}\", which has exits: it is for other flows to call, and \
-             would leave a caller in silence",
-            line.number, line.flow
-        ));
-    }
-    let mut waits_in = flow.queues();
-    if let Some(missing) = waits_in.find(|queue| !seen.queues.contains(queue)) {
-        return Err(format!(
-            "line {} is answered by flow \"{}\", which uses queue \"{missing}\"; operator.yaml has \
-             no such queue",
-            line.number, line.flow
-        ));
-    }
-    if let Some(missing) = flow.calendars().find(|name| !calendars.contains_key(*name)) {
-        return Err(format!(
-            "line {} is answered by flow \"{}\", which asks for hours \"{missing}\"; write them under `hours`",
-            line.number, line.flow
-        ));
-    }
-    if let Some(missing) = flow
-        .partners()
-        .find(|name| !hospital.partners.contains_key(*name))
-    {
-        return Err(format!(
-            "line {} is answered by flow \"{}\", which calls partner \"{missing}\"; write it under `partners`",
-            line.number, line.flow
-        ));
-    }
-    for number in std::iter::once(&line.number).chain(&line.short) {
-        dialled("line", number)?;
-        if let Some(other) = seen.numbers.insert(number, file) {
-            return Err(format!(
-                "number {number} is also in {}; a dialled number has one hospital",
-                other.display()
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn account<'a>(user: &'a str, secret: &str, seen: &mut Seen<'a>) -> Result<(), String> {
-    if user.is_empty() || secret.is_empty() {
-        return Err(format!(
-            "user \"{user}\": a phone account has a user name and a secret"
-        ));
-    }
-    if !seen.users.insert(user) {
-        return Err(format!(
-            "user \"{user}\" is there twice; user names are unique"
-        ));
-    }
-    Ok(())
 }
 
 fn yaml<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> {

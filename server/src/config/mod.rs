@@ -10,12 +10,15 @@
 //! ```
 //!
 //! Everything is checked when it is read. An error names the file, the line
-//! where there is one, what is wrong and what to do.
+//! where there is one, what is wrong and what to do; all are told, not the first alone.
 
 mod changes;
+mod check;
+mod faults;
 mod helpdesk;
 mod outside;
 mod process;
+mod transfers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -49,6 +52,13 @@ pub enum ConfigError {
     },
     /// A flow: everything that its checker found.
     Flow(Vec<CheckError>),
+    /// Several things.
+    Many {
+        /// The first of them.
+        told: Vec<ConfigError>,
+        /// How many there are besides.
+        more: usize,
+    },
 }
 
 impl ConfigError {
@@ -80,6 +90,16 @@ impl fmt::Display for ConfigError {
                     write!(f, "{separator}{fault}")?;
                 }
                 Ok(())
+            }
+            Self::Many { told, more } => {
+                for (index, fault) in told.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "\n" };
+                    write!(f, "{separator}{fault}")?;
+                }
+                match more {
+                    0 => Ok(()),
+                    more => write!(f, "\nand {more} more"),
+                }
             }
         }
     }
@@ -139,6 +159,11 @@ nodes:
 
     /// What is said of a folder in which `from` stands as `to`.
     fn fault(from: &str, to: &str) -> String {
+        faults(&[(from, to)])
+    }
+
+    /// The same with several changes.
+    fn faults(changes: &[(&str, &str)]) -> String {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let dir =
@@ -150,14 +175,18 @@ nodes:
             ("hospitals/st-anne.yaml", HOSPITAL),
             ("flows/own.yaml", FLOW),
         ];
-        let mut changed = 0;
+        for (from, _) in changes {
+            let stands = files.iter().any(|(_, text)| text.contains(from));
+            assert!(stands, "{from:?} stands nowhere");
+        }
         for (name, text) in files {
             let file = dir.join(name);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            changed += text.matches(from).count();
-            std::fs::write(&file, text.replace(from, to)).unwrap();
+            let text = changes
+                .iter()
+                .fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+            std::fs::write(&file, text).unwrap();
         }
-        assert!(changed > 0 || from == to, "{from:?} stands nowhere");
         let read = Process::load(&dir.join("careline.toml")).and_then(|_| HelpDesk::load(&dir));
         std::fs::remove_dir_all(&dir).unwrap();
         match read {
@@ -166,6 +195,77 @@ nodes:
                 .to_string()
                 .replace(&format!("{}/", dir.display()), ""),
         }
+    }
+
+    #[test]
+    fn a_flow_sends_callers_where_the_dial_rules_lead() {
+        let rules = "country_code: \"1\"\noutside: [{ prefix: \"+1555\", digits: 11, trunk: city }]\nlines:";
+        let trunk = "trunks: [{ name: city, gateways: [\"sip:192.0.2.10\"] }]\nagents:";
+        let sends = |to: &str| {
+            let bye =
+                format!("bye: {{ hang_up: Goodbye. }}\n  on: {{ transfer: {to}, next: bye }}");
+            let changes = [
+                ("bye: { hang_up: Goodbye. }", &*bye),
+                ("start: bye", "start: on"),
+                ("flow: clinician", "flow: own"),
+                ("agents:", trunk),
+                ("lines:", rules),
+                ("name: tier2", "name: tier2, extension: \"7000\""),
+            ];
+            faults(&changes)
+        };
+        for to in ["ana", "tier2", "\"7000\"", "\"+15550101001\""] {
+            assert_eq!(sends(to), "", "{to}");
+        }
+        for to in ["anna", "\"7001\"", "\"+14440101001\"", "\"911\"", "city"] {
+            let told = sends(to);
+            let expected = format!(
+                "flows/own.yaml:8: on: the dial rules of hospital \"st-anne\" don't lead to \"{}\"",
+                to.trim_matches('"')
+            );
+            assert!(told.starts_with(&expected), "{told}");
+            assert!(
+                told.contains("`outside` in hospitals/st-anne.yaml"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told() {
+        let told = faults(&[
+            ("[clinical]", "[surgery, clinical, heart]"),
+            (
+                "name: tier2",
+                "name: tier2, extension: \"911\", ring_for_s: 1",
+            ),
+            ("Doctor Okafor", "\" \""),
+            ("numbers: []", "numbers: [x, \"+15550177009\", y]"),
+            ("flow: clinician", "flow: clinic"),
+            ("mon-fri: 08:00-17:00", "mon-fri: early"),
+            ("start: bye", "start: by"),
+        ]);
+        let heads: Vec<String> = told
+            .lines()
+            .filter_map(|line| Some(line.split_once(": ")?.0.to_owned()))
+            .collect();
+        let expected = [
+            "flows/own.yaml:5:1",
+            "operator.yaml:5",
+            "operator.yaml:5",
+            "operator.yaml:7",
+            "operator.yaml:7",
+            "hospitals/st-anne.yaml:5",
+            "hospitals/st-anne.yaml:9",
+            "hospitals/st-anne.yaml:11",
+            "hospitals/st-anne.yaml:11",
+        ];
+        assert_eq!(heads, expected, "{told}");
+        // Of very many the first ones.
+        let queues = (0..80).map(|n| format!("q{n}")).collect::<Vec<_>>();
+        let told = fault("[clinical]", &format!("[{}]", queues.join(", ")));
+        assert_eq!(told.lines().count(), 51, "{told}");
+        assert!(told.ends_with("\nand 30 more"), "{told}");
     }
 
     #[test]
@@ -199,37 +299,37 @@ nodes:
             (
                 "ring_for_s: 15",
                 "ring_for_s: 0",
-                "operator.yaml: queue \"clinical\": ring_for_s is 0; ",
+                "operator.yaml:3: queue \"clinical\": ring_for_s is 0; ",
             ),
             (
                 "name: tier2",
                 "name: service",
-                "operator.yaml: queue \"service\" is there twice",
+                "operator.yaml:5: queue \"service\" is there twice",
             ),
             (
                 "name: tier2",
                 "name: tier2, extension: \"12a\"",
-                "operator.yaml: extension \"12a\": it is written with digits",
+                "operator.yaml:5: extension \"12a\": it is written with digits",
             ),
             (
                 "name: service",
                 "name: service, extension: \"1001\"",
-                "st-anne.yaml: number 1001 is also in ",
+                "st-anne.yaml:7: number 1001 is also in ",
             ),
             (
                 "name: service",
                 "name: service, extension: \"911\"",
-                "operator.yaml: extension \"911\": that is an emergency service's",
+                "operator.yaml:4: extension \"911\": that is an emergency service's",
             ),
             (
                 "[clinical]",
                 "[surgery]",
-                "operator.yaml: agent \"ana\" serves queue \"surgery\"",
+                "operator.yaml:7: agent \"ana\" serves queue \"surgery\"",
             ),
             (
                 "secret: sesame",
                 "secret: \"\"",
-                "operator.yaml: user \"ana\": a phone account has",
+                "operator.yaml:7: user \"ana\": a phone account has",
             ),
             (
                 "queues:",
@@ -240,42 +340,47 @@ nodes:
             (
                 "key: theatre",
                 "key: okafor",
-                "st-anne.yaml: key \"okafor\" (id 2) is there twice",
+                "st-anne.yaml:11: key \"okafor\" (id 2) is there twice",
             ),
             (
                 "Doctor Okafor",
                 "\" \"",
-                "st-anne.yaml: `spoken` of \"okafor\" is empty",
+                "st-anne.yaml:9: `spoken` of \"okafor\" is empty",
             ),
             (
                 "id: 2, key",
                 "id: 1, key",
-                "st-anne.yaml: id 1 is there twice",
+                "st-anne.yaml:11: id 1 is there twice",
+            ),
+            (
+                "+15550177001",
+                "mobile",
+                "st-anne.yaml:9: a number of \"okafor\" isn't a telephone number",
             ),
             (
                 "\"1001\"",
                 "\"10-01\"",
-                "st-anne.yaml: line \"10-01\": it is written with digits",
+                "st-anne.yaml:7: line \"10-01\": it is written with digits",
             ),
             (
                 "flow: clinician",
                 "flow: clinic",
-                "st-anne.yaml: line 1001 is answered by flow \"clinic\"",
+                "st-anne.yaml:7: line 1001 is answered by flow \"clinic\"",
             ),
             (
                 "zone: America/Chicago",
                 "zone: Chicago",
-                "st-anne.yaml: `hours` \"desk\": \"Chicago\" isn't a time zone",
+                "st-anne.yaml:5: `hours` \"desk\": \"Chicago\" isn't a time zone",
             ),
             (
                 "08:00-17:00",
                 "8 to 5",
-                "st-anne.yaml: `hours` \"desk\": \"8 to 5\" aren't hours; write e.g.",
+                "st-anne.yaml:5: `hours` \"desk\": \"8 to 5\" aren't hours; write e.g.",
             ),
             (
                 "hours: closed",
                 "hours: 20:00-02:00",
-                "st-anne.yaml: `hours` \"desk\": 2026-12-25: a date's hours end",
+                "st-anne.yaml:5: `hours` \"desk\": 2026-12-25: a date's hours end",
             ),
             ("start: bye", "start: hello", "flows/own.yaml:5:"),
             ("pace: standard\n", "pace: [\n", "flows/own.yaml:"),

@@ -2,13 +2,13 @@
 //! checked and compared, its prompts are rendered, and then the pump is given
 //! all of it in one message. Calls in progress finish on the flows they began with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use desk::{Directory, TenantId};
+use desk::{Directory, FlowName, TenantId};
 use ivr_flows::Language;
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,6 +32,8 @@ pub struct Fresh {
     pub directories: Vec<(TenantId, Directory)>,
     /// Fixed prompts.
     pub prompts: Vec<(Language, Fixed)>,
+    /// Flows with a new version, and whose callers walk through them.
+    pub published: Vec<(TenantId, FlowName, u32)>,
 }
 
 impl std::fmt::Debug for Fresh {
@@ -177,7 +179,8 @@ impl Publisher {
         if !plan.obstacles.is_empty() {
             return Err(PublishError::Obstacles(plan.obstacles));
         }
-        let fresh = self.prepare(&loaded)?;
+        let mut fresh = self.prepare(&loaded)?;
+        fresh.published = published(&loaded.helpdesk, &plan.versions);
         let mut versions = current.versions.clone();
         raised(&mut versions, &loaded.helpdesk);
         let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
@@ -321,6 +324,7 @@ impl Publisher {
             acd: setup::acd_setup(&loaded.helpdesk, number),
             directories,
             prompts,
+            published: Vec::new(),
         })
     }
 }
@@ -375,6 +379,24 @@ fn raised(versions: &mut Versions, helpdesk: &HelpDesk) -> Vec<(String, u32)> {
         }
     }
     new
+}
+
+/// In whose logs new versions of flows belong: of each hospital whose callers walk through them.
+fn published(helpdesk: &HelpDesk, versions: &[(String, u32)]) -> Vec<(TenantId, FlowName, u32)> {
+    let mut published = Vec::new();
+    for hospital in &helpdesk.hospitals {
+        let answering = hospital.lines.iter();
+        let answering = answering.filter_map(|line| helpdesk.flows.get(&line.flow));
+        let walked: BTreeSet<&str> = answering.flat_map(|flow| flow.parts()).collect();
+        for (flow, version) in versions {
+            if walked.contains(flow.as_str())
+                && let Some(name) = FlowName::new(flow)
+            {
+                published.push((TenantId(hospital.id), name, *version));
+            }
+        }
+    }
+    published
 }
 
 /// A line for each flow: name, number, hash. What can't be read counts from 1 again.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use desk::{ContactId, TenantId, TicketNumber};
+use desk::{ContactId, Event, FlowName, TenantId, TicketNumber};
 use media::clip::Clip;
 use server::phone::{
     AnswerPolicy, CallId, CallOptions, CallReport, Ears, HearingEvent, Library, Marker, Phone,
@@ -390,6 +390,27 @@ impl House {
                 return row;
             }
             assert!(Instant::now() < until, "the database says {row:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The flows that a hospital's log says were published, once it says so of any.
+    pub async fn published(&self, tenant: TenantId) -> Vec<(FlowName, u32)> {
+        let until = Instant::now() + SOON;
+        loop {
+            let events = Reader::open(&self.data)
+                .and_then(|reader| reader.events_after(tenant, 0, 10_000))
+                .expect("a database");
+            let flows = events
+                .iter()
+                .filter_map(|logged| match logged.stamped.event {
+                    Event::FlowPublished { flow, version } => Some((flow, version)),
+                    _ => None,
+                });
+            let flows: Vec<_> = flows.collect();
+            if !flows.is_empty() || Instant::now() > until {
+                return flows;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -5,7 +5,7 @@
 //! contact and the consultation stay what they are and know of each other. Whoever leaves, the other two talk on: as the
 //! caller's contact, or as the consultation if it was the caller.
 
-use acd::Visit;
+use acd::{AgentId, Visit};
 use desk::{ContactId, EndCause, Escalation, Journey};
 use media::engine::{LegId as MediaLegId, Mix};
 
@@ -27,7 +27,7 @@ pub(crate) struct Conference {
     legs: [MediaLegId; 3],
 }
 
-/// What a contact can't do by itself, as it takes the other one of two.
+/// What a contact can't do by itself, as it takes another one, or a look at all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
     /// A consultation's agent wants the caller in.
@@ -36,6 +36,13 @@ pub(crate) enum Ask {
     AgentLeft,
     /// The colleague has left: the agent has the caller back.
     ColleagueLeft,
+    /// The flow sends the caller to an agent, who may be engaged.
+    Ring {
+        /// To whom.
+        agent: AgentId,
+        /// Whether music plays while it rings.
+        music: bool,
+    },
 }
 
 /// The last keys pressed in a consultation.

@@ -23,7 +23,8 @@ impl Contact {
     /// Carries out what the session wants, until it wants nothing more.
     pub(super) fn carry_out(&mut self, cx: &mut Cx<'_>) {
         for _ in 0..STEPS_MAX {
-            if matches!(self.stage, Stage::Ended { .. }) {
+            // What the switch is asked for comes before the next step.
+            if matches!(self.stage, Stage::Ended { .. }) || self.asks.is_some() {
                 return;
             }
             let Some(step) = self.session.poll() else {
@@ -80,7 +81,8 @@ impl Contact {
             }
             Step::LeaveQueue => self.leave_queue(Some(Journey::FlowOut), cx),
             Step::Partner { partner, music } => self.call_partner(&partner, music, cx),
-            Step::LeavePartner => self.leave_partner(cx),
+            Step::Transfer { to, outside, music } => self.send_on(&to, outside, music, cx),
+            Step::LeavePartner => self.leave_called(cx),
             Step::HangUp { cause } => {
                 let cause = match cause {
                     HangUpCause::Finished => desk::EndCause::FlowEnded,

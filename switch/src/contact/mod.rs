@@ -7,20 +7,21 @@
 //! | [`Stage::Flow`] | prompts | the flow |
 //! | [`Stage::Queue`] | music and announcements | an offer, the flow, hang-up |
 //! | [`Stage::Offer`] | the same: an agent's phone rings | an answer, or back to the queue |
-//! | [`Stage::Outside`] | music: a partner is called | an answer, or back to the flow |
+//! | [`Stage::Outside`] | music: a partner, or a number outside, is called | an answer, or back to the flow |
 //! | [`Stage::Conversation`] | the agent or partner (music while held) | hang-up by either |
 //! | [`Stage::Ended`] | nothing: hung up | messages still owed are acknowledged |
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`redirect`], [`replace`],
-//! [`end`].
+//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`onward`], [`redirect`],
+//! [`replace`], [`end`].
 
 mod arrive;
 mod call;
 mod conference;
 mod end;
 mod flow;
+mod onward;
 mod outbox;
 mod outside;
 mod partner;
@@ -254,7 +255,7 @@ struct Stay {
     music: bool,
     /// Who is rung first if free.
     prefer: Option<AgentId>,
-    /// By a transfer: the flow knows nothing of it.
+    /// By a transfer: the flow doesn't know that it is a queue.
     sent_on: bool,
     /// When the wait is announced next.
     announce_at: Duration,

@@ -380,7 +380,7 @@ impl Contact {
         Some((outside.partner, outside.sent))
     }
 
-    fn taken_back(&mut self, partner: PartnerId, why: TakenBack, cx: &mut Cx<'_>) {
+    pub(super) fn taken_back(&mut self, partner: PartnerId, why: TakenBack, cx: &mut Cx<'_>) {
         self.record_taken_back(partner, why, cx);
         let outcome = match why {
             TakenBack::Busy => PartnerOutcome::Busy,

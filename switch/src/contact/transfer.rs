@@ -8,8 +8,11 @@
 //! A consultation is a contact of its own whose caller is the agent: nobody's
 //! journey, so the desk hears nothing of it. Its ticket is the caller's.
 
+use std::time::Duration;
+
 use acd::{AgentId, ToAcd, Visit};
 use desk::{ContactId, Escalation, Journey};
+use ivr_flows::PartnerOutcome;
 
 use super::{Contact, Cx, Offer, Sound, Stage, Stay, TALKING_EVERY};
 use crate::dial::Destination;
@@ -18,7 +21,7 @@ use crate::input::NoteWhat;
 /// Said with the BYE to who has transferred.
 pub(super) const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
 /// How long a colleague's phone rings.
-const RING_MAX: std::time::Duration = std::time::Duration::from_secs(25);
+const RING_MAX: Duration = Duration::from_secs(25);
 /// Offers that the calls make by themselves have this bit, those of the
 /// distributor haven't.
 pub(super) const DIRECT: u64 = 1 << 52;
@@ -137,7 +140,7 @@ impl Contact {
                 self.referred_by = Some(by.to_owned());
                 self.escalates(why, cx);
                 let told = self.let_transferor_go(refer, cx);
-                self.ring_directly(*agent, told, cx);
+                self.ring_directly(*agent, Direct { told }, RING_MAX, true, cx);
             }
             Destination::Outside { number, trunk } => {
                 self.send_out(refer, (number, trunk), by, why, cx);
@@ -211,16 +214,21 @@ impl Contact {
         }
     }
 
-    /// Calls one agent's phone, whatever queues they serve.
-    fn ring_directly(
+    /// Calls one agent's phone, whatever queues they serve, for so long at most.
+    pub(super) fn ring_directly(
         &mut self,
         agent: AgentId,
-        told: Option<(sip::LegId, sip::RequestId)>,
+        direct: Direct,
+        ring_for: Duration,
+        music: bool,
         cx: &mut Cx<'_>,
     ) {
         let untried = cx.phones.targets(agent);
         let Some(peer) = untried.last().map(|target| target.peer) else {
-            self.tell_transferor(told, 480, cx);
+            if self.session.is_calling() {
+                return self.not_reached(PartnerOutcome::NoAnswer, cx);
+            }
+            self.tell_transferor(direct.told, 480, cx);
             return self.back_to_flow(cx);
         };
         let id = cx.direct_offer();
@@ -236,7 +244,7 @@ impl Contact {
             name,
             class,
             since: *self.waiting_since.get_or_insert(now),
-            music: true,
+            music,
             prefer: None,
             sent_on: true,
             announce_at: now + TALKING_EVERY,
@@ -249,10 +257,10 @@ impl Contact {
             Box::new(Offer {
                 id,
                 agent,
-                until: now + RING_MAX,
+                until: now + ring_for,
                 call,
                 untried,
-                direct: Some(Direct { told }),
+                direct: Some(direct),
             }),
         );
         self.announce_direct(cx);
@@ -298,7 +306,9 @@ impl Contact {
         }
         match to {
             Destination::Queue(name) => self.send_to_queue(&name, cx),
-            Destination::Agent(agent) => self.ring_directly(agent, None, cx),
+            Destination::Agent(agent) => {
+                self.ring_directly(agent, Direct { told: None }, RING_MAX, true, cx);
+            }
             Destination::Outside { number, trunk } => self.ask_outside(&number, &trunk, cx),
         }
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use acd::{AgentId, Class, FromAcd, OfferId, Refusal, ToAcd, Visit};
 use desk::{Caller, Journey};
-use ivr_flows::Input as FlowInput;
+use ivr_flows::{Input as FlowInput, PartnerOutcome};
 
 use super::call::user_to_user;
+use super::onward::outcome_of;
 use super::{
     ACCEPT_EVERY, ACCEPT_MAX, Contact, Cx, MEDIA_OPEN_MAX, Offer, Owing, Progress, Sound, Stage,
     Stay, TALKING_EVERY, WAIT_EVERY,
@@ -155,7 +156,12 @@ impl Contact {
                 if here && sent_on {
                     if signed_in == 0 {
                         self.leave_queue(Some(Journey::FlowOut), cx);
-                        self.back_to_flow(cx);
+                        if self.session.is_calling() {
+                            self.not_reached(PartnerOutcome::NoAnswer, cx);
+                            self.carry_out(cx);
+                        } else {
+                            self.back_to_flow(cx);
+                        }
                     }
                 } else if here {
                     self.session.handle(
@@ -409,7 +415,10 @@ impl Contact {
         }
         self.withdraw(*offer, why, reason, cx);
         self.note(cx, NoteWhat::OfferFailed(why));
-        if direct {
+        if direct && self.session.is_calling() {
+            self.not_reached(outcome_of(why), cx);
+            self.carry_out(cx);
+        } else if direct {
             self.direct_failed(cx);
         }
     }

@@ -1,14 +1,22 @@
-//! Conferences of three take two contacts. What becomes of each is in `contact/conference.rs`.
+//! What takes more than the contact that asks for it. Conferences of three take two: what becomes of each is in
+//! `contact/conference.rs`.
 
 use desk::ContactId;
 
 use super::Switch;
 use crate::contact::{Ask, Conference, Cx};
+use crate::dial::Destination;
 use crate::input::Now;
 
 impl Switch {
-    /// A consultation wants something of the contact it is about.
+    /// A contact wants something that it can't do by itself: a consultation, of the contact it is about.
     pub(super) fn asked(&mut self, now: Now, consult: ContactId, ask: Ask) {
+        if let Ask::Ring { agent, music } = ask {
+            let engaged = self.is_engaged(&Destination::Agent(agent));
+            return self.with(now, consult, |contact, cx| {
+                contact.ring_for_flow(agent, engaged, music, cx);
+            });
+        }
         let Some(mut asking) = self.contacts.remove(&consult) else {
             return;
         };
@@ -22,6 +30,7 @@ impl Switch {
                 Ask::Conference => main.confer(&mut asking, cx),
                 Ask::AgentLeft => main.keep_colleague(&mut asking, cx),
                 Ask::ColleagueLeft => main.keep_agent(&mut asking, cx),
+                Ask::Ring { .. } => {}
             });
         } else if ask != Ask::Conference {
             let mut cx = cx!(self, now);

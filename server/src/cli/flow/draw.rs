@@ -24,7 +24,7 @@ pub(super) fn mermaid(graph: &Graph) -> String {
     for (n, node) in graph.nodes.iter().enumerate() {
         let (open, close) = match node.kind {
             "menu" | "collect" | "branch" | "hours" | "identify" | "language" => ("{{", "}}"),
-            "queue" | "partner" => ("([", "])"),
+            "queue" | "partner" | "transfer" => ("([", "])"),
             _ => ("[", "]"),
         };
         // Names and kinds hold no character that means something to Mermaid.
@@ -138,7 +138,7 @@ pub(super) fn svg(graph: &Graph) -> String {
         for n in row {
             let (node, (x, y)) = (&graph.nodes[n], at[n]);
             let fill = match node.kind {
-                "queue" | "partner" => "#d9efdc",
+                "queue" | "partner" | "transfer" => "#d9efdc",
                 "menu" | "collect" | "language" => "#fdf0cf",
                 "hang up" | "exit" => "#f6dada",
                 _ => "#e3ecf7",

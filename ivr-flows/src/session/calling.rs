@@ -1,16 +1,19 @@
-//! On the way to a partner, and taken back from it.
+//! On the way to a partner, or to whom a transfer leads, and taken back.
 //!
-//! The partner's phone already rings while the greeting plays. Whatever comes
+//! The other telephone already rings while the greeting plays. Whatever comes
 //! of the call, the caller stays ours: who isn't taken goes the way the node
-//! says, and so does who was connected when the partner's side broke down.
+//! says, and so does who was connected when the other side broke down.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{OnAir, Session, State};
-use crate::flow::{Kind, NodeIndex, Partner};
+use crate::expression::Words;
+use crate::flow::{NodeIndex, Outgoing, Partner, Target, Transfer};
+use crate::kinds::calling::is_dialable;
 use crate::{PartnerOutcome, PlayId, Step};
 
-/// A caller for whom a partner is being called.
+/// A caller for whom somebody is being called.
 #[derive(Debug)]
 pub(super) struct Calling {
     pub(super) at: NodeIndex,
@@ -35,10 +38,45 @@ impl Session {
         // Keys pressed before were meant for something else.
         self.ahead.clear();
         self.push(Step::Partner {
-            partner: std::sync::Arc::clone(&partner.partner),
-            music: partner.music,
+            partner: Arc::clone(&partner.partner),
+            music: partner.call.music,
         });
-        let prompt = partner
+        self.begin_call(now, at, &partner.call);
+    }
+
+    /// Gives where to go at once: what was computed can't be dialled.
+    pub(super) fn transfer(
+        &mut self,
+        now: Duration,
+        at: NodeIndex,
+        transfer: &Transfer,
+    ) -> Option<NodeIndex> {
+        self.ahead.clear();
+        let (to, outside) = match &transfer.to {
+            Target::Fixed { to, .. } => (Arc::clone(to), true),
+            Target::Computed { to, outside } => (self.computed(at, to), *outside),
+        };
+        if !is_dialable(&to) {
+            return Some(transfer.call.failed);
+        }
+        self.push(Step::Transfer {
+            to,
+            outside,
+            music: transfer.call.music,
+        });
+        self.begin_call(now, at, &transfer.call);
+        None
+    }
+
+    fn computed(&self, at: NodeIndex, to: &Words) -> Arc<str> {
+        // Everything is known in a call.
+        let known = self.known(self.flow.node(at).base);
+        Arc::from(to.eval(&known).unwrap_or_default())
+    }
+
+    /// It rings: says what there is to say meanwhile.
+    fn begin_call(&mut self, now: Duration, at: NodeIndex, call: &Outgoing) {
+        let prompt = call
             .greeting
             .as_ref()
             .map(|greeting| self.spoken(greeting))
@@ -53,19 +91,19 @@ impl Session {
         self.state = State::Calling(Calling {
             at,
             on_air,
-            until: now + partner.ring_for,
+            until: now + call.ring_for,
         });
     }
 
     /// The greeting is over: music until something comes of the call.
-    pub(super) fn partner_announced(&mut self) {
+    pub(super) fn call_announced(&mut self) {
         if let State::Calling(calling) = &mut self.state {
             calling.on_air = None;
         }
     }
 
     /// Something came of the call.
-    pub(super) fn partner_said(&mut self, now: Duration, outcome: PartnerOutcome) {
+    pub(super) fn called(&mut self, now: Duration, outcome: PartnerOutcome) {
         let State::Calling(calling) = &self.state else {
             return;
         };
@@ -73,7 +111,7 @@ impl Session {
         if let Some(on_air) = calling.on_air {
             self.push(Step::StopPlay { play: on_air.play });
         }
-        let Kind::Partner(partner) = &self.flow.node(at).kind else {
+        let Some(call) = self.flow.node(at).kind.outgoing() else {
             return;
         };
         let to = match outcome {
@@ -81,14 +119,14 @@ impl Session {
                 self.state = State::Talking { at };
                 return;
             }
-            PartnerOutcome::Busy => partner.busy,
-            PartnerOutcome::Failed => partner.failed,
-            PartnerOutcome::NoAnswer => partner.no_answer,
+            PartnerOutcome::Busy => call.busy,
+            PartnerOutcome::Failed => call.failed,
+            PartnerOutcome::NoAnswer => call.no_answer,
         };
         self.walk(now, to);
     }
 
-    pub(super) fn partner_timeout(&mut self, now: Duration) {
+    pub(super) fn call_timeout(&mut self, now: Duration) {
         let State::Calling(calling) = &mut self.state else {
             return;
         };
@@ -98,23 +136,23 @@ impl Session {
         }
         if over {
             self.push(Step::LeavePartner);
-            self.partner_said(now, PartnerOutcome::NoAnswer);
+            self.called(now, PartnerOutcome::NoAnswer);
         }
     }
 
-    /// The conversation with the partner broke: the caller hears so first.
-    pub(super) fn partner_lost(&mut self, now: Duration, at: NodeIndex) {
-        let flow = std::sync::Arc::clone(&self.flow);
-        if let Kind::Partner(partner) = &flow.node(at).kind {
-            let prompt = self.spoken(&partner.lost);
+    /// The conversation broke: the caller hears so first.
+    pub(super) fn call_lost(&mut self, now: Duration, at: NodeIndex) {
+        let flow = Arc::clone(&self.flow);
+        if let Some(call) = flow.node(at).kind.outgoing() {
+            let prompt = self.spoken(&call.lost);
             let on_air = self.play(now, prompt, false);
             self.state = State::TakenBack { at, on_air };
         }
     }
 
     pub(super) fn take_back(&mut self, now: Duration, at: NodeIndex) {
-        if let Kind::Partner(partner) = &self.flow.node(at).kind {
-            let to = partner.failed;
+        if let Some(call) = self.flow.node(at).kind.outgoing() {
+            let to = call.failed;
             self.walk(now, to);
         }
     }
