@@ -212,6 +212,10 @@ impl Facts {
             | Event::ContactConferred { .. }
             | Event::AgentStateChanged { .. }
             | Event::TicketUpdated { .. }
+            | Event::EmergencyBegun { .. }
+            | Event::EmergencyConnected { .. }
+            | Event::EmergencyUnplaced { .. }
+            | Event::EmergencyEnded { .. }
             | Event::JournalGap { .. } => {}
         }
     }
