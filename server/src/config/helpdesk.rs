@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
+use super::emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 use super::outside::{OutsideConfig, PartnerConfig, TrunkAccount, TrunkConfig};
 use super::{ConfigError, Encryption, read};
 
@@ -56,6 +57,8 @@ pub struct HelpDesk {
     pub agents: Vec<Agent>,
     /// Ways to the outside.
     pub trunks: Vec<TrunkConfig>,
+    /// Calls to emergency services; nobody can make any if absent.
+    pub emergency: Option<EmergencyConfig>,
     /// Hospitals in the order of their ids.
     pub hospitals: Vec<Hospital>,
     /// Flows by name.
@@ -85,6 +88,7 @@ struct OperatorFile {
     agents: Vec<Agent>,
     #[serde(default)]
     trunks: Vec<TrunkConfig>,
+    emergency: Option<EmergencyConfig>,
 }
 
 /// A queue.
@@ -133,6 +137,9 @@ pub struct Agent {
     pub tier: String,
     /// Queues served, the preferred first.
     pub queues: Vec<String>,
+    /// Where their phone stands, for emergency services.
+    #[serde(default)]
+    pub station: StationConfig,
     /// Whether audio of their phone is encrypted, where that differs from the process's setting.
     #[serde(default)]
     pub encryption: Option<Encryption>,
@@ -172,6 +179,9 @@ pub struct Hospital {
     /// Who takes calls over, by the name flows use.
     #[serde(default)]
     pub partners: BTreeMap<String, PartnerConfig>,
+    /// What differs from the operator's `emergency` for its telephones.
+    #[serde(default)]
+    pub emergency: HospitalEmergency,
     /// Where agents may send callers on to outside; nowhere if absent.
     #[serde(default)]
     pub outside: Vec<OutsideConfig>,
@@ -257,6 +267,9 @@ pub struct Phone {
     pub secret: String,
     /// The calling number its calls carry.
     pub number: Option<String>,
+    /// Where it stands, for emergency services.
+    #[serde(default)]
+    pub station: StationConfig,
     /// Whether its audio is encrypted, where that differs from the process's setting.
     #[serde(default)]
     pub encryption: Option<Encryption>,
@@ -365,6 +378,7 @@ impl HelpDesk {
             queues: operator.queues,
             agents: operator.agents,
             trunks: operator.trunks,
+            emergency: operator.emergency,
             hospitals: hospitals
                 .into_iter()
                 .map(|(_, hospital)| hospital)
@@ -497,6 +511,16 @@ fn check_operator<'a>(
             account(user, secret, seen)?;
         }
     }
+    if let Some(emergency) = &operator.emergency {
+        emergency.numbers()?;
+        emergency.route()?;
+        carried(&emergency.trunks, seen)?;
+        for number in &emergency.numbers {
+            if seen.numbers.insert(number, file).is_some() {
+                return Err(format!("emergency: number {number} is an extension too"));
+            }
+        }
+    }
     let mut ids = HashSet::new();
     for agent in &operator.agents {
         if !ids.insert(agent.id) {
@@ -506,6 +530,7 @@ fn check_operator<'a>(
             ));
         }
         account(&agent.user, &agent.secret, seen)?;
+        station(&agent.user, &agent.station)?;
         extension(file, agent.extension.as_ref(), seen)?;
         if let Some(queue) = agent
             .queues
@@ -551,6 +576,8 @@ fn check_hospital<'a>(
         return Err(format!("a list has more than {ENTRIES_MAX} entries"));
     }
     check_partners(hospital, seen)?;
+    hospital.emergency.route()?;
+    carried(&hospital.emergency.trunks, seen)?;
     let calendars = hospital.calendars()?;
     for line in &hospital.lines {
         check_line(file, hospital, line, flows, &calendars, seen)?;
@@ -576,6 +603,7 @@ fn check_hospital<'a>(
     }
     for phone in &hospital.phones {
         account(&phone.user, &phone.secret, seen)?;
+        station(&phone.user, &phone.station)?;
     }
     Ok(())
 }
@@ -665,6 +693,24 @@ fn check_line<'a>(
         }
     }
     Ok(())
+}
+
+fn station(user: &str, station: &StationConfig) -> Result<(), String> {
+    let fault = |fault| format!("user \"{user}\": station: {fault}");
+    station.station().map(drop).map_err(fault)
+}
+
+/// Are there such trunks for emergency calls?
+fn carried(trunks: &[String], seen: &Seen<'_>) -> Result<(), String> {
+    match trunks
+        .iter()
+        .find(|name| !seen.trunks.contains(name.as_str()))
+    {
+        Some(missing) => Err(format!(
+            "emergency calls go by trunk \"{missing}\"; there is no such trunk in operator.yaml"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn account<'a>(user: &'a str, secret: &str, seen: &mut Seen<'a>) -> Result<(), String> {
