@@ -213,6 +213,10 @@ impl Facts {
             | Event::AgentStateChanged { .. }
             | Event::TicketUpdated { .. }
             | Event::FlowPublished { .. }
+            | Event::EmergencyBegun { .. }
+            | Event::EmergencyConnected { .. }
+            | Event::EmergencyUnplaced { .. }
+            | Event::EmergencyEnded { .. }
             | Event::JournalGap { .. } => {}
         }
     }

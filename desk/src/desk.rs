@@ -251,6 +251,7 @@ pub struct Desk {
     contacts: HashMap<ContactId, Contact>,
     /// Ended and dropped a while ago: late commands don't bring them back.
     forgotten: Forgotten,
+    emergency_reports: commands::EmergencyReports,
     flights: HashMap<CommitId, Flight>,
     next_commit: u64,
     timers: Timers,
@@ -341,6 +342,7 @@ impl Desk {
             tenants,
             contacts: HashMap::new(),
             forgotten: Forgotten::default(),
+            emergency_reports: commands::EmergencyReports::default(),
             flights: HashMap::new(),
             next_commit: 1,
             timers: Timers::default(),

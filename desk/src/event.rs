@@ -11,8 +11,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{
-    AgentId, ContactId, EndCause, Escalation, OfferId, PartnerId, PersonId, QueueId, Role,
-    TakenBack, TicketId,
+    AgentId, ContactId, EmergencyEnd, EndCause, Escalation, OfferId, PartnerId, PersonId, QueueId,
+    Role, TakenBack, TicketId,
 };
 use crate::ticket::TicketNumber;
 use crate::tickets::TicketStatus;
@@ -232,6 +232,36 @@ pub enum Event {
         /// Its version: counts up with each new text.
         version: u32,
     },
+    /// Somebody called an emergency service from a telephone of ours.
+    #[serde(rename = "emergency.begun")]
+    EmergencyBegun {
+        /// Which call.
+        call: ContactId,
+        /// The number dialled, its digits as a decimal.
+        number: u32,
+        /// Whose telephone it is, if it is an agent's.
+        agent: Option<AgentId>,
+    },
+    /// The service answered.
+    #[serde(rename = "emergency.connected")]
+    EmergencyConnected {
+        /// Which call.
+        call: ContactId,
+    },
+    /// No way outside took the call. It is tried on.
+    #[serde(rename = "emergency.unplaced")]
+    EmergencyUnplaced {
+        /// Which call.
+        call: ContactId,
+    },
+    /// The call is over.
+    #[serde(rename = "emergency.ended")]
+    EmergencyEnded {
+        /// Which call.
+        call: ContactId,
+        /// By whose doing.
+        by: EmergencyEnd,
+    },
     /// Events are missing here: the store couldn't take them in time. Figures
     /// over this span are incomplete and say so.
     #[serde(rename = "journal.gap")]
@@ -382,7 +412,12 @@ impl Event {
             | Self::OfferRescinded { contact, .. }
             | Self::TicketOpened { contact, .. }
             | Self::TicketAttached { contact, .. } => Some(contact),
-            Self::AgentStateChanged { .. }
+            // An emergency call is nobody's journey.
+            Self::EmergencyBegun { .. }
+            | Self::EmergencyConnected { .. }
+            | Self::EmergencyUnplaced { .. }
+            | Self::EmergencyEnded { .. }
+            | Self::AgentStateChanged { .. }
             | Self::TicketUpdated { .. }
             | Self::FlowPublished { .. }
             | Self::JournalGap { .. } => None,
@@ -572,6 +607,29 @@ mod tests {
                 version: 3,
             },
             r#"{"type":"flow.published","flow":"staff-2","version":3}"#,
+        );
+        check(
+            Event::EmergencyBegun {
+                call: contact,
+                number: 911,
+                agent: None,
+            },
+            r#"{"type":"emergency.begun","call":7,"number":911,"agent":null}"#,
+        );
+        check(
+            Event::EmergencyConnected { call: contact },
+            r#"{"type":"emergency.connected","call":7}"#,
+        );
+        check(
+            Event::EmergencyUnplaced { call: contact },
+            r#"{"type":"emergency.unplaced","call":7}"#,
+        );
+        check(
+            Event::EmergencyEnded {
+                call: contact,
+                by: EmergencyEnd::Service,
+            },
+            r#"{"type":"emergency.ended","call":7,"by":"service"}"#,
         );
         check(
             Event::JournalGap {

@@ -150,6 +150,43 @@ pub enum What {
     AttachTicket,
     /// Something happened on the way. Not answered with more than [`Reply::Noted`].
     Journey(Journey),
+    /// A call to an emergency service. It is nobody's journey: the command's
+    /// contact tells such calls apart and names nobody. Answered with
+    /// [`Reply::Noted`].
+    Emergency(Emergency),
+}
+
+/// What happens to a call to an emergency service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Emergency {
+    /// Somebody dialled.
+    Begun {
+        /// Which number, its digits as a decimal.
+        number: u32,
+        /// Whose telephone it is, if it is an agent's.
+        agent: Option<AgentId>,
+    },
+    /// The service answered.
+    Connected,
+    /// No way outside took it. It is tried on.
+    Unplaced,
+    /// Over.
+    Ended {
+        /// By whose doing.
+        by: EmergencyEnd,
+    },
+}
+
+/// Who ended a call to an emergency service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmergencyEnd {
+    /// The caller hung up, or their telephone is gone.
+    Caller,
+    /// The service hung up.
+    Service,
+    /// We did: a stop, a bug, audio that couldn't be agreed on.
+    Us,
 }
 
 /// What happens to a contact on its way.

@@ -166,6 +166,7 @@ impl Collector for Snapshot {
         } = self;
         let Status {
             calls,
+            emergency_calls,
             draining,
             switch,
             kept: (legs, transactions, _),
@@ -182,6 +183,26 @@ impl Collector for Snapshot {
             "draining",
             "1 when no new calls are taken",
             u8::from(*draining),
+        )?;
+        out.gauge(
+            "emergency_calls_live",
+            "Calls to emergency services in progress",
+            *emergency_calls,
+        )?;
+        out.counter(
+            "emergency_calls",
+            "Calls to emergency services",
+            switch.emergency_calls,
+        )?;
+        out.counter(
+            "emergency_connected",
+            "Answers of emergency services",
+            switch.emergency_connected,
+        )?;
+        out.counter(
+            "emergency_unplaced",
+            "Calls to emergency services that no trunk took at once",
+            switch.emergency_unplaced,
         )?;
         out.counter("calls_admitted", "Calls admitted", switch.admitted)?;
         out.counter(

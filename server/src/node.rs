@@ -178,8 +178,10 @@ pub struct Located {
 /// How things are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
-    /// Calls in progress.
+    /// Calls in progress, those to emergency services among them.
     pub calls: u32,
+    /// Calls to emergency services in progress.
+    pub emergency_calls: u32,
     /// No new calls are taken any more.
     pub draining: bool,
     /// Every queue.
@@ -311,7 +313,7 @@ impl Node {
             }
             if let Some(stop_by) = stop_by {
                 // Gone are all whose journeys' ends are known to the desk.
-                let over = self.switch.contacts().next().is_none()
+                let over = self.switch.is_idle()
                     && self.desk.load().commits_in_flight == 0
                     && self.desk.load().events_waiting == 0
                     && !self.switch.is_registering()
@@ -406,6 +408,7 @@ impl Node {
         let now = self.clock.now().mono;
         Status {
             calls: self.switch.calls(),
+            emergency_calls: self.switch.emergency_calls(),
             draining: self.switch.is_draining(),
             queues: self.acd.queues().collect(),
             trunks: self
@@ -613,6 +616,22 @@ impl Node {
                         ?side,
                         ?why,
                         "audio goes one way: this side is spoken to and isn't heard"
+                    );
+                }
+                if let NoteWhat::Emergency {
+                    account,
+                    number,
+                    step,
+                } = &note.what
+                {
+                    // What an alert hangs on: somebody of the house has to know, and meet those who come.
+                    tracing::warn!(
+                        call = note.contact.0,
+                        tenant = note.tenant.0,
+                        account = &**account,
+                        number = &**number,
+                        ?step,
+                        "EMERGENCY CALL"
                     );
                 }
                 if let NoteWhat::TargetForbidden(agent) = note.what {

@@ -16,6 +16,7 @@ use speech::{
 
 use crate::config::{HelpDesk, Speech};
 use crate::prompter::TicketPairs;
+use crate::serve::OPERATOR;
 
 /// Longest time that rendering may take before the first call: some hundred
 /// sentences at a fifth of a second each, on a slow machine.
@@ -269,6 +270,13 @@ impl Book {
                 wanted.extend(without.into_iter().map(|text| (tenant, text.into())));
             }
             later.push((tenant, named));
+        }
+        if language == Language::ENGLISH && helpdesk.emergency.is_some() {
+            let tenants = helpdesk.hospitals.iter();
+            let tenants = tenants.map(|hospital| TenantId(hospital.id));
+            let words: Arc<str> = switch::EMERGENCY_WORDS.into();
+            let everybody = tenants.chain([OPERATOR]);
+            wanted.extend(everybody.map(|tenant| (tenant, Arc::clone(&words))));
         }
         // Most prompts are the same at every hospital: one clip for all.
         let mut clips: HashMap<Arc<str>, Arc<Clip>> = HashMap::new();

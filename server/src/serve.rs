@@ -343,6 +343,9 @@ impl Server {
                 switch_setup.closings.insert(at, closing.exception());
             }
         }
+        for gap in loaded.helpdesk.emergency_gaps() {
+            tracing::warn!("{gap}");
+        }
         let names = names_of(&switch_setup);
         let threads = media.clone();
         let distributor = acd_setup(&loaded.helpdesk, number);
@@ -497,7 +500,7 @@ impl Server {
 }
 
 /// The operator's own log: hospitals' ids begin at 1.
-const OPERATOR: TenantId = TenantId(0);
+pub(crate) const OPERATOR: TenantId = TenantId(0);
 
 /// What is open besides calls: connections, the store, name servers, metrics.
 const DESCRIPTORS_BESIDES: u64 = 1_100;

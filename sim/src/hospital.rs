@@ -13,8 +13,9 @@ use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceReco
 use ivr_flows::Flow;
 use media::clip::Clip;
 use switch::{
-    Account, DialRules, EncryptionPolicy, Gateway, Inside, Limits, Line, OutsideRule, Partner,
-    Queue, Redirects, Setup, SipSettings, Sounds, Tenant, Trunk,
+    Account, CivicAddress, DialRules, Emergency, EmergencyNumber, EmergencyRoute, EncryptionPolicy,
+    Gateway, Inside, Limits, Line, OutsideRule, Partner, Queue, Redirects, Setup, SipSettings,
+    Sounds, Station, Tenant, Trunk,
 };
 
 /// One of the two hospitals.
@@ -146,6 +147,11 @@ pub const WARD: &str = "+15550177006";
 pub const THEATRE: &str = "+15550178001";
 /// Nobody knows this one.
 pub const STRANGER: &str = "+15550199042";
+
+/// What an emergency service calls back for the first analyst's telephone.
+pub const STATION_NUMBER: &str = "+15550101990";
+/// And for all others.
+pub const MAIN_NUMBER: &str = "+15550101000";
 
 /// An analyst.
 #[derive(Debug, Clone)]
@@ -408,6 +414,12 @@ pub(crate) fn switch_setup(
                 number: None,
                 trunk: false,
                 encryption: None,
+                home: desk::TenantId(Hospital::StAnne.id()),
+                station: if n == 0 {
+                    station()
+                } else {
+                    Station::default()
+                },
             };
             (analyst.user.clone(), account)
         })
@@ -443,14 +455,21 @@ pub(crate) fn switch_setup(
         trusted: true,
         encryption: None,
         register: None,
+        location: false,
         identity: None,
         redirects,
     };
+    let night = trunk("night", Redirects::Follow);
+    // Where emergency calls go first: one line, by the second of those gateways.
+    let rescue = Trunk {
+        name: Arc::from("rescue"),
+        gateways: night.gateways[1..].to_vec(),
+        calls_max: 1,
+        location: true,
+        ..night.clone()
+    };
     // The same gateways by two trunks: what one of them may answer differs.
-    let trunks = [
-        trunk("night", Redirects::Follow),
-        trunk("day", Redirects::Refuse),
-    ];
+    let trunks = [night, trunk("day", Redirects::Refuse), rescue];
     let partner = |hospital: Hospital| {
         let partner = Partner {
             id: desk::PartnerId(1),
@@ -513,13 +532,50 @@ pub(crate) fn switch_setup(
             .map(|trunk| (Arc::clone(&trunk.name), Arc::new(trunk)))
             .collect(),
         partners,
+        emergency: emergency(),
         languages: [ivr_flows::Language::ENGLISH].into(),
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],
-        sounds: Sounds { music, chime },
+        sounds: Sounds {
+            ringing: Arc::clone(&music),
+            music,
+            chime,
+        },
         limits: Limits::default(),
         codecs: switch::CodecPolicy::default(),
         encryption: EncryptionPolicy::default(),
         sip: SipSettings::default(),
+    }
+}
+
+fn emergency() -> Emergency {
+    let numbers = ["911", "112", "988"].map(|dialled| EmergencyNumber {
+        dialled: dialled.into(),
+        sent: if dialled == "112" { "911" } else { dialled }.into(),
+    });
+    Emergency {
+        numbers: numbers.into(),
+        usual: EmergencyRoute {
+            trunks: vec![Arc::from("rescue")],
+            callback: Some(PhoneNumber(MAIN_NUMBER.to_owned())),
+        },
+        hospitals: HashMap::new(),
+    }
+}
+
+/// Where the first analyst sits.
+fn station() -> Station {
+    Station {
+        callback: Some(PhoneNumber(STATION_NUMBER.to_owned())),
+        address: Some(CivicAddress {
+            country: "US".into(),
+            state: "IL".into(),
+            city: "Springfield".into(),
+            street: "Oak Street".into(),
+            number: "400".into(),
+            building: Some("East".into()),
+            floor: Some("3".into()),
+            room: None,
+        }),
     }
 }
 

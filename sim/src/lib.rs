@@ -45,7 +45,10 @@ mod world;
 
 pub use caller::{CallPlan, CallerEnd, Cue, Keys, Leave, Press};
 pub use dice::Dice;
-pub use hospital::{BELL, Door, Hospital, LINDQVIST, MORALES, OKAFOR, STRANGER, THEATRE, WARD};
+pub use hospital::{
+    BELL, Door, Hospital, LINDQVIST, MAIN_NUMBER, MORALES, OKAFOR, STATION_NUMBER, STRANGER,
+    THEATRE, WARD,
+};
 pub use phone::{Deed, Habit, PhonePlan, Reaction, Rung};
 pub use runner::{Broken, play, replay};
 pub use trace::Trace;

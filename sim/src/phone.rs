@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use media::sdp::{self, Capabilities, LocalMedia};
+use media::sdp::{self, Capabilities};
 use sip::{
     Credentials, Endpoint, EndpointConfig, Event, Interface, LegId, OutRequest, Peer, RequestId,
     Uri,
@@ -64,6 +64,11 @@ pub enum Reaction {
     },
     /// Not even a provisional response.
     PlayDead,
+    /// Rings with something to be heard already (early media), and is picked up.
+    Speaks {
+        /// After so long.
+        after: Duration,
+    },
 }
 
 /// Where calls are sent on to by chance: a number that the rules allow, one that they don't, somebody else's host, the
@@ -149,6 +154,7 @@ pub(crate) enum PhoneTimer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Ring,
+    Speak,
     PickUp,
     HangUp,
     Refuse(u16),
@@ -186,6 +192,8 @@ pub struct Rung {
     pub referred_by: Option<String>,
     /// Its Diversion values, the latest first.
     pub diversions: Vec<String>,
+    /// The INVITE, whole.
+    pub invite: String,
     /// When it was picked up.
     pub answered_at: Option<Duration>,
     /// When it was over.
@@ -220,6 +228,10 @@ pub(crate) struct Phone {
     pub(crate) referred: Vec<u16>,
     /// The codes with which its own calls were refused.
     pub(crate) refused: Vec<u16>,
+    /// What the calls that it made were told, and when: 180, 200, 486.
+    pub(crate) progress: Vec<(Duration, u16)>,
+    /// What it was told in words.
+    pub(crate) told: Vec<String>,
 }
 
 impl std::fmt::Debug for Phone {
@@ -234,6 +246,13 @@ impl std::fmt::Debug for Phone {
 pub(crate) fn address(index: usize) -> SocketAddr {
     let ip = Ipv4Addr::new(198, 51, (100 + index / 200) as u8, (index % 200 + 1) as u8);
     SocketAddr::new(IpAddr::V4(ip), 5060)
+}
+
+fn config(addr: SocketAddr, seed: [u8; 32]) -> EndpointConfig {
+    let mut config = EndpointConfig::new(Interface::local(addr), 0, seed);
+    // It is the switch that is tried, not its own patience.
+    config.limits.ringing_max = Duration::from_secs(3_600);
+    config
 }
 
 /// Which phone has this address.
@@ -269,7 +288,7 @@ impl Phone {
         let addr = address(index);
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&dice.bits().to_le_bytes());
-        let config = EndpointConfig::new(Interface::local(addr), 0, seed);
+        let config = config(addr, seed);
         let timers = plan
             .signs_in
             .map(|at| (at, PhoneTimer::SignIn))
@@ -298,6 +317,8 @@ impl Phone {
             deeds: Vec::new(),
             referred: Vec::new(),
             refused: Vec::new(),
+            progress: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -330,6 +351,14 @@ impl Phone {
     /// Changes what it does with its next call.
     pub(crate) fn script(&mut self, reaction: Reaction) {
         self.plan.next.push_back(reaction);
+    }
+
+    /// Whatever rings is refused.
+    pub(crate) fn refuses_now(&mut self, now: Duration, code: u16) {
+        for call in &self.calls {
+            self.timers
+                .push((now, PhoneTimer::React(call.leg, Step::Refuse(code))));
+        }
     }
 
     /// Forgets what it was told about its next calls.
@@ -380,6 +409,11 @@ impl Phone {
         self.calls.get(usize::from(second))?.port
     }
 
+    /// Is one of its calls by this port of ours?
+    pub(crate) fn has_port(&self, port: u16) -> bool {
+        self.calls.iter().any(|call| call.port == Some(port))
+    }
+
     fn sign_out(&mut self, now: Duration) {
         self.wants_in = false;
         self.register(now, Duration::ZERO);
@@ -420,13 +454,16 @@ impl Phone {
         };
         match step {
             Step::Ring => self.endpoint.ring(now, leg, 180, &[], None),
+            Step::Speak => {
+                let local = self.local(leg);
+                let answer = sdp::answer(&self.calls[at].offer, &local, &Capabilities::default());
+                if let Ok((_, text)) = answer {
+                    self.endpoint.ring(now, leg, 183, &[], Some(&text));
+                }
+            }
             Step::PickUp => {
+                let local = self.local(leg);
                 let call = &mut self.calls[at];
-                let local = LocalMedia::new(
-                    self.peer.addr.ip(),
-                    40_000 + (leg.0 % 10_000) as u16 * 2,
-                    leg.0 & 0xffff,
-                );
                 match sdp::answer(&call.offer, &local, &Capabilities::default()) {
                     Ok((_, text)) => {
                         call.answered = true;
@@ -473,7 +510,7 @@ impl Phone {
                 self.registers_next = None;
                 let mut seed = [0; 32];
                 seed[..8].copy_from_slice(&self.dice.bits().to_le_bytes());
-                let config = EndpointConfig::new(Interface::local(self.peer.addr), 0, seed);
+                let config = config(self.peer.addr, seed);
                 self.endpoint = Endpoint::new(config);
             }
         }
@@ -512,6 +549,7 @@ impl Phone {
                             .header_values("Diversion")
                             .map(str::to_owned)
                             .collect(),
+                        invite: String::from_utf8_lossy(&request.to_bytes()).into_owned(),
                         answered_at: None,
                         ended_at: None,
                     });
@@ -526,7 +564,11 @@ impl Phone {
                     };
                     if reaction != Reaction::PlayDead {
                         let ring = now + self.dice.millis(0, 150);
-                        self.timers.push((ring, PhoneTimer::React(leg, Step::Ring)));
+                        let step = match reaction {
+                            Reaction::Speaks { .. } => Step::Speak,
+                            _ => Step::Ring,
+                        };
+                        self.timers.push((ring, PhoneTimer::React(leg, step)));
                     }
                     let mut then = |after, step| {
                         self.timers
@@ -555,12 +597,14 @@ impl Phone {
                             call.vanish_into = Some((into, back_after));
                             then(after, Step::PickUp);
                         }
+                        Reaction::Speaks { after } => then(after, Step::PickUp),
                         Reaction::PlayDead | Reaction::Ignore => {}
                     }
                     self.calls.push(call);
                 }
                 Event::Refused { leg, code, .. } => {
                     self.refused.push(code);
+                    self.progress.push((now, code));
                     self.end_call(now, leg);
                 }
                 Event::Cancelled { leg, .. } | Event::Ended { leg, .. } => self.end_call(now, leg),
@@ -575,7 +619,16 @@ impl Phone {
                 Event::RequestTimeout { id } if self.registering == Some(id) => {
                     self.registered(now, Duration::from_secs(1));
                 }
+                Event::Ringing { leg, code, sdp, .. } => {
+                    self.progress.push((now, code));
+                    if let Some(call) = self.calls.iter_mut().find(|call| call.leg == leg)
+                        && let Some(sdp) = sdp
+                    {
+                        call.port = audio_port(&sdp);
+                    }
+                }
                 Event::Answered { leg, sdp, .. } => {
+                    self.progress.push((now, 200));
                     if let Some(call) = self.calls.iter_mut().find(|call| call.leg == leg) {
                         call.answered = true;
                         call.port = sdp.as_deref().and_then(audio_port);

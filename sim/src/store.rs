@@ -38,6 +38,8 @@ pub(crate) struct Log {
     pub(crate) escalated: BTreeMap<ContactId, Vec<(desk::AgentId, Option<desk::Escalation>)>>,
     /// By whom a third one was had in, and whom.
     pub(crate) conferred: BTreeMap<ContactId, Vec<(desk::AgentId, Option<desk::AgentId>)>>,
+    /// What happened to calls to emergency services.
+    pub(crate) emergencies: Vec<Event>,
     tickets: HashMap<TicketNumber, ContactId>,
     known: BTreeMap<TicketId, KnownTicket>,
     calls_from: BTreeMap<ContactId, Option<PhoneNumber>>,
@@ -200,6 +202,15 @@ impl Log {
             let ani = None;
             self.known
                 .insert(ticket, KnownTicket { ticket, facts, ani });
+        }
+        if matches!(
+            stamped.event,
+            Event::EmergencyBegun { .. }
+                | Event::EmergencyConnected { .. }
+                | Event::EmergencyUnplaced { .. }
+                | Event::EmergencyEnded { .. }
+        ) {
+            self.emergencies.push(stamped.event);
         }
         let Some(contact) = stamped.event.contact() else {
             return Ok(());

@@ -200,7 +200,7 @@ pub struct World {
 }
 
 /// How long the world goes on after its last call, so that whatever lingers may end.
-const DRAIN: Duration = Duration::from_secs(150);
+const DRAIN: Duration = Duration::from_secs(700);
 /// No world lasts longer than its callers' plans and this.
 const PATIENCE_MAX: Duration = Duration::from_secs(900);
 

@@ -250,11 +250,14 @@ fn nothing_leaves_that_the_rules_dont_allow() {
     ];
     for to in forbidden {
         world.does_now(SERVICE, transfer(to));
-        world.does_now(SERVICE, Deed::Consult(to.into()));
+        // An agent in need may call it; nobody is sent there.
+        if to != "911" {
+            world.does_now(SERVICE, Deed::Consult(to.into()));
+        }
     }
     let told = world.referred(SERVICE);
     assert!(told.iter().all(|code| *code == 403), "{told:?}");
-    assert_eq!(world.switch_counters().targets_forbidden, 16);
+    assert_eq!(world.switch_counters().targets_forbidden, 15);
     assert_eq!(world.hears(caller), Heard::Phone(SERVICE));
     assert!(OUTSIDE.iter().all(|phone| world.rung(*phone).is_empty()));
     finish(world, SERVICE);

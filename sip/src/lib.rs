@@ -36,7 +36,7 @@ pub use endpoint::{
     Timing, Transmit,
 };
 pub use interface::{Advertise, Interface, Net, Peer, Transport, is_private};
-pub use leg::{Bye, EndCause, Identity, Invite, LegId};
+pub use leg::{Attachment, Bye, EndCause, Identity, Invite, LegId};
 pub use message::{Message, Request, Response};
 pub use rsip::{Header, Headers, Method, StatusCode};
 pub use wire::{Uri, WireError, parse_datagram};

@@ -171,7 +171,8 @@ macro_rules! accessors {
         }
 
         /// The body when it is session description: of type
-        /// `application/sdp`, or without a type at all.
+        /// `application/sdp`, or without a type at all; of a body of several
+        /// parts, the part that is.
         #[must_use]
         pub fn sdp(&self) -> Option<&[u8]> {
             self.fields.sdp()
@@ -197,7 +198,8 @@ impl Request {
         self.method
     }
 
-    /// The Request-URI as it came: sip, sips or tel.
+    /// The Request-URI as it came: sip, sips or tel; of a call also an
+    /// [emergency service](Uri::is_emergency_service).
     #[must_use]
     pub fn uri(&self) -> &Uri {
         &self.uri
@@ -299,6 +301,9 @@ impl Fields {
             let essence = kind.split(';').next().unwrap_or("").trim();
             essence.eq_ignore_ascii_case("application/sdp")
         });
-        is_sdp.then_some(&self.body)
+        match is_sdp {
+            true => Some(&self.body),
+            false => wire::part(self.content_type()?, &self.body, "application/sdp"),
+        }
     }
 }

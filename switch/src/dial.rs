@@ -164,6 +164,9 @@ impl Setup {
 
     /// The same of what is dialled: a number, an account or a queue.
     pub fn reached(&self, tenant: TenantId, user: &str) -> Option<Destination> {
+        if self.emergency.dialled(user).is_some() {
+            return None;
+        }
         let rules = &self.tenants.get(&tenant)?.dial;
         match rules.inside.get(user) {
             Some(Inside::Queue(name)) => return Some(Destination::Queue(Arc::clone(name))),

@@ -222,10 +222,35 @@ pub enum NoteWhat {
     OneWayAudio(NoteSide, OneWay),
     /// Encryption is required, and the peer on that side can't or won't.
     NotEncrypted(NoteSide),
+    /// Something of a call to an emergency service, which is no contact: the
+    /// note's contact tells such calls apart, its hospital is the telephone's.
+    Emergency {
+        /// The account whose telephone it is: the one note that names it, since
+        /// somebody has to go there (Kari's Law).
+        account: Arc<str>,
+        /// The number dialled.
+        number: Arc<str>,
+        /// What.
+        step: EmergencyStep,
+    },
     /// A bug in this one call was caught; the call was ended.
     Panicked,
     /// Over.
     Ended(EndCause),
+}
+
+/// What happens to a call to an emergency service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmergencyStep {
+    /// Somebody dialled.
+    Begun,
+    /// The service answered.
+    Connected,
+    /// No way outside took it: the caller is told, and all are tried on.
+    Unplaced,
+    /// Over.
+    Ended(desk::EmergencyEnd),
 }
 
 /// Why a side isn't heard: [`media::engine::OneWayCause`] without addresses.
@@ -276,6 +301,12 @@ pub struct Counters {
     pub redirects_followed: u64,
     /// Those that weren't.
     pub redirects_refused: u64,
+    /// Calls to emergency services.
+    pub emergency_calls: u64,
+    /// Answers of emergency services: more than one of a call that was lost on the way.
+    pub emergency_connected: u64,
+    /// Of these calls, those that no way outside took at once.
+    pub emergency_unplaced: u64,
     /// Prompts that could not be had in time.
     pub prompts_missed: u64,
     /// Commands that the desk never answered.

@@ -18,6 +18,7 @@
 mod admission;
 mod contact;
 mod dial;
+mod emergency;
 mod input;
 mod phones;
 mod registrations;
@@ -28,8 +29,12 @@ mod trunks;
 pub use admission::{Admission, Limits, Permit, Refused};
 pub use contact::View;
 pub use dial::{Destination, DialRules, EMERGENCY_NUMBERS, Inside, OutsideRule};
+pub use emergency::{
+    CivicAddress, EMERGENCY_WORDS, Emergency, EmergencyNumber, EmergencyRoute, Station,
+};
 pub use input::{
-    Counters, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay, Output, RenderId,
+    Counters, EmergencyStep, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay, Output,
+    RenderId,
 };
 pub use setup::{
     Account, CodecPolicy, Encryption, EncryptionPolicy, EncryptionUnavailable, Gateway, Line,

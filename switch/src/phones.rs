@@ -156,6 +156,24 @@ impl Phones {
         self.at(&format!("sip:{user}@{}", setup.realm))
     }
 
+    /// The account whose telephone this call comes from, known by its
+    /// registration alone: it was made from the very address and connection that
+    /// the call comes by. Not where a proxy is between: who calls by that can't
+    /// be told from anybody else there.
+    pub(crate) fn calls_from(
+        &self,
+        setup: &Setup,
+        peer: sip::Peer,
+        request: &sip::Request,
+    ) -> Option<String> {
+        let user = request.from()?.uri.user()?.into_owned();
+        let aor = format!("sip:{user}@{}", setup.realm);
+        let mut bindings = self.registrar.lookup(&aor).iter();
+        bindings
+            .any(|binding| binding.peer == peer && binding.path.is_empty())
+            .then_some(user)
+    }
+
     fn at(&self, aor: &str) -> Vec<Target> {
         let mut bindings: Vec<_> = self.registrar.lookup(aor).iter().collect();
         // The phone's own preference first, then whichever registered last.

@@ -287,6 +287,7 @@ mod tests {
                     expires: Duration::from_secs(600),
                     number: Some("1001".into()),
                 }),
+                location: false,
                 identity: None,
                 redirects: crate::setup::Redirects::Refuse,
             };

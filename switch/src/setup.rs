@@ -14,6 +14,7 @@ use media::codec::{Codec, Format};
 
 use crate::admission::Limits;
 use crate::dial::DialRules;
+use crate::emergency::{Emergency, Station};
 
 /// Everything a [`crate::Switch`] knows before the first call.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct Setup {
     pub trunks: HashMap<Arc<str>, Arc<Trunk>>,
     /// Partners by the name flows use, per tenant.
     pub partners: HashMap<(TenantId, Arc<str>), Partner>,
+    /// Calls to emergency services.
+    pub emergency: Emergency,
     /// The languages there is a voice for: flows offer and speak no others.
     pub languages: Arc<[ivr_flows::Language]>,
     /// Sounds that aren't prompts.
@@ -195,6 +198,9 @@ pub struct Sounds {
     /// Played where a prompt could not be had in time, so that the caller
     /// never hears nothing at all.
     pub chime: Arc<Clip>,
+    /// What the caller of an emergency service hears, once answered, while
+    /// nobody else is to be heard.
+    pub ringing: Arc<Clip>,
 }
 
 /// A number of ours that can be dialled.
@@ -235,6 +241,9 @@ pub struct Trunk {
     pub encryption: Option<Encryption>,
     /// Its calls come because we register there, with its first gateway.
     pub register: Option<Register>,
+    /// Whether emergency calls by it carry the station's address (PIDF-LO, RFC
+    /// 6442) beside the offer. Others tell the place by the calling number alone.
+    pub location: bool,
     /// What its certificate says it is (RFC 5922): a host name. Calls on a TLS
     /// connection whose far end has shown that are this trunk's.
     pub identity: Option<Arc<str>>,
@@ -344,6 +353,10 @@ pub struct Account {
     pub trunk: bool,
     /// Whether its audio is encrypted, if that is set for this phone.
     pub encryption: Option<Encryption>,
+    /// In whose log its emergency calls stand: a hospital, or who serves several.
+    pub home: TenantId,
+    /// Where it stands, for emergency services.
+    pub station: Station,
 }
 
 impl std::fmt::Debug for Account {
@@ -392,9 +405,11 @@ pub(crate) mod tests {
             trusted: Vec::new(),
             trunks: HashMap::new(),
             partners: HashMap::new(),
+            emergency: Emergency::default(),
             sounds: Sounds {
                 music: Arc::clone(&quiet),
-                chime: quiet,
+                chime: Arc::clone(&quiet),
+                ringing: quiet,
             },
             limits: Limits::default(),
             sip: SipSettings::default(),

@@ -13,6 +13,7 @@ use sip::digest::{Authenticator, Throttle, ThrottleLimits};
 
 use crate::admission::{Admission, Permit};
 use crate::contact::{Arrival, Contact, Cx, Index, LegEnd, Opened, Side, View};
+use crate::emergency::{EmergencyCall, is_emergency};
 use crate::input::{Counters, Input, Now, Output};
 use crate::phones::Phones;
 use crate::setup::{Gateway, Setup, Trunk, uri_at};
@@ -38,12 +39,13 @@ macro_rules! cx {
 }
 
 mod conferences;
+mod emergencies;
 mod replaces;
 mod screen;
 mod transfers;
 
 use replaces::Replacing;
-use screen::Admitted;
+use screen::{Admitted, Entry};
 
 /// All calls of one shard.
 ///
@@ -62,12 +64,13 @@ pub struct Switch {
     /// Which trunk the far end of a connection has shown to be.
     certified: HashMap<sip::Peer, Arc<str>>,
     contacts: HashMap<ContactId, Box<Contact>>,
+    emergencies: HashMap<ContactId, Box<EmergencyCall>>,
     index: Index,
     timers: BinaryHeap<Reverse<(Duration, ContactId)>>,
     out: VecDeque<Output>,
     counters: Counters,
     /// An INVITE that is admitted and on its way through the transaction layer.
-    admitted: Option<Admitted>,
+    admitted: Option<Entry>,
     /// An INVITE that may take another's place, on the same way.
     replacing: Option<Replacing>,
     /// Whose REGISTER is on its way through it.
@@ -107,6 +110,7 @@ impl Switch {
             admission: Admission::new(setup.limits),
             certified: HashMap::new(),
             contacts: HashMap::new(),
+            emergencies: HashMap::new(),
             index: Index::default(),
             timers: BinaryHeap::new(),
             out: VecDeque::new(),
@@ -132,6 +136,7 @@ impl Switch {
             accounts,
             queues,
             partners,
+            emergency,
             ..
         } = setup;
         self.setup.tenants = tenants;
@@ -139,10 +144,19 @@ impl Switch {
         self.setup.accounts = accounts;
         self.setup.queues = queues;
         self.setup.partners = partners;
+        self.setup.emergency = emergency;
     }
 
     /// Something happened.
     pub fn handle(&mut self, now: Now, input: Input) {
+        if let Some(input) = self.emergency_input(now, input) {
+            self.contact_input(now, input);
+        }
+        self.sip_events(now);
+        self.tell_registrations(now);
+    }
+
+    fn contact_input(&mut self, now: Now, input: Input) {
         match input {
             Input::Sip { peer, message } => self.receive(now, peer, message),
             Input::PeerLost { peer } => {
@@ -228,10 +242,9 @@ impl Switch {
                 for id in all {
                     self.with(now, id, Contact::stopped);
                 }
+                self.stop_emergencies(now);
             }
         }
-        self.sip_events(now);
-        self.tell_registrations(now);
     }
 
     /// Does what is due.
@@ -263,7 +276,9 @@ impl Switch {
                 break;
             }
             self.timers.pop();
-            if self.contacts.get(&id).is_some_and(|c| c.wake == Some(at)) {
+            if is_emergency(id) {
+                self.emergency_due(now, at, id);
+            } else if self.contacts.get(&id).is_some_and(|c| c.wake == Some(at)) {
                 self.with(now, id, |contact, cx| {
                     contact.wake = None;
                     contact.on_timeout(cx);
@@ -317,9 +332,20 @@ impl Switch {
         self.contacts.get(&id).map(|c| c.view())
     }
 
-    /// Calls in progress.
+    /// Calls in progress, those to emergency services among them.
     pub fn calls(&self) -> u32 {
-        self.admission.calls()
+        self.admission.calls() + self.emergency_calls()
+    }
+
+    /// Calls to emergency services in progress.
+    pub fn emergency_calls(&self) -> u32 {
+        let live = self.emergencies.values().filter(|call| call.is_live());
+        u32::try_from(live.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Is nothing of any call left, not even a message that is owed?
+    pub fn is_idle(&self) -> bool {
+        self.contacts.is_empty() && self.emergencies.is_empty()
     }
 
     /// Whether we are registered at this trunk's provider; `None` where we
@@ -378,6 +404,9 @@ impl Switch {
 
     fn sip_event(&mut self, now: Now, event: sip::Event) {
         use sip::Event;
+        let Some(event) = self.emergency_event(now, event) else {
+            return;
+        };
         match event {
             Event::Incoming { leg, peer, request } => self.incoming(now, leg, peer, &request),
             Event::Trying { leg } => {
@@ -494,7 +523,18 @@ impl Switch {
         if let Some(replacing) = self.replacing.take() {
             return self.replace(now, leg, peer, request, replacing);
         }
-        let Some(Admitted {
+        let admitted = match self.admitted.take() {
+            Some(Entry::Contact(admitted)) => admitted,
+            Some(Entry::Emergency(dialled)) => {
+                return self.emergency_begins(now, leg, peer, request, dialled);
+            }
+            None => {
+                let code = self.setup.sip.refusal_code;
+                self.sip.reject(now.mono, leg, code, None, &[]);
+                return;
+            }
+        };
+        let Admitted {
             permit,
             line,
             dnis,
@@ -503,12 +543,7 @@ impl Switch {
             consulting,
             encryption,
             by_trunk,
-        }) = self.admitted.take()
-        else {
-            let code = self.setup.sip.refusal_code;
-            self.sip.reject(now.mono, leg, code, None, &[]);
-            return;
-        };
+        } = *admitted;
         let arrival = Arrival {
             leg,
             peer,

@@ -174,17 +174,31 @@ impl Trunks {
         let Some(state) = self.states.get(&trunk.name) else {
             return Vec::new();
         };
-        let dead = |way: &Way, health: &Health| {
-            // A registrar takes calls where it knows us.
-            let elsewhere = registered.is_some_and(|hop| way.gateway == 0 && way.peer != hop);
-            elsewhere
-                || health
-                    .dead_since
-                    .is_some_and(|since| trunk.probe_every.is_some() || now < since + REST)
-        };
         let ways = state.ways.iter();
-        let alive = ways.filter(|(way, health)| !dead(way, health));
+        let alive = ways.filter(|(way, health)| !health.is_dead(now, trunk, way, registered));
         alive.map(|(way, _)| way.clone()).rev().collect()
+    }
+
+    /// Every way of a trunk, in the order of preference, and whether it is
+    /// believed to work.
+    pub(crate) fn every_way(&self, now: Duration, trunk: &Trunk) -> Vec<(Way, bool)> {
+        let registered = self.registrations.hop(now, &trunk.name);
+        let ways = self.states.get(&trunk.name).map(|state| state.ways.iter());
+        ways.into_iter()
+            .flatten()
+            .map(|(way, health)| {
+                let works = !health.is_dead(now, trunk, way, registered);
+                (way.clone(), works)
+            })
+            .collect()
+    }
+
+    /// Takes one of the trunk's calls, whether or not it may carry another. To
+    /// be given back by [`release`](Self::release).
+    pub(crate) fn seize_regardless(&mut self, trunk: &str) {
+        if let Some(state) = self.states.get_mut(trunk) {
+            state.calls += 1;
+        }
     }
 
     /// A call on the trunk is over.
@@ -307,6 +321,23 @@ impl Health {
         }
     }
 
+    /// Is nobody sent there at the moment? `registered`: by which address a
+    /// registrar knows us, where we register.
+    fn is_dead(
+        &self,
+        now: Duration,
+        trunk: &Trunk,
+        way: &Way,
+        registered: Option<Option<sip::Peer>>,
+    ) -> bool {
+        // A registrar takes calls where it knows us.
+        let elsewhere = registered.is_some_and(|hop| way.gateway == 0 && way.peer != hop);
+        elsewhere
+            || self
+                .dead_since
+                .is_some_and(|since| trunk.probe_every.is_some() || now < since + REST)
+    }
+
     /// A probe is over.
     fn settle(&mut self, now: Duration, alive: bool, every: Option<Duration>) {
         if alive {
@@ -348,6 +379,7 @@ mod tests {
             trusted: true,
             encryption: None,
             register: None,
+            location: false,
             identity: None,
             redirects: Redirects::Refuse,
         }
@@ -429,6 +461,29 @@ mod tests {
         story.trunks.release(NAME);
         assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![way]));
         assert_eq!(story.trunks.load(NAME), Some((2, 1)));
+    }
+
+    /// An emergency call is carried above the ceiling, and by what is believed dead.
+    #[test]
+    fn an_emergency_call_takes_any_way() {
+        let mut story = Story::new(trunk(2, None));
+        let now = Duration::from_secs(10);
+        for _ in 0..3 {
+            story.trunks.seize_regardless(NAME);
+        }
+        let (first, second) = (story.way(0), story.way(1));
+        story.trunks.found_dead(now, NAME, &first);
+        let ways = story.trunks.every_way(now, &story.trunk);
+        assert_eq!(ways, [(first, false), (second, true)]);
+        assert_eq!(story.trunks.load(NAME), Some((3, 1)));
+        assert_eq!(
+            story.trunks.seize(now, &story.trunk),
+            Err(Unavailable::Full)
+        );
+        for _ in 0..3 {
+            story.trunks.release(NAME);
+        }
+        assert_eq!(story.trunks.load(NAME), Some((0, 1)));
     }
 
     #[test]

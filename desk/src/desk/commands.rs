@@ -1,5 +1,7 @@
 //! What the calls ask and report.
 
+use std::collections::VecDeque;
+
 use smallvec::smallvec;
 
 use super::commits::Urgency;
@@ -8,7 +10,7 @@ use super::{
     TicketState,
 };
 use crate::event::Event;
-use crate::message::{Personal, PhoneNumber, TicketId, What};
+use crate::message::{Emergency, Personal, PhoneNumber, TicketId, What};
 use crate::ticket::TicketNumber;
 
 /// Commands of one contact that may wait for the same ticket.
@@ -26,6 +28,13 @@ impl Desk {
         let Some(&tenant) = self.tenant_index.get(&tenant) else {
             return self.answer(id, contact, Reply::Failed);
         };
+        if let What::Emergency(step) = what {
+            if self.emergency_reports.is_news(id) {
+                let event = emergency(contact, step);
+                self.queue(Owner::Tenant(tenant), Stamped { at, event });
+            }
+            return self.answer(id, contact, Reply::Noted);
+        }
         match self.contacts.get(&contact) {
             // A contact is one hospital's: no other may even learn of it.
             Some(known) if known.tenant != tenant => {
@@ -98,6 +107,7 @@ impl Desk {
                 }
                 Memo::Noted
             }
+            What::Emergency(_) => Memo::Noted,
         };
         self.reply(id, contact, memo);
     }
@@ -299,8 +309,41 @@ impl Desk {
                 let directory = &self.tenants[tenant].directory;
                 Reply::Caller(directory.caller(directory.find(ani.as_ref())))
             }
-            What::SetRole(_) | What::Journey(_) => Reply::Noted,
+            What::SetRole(_) | What::Journey(_) | What::Emergency(_) => Reply::Noted,
         };
         self.answer(id, contact, reply);
+    }
+}
+
+/// The latest reports of emergency calls, to leave out repetitions.
+#[derive(Debug, Default)]
+pub(super) struct EmergencyReports(VecDeque<CommandId>);
+
+/// More than are ever on their way at a time.
+const REPORTS_KEPT: usize = 1_024;
+
+impl EmergencyReports {
+    fn is_news(&mut self, id: CommandId) -> bool {
+        if self.0.contains(&id) {
+            return false;
+        }
+        if self.0.len() == REPORTS_KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(id);
+        true
+    }
+}
+
+fn emergency(call: ContactId, step: Emergency) -> Event {
+    match step {
+        Emergency::Begun { number, agent } => Event::EmergencyBegun {
+            call,
+            number,
+            agent,
+        },
+        Emergency::Connected => Event::EmergencyConnected { call },
+        Emergency::Unplaced => Event::EmergencyUnplaced { call },
+        Emergency::Ended { by } => Event::EmergencyEnded { call, by },
     }
 }

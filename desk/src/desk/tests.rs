@@ -6,7 +6,7 @@ mod world;
 use super::*;
 use crate::directory::{NumberRule, PersonRecord};
 use crate::event::{Event, Found};
-use crate::message::{Caller, PersonId, PhoneNumber, QueueId, Role, What};
+use crate::message::{Caller, Emergency, EmergencyEnd, PersonId, PhoneNumber, QueueId, Role, What};
 
 const CONTACT: ContactId = ContactId(7);
 
@@ -161,6 +161,35 @@ fn name(event: &Event) -> String {
     event.encode(&mut json);
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     json["type"].as_str().unwrap().to_owned()
+}
+
+/// A call to an emergency service is written once, and is no contact.
+#[test]
+fn emergency_calls_are_written_and_are_nobodys_journey() {
+    let mut story = Story::new(Limits::default());
+    let begun = Emergency::Begun {
+        number: 911,
+        agent: None,
+    };
+    for step in [begun, Emergency::Unplaced, Emergency::Connected] {
+        let id = story.send(What::Emergency(step));
+        story.expect(Reply::Noted);
+        story.again(id, 1, CONTACT, What::Emergency(step));
+        story.expect(Reply::Noted);
+    }
+    let by = EmergencyEnd::Caller;
+    story.send(What::Emergency(Emergency::Ended { by }));
+    story.expect(Reply::Noted);
+    story.wait(1_000);
+    let names = [
+        "emergency.begun",
+        "emergency.unplaced",
+        "emergency.connected",
+        "emergency.ended",
+    ];
+    assert_eq!(story.commit(true), names);
+    story.no_commit();
+    assert_eq!(story.desk.load().contacts, 0);
 }
 
 #[test]

@@ -123,6 +123,9 @@ fn check(options: &crate::serve::Options) -> anyhow::Result<ExitCode> {
         helpdesk.agents.len(),
         helpdesk.flows.len(),
     ));
+    for gap in helpdesk.emergency_gaps() {
+        say(&format!("! {gap}"));
+    }
     let mut failed = 0;
     for (name, flow) in &helpdesk.flows {
         let results = ivr_flows::run_tests(flow);

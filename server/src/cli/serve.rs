@@ -134,14 +134,23 @@ async fn drain(
             patience.as_secs()
         );
     }
-    let ended = async {
-        while server.status().await.is_some_and(|status| status.calls > 0) {
+    let left = async |what: fn(&crate::node::Status) -> u32| {
+        while server
+            .status()
+            .await
+            .is_some_and(|status| what(&status) > 0)
+        {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
+    let patiently = async {
+        tokio::time::sleep(patience).await;
+        // Who has called for help isn't hung up on, however long it takes.
+        left(|status| status.emergency_calls).await;
+    };
     tokio::select! {
-        () = ended => {}
-        () = tokio::time::sleep(patience) => {}
+        () = left(|status| status.calls) => {}
+        () = patiently => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -153,7 +162,9 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         .hospitals
         .iter()
         .find(|hospital| hospital.id == note.tenant.0)
-        .map_or("?", |hospital| hospital.name.as_str());
+        .map_or(helpdesk.operator.as_str(), |hospital| {
+            hospital.name.as_str()
+        });
     let what = match &note.what {
         NoteWhat::Consults(about) => format!("asks a colleague about contact {}", about.0),
         NoteWhat::Arrived => "call".to_owned(),
@@ -186,6 +197,11 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
             "encryption is required, and the agent's phone can't".to_owned()
         }
         NoteWhat::TextTelephone => "the caller types (TTY)".to_owned(),
+        NoteWhat::Emergency {
+            account,
+            number,
+            step,
+        } => format!("EMERGENCY CALL to {number} from {account}: {step:?}"),
         NoteWhat::Panicked => "ended by a bug: see the log".to_owned(),
         NoteWhat::Ended(cause) => format!("ended: {cause:?}"),
     };

@@ -104,18 +104,24 @@ pub fn changes(old: &HelpDesk, new: &HelpDesk) -> Vec<Change> {
         |old, new| if old == new { vec![] } else { vec!["settings"] },
         &mut changes,
     );
+    if old.emergency != new.emergency {
+        changes.push(Change {
+            what: "emergency".to_owned(),
+            how: How::Changed(vec!["settings"]),
+        });
+    }
     compare(
         &old.agents,
         &new.agents,
         |agent| format!("agent {}", agent.user),
-        |old, new| differing!(old, new: id, secret, name, extension, tier, queues, encryption),
+        |old, new| differing!(old, new: id, secret, name, extension, tier, queues, encryption, station),
         &mut changes,
     );
     compare(
         &old.hospitals,
         &new.hospitals,
         |hospital| format!("hospital {}", hospital.key),
-        |old, new| differing!(old, new: id, name, country_code, zone),
+        |old, new| differing!(old, new: id, name, country_code, zone, emergency),
         &mut changes,
     );
     for hospital in &new.hospitals {
@@ -166,7 +172,7 @@ fn parts(old: &super::Hospital, new: &super::Hospital, changes: &mut Vec<Change>
         &old.phones,
         &new.phones,
         |phone| format!("{key}: phone {}", phone.user),
-        |old, new| differing!(old, new: secret, number, encryption),
+        |old, new| differing!(old, new: secret, number, encryption, station),
         changes,
     );
     compare(

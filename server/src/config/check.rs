@@ -7,6 +7,7 @@ use std::sync::Arc;
 use desk::{NumberRule, PhoneNumber};
 use ivr_flows::Flow;
 
+use super::emergency::StationConfig;
 use super::faults::{Faults, Step, at};
 use super::helpdesk::{Hospital, LineSetup, OperatorFile};
 use super::outside::TrunkAccount;
@@ -95,8 +96,22 @@ impl<'a> Check<'a, '_> {
                 self.account(at!["trunks", n, "account"], user, secret);
             }
         }
+        if let Some(emergency) = &operator.emergency {
+            let numbers = emergency.numbers().err();
+            for fault in numbers.into_iter().chain(emergency.route().err()) {
+                self.fault(at!["emergency"], fault);
+            }
+            self.carried(&emergency.trunks);
+            for (n, number) in emergency.numbers.iter().enumerate() {
+                if self.numbers.insert(number, self.file).is_some() {
+                    let twice = format!("emergency: number {number} is an extension too");
+                    self.fault(at!["emergency", "numbers", n], twice);
+                }
+            }
+        }
         let mut ids = HashSet::new();
         for (n, agent) in operator.agents.iter().enumerate() {
+            self.station(at!["agents", n, "station"], &agent.user, &agent.station);
             if !ids.insert(agent.id) {
                 let twice = format!("agent id {} is there twice; ids are unique", agent.id);
                 self.fault(at!["agents", n, "id"], twice);
@@ -142,6 +157,10 @@ impl<'a> Check<'a, '_> {
             }
         }
         self.partners(hospital);
+        if let Err(fault) = hospital.emergency.route() {
+            self.fault(at!["emergency"], fault);
+        }
+        self.carried(&hospital.emergency.trunks);
         for name in hospital.hours.keys() {
             if let Err(fault) = hospital.calendar(name) {
                 self.fault(at!["hours", name.as_str()], fault);
@@ -155,6 +174,7 @@ impl<'a> Check<'a, '_> {
         self.people(hospital);
         for (n, phone) in hospital.phones.iter().enumerate() {
             self.account(at!["phones", n, "user"], &phone.user, &phone.secret);
+            self.station(at!["phones", n, "station"], &phone.user, &phone.station);
         }
     }
 
@@ -325,6 +345,25 @@ impl<'a> Check<'a, '_> {
             let twice =
                 format!("extension {number} is there twice; each queue and agent has its own");
             self.fault(way, twice);
+        }
+    }
+
+    /// Where a telephone stands.
+    fn station(&mut self, way: Vec<Step>, user: &str, station: &StationConfig) {
+        if let Err(fault) = station.station() {
+            self.fault(way, format!("user \"{user}\": station: {fault}"));
+        }
+    }
+
+    /// Are there such trunks for emergency calls?
+    fn carried(&mut self, trunks: &[String]) {
+        for (n, name) in trunks.iter().enumerate() {
+            if !self.trunks.contains(name.as_str()) {
+                let missing = format!(
+                    "emergency calls go by trunk \"{name}\"; there is no such trunk in operator.yaml"
+                );
+                self.fault(at!["emergency", "trunks", n], missing);
+            }
         }
     }
 

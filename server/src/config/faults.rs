@@ -243,6 +243,7 @@ b: { c: ~, d: 4 }
         ] {
             assert_eq!(lines(text, &[&way]), [line], "{way:?}");
         }
-        assert_eq!(lines("a: [1\nb: 2", &[&at!["b"]]), [None]);
+        let way = at!["b"];
+        assert_eq!(lines("a: [1\nb: 2", &[&way]), [None]);
     }
 }

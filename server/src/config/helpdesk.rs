@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use super::check::check;
+use super::emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 use super::faults::{Faults, at};
 use super::outside::{OutsideConfig, PartnerConfig, TrunkConfig};
 use super::{ConfigError, Encryption, read};
@@ -58,6 +59,8 @@ pub struct HelpDesk {
     pub agents: Vec<Agent>,
     /// Ways to the outside.
     pub trunks: Vec<TrunkConfig>,
+    /// Calls to emergency services; nobody can make any if absent.
+    pub emergency: Option<EmergencyConfig>,
     /// Hospitals in the order of their ids.
     pub hospitals: Vec<Hospital>,
     /// Flows by name.
@@ -87,6 +90,7 @@ pub(super) struct OperatorFile {
     pub(super) agents: Vec<Agent>,
     #[serde(default)]
     pub(super) trunks: Vec<TrunkConfig>,
+    pub(super) emergency: Option<EmergencyConfig>,
 }
 
 /// A queue.
@@ -135,6 +139,9 @@ pub struct Agent {
     pub tier: String,
     /// Queues served, the preferred first.
     pub queues: Vec<String>,
+    /// Where their phone stands, for emergency services.
+    #[serde(default)]
+    pub station: StationConfig,
     /// Whether audio of their phone is encrypted, where that differs from the process's setting.
     #[serde(default)]
     pub encryption: Option<Encryption>,
@@ -174,6 +181,9 @@ pub struct Hospital {
     /// Who takes calls over, by the name flows use.
     #[serde(default)]
     pub partners: BTreeMap<String, PartnerConfig>,
+    /// What differs from the operator's `emergency` for its telephones.
+    #[serde(default)]
+    pub emergency: HospitalEmergency,
     /// Where agents may send callers on to outside; nowhere if absent.
     #[serde(default)]
     pub outside: Vec<OutsideConfig>,
@@ -259,6 +269,9 @@ pub struct Phone {
     pub secret: String,
     /// The calling number its calls carry.
     pub number: Option<String>,
+    /// Where it stands, for emergency services.
+    #[serde(default)]
+    pub station: StationConfig,
     /// Whether its audio is encrypted, where that differs from the process's setting.
     #[serde(default)]
     pub encryption: Option<Encryption>,
@@ -409,6 +422,7 @@ impl HelpDesk {
             queues: operator.queues,
             agents: operator.agents,
             trunks: operator.trunks,
+            emergency: operator.emergency,
             hospitals: hospitals
                 .into_iter()
                 .map(|(_, hospital)| hospital)

@@ -14,6 +14,7 @@
 
 mod changes;
 mod check;
+mod emergency;
 mod faults;
 mod helpdesk;
 mod outside;
@@ -26,11 +27,14 @@ use std::path::{Path, PathBuf};
 use ivr_flows::CheckError;
 
 pub use changes::{Change, How, changes, obstacles};
+pub use emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 pub(crate) use helpdesk::SHIPPED;
 pub use helpdesk::{
     Agent, Day, Files, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
-pub use outside::{OutsideConfig, PartnerConfig, RegisterConfig, TrunkAccount, TrunkConfig};
+pub use outside::{
+    LocationBy, OutsideConfig, PartnerConfig, RegisterConfig, TrunkAccount, TrunkConfig,
+};
 pub use process::{
     Codec, Digest, Encryption, Http, Limits, Media, Process, Sip, Speech, Store, Tls,
 };
@@ -335,6 +339,22 @@ nodes:
                 "queues:",
                 "queue:",
                 "operator.yaml:2: unknown field `queue`",
+            ),
+            (
+                "operator: Northbridge",
+                "operator: Northbridge\nemergency: { trunks: [city] }",
+                "operator.yaml: emergency calls go by trunk \"city\"; there is no such trunk",
+            ),
+            (
+                "operator: Northbridge",
+                "operator: Northbridge\nemergency: { numbers: [\"1001\"] }",
+                "st-anne.yaml: number 1001 is also in ",
+            ),
+            (
+                "secret: sesame",
+                "secret: sesame, station: { city: Springfield }",
+                "operator.yaml: user \"ana\": station: an address has country, state, city, street and number; \
+                 `country` is missing",
             ),
             ("id: 1, user", "id: one, user", "operator.yaml:7: invalid"),
             (

@@ -44,6 +44,9 @@ pub struct TrunkConfig {
     pub trusted: bool,
     /// Whether its audio is encrypted: `off`, `offered`, `required`; as `careline.toml` says if absent.
     pub encryption: Option<Encryption>,
+    /// How it takes the place of a telephone that calls an emergency service, besides by the calling
+    /// number: `pidf-lo` in the body (RFC 6442).
+    pub location: Option<LocationBy>,
     /// We register there, and its calls come by that. The registrar is tried before the gateways.
     pub register: Option<RegisterConfig>,
     /// The host name in its certificate, `pbx.example` (RFC 5922). Calls on TLS connections whose far
@@ -64,6 +67,14 @@ pub enum RedirectsConfig {
     /// The call goes on to a number that the hospital's `outside` rules allow by this trunk, or to another of its
     /// gateways; never elsewhere.
     Follow,
+}
+
+/// How a trunk takes a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum LocationBy {
+    /// As a location object beside the offer.
+    #[serde(rename = "pidf-lo")]
+    PidfLo,
 }
 
 /// How we register with a provider.
@@ -299,6 +310,7 @@ impl TrunkConfig {
             },
             probe_every: (self.probe_every_s != 0).then(|| Duration::from_secs(self.probe_every_s)),
             trusted: self.trusted,
+            location: self.location.is_some(),
             encryption: self.encryption.map(Into::into),
             register: self
                 .register

@@ -10,11 +10,11 @@ use acd::{AgentSetup, QueueSetup};
 use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, TenantId};
 use switch::{
     Account, CodecPolicy, EncryptionPolicy, Line, Partner, Queue, Setup, SipSettings, Sounds,
-    Tenant,
+    Station, Tenant,
 };
 
-use super::Loaded;
-use crate::config::{Codec, ConfigError, HelpDesk, Hospital, Process};
+use super::{Loaded, OPERATOR};
+use crate::config::{Codec, ConfigError, HelpDesk, Hospital, Process, StationConfig};
 use crate::names;
 use crate::node::wall;
 use crate::secrets::RootKey;
@@ -160,6 +160,21 @@ fn dial_rules(helpdesk: &HelpDesk) -> switch::DialRules {
     }
 }
 
+/// Who carries calls to emergency services.
+fn emergency(helpdesk: &HelpDesk) -> Result<switch::Emergency, String> {
+    let Some(config) = &helpdesk.emergency else {
+        return Ok(switch::Emergency::default());
+    };
+    let hospitals = helpdesk.hospitals.iter();
+    let hospitals =
+        hospitals.map(|hospital| Ok((TenantId(hospital.id), hospital.emergency.route()?)));
+    Ok(switch::Emergency {
+        numbers: config.numbers()?,
+        usual: config.route()?,
+        hospitals: hospitals.collect::<Result<_, String>>()?,
+    })
+}
+
 pub(super) fn setup(
     loaded: &Loaded,
     interface: sip::Interface,
@@ -170,6 +185,11 @@ pub(super) fn setup(
     let process = &loaded.process;
     let helpdesk = &loaded.helpdesk;
     let realm = &process.sip.realm;
+    let placed = |user: &str, station: &StationConfig| {
+        let fault =
+            |fault| ConfigError::new(&loaded.config_dir, format!("user \"{user}\": {fault}"));
+        station.station().map_err(fault)
+    };
     let mut accounts = HashMap::new();
     for agent in &helpdesk.agents {
         accounts.insert(
@@ -185,6 +205,8 @@ pub(super) fn setup(
                     .collect(),
                 number: None,
                 trunk: false,
+                home: OPERATOR,
+                station: placed(&agent.user, &agent.station)?,
             },
         );
     }
@@ -223,6 +245,8 @@ pub(super) fn setup(
                     serves: Vec::new(),
                     number: None,
                     trunk: true,
+                    home: OPERATOR,
+                    station: Station::default(),
                 },
             );
         }
@@ -310,6 +334,8 @@ pub(super) fn setup(
                     serves: Vec::new(),
                     number: phone.number.clone().map(PhoneNumber),
                     trunk: false,
+                    home: tenant,
+                    station: placed(&phone.user, &phone.station)?,
                 },
             );
         }
@@ -330,9 +356,12 @@ pub(super) fn setup(
         trusted: process.sip.trusted(&loaded.process_file)?,
         trunks,
         partners,
+        emergency: emergency(helpdesk)
+            .map_err(|fault| ConfigError::new(&loaded.config_dir, fault))?,
         sounds: Sounds {
             music: ::media::music::on_hold(),
             chime: ::media::music::chime(),
+            ringing: ::media::music::ring_back(),
         },
         limits: process.limits.for_switch(),
         codecs: CodecPolicy {

@@ -8,6 +8,7 @@ mod bad_network;
 mod behind_a_proxy;
 mod closed_connection;
 mod conference;
+mod emergency;
 mod less_usual;
 mod wideband;
 

@@ -28,6 +28,28 @@ impl Sipp {
         pause: Duration,
         keys: &[(&str, &str)],
     ) -> Self {
+        Self::start_with(server, name, port, pause, keys, false)
+    }
+
+    /// The same, keeping every message for [`Self::messages`].
+    pub fn start_traced(
+        server: &Server,
+        name: &str,
+        port: u16,
+        pause: Duration,
+        keys: &[(&str, &str)],
+    ) -> Self {
+        Self::start_with(server, name, port, pause, keys, true)
+    }
+
+    fn start_with(
+        server: &Server,
+        name: &str,
+        port: u16,
+        pause: Duration,
+        keys: &[(&str, &str)],
+        traced: bool,
+    ) -> Self {
         let log = scratch("sipp").join(format!("{name}-{port}.log"));
         let _ = std::fs::remove_file(&log);
         let mut command = Command::new("sipp");
@@ -39,6 +61,10 @@ impl Sipp {
             .args(["-d", &pause.as_millis().to_string()])
             .args(["-trace_logs", "-log_file", &log.display().to_string()])
             .current_dir(scratch("sipp"));
+        if traced {
+            let file = log.with_extension("messages");
+            command.args(["-trace_msg", "-message_file", &file.display().to_string()]);
+        }
         for (key, value) in keys {
             if *key == "service" {
                 command.args(["-s", value]);
@@ -60,6 +86,13 @@ impl Sipp {
             .spawn()
             .expect("sipp: run `tools/needs.sh test`");
         Self { child, log }
+    }
+
+    /// Waits for its end; gives every message that it received or sent.
+    pub fn messages(self, within: Duration) -> String {
+        let file = self.log.with_extension("messages");
+        self.succeeded(within);
+        std::fs::read_to_string(file).expect("the messages")
     }
 
     pub fn succeeded(mut self, within: Duration) -> String {

@@ -61,7 +61,7 @@ impl Phone {
         Some(self.endpoint.replaces(call.leg)?.to_string())
     }
 
-    fn local(&self, leg: LegId) -> LocalMedia {
+    pub(super) fn local(&self, leg: LegId) -> LocalMedia {
         let port = 40_000 + (leg.0 % 10_000) as u16 * 2;
         LocalMedia::new(self.peer.addr.ip(), port, leg.0 & 0xffff)
     }

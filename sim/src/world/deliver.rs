@@ -109,7 +109,7 @@ impl World {
 
     fn phone_hears(&mut self, phone: usize, bytes: &[u8]) {
         if self.phones[phone].is_vanished(self.now) {
-            return;
+            return self.answered_nobody(phone, bytes);
         }
         trace!(self, "phone {} <- {}", phone + 1, brief(bytes));
         let Ok(message) = sip::parse_datagram(bytes, self.oracle.switch_peer) else {
@@ -119,6 +119,23 @@ impl World {
         let now = self.now;
         self.phones[phone].endpoint.receive(now, switch, message);
         self.phone_says(phone);
+        self.answered_nobody(phone, bytes);
+    }
+
+    /// Nobody speaks on a call that is answered when its phone knows nothing of it any more.
+    fn answered_nobody(&mut self, phone: usize, bytes: &[u8]) {
+        let Some(sight) = Sight::of(bytes) else {
+            return;
+        };
+        let answer = sight.code() == Some(200) && sight.cseq_method() == "INVITE";
+        if let Some(port) = sight.audio_port().filter(|_| answer)
+            && !self.phones[phone].has_port(port)
+            && let Some(leg) = self.audio.leg_at(port).and_then(|leg| self.audio.leg(leg))
+            && leg.owner == Owner::Phone(phone)
+            && !leg.dead
+        {
+            self.far_side_gone(port);
+        }
     }
 
     fn phone_timer(&mut self, phone: usize, timer: PhoneTimer) {

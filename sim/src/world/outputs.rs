@@ -156,9 +156,9 @@ impl World {
         }
     }
 
-    /// The 200 to a phone that asks a colleague tells the same.
+    /// The 200, or 183, to a phone that calls somebody tells the same.
     fn claim_asking_leg(&mut self, phone: usize, sight: Sight<'_>) {
-        if sight.code() == Some(200)
+        if sight.code().is_some_and(|code| code < 300)
             && sight.cseq_method() == "INVITE"
             && let Some(leg) = sight.audio_port().and_then(|port| self.audio.leg_at(port))
         {
@@ -286,8 +286,15 @@ impl World {
 
     /// Somebody is told something.
     fn spoken(&mut self, leg: MediaLegId, said: crate::audio::Said) {
-        let Some(Owner::Caller(caller)) = self.audio.leg(leg).map(|leg| leg.owner) else {
-            return;
+        let caller = match self.audio.leg(leg).map(|leg| leg.owner) {
+            Some(Owner::Caller(caller)) => caller,
+            Some(Owner::Phone(phone)) => {
+                if let Words::Text { text, .. } = self.voice.words(said) {
+                    self.phones[phone].told.push(text.to_string());
+                }
+                return;
+            }
+            _ => return,
         };
         let Some((hospital, _)) =
             crate::hospital::dialled(&self.callers[caller as usize].plan.dials)

@@ -154,6 +154,42 @@ impl World {
         &self.phones[phone - 1].refused
     }
 
+    /// What the calls that a phone made were told, and when: 180, 200, 486.
+    #[must_use]
+    pub fn progress(&self, phone: usize) -> &[(Duration, u16)] {
+        &self.phones[phone - 1].progress
+    }
+
+    /// What a phone was told in words.
+    #[must_use]
+    pub fn told_phone(&self, phone: usize) -> &[String] {
+        &self.phones[phone - 1].told
+    }
+
+    /// What the logs say of calls to emergency services.
+    #[must_use]
+    pub fn emergencies(&self) -> Vec<desk::Event> {
+        let logs = self.store.logs();
+        logs.flat_map(|(_, log)| log.emergencies.iter().copied())
+            .collect()
+    }
+
+    /// No new calls from now on.
+    pub fn drain(&mut self) {
+        if let Some(node) = &mut self.node {
+            let now = crate::node::both(self.now);
+            node.switch.handle(now, switch::Input::Drain);
+            self.switch_says();
+        }
+    }
+
+    /// Nothing more is heard of whom a phone has called, or been called by.
+    pub fn mute_phone(&mut self, phone: usize) {
+        if let Some(port) = self.phones[phone - 1].port(false) {
+            self.far_side_gone(port);
+        }
+    }
+
     /// What a caller hears at this moment.
     #[must_use]
     pub fn hears(&self, caller: usize) -> Heard {
@@ -210,6 +246,12 @@ impl World {
     /// A phone is without power from now on, and for so long.
     pub fn switch_off(&mut self, phone: usize, lasts: Duration) {
         self.phones[phone - 1].vanished_until = Some(self.now + lasts);
+    }
+
+    /// A phone refuses the call that rings there.
+    pub fn refuses(&mut self, phone: usize, code: u16) {
+        self.phones[phone - 1].refuses_now(self.now, code);
+        self.phone_timers(phone - 1);
     }
 
     /// A phone forgets what it was to do with its next calls.

@@ -8,7 +8,7 @@ mod request;
 mod serve;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,6 +139,8 @@ pub struct Endpoint {
     /// (RFC 3261 section 8.2.2.2).
     pub(crate) merges: Map<Key, Key>,
     pub(crate) legs: Map<u64, Leg>,
+    /// Those of [`Endpoint::persist`].
+    pub(crate) persistent: HashSet<LegId>,
     pub(crate) dialogs: Map<Key, LegId>,
     /// Handed-up requests and their transactions.
     pub(crate) served: Map<u64, Key>,
@@ -164,6 +166,7 @@ impl Endpoint {
             clients: Map::default(),
             merges: Map::default(),
             legs: Map::default(),
+            persistent: HashSet::new(),
             dialogs: Map::default(),
             served: Map::default(),
             requests: Map::default(),

@@ -254,6 +254,7 @@ impl Endpoint {
     /// Repeats a 200 whose ACK hasn't come, or gives up (section 13.3.1.4).
     pub(crate) fn repeat_ok(&mut self, now: Duration, leg: LegId) {
         let t2 = self.config.timing.t2;
+        let persists = self.persists(leg);
         let Some(up) = self.up_mut(leg) else {
             return;
         };
@@ -262,6 +263,10 @@ impl Endpoint {
         };
         if ok.give_up_at <= now {
             up.ok = None;
+            if up.is_announced() && persists {
+                up.phase = Phase::Talking;
+                return;
+            }
             if up.is_announced() {
                 self.ended(leg, EndCause::AckTimeout);
             }
@@ -333,7 +338,7 @@ pub(crate) fn acceptable(request: &Request) -> Result<(), Objection> {
             value.replace(' ', "").contains("handling=optional")
         });
         if request.sdp().is_none() && !optional {
-            return Err((415, Some(("Accept", SDP))));
+            return Err((415, Some(("Accept", "application/sdp, multipart/mixed"))));
         }
     }
     let mut accepts = request.header_values("Accept").peekable();

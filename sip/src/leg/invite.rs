@@ -10,12 +10,12 @@ use crate::digest;
 use crate::endpoint::{Acked, Compose, Endpoint, Event, Purpose, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
-use crate::leg::session;
 use crate::leg::state::{Calling, Cancelling, Closing, Leg, Modify, Phase, Up};
 use crate::leg::{EndCause, Identity, Invite, LegId};
+use crate::leg::{persist, session};
 use crate::message::Response;
 use crate::transaction::{Datagram, timeout};
-use crate::wire::{ALLOW, escape_user, quote};
+use crate::wire::{ALLOW, escape_user, quote, write_parts};
 
 const SDP: &str = "application/sdp";
 /// How often a call is sent in all, with a password or another timer.
@@ -25,17 +25,26 @@ impl Endpoint {
     /// Makes a call.
     pub fn invite(&mut self, now: Duration, invite: Invite) -> LegId {
         let leg = self.mint_leg();
+        let persists = invite.persists;
+        if persists {
+            self.persistent.insert(leg);
+        }
+        let ringing_max = match persists {
+            true => persist::RINGING_MAX,
+            false => self.config.limits.ringing_max,
+        };
         let calling = Calling {
             tx: 0,
             call_id: self.tokens.token().into(),
             tag: self.tokens.token().into(),
             cseq: 1,
             attempts: 0,
-            give_up_at: now + self.config.limits.ringing_max,
+            give_up_at: now + ringing_max,
             session: self
                 .config
                 .session
                 .interval
+                .filter(|_| !persists)
                 .map(|interval| (interval, self.config.session.min)),
             early: Vec::new(),
             invite,
@@ -71,7 +80,11 @@ impl Endpoint {
         let writer = &mut composed.writer;
         self.write_contact(&calling.tag, invite.next_hop, writer);
         writer.header("Allow", ALLOW);
-        writer.header("Supported", "100rel, timer");
+        let supported = match invite.persists {
+            true => "100rel",
+            false => "100rel, timer",
+        };
+        writer.header("Supported", supported);
         session::write_wish(writer, calling.session);
         if let Some((name, value)) = &authorization {
             writer.header(name, value);
@@ -79,7 +92,13 @@ impl Endpoint {
         for (name, value) in &invite.headers {
             writer.header(name, value);
         }
-        let bytes = composed.writer.finish(SDP, &invite.sdp);
+        let bytes = if invite.attached.is_empty() {
+            composed.writer.finish(SDP, &invite.sdp)
+        } else {
+            let boundary = self.tokens.token();
+            let (kind, body) = write_parts(&boundary, SDP, &invite.sdp, &invite.attached);
+            composed.writer.finish(&kind, &body)
+        };
         let (peer, purpose) = (invite.next_hop, Purpose::Invite(leg));
         calling.tx = self.start_client(
             now,
@@ -170,6 +189,7 @@ impl Endpoint {
         let Some(mut dialog) = Dialog::from_response(&response, source, pinned) else {
             // Without a Contact nothing can be sent in this dialog, not even a
             // BYE; the peer gives up without its ACK.
+            self.persistent.remove(&leg);
             self.ended(leg, EndCause::ProtocolError);
             return;
         };
@@ -300,11 +320,14 @@ impl Endpoint {
                 calling.cseq += 1;
                 self.send_invite(now, leg, *calling, Some(authorization));
             }
-            None => self.events.push_back(Event::Refused {
-                leg,
-                code: response.code(),
-                response: Box::new(response),
-            }),
+            None => {
+                self.persistent.remove(&leg);
+                self.events.push_back(Event::Refused {
+                    leg,
+                    code: response.code(),
+                    response: Box::new(response),
+                });
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod bye;
 mod early;
 mod hangup;
 mod invite;
+mod persist;
 mod reinvite;
 mod reliable;
 mod session;
@@ -63,6 +64,22 @@ pub struct Invite {
     /// What remains of the caller's Max-Forwards (RFC 7332 section 4 asks a
     /// B2BUA to count on); 70 when `None`.
     pub max_forwards: Option<u8>,
+    /// What stands in the body beside the offer, for headers that point at it.
+    pub attached: Vec<Attachment>,
+    /// It rings for as long as nobody ends it, and ends as
+    /// [`Endpoint::persist`](crate::Endpoint::persist) says.
+    pub persists: bool,
+}
+
+/// A part of an INVITE's body that a header refers to by `cid:` (RFC 2392).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Its type.
+    pub content_type: String,
+    /// Its Content-ID, without angle brackets.
+    pub content_id: String,
+    /// What it says.
+    pub body: Vec<u8>,
 }
 
 impl Invite {
@@ -80,6 +97,8 @@ impl Invite {
             headers: Vec::new(),
             credentials: None,
             max_forwards: None,
+            attached: Vec::new(),
+            persists: false,
         }
     }
 }

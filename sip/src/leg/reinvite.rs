@@ -44,7 +44,7 @@ impl Endpoint {
         request: Request,
     ) {
         let retry_after = self.tokens.below(10);
-        let granted = session::grant(&self.config.session, self.refreshes(leg), &request);
+        let granted = self.grant_inside(leg, &request);
         let Some(up) = self.up_mut(leg) else {
             // The first INVITE isn't answered yet, or the call is ending.
             return self.refuse_invite(now, peer, key, &request, 491, |_| {});
@@ -433,6 +433,9 @@ impl Endpoint {
     /// The call is lost: a request inside it got no answer at all, or one that
     /// says so.
     pub(crate) fn lose(&mut self, now: Duration, leg: LegId, cause: EndCause) {
+        if self.persists(leg) && cause != EndCause::DialogLost {
+            return;
+        }
         if self.up_mut(leg).is_some_and(|up| up.is_announced()) {
             self.ended(leg, cause);
             self.send_bye(now, leg);

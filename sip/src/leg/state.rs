@@ -331,6 +331,7 @@ impl Endpoint {
 
     /// Forgets a leg and its dialog.
     pub(crate) fn remove_leg(&mut self, id: LegId) {
+        self.persistent.remove(&id);
         let Some(leg) = self.legs.remove(&id.0) else {
             return;
         };

@@ -8,7 +8,7 @@ use crate::endpoint::{Endpoint, Event, Serving};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::LegId;
-use crate::leg::session::{self, Granted};
+use crate::leg::session::Granted;
 use crate::leg::state::{Leg, Modify, Pending, Phase};
 use crate::message::Request;
 use crate::wire::{ALLOW, Writer};
@@ -55,7 +55,7 @@ impl Endpoint {
         request: &Request,
     ) {
         let retry_after = self.tokens.below(10);
-        let granted = match session::grant(&self.config.session, self.refreshes(leg), request) {
+        let granted = match self.grant_inside(leg, request) {
             Ok(granted) => granted,
             Err(floor) => {
                 return self.answer_plain(now, peer, key, request, 422, |writer| {

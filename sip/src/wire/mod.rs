@@ -7,6 +7,7 @@
 
 mod auth;
 mod headers;
+mod multipart;
 mod name_addr;
 mod params;
 mod parse;
@@ -25,6 +26,7 @@ pub use uri::{Host, Scheme, Uri, UriError};
 pub use via::Via;
 
 pub(crate) use headers::name_value;
+pub(crate) use multipart::{part, write as write_parts};
 pub(crate) use params::{Pieces, thousandths};
 pub(crate) use parse::{ALLOW, method_name, response_target, write_top_via};
 pub(crate) use uri::escape_user;

@@ -121,7 +121,9 @@ fn request(line: &str, parts: &Parts<'_>) -> Result<Request, Fault> {
         code: 405,
         reason: "Method Not Allowed",
     })?;
-    if uri.scheme() == Scheme::Other {
+    // RFC 6881: a phone may call an emergency service by its name. CANCEL and ACK repeat what the INVITE said.
+    let calls = matches!(method, Method::Invite | Method::Cancel | Method::Ack);
+    if uri.scheme() == Scheme::Other && !(calls && uri.is_emergency_service()) {
         return Err(Fault {
             code: 416,
             reason: "Unsupported URI Scheme",

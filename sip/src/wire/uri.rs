@@ -275,6 +275,16 @@ impl Uri {
         self.port
     }
 
+    /// `urn:service:sos` or one of the services beneath it, such as
+    /// `urn:service:sos.fire` (RFC 5031 section 4): an emergency service.
+    #[must_use]
+    pub fn is_emergency_service(&self) -> bool {
+        const SOS: &str = "urn:service:sos";
+        let begins = self.text.get(..SOS.len());
+        begins.is_some_and(|text| text.eq_ignore_ascii_case(SOS))
+            && matches!(self.text.as_bytes().get(SOS.len()), None | Some(b'.'))
+    }
+
     /// URI parameters.
     #[must_use]
     pub fn params(&self) -> Params<'_> {
@@ -466,6 +476,20 @@ mod tests {
             "sip:a@[::1]x",
         ] {
             check(bad, None);
+        }
+    }
+
+    #[test]
+    fn emergency_services() {
+        for (text, expected) in [
+            ("urn:service:sos", true),
+            ("URN:Service:SOS.police", true),
+            ("urn:service:sosx", false),
+            ("urn:service:counseling", false),
+            ("sip:sos@b", false),
+        ] {
+            let uri = Uri::parse(text).unwrap();
+            assert_eq!(uri.is_emergency_service(), expected, "{text}");
         }
     }
 

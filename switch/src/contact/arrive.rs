@@ -13,7 +13,7 @@ use media::srtp::Secret;
 use super::outbox::Outbox;
 use super::{Audio, Consulting, Contact, Cx, Side, Sound, Stage};
 use crate::admission::Permit;
-use crate::input::{MediaKey, NoteSide, NoteWhat, Output};
+use crate::input::{MediaKey, NoteSide, NoteWhat};
 use crate::setup::{Encryption, EncryptionUnavailable, Line};
 
 /// A call that is admitted and whose caller may call.
@@ -141,15 +141,7 @@ impl Contact {
         with: Option<MediaLegId>,
         towards: sip::Peer,
     ) -> MediaKey {
-        cx.index.next_wish += 1;
-        let key = MediaKey(cx.index.next_wish);
-        cx.index.wishes.insert(key, (self.id, side));
-        cx.out.push_back(Output::OpenMedia {
-            key,
-            with,
-            towards: towards.addr.ip(),
-        });
-        key
+        cx.wish(self.id, side, with, towards)
     }
 
     /// A media leg is open (or there is none to be had).
@@ -297,7 +289,8 @@ impl Contact {
     /// What was agreed with that side is what is sent and heard there from now
     /// on.
     pub(super) fn connect(&mut self, side: Side, agreed: sdp::Negotiated, cx: &mut Cx<'_>) {
-        let natted = self.is_natted(side, agreed.remote_rtp.ip(), cx);
+        let signalled = agreed.remote_rtp.ip();
+        let natted = is_natted(signalled, self.peer_of(side), self.leg_of(side), cx);
         if let (Side::Agent, Stage::Conversation(talk)) = (side, &mut self.stage) {
             // The watch over what comes begins anew.
             talk.quiet = false;
@@ -315,27 +308,6 @@ impl Contact {
             natted,
             negotiated: agreed,
         });
-    }
-
-    /// May that side's media address be learnt from its packets? Only where the
-    /// signalled one isn't where its signalling comes from, nor both in
-    /// networks that we reach directly; or where it is, and a NAT on the way
-    /// may have given it another port. Of a trunk, whose audio often comes from
-    /// elsewhere, only where the signalled one can't be right: a private
-    /// address behind another one.
-    fn is_natted(&self, side: Side, signalled: IpAddr, cx: &Cx<'_>) -> bool {
-        let peer = self.peer_of(side).addr.ip();
-        let local = |ip| cx.setup.media.is_local(ip);
-        if local(signalled) && local(peer) {
-            return false;
-        }
-        let trunk = cx.setup.is_trusted(peer);
-        if signalled == peer {
-            return !trunk && self.leg_of(side).is_some_and(|leg| cx.sip.is_natted(leg));
-        }
-        // Phones on this machine say an address of their network and send from loopback.
-        let beside_us = peer.is_loopback();
-        sip::is_private(signalled) || !trunk || beside_us
     }
 
     /// That side's leg, if there is one.
@@ -377,8 +349,34 @@ impl From<Side> for NoteSide {
     }
 }
 
+/// May a side's media address be learnt from its packets? Only where the
+/// signalled one isn't where its signalling comes from, nor both in
+/// networks that we reach directly; or where it is, and a NAT on the way
+/// may have given it another port. Of a trunk, whose audio often comes from
+/// elsewhere, only where the signalled one can't be right: a private
+/// address behind another one.
+pub(crate) fn is_natted(
+    signalled: IpAddr,
+    peer: sip::Peer,
+    leg: Option<sip::LegId>,
+    cx: &Cx<'_>,
+) -> bool {
+    let peer = peer.addr.ip();
+    let local = |ip| cx.setup.media.is_local(ip);
+    if local(signalled) && local(peer) {
+        return false;
+    }
+    let trunk = cx.setup.is_trusted(peer);
+    if signalled == peer {
+        return !trunk && leg.is_some_and(|leg| cx.sip.is_natted(leg));
+    }
+    // Phones on this machine say an address of their network and send from loopback.
+    let beside_us = peer.is_loopback();
+    sip::is_private(signalled) || !trunk || beside_us
+}
+
 /// What we can speak on a leg.
-pub(super) fn capabilities(
+pub(crate) fn capabilities(
     encryption: Encryption,
     secret: Secret,
     codecs: &[Format],

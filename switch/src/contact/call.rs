@@ -14,28 +14,44 @@ use crate::setup::{Encryption, EncryptionUnavailable};
 
 /// A call to one phone or gateway after the other, until one answers.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(crate) struct Call {
     /// Whom it goes to at the moment.
-    pub(super) peer: sip::Peer,
-    pub(super) audio: Audio,
-    pub(super) progress: Progress,
+    pub(crate) peer: sip::Peer,
+    pub(crate) audio: Audio,
+    pub(crate) progress: Progress,
     /// What the keys of the leg are made of, once that is open.
     pub(super) secret: Option<Secret>,
 }
 
 impl Call {
+    /// Begins one for somebody: its media leg is asked for, on the thread of `with`.
+    pub(crate) fn begin(
+        whose: desk::ContactId,
+        with: Option<MediaLegId>,
+        towards: sip::Peer,
+        cx: &mut Cx<'_>,
+    ) -> Self {
+        let key = cx.wish(whose, Side::Agent, with, towards);
+        Self {
+            peer: towards,
+            audio: Audio::Opening(key),
+            progress: Progress::Opening { since: cx.now.mono },
+            secret: None,
+        }
+    }
+
     /// The next place is about to be called.
-    pub(super) fn anew(&mut self, cx: &Cx<'_>) {
+    pub(crate) fn anew(&mut self, cx: &Cx<'_>) {
         self.progress = Progress::Opening { since: cx.now.mono };
     }
 
     /// Has the other side answered with audio that we can speak?
-    pub(super) fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         self.audio.codec().is_some()
     }
 
     /// Ends it, whatever it has come to.
-    pub(super) fn end(self, reason: Option<&str>, cx: &mut Cx<'_>) {
+    pub(crate) fn end(self, reason: Option<&str>, cx: &mut Cx<'_>) {
         if let Some(leg) = self.progress.leg()
             && cx.index.legs.remove(&leg).is_some()
         {
@@ -44,7 +60,7 @@ impl Call {
         self.audio.close(cx);
     }
 
-    fn opened(&mut self, leg: MediaLegId, secret: Secret, local: LocalMedia) {
+    pub(crate) fn opened(&mut self, leg: MediaLegId, secret: Secret, local: LocalMedia) {
         self.secret = Some(secret);
         self.audio = Audio::Open {
             leg,
@@ -56,7 +72,7 @@ impl Call {
     }
 
     /// Our offer to that place; none before the media leg is open.
-    fn offer(
+    pub(crate) fn offer(
         &mut self,
         to: sip::Peer,
         encryption: Encryption,
@@ -106,13 +122,7 @@ impl Contact {
     /// Begins a call: its media leg is asked for. `towards` says only which of
     /// our addresses will be reached; the place called may yet be another.
     pub(super) fn new_call(&self, towards: sip::Peer, cx: &mut Cx<'_>) -> Call {
-        let key = self.wish(cx, Side::Agent, self.audio.leg(), towards);
-        Call {
-            peer: towards,
-            audio: Audio::Opening(key),
-            progress: Progress::Opening { since: cx.now.mono },
-            secret: None,
-        }
+        Call::begin(self.id, self.audio.leg(), towards, cx)
     }
 
     /// The media leg of a call is open, or there is none.

@@ -13,7 +13,7 @@ use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, OneWayCause, PlayOutcome};
 
 use super::{Contact, Cx, KeysBy, RENDER_MAX, Side, Sound, Stage};
-use crate::input::{NoteWhat, OneWay, Output, RenderId};
+use crate::input::{NoteWhat, OneWay, RenderId};
 
 /// Steps a session may take at one moment. The checker refuses loops without a
 /// way out, so this is never reached; it is here so that a bug costs one call.
@@ -102,9 +102,7 @@ impl Contact {
         cx: &mut Cx<'_>,
     ) {
         self.forget_render(cx);
-        cx.index.next_render += 1;
-        let id = RenderId(cx.index.next_render);
-        cx.index.renders.insert(id, self.id);
+        let id = cx.render(self.id, self.tenant, pieces);
         let music = self.sound == Sound::Music;
         self.sound = Sound::Rendering {
             id,
@@ -113,11 +111,6 @@ impl Contact {
             since: cx.now.mono,
             music,
         };
-        cx.out.push_back(Output::Render {
-            id,
-            tenant: self.tenant,
-            pieces,
-        });
     }
 
     /// A prompt is ready.

@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
 use desk::{Caller, ContactId, FoundTicket, Journey, PartnerId, PhoneNumber, TenantId, What};
-use ivr_flows::{Flow, Session};
+use ivr_flows::{Flow, Piece, Session};
 use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
 use media::sdp::{Capabilities, LocalMedia, Negotiated};
@@ -49,10 +49,11 @@ use crate::phones::Phones;
 use crate::setup::{Encryption, Setup, Trunk};
 use crate::trunks::{Trunks, Way};
 
-pub(crate) use arrive::{Arrival, Opened};
-use call::Call;
+pub(crate) use arrive::{Arrival, Opened, capabilities, is_natted};
+pub(crate) use call::Call;
 pub(crate) use conference::{Ask, Conference};
-use outbox::Outbox;
+pub(crate) use outbox::Outbox;
+pub(crate) use partner::target_of;
 pub(crate) use replace::Taking;
 pub(crate) use talk::LegEnd;
 pub(crate) use transfer::Consult;
@@ -61,29 +62,29 @@ pub(crate) use transfer::Consult;
 /// listens since the 200, and an ACK that is lost is repeated only with it.
 const BEGIN_WITHOUT_ACK: Duration = Duration::from_secs(1);
 /// How long a media leg may take to be opened.
-const MEDIA_OPEN_MAX: Duration = Duration::from_secs(2);
+pub(crate) const MEDIA_OPEN_MAX: Duration = Duration::from_secs(2);
 /// How long a prompt may take to be rendered, by the renderer's own deadline
 /// and then some: this is the guard against a renderer that never answers.
 const RENDER_MAX: Duration = Duration::from_secs(3);
 /// How often a wait is announced to the distributor: its lease is ten seconds.
 const WAIT_EVERY: Duration = Duration::from_secs(2);
 /// How often a conversation is: its lease is thirty seconds.
-const TALKING_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const TALKING_EVERY: Duration = Duration::from_secs(5);
 /// How often an acceptance is repeated until it is confirmed or refused.
 const ACCEPT_EVERY: Duration = Duration::from_millis(250);
 /// After which time without either the agent is let go.
 const ACCEPT_MAX: Duration = Duration::from_secs(5);
 /// How long a phone may take to show any sign of life.
-const PROVISIONAL_MAX: Duration = Duration::from_secs(3);
+pub(crate) const PROVISIONAL_MAX: Duration = Duration::from_secs(3);
 /// How long it may take to ring once it said 100: a mobile is paged, a push is
 /// delivered.
-const TRYING_MAX: Duration = Duration::from_secs(8);
+pub(crate) const TRYING_MAX: Duration = Duration::from_secs(8);
 /// How often an unacknowledged end is repeated.
 const OWED_EVERY: Duration = Duration::from_millis(500);
 /// How often at most: then the leases do it.
 const OWED_REPEATS_MAX: u8 = 40;
 /// How long an ended contact may be kept for what it still owes.
-const LINGER_MAX: Duration = Duration::from_secs(30);
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(30);
 
 /// Which side of a contact a leg is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,29 +131,62 @@ pub(crate) struct Cx<'a> {
 
 impl Index {
     /// A call made without the distributor is over.
-    fn direct_over(&mut self, over: OfferId) {
+    pub(crate) fn direct_over(&mut self, over: OfferId) {
         self.direct.retain(|_, offer| *offer != over);
     }
 }
 
 impl Cx<'_> {
-    fn acd(&mut self, message: ToAcd) {
+    pub(crate) fn acd(&mut self, message: ToAcd) {
         self.out.push_back(Output::ToAcd(message));
     }
 
-    fn media(&mut self, command: MediaCommand) {
+    pub(crate) fn media(&mut self, command: MediaCommand) {
         self.out.push_back(Output::Media(command));
     }
 
     /// A new offer that the distributor hasn't made.
-    fn direct_offer(&mut self) -> OfferId {
+    pub(crate) fn direct_offer(&mut self) -> OfferId {
         *self.command += 1;
         OfferId(transfer::DIRECT | (*self.command & (transfer::DIRECT - 1)))
     }
 
-    fn play_id(&mut self) -> PlayId {
+    pub(crate) fn play_id(&mut self) -> PlayId {
         self.index.next_play += 1;
         PlayId(self.index.next_play)
+    }
+
+    /// Asks for a prompt.
+    pub(crate) fn render(
+        &mut self,
+        whose: ContactId,
+        tenant: TenantId,
+        pieces: Vec<Piece>,
+    ) -> RenderId {
+        self.index.next_render += 1;
+        let id = RenderId(self.index.next_render);
+        self.index.renders.insert(id, whose);
+        self.out.push_back(Output::Render { id, tenant, pieces });
+        id
+    }
+
+    /// Asks for a media leg.
+    pub(crate) fn wish(
+        &mut self,
+        whose: ContactId,
+        side: Side,
+        with: Option<MediaLegId>,
+        towards: sip::Peer,
+    ) -> MediaKey {
+        self.index.next_wish += 1;
+        let key = MediaKey(self.index.next_wish);
+        self.index.wishes.insert(key, (whose, side));
+        self.out.push_back(Output::OpenMedia {
+            key,
+            with,
+            towards: towards.addr.ip(),
+        });
+        key
     }
 }
 
@@ -162,7 +196,7 @@ impl Cx<'_> {
     clippy::large_enum_variant,
     reason = "almost every one there is is open"
 )]
-enum Audio {
+pub(crate) enum Audio {
     /// None asked for.
     None,
     /// Asked for.
@@ -180,7 +214,7 @@ enum Audio {
 }
 
 impl Audio {
-    fn leg(&self) -> Option<MediaLegId> {
+    pub(crate) fn leg(&self) -> Option<MediaLegId> {
         match self {
             Self::Open { leg, .. } => Some(*leg),
             _ => None,
@@ -188,7 +222,7 @@ impl Audio {
     }
 
     /// The codec agreed on.
-    fn codec(&self) -> Option<Format> {
+    pub(crate) fn codec(&self) -> Option<Format> {
         match self {
             Self::Open {
                 negotiated: Some(negotiated),
@@ -198,7 +232,7 @@ impl Audio {
         }
     }
 
-    fn close(self, cx: &mut Cx<'_>) {
+    pub(crate) fn close(self, cx: &mut Cx<'_>) {
         match self {
             Self::None => {}
             Self::Opening(key) => {
@@ -276,7 +310,7 @@ struct Offer {
 }
 
 #[derive(Debug)]
-enum Progress {
+pub(crate) enum Progress {
     /// The media leg is being opened.
     Opening { since: Duration },
     /// INVITE sent, no sign of life yet.
@@ -292,7 +326,7 @@ enum Progress {
 }
 
 impl Progress {
-    fn leg(&self) -> Option<sip::LegId> {
+    pub(crate) fn leg(&self) -> Option<sip::LegId> {
         match self {
             Self::Opening { .. } => None,
             Self::Calling { leg, .. } | Self::Ringing { leg } | Self::Accepting { leg, .. } => {
@@ -322,10 +356,10 @@ struct Outside {
 
 /// A call that a trunk carries; given back with [`Trunks::release`].
 #[derive(Debug)]
-struct Trunked {
-    trunk: Arc<Trunk>,
+pub(crate) struct Trunked {
+    pub(crate) trunk: Arc<Trunk>,
     /// By which way; none before the first is taken.
-    way: Option<Way>,
+    pub(crate) way: Option<Way>,
 }
 
 /// With whom a caller talks.

@@ -20,7 +20,7 @@ const REPEATS_MAX: u8 = 40;
 const WAITING_MAX: usize = 64;
 
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     waiting: VecDeque<Command>,
     /// When the first of them is repeated, and how often it was.
     head: Option<(Duration, u8)>,
@@ -28,15 +28,15 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    pub(super) fn repeat_at(&self) -> Option<Duration> {
+    pub(crate) fn repeat_at(&self) -> Option<Duration> {
         self.head.map(|(at, _)| at)
     }
 
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         contact: ContactId,
         tenant: TenantId,
@@ -67,7 +67,7 @@ impl Outbox {
 
     /// The answer to the first one? Then the next is sent. Late answers to
     /// earlier ones are nothing new.
-    pub(super) fn answered(&mut self, id: CommandId, cx: &mut Cx<'_>) -> Option<What> {
+    pub(crate) fn answered(&mut self, id: CommandId, cx: &mut Cx<'_>) -> Option<What> {
         if self.waiting.front()?.id != id {
             return None;
         }
@@ -78,11 +78,11 @@ impl Outbox {
     }
 
     /// The desk never answered an `OpenTicket` or `AttachTicket`: the call goes on without it.
-    pub(super) fn gave_up_on_ticket(&mut self) -> bool {
+    pub(crate) fn gave_up_on_ticket(&mut self) -> bool {
         std::mem::take(&mut self.ticket_given_up)
     }
 
-    pub(super) fn timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn timeout(&mut self, cx: &mut Cx<'_>) {
         let Some((at, repeats)) = self.head else {
             return;
         };

@@ -23,7 +23,7 @@ use crate::setup::{Gateway, Setup, Trunk, uri_at};
 use crate::trunks::{Unavailable, Way};
 
 /// Where to call a number by this way; none while nobody is registered there.
-pub(super) fn target_of(
+pub(crate) fn target_of(
     trunk: &Trunk,
     way: &Way,
     number: &str,
@@ -52,7 +52,7 @@ pub(super) struct Seized {
 
 impl Trunked {
     /// Its gateway has shown that it works.
-    pub(super) fn alive(&self, cx: &mut Cx<'_>) {
+    pub(crate) fn alive(&self, cx: &mut Cx<'_>) {
         if let Some(way) = &self.way {
             cx.trunks.found_alive(&self.trunk.name, way);
         }

@@ -10,6 +10,7 @@ use sip::digest::Verdict;
 use super::Switch;
 use crate::admission::Permit;
 use crate::contact::Consulting;
+use crate::emergency::{Dialled, EmergencyNumber};
 use crate::input::{Now, Output};
 use crate::phones;
 use crate::setup::{Account, Encryption, Line, Register, Setup, Trunk};
@@ -32,6 +33,13 @@ pub(super) struct Admitted {
     pub(super) encryption: Option<Encryption>,
     /// It comes by a trunk.
     pub(super) by_trunk: bool,
+}
+
+/// What a new call that may come in is.
+pub(super) enum Entry {
+    Contact(Box<Admitted>),
+    /// To an emergency service, from a telephone of ours.
+    Emergency(Dialled),
 }
 
 impl Switch {
@@ -73,8 +81,8 @@ impl Switch {
         self.replacing = None;
         // The transaction layer answered it by itself (a loop, a missing
         // extension): it was no call.
-        if let Some(Admitted { permit, .. }) = self.admitted.take() {
-            self.admission.release(permit);
+        if let Some(Entry::Contact(admitted)) = self.admitted.take() {
+            self.admission.release(admitted.permit);
         }
     }
 
@@ -84,19 +92,23 @@ impl Switch {
         now: Now,
         peer: sip::Peer,
         request: &sip::Request,
-    ) -> Result<Admitted, sip::Reply> {
+    ) -> Result<Entry, sip::Reply> {
+        if let Some(number) = self.setup.emergency.number(request.uri()) {
+            let number = number.clone();
+            return self.screen_emergency(now, peer, request, number);
+        }
         // Who is neither a trunk nor shows a password learns nothing, not even
         // whether there is such an account or number.
         let named = self.trunk_of(peer, request);
-        let trunk = named.is_some()
-            || (self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none());
+        let trunk = named.is_some() || self.is_trunk_by_address(peer, request);
         let (ani, encryption, by_trunk) = if trunk {
             let own = named.as_ref().and_then(|trunk| trunk.encryption);
             (trunk_number(request), own, true)
         } else {
             let user = self.authenticate(now, peer, request)?;
             if let Some(consulting) = self.consulting(&user, request) {
-                return self.admit_consulting(now, consulting?);
+                let admitted = self.admit_consulting(now, consulting?)?;
+                return Ok(Entry::Contact(Box::new(admitted)));
             }
             let account = self.setup.accounts.get(&user);
             let number = match account {
@@ -118,7 +130,7 @@ impl Switch {
         match self.admission.admit(now.mono, line.tenant, line.clinical) {
             Ok(permit) => {
                 self.counters.admitted += 1;
-                Ok(Admitted {
+                Ok(Entry::Contact(Box::new(Admitted {
                     permit,
                     line,
                     dnis: PhoneNumber(dnis),
@@ -127,10 +139,48 @@ impl Switch {
                     consulting: None,
                     encryption,
                     by_trunk,
-                })
+                })))
             }
             Err(_) => Err(self.no_room()),
         }
+    }
+
+    /// A telephone of ours may call an emergency service: one that is registered
+    /// here and calls from where it registered, at once, since seconds count;
+    /// and one that shows its password. Nobody else may, a trunk's caller
+    /// neither: no strange telephone stands where ours do.
+    fn screen_emergency(
+        &mut self,
+        now: Now,
+        peer: sip::Peer,
+        request: &sip::Request,
+        number: EmergencyNumber,
+    ) -> Result<Entry, sip::Reply> {
+        let user = match self.phones.calls_from(&self.setup, peer, request) {
+            Some(user) => user,
+            None if self.trunk_of(peer, request).is_some()
+                || self.is_trunk_by_address(peer, request) =>
+            {
+                self.counters.unknown_numbers += 1;
+                return Err(sip::Reply::new(404));
+            }
+            None => self.authenticate(now, peer, request)?,
+        };
+        let account = self.setup.accounts.get(&user);
+        if account.is_none_or(|account| account.trunk) {
+            self.counters.unknown_numbers += 1;
+            return Err(sip::Reply::new(404));
+        }
+        Ok(Entry::Emergency(Dialled {
+            account: user.into(),
+            number,
+            carried: carried(request, false),
+        }))
+    }
+
+    /// Is this call a trunk's because of its address?
+    fn is_trunk_by_address(&self, peer: sip::Peer, request: &sip::Request) -> bool {
+        self.setup.is_trusted(peer.addr.ip()) && self.account_of(peer, request).is_none()
     }
 
     /// The number of ours that is dialled, and what it means.
@@ -436,6 +486,8 @@ mod tests {
             serves: Vec::new(),
             number: None,
             trunk: false,
+            home: desk::TenantId(1),
+            station: Default::default(),
         };
         setup.accounts.insert("ana".into(), account);
         // A proxy of ours, behind which some of them are.

@@ -1,0 +1,349 @@
+//! The ways outside, one after the other until somebody answers.
+//!
+//! First those of the trunks that are meant for it, in their order, then every
+//! other one; of both those that are believed dead come last, and are tried all
+//! the same. What refuses, whatever it says, isn't asked again before all
+//! others were. When none is left, all are tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use desk::EmergencyEnd;
+
+use super::{EmergencyCall, Phase};
+use crate::contact::{
+    Audio, Call, Cx, LegEnd, MEDIA_OPEN_MAX, Opened, PROVISIONAL_MAX, Progress, Side, TRYING_MAX,
+    Trunked, target_of,
+};
+use crate::input::EmergencyStep;
+use crate::setup::{Encryption, Trunk};
+use crate::trunks::Way;
+
+/// How long after all ways came to nothing they are tried again.
+const AGAIN: Duration = Duration::from_secs(3);
+/// How often at most the patience with a way that says 100 and no more is doubled.
+const DOUBLED_MAX: u32 = 3;
+
+/// A way outside that may be tried.
+#[derive(Debug)]
+pub(super) struct Place {
+    trunk: Arc<Trunk>,
+    way: Way,
+}
+
+impl EmergencyCall {
+    /// Every way there is, the best last.
+    fn places(&self, cx: &Cx<'_>) -> Vec<Place> {
+        let meant = cx.setup.emergency.trunks(self.home);
+        let mut others: Vec<_> = cx
+            .setup
+            .trunks
+            .keys()
+            .filter(|name| !meant.contains(name))
+            .collect();
+        others.sort_unstable();
+        let (mut alive, mut dead) = (Vec::new(), Vec::new());
+        for name in meant.iter().chain(others) {
+            let Some(trunk) = cx.setup.trunks.get(name) else {
+                continue;
+            };
+            for (way, works) in cx.trunks.every_way(cx.now.mono, trunk) {
+                let trunk = Arc::clone(trunk);
+                let places = if works { &mut alive } else { &mut dead };
+                places.push(Place { trunk, way });
+            }
+        }
+        alive.append(&mut dead);
+        alive.reverse();
+        alive
+    }
+
+    /// All ways are tried, from the first.
+    pub(super) fn try_all(&mut self, cx: &mut Cx<'_>) {
+        self.phase = Phase::Trying;
+        self.untried = self.places(cx);
+        if self.call.is_some() {
+            return self.next_way(cx);
+        }
+        // Only to know which of our addresses its audio will reach.
+        let number = &self.dialled.number.sent;
+        let mut targets = self
+            .untried
+            .iter()
+            .rev()
+            .filter_map(|Place { trunk, way }| target_of(trunk, way, number, cx.phones, cx.setup));
+        let Some(peer) = targets.next().map(|target| target.peer) else {
+            return self.unplaced(cx);
+        };
+        let with = self.caller.audio.leg();
+        self.call = Some(Call::begin(self.id, with, peer, cx));
+    }
+
+    /// The media leg of the call outside is open.
+    pub(super) fn way_has_audio(&mut self, opened: Opened, cx: &mut Cx<'_>) {
+        let Opened { leg, port, secret } = opened;
+        let session = self.id.0 ^ super::MARK ^ (1 << 52);
+        let local = media::sdp::LocalMedia::new(cx.setup.media.bind.ip(), port, session);
+        cx.index.media.insert(leg, (self.id, Side::Agent));
+        if let Some(call) = &mut self.call {
+            call.opened(leg, secret, local);
+        }
+        self.next_way(cx);
+    }
+
+    /// There is none to be had. That isn't the ways' fault, and may pass.
+    pub(super) fn no_audio_outside(&mut self, cx: &mut Cx<'_>) {
+        if let Some(call) = self.call.take() {
+            call.end(None, cx);
+        }
+        self.unplaced(cx);
+    }
+
+    /// Calls by the best way that wasn't tried yet.
+    fn next_way(&mut self, cx: &mut Cx<'_>) {
+        while let Some(place) = self.untried.pop() {
+            if self.take_way(place, cx).is_some() {
+                return;
+            }
+        }
+        self.unplaced(cx);
+    }
+
+    /// `None` when it leads nowhere at the moment.
+    fn take_way(&mut self, place: Place, cx: &mut Cx<'_>) -> Option<()> {
+        let Place { trunk, way } = place;
+        let number = Arc::clone(&self.dialled.number.sent);
+        let mut target = target_of(&trunk, &way, &number, cx.phones, cx.setup)?;
+        if way.gateway == 0 {
+            // By the registrar as it wants it (RFC 3608).
+            let route = cx.trunks.registered().route(&trunk.name);
+            target.route.extend_from_slice(route);
+        }
+        // What is required is asked for first; where that doesn't work, the call is worth more than its secrecy.
+        let encryption = match cx.setup.encryption.towards(target.peer, trunk.encryption) {
+            Ok(Encryption::Required) if self.rounds > 0 => Encryption::Offered,
+            Ok(encryption) => encryption,
+            Err(_) => Encryption::Off,
+        };
+        let spoken = self.caller.audio.codec();
+        let call = self.call.as_mut()?;
+        let body = call.offer(target.peer, encryption, &cx.setup.codecs.trunks, spoken, cx)?;
+        if let Audio::Open { negotiated, .. } = &mut call.audio {
+            *negotiated = None;
+        }
+        let ours = cx.setup.host_towards(target.peer);
+        let invite = self.invite(target, &trunk, &ours, body, cx);
+        cx.trunks.seize_regardless(&trunk.name);
+        let leg = cx.sip.invite(cx.now.mono, invite);
+        cx.index.legs.insert(leg, (self.id, Side::Agent));
+        if let Some(call) = &mut self.call {
+            call.progress = Progress::Calling {
+                leg,
+                until: cx.now.mono + PROVISIONAL_MAX,
+            };
+        }
+        let way = Some(way);
+        self.trunked = Some(Trunked { trunk, way });
+        Some(())
+    }
+
+    fn invite(
+        &self,
+        target: crate::phones::Target,
+        trunk: &Trunk,
+        ours: &str,
+        body: Vec<u8>,
+        cx: &Cx<'_>,
+    ) -> sip::Invite {
+        let account = cx.setup.accounts.get(&*self.dialled.account);
+        let number = self.station.callback.as_ref();
+        let number = number
+            .or_else(|| cx.setup.emergency.callback(self.home))
+            .or_else(|| account.and_then(|account| account.number.as_ref()))
+            .map(|number| number.0.clone());
+        let hospital = cx.setup.tenants.get(&self.home);
+        let from = sip::Identity {
+            display: hospital.map(|tenant| tenant.name.to_string()),
+            user: number.clone().unwrap_or_else(|| "anonymous".into()),
+            host: None,
+        };
+        let sent = &self.dialled.number.sent;
+        let to = format!("sip:{sent}@{}", target.uri.host_str());
+        let mut invite = sip::Invite::new(target.uri, target.peer, from, body);
+        invite.to = sip::Uri::parse(&to).ok();
+        invite.pinned = target.pinned;
+        invite.route = target.route;
+        invite.credentials = trunk.credentials.clone();
+        invite.persists = true;
+        let mut header = |name: &str, value: String| invite.headers.push((name.into(), value));
+        header("Priority", "emergency".into());
+        let entity = format!("sip:{}@{ours}", number.as_deref().unwrap_or("anonymous"));
+        if number.is_some() {
+            header("P-Asserted-Identity", format!("<{entity}>"));
+        }
+        for (name, value) in &self.dialled.carried {
+            header(name, value.clone());
+        }
+        if let Some(address) = self.station.address.as_ref().filter(|_| trunk.location) {
+            // RFC 6442 sections 3.2 and 4.2. Nobody else makes such an id: the call's own is never used again.
+            let content_id = format!("station-{:x}@careline.invalid", self.id.0);
+            header("Geolocation", format!("<cid:{content_id}>"));
+            header("Geolocation-Routing", "yes".into());
+            invite.attached.push(sip::Attachment {
+                content_type: "application/pidf+xml".into(),
+                content_id,
+                body: address.location(&entity).into_bytes(),
+            });
+        }
+        invite
+    }
+
+    /// No way took it. The caller is told, and all are tried again soon.
+    fn unplaced(&mut self, cx: &mut Cx<'_>) {
+        if self.rounds == 0 {
+            cx.counters.emergency_unplaced += 1;
+            self.report(EmergencyStep::Unplaced, desk::Emergency::Unplaced, cx);
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        self.phase = Phase::Paused {
+            until: cx.now.mono + AGAIN,
+        };
+        self.answer_caller(cx);
+        self.sounds(cx);
+        if self.say_at.is_none() {
+            self.say(cx);
+        }
+    }
+
+    /// Something on the way is at work. Who says so and no more has the more
+    /// patience the more often all came to nothing: it may be the only one.
+    pub(crate) fn call_is_tried(&mut self, cx: &Cx<'_>) {
+        let patience = TRYING_MAX * (1 << self.rounds.min(DOUBLED_MAX));
+        if let Some(call) = &mut self.call
+            && let Progress::Calling { until, .. } = &mut call.progress
+        {
+            *until = (*until).max(cx.now.mono + patience);
+        }
+    }
+
+    /// It rings, perhaps with something to be heard.
+    pub(crate) fn call_rings(&mut self, sdp: Option<&[u8]>, cx: &mut Cx<'_>) {
+        if self.phase != Phase::Trying {
+            return;
+        }
+        if let Some(call) = &mut self.call
+            && let Progress::Calling { leg, .. } = call.progress
+        {
+            call.progress = Progress::Ringing { leg };
+        }
+        if let Some(trunked) = &self.trunked {
+            trunked.alive(cx);
+        }
+        if let Some(answer) = sdp {
+            self.take_answer(Side::Agent, answer, cx);
+        }
+        let audio = self.call.as_ref().is_some_and(Call::is_usable);
+        self.ring_caller(audio, cx);
+        self.sounds(cx);
+    }
+
+    /// The service answered.
+    pub(crate) fn call_answered(&mut self, sdp: Option<&[u8]>, cx: &mut Cx<'_>) {
+        if self.phase != Phase::Trying {
+            return;
+        }
+        if let Some(answer) = sdp {
+            self.take_answer(Side::Agent, answer, cx);
+        }
+        if !self.call.as_ref().is_some_and(Call::is_usable) {
+            self.leave_way(Some("SIP;cause=488;text=\"No common audio\""), cx);
+            return self.next_way(cx);
+        }
+        if let Some(trunked) = &self.trunked {
+            trunked.alive(cx);
+        }
+        self.phase = Phase::Talking;
+        self.gone.service = None;
+        self.say_at = None;
+        self.answer_caller(cx);
+        self.sounds(cx);
+        cx.counters.emergency_connected += 1;
+        self.report(EmergencyStep::Connected, desk::Emergency::Connected, cx);
+    }
+
+    /// A leg of this call ended by itself.
+    pub(crate) fn leg_ended(&mut self, side: Side, how: LegEnd, cx: &mut Cx<'_>) {
+        match (side, how) {
+            (Side::Caller, _) => self.over(EmergencyEnd::Caller, cx),
+            (Side::Agent, LegEnd::HungUp) if self.phase == Phase::Talking => {
+                self.hang_up(None, cx);
+                self.over(EmergencyEnd::Service, cx);
+            }
+            // Lost, not ended: it is placed again.
+            (Side::Agent, _) if self.phase == Phase::Talking => {
+                self.leave_way(None, cx);
+                self.try_all(cx);
+                self.sounds(cx);
+            }
+            (Side::Agent, LegEnd::Refused(408 | 503) | LegEnd::Broken) => self.way_is_dead(cx),
+            (Side::Agent, _) => self.way_failed(cx),
+        }
+    }
+
+    /// For a while nobody else is sent there.
+    fn way_is_dead(&mut self, cx: &mut Cx<'_>) {
+        if let Some(trunked) = &self.trunked
+            && let Some(way) = &trunked.way
+        {
+            cx.trunks.found_dead(cx.now.mono, &trunked.trunk.name, way);
+        }
+        self.way_failed(cx);
+    }
+
+    fn way_failed(&mut self, cx: &mut Cx<'_>) {
+        self.leave_way(None, cx);
+        // They have heard nothing for seconds, perhaps.
+        self.ring_caller(false, cx);
+        self.next_way(cx);
+        self.sounds(cx);
+    }
+
+    /// Gives the way up that is taken at the moment. Its media leg stays.
+    pub(super) fn leave_way(&mut self, reason: Option<&str>, cx: &mut Cx<'_>) {
+        self.unbridge(cx);
+        if let Some(call) = &mut self.call {
+            if let Some(leg) = call.progress.leg()
+                && cx.index.legs.remove(&leg).is_some()
+            {
+                cx.sip.hangup(cx.now.mono, leg, reason);
+            }
+            call.anew(cx);
+            if let Audio::Open { negotiated, .. } = &mut call.audio {
+                *negotiated = None;
+            }
+        }
+        if let Some(trunked) = self.trunked.take() {
+            cx.trunks.release(&trunked.trunk.name);
+        }
+    }
+
+    pub(super) fn way_deadline(&self) -> Option<Duration> {
+        match self.call.as_ref()?.progress {
+            Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
+            Progress::Calling { until, .. } => Some(until),
+            Progress::Ringing { .. } | Progress::Accepting { .. } => None,
+        }
+    }
+
+    pub(super) fn way_timeout(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        if self.way_deadline().is_none_or(|at| now < at) {
+            return;
+        }
+        match self.call.as_ref().map(|call| &call.progress) {
+            Some(Progress::Calling { .. }) => self.way_is_dead(cx),
+            Some(Progress::Opening { .. }) => self.no_audio_outside(cx),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! Whose business it is, of what belongs to calls to emergency services.
+
+use std::cmp::Reverse;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use desk::ContactId;
+
+use super::Switch;
+use crate::contact::{Cx, LegEnd, Opened, Side};
+use crate::emergency::{Dialled, EmergencyCall, is_emergency};
+use crate::input::{Input, Now};
+
+impl Switch {
+    /// A call to an emergency service got through the transaction layer.
+    pub(super) fn emergency_begins(
+        &mut self,
+        now: Now,
+        leg: sip::LegId,
+        peer: sip::Peer,
+        request: &sip::Request,
+        dialled: Dialled,
+    ) {
+        self.contact += 1;
+        let count = self.contact;
+        let begun = {
+            let mut cx = cx!(self, now);
+            let begin = || EmergencyCall::begin(count, leg, peer, request, dialled, &mut cx);
+            catch_unwind(AssertUnwindSafe(begin))
+        };
+        let Ok(call) = begun else {
+            self.counters.panics += 1;
+            self.index.legs.remove(&leg);
+            self.sip.reject(now.mono, leg, 500, None, &[]);
+            return;
+        };
+        let id = call.id();
+        self.emergencies.insert(id, Box::new(call));
+        self.schedule_emergency(now, id);
+    }
+
+    /// Lets a call work. A panic in it is the end of that call alone.
+    fn with_emergency(
+        &mut self,
+        now: Now,
+        id: ContactId,
+        f: impl FnOnce(&mut EmergencyCall, &mut Cx<'_>),
+    ) {
+        let Some(mut call) = self.emergencies.remove(&id) else {
+            return;
+        };
+        let mut cx = cx!(self, now);
+        if catch_unwind(AssertUnwindSafe(|| f(&mut call, &mut cx))).is_err() {
+            cx.counters.panics += 1;
+            return call.bury(&mut cx);
+        }
+        if !call.is_done(now.mono) {
+            self.emergencies.insert(id, call);
+            self.schedule_emergency(now, id);
+        }
+    }
+
+    fn schedule_emergency(&mut self, now: Now, id: ContactId) {
+        let Some(call) = self.emergencies.get_mut(&id) else {
+            return;
+        };
+        let Some(at) = call.next_deadline() else {
+            return;
+        };
+        let at = at.max(now.mono);
+        if call.wake.is_none_or(|wake| at < wake) {
+            call.wake = Some(at);
+            self.timers.push(Reverse((at, id)));
+        }
+    }
+
+    /// A moment that a call wanted to be woken at has come.
+    pub(super) fn emergency_due(&mut self, now: Now, at: Duration, id: ContactId) {
+        if self
+            .emergencies
+            .get(&id)
+            .is_some_and(|call| call.wake == Some(at))
+        {
+            self.with_emergency(now, id, |call, cx| {
+                call.wake = None;
+                call.on_timeout(cx);
+            });
+        }
+    }
+
+    /// The process stops.
+    pub(super) fn stop_emergencies(&mut self, now: Now) {
+        let mut all: Vec<_> = self.emergencies.keys().copied().collect();
+        all.sort_unstable();
+        for id in all {
+            self.with_emergency(now, id, EmergencyCall::stopped);
+        }
+    }
+
+    /// Gives back what is somebody else's.
+    pub(super) fn emergency_input(&mut self, now: Now, input: Input) -> Option<Input> {
+        if self.emergencies.is_empty() {
+            return Some(input);
+        }
+        let index = &self.index;
+        let owner = match &input {
+            Input::MediaOpened { key, .. } | Input::MediaRefused { key } => {
+                index.wishes.get(key).copied()
+            }
+            Input::Media(event) => index.media.get(&event.leg()).copied(),
+            Input::Rendered { id, .. } | Input::RenderFailed { id } => {
+                index.renders.get(id).map(|owner| (*owner, Side::Caller))
+            }
+            Input::Desk(answer) => {
+                let call = EmergencyCall::of_report(answer.contact);
+                self.emergencies
+                    .contains_key(&call)
+                    .then_some((call, Side::Caller))
+            }
+            _ => None,
+        };
+        let Some((id, side)) = owner.filter(|(id, _)| is_emergency(*id)) else {
+            return Some(input);
+        };
+        match input {
+            Input::MediaOpened {
+                key,
+                leg,
+                port,
+                secret,
+            } => {
+                self.index.wishes.remove(&key);
+                let opened = Some(Opened { leg, port, secret });
+                self.with_emergency(now, id, |call, cx| call.media_opened(side, key, opened, cx));
+            }
+            Input::MediaRefused { key } => {
+                self.index.wishes.remove(&key);
+                self.with_emergency(now, id, |call, cx| call.media_opened(side, key, None, cx));
+            }
+            Input::Media(event) => {
+                self.with_emergency(now, id, |call, cx| call.media_event(side, &event, cx));
+            }
+            Input::Rendered { id: render, clips } => {
+                self.index.renders.remove(&render);
+                self.with_emergency(now, id, |call, cx| call.rendered(render, clips, cx));
+            }
+            Input::RenderFailed { id: render } => {
+                self.index.renders.remove(&render);
+                self.with_emergency(now, id, |call, cx| call.render_failed(render, cx));
+            }
+            Input::Desk(answer) => {
+                self.with_emergency(now, id, |call, cx| call.desk_answer(&answer, cx));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Gives back what is somebody else's.
+    pub(super) fn emergency_event(&mut self, now: Now, event: sip::Event) -> Option<sip::Event> {
+        use sip::Event;
+        let leg = match &event {
+            Event::Trying { leg }
+            | Event::Ringing { leg, .. }
+            | Event::Answered { leg, .. }
+            | Event::Confirmed { leg, .. }
+            | Event::Refused { leg, .. }
+            | Event::Cancelled { leg, .. }
+            | Event::Reinvite { leg, .. }
+            | Event::EarlyUpdate { leg, .. }
+            | Event::Ended { leg, .. } => *leg,
+            _ => return Some(event),
+        };
+        let owner = self.index.legs.get(&leg).copied();
+        let Some((id, side)) = owner.filter(|(id, _)| is_emergency(*id)) else {
+            return Some(event);
+        };
+        let ended = match &event {
+            Event::Refused { code, .. } => Some(LegEnd::Refused(*code)),
+            Event::Cancelled { .. } => Some(LegEnd::HungUp),
+            Event::Ended {
+                cause: sip::EndCause::Bye(_),
+                ..
+            } => Some(LegEnd::HungUp),
+            Event::Ended { .. } => Some(LegEnd::Broken),
+            _ => None,
+        };
+        if ended.is_some() {
+            self.index.legs.remove(&leg);
+        }
+        self.with_emergency(now, id, |call, cx| match (event, ended) {
+            (_, Some(how)) => call.leg_ended(side, how, cx),
+            (Event::Trying { .. }, _) => call.call_is_tried(cx),
+            (Event::Ringing { sdp, .. }, _) => call.call_rings(sdp.as_deref(), cx),
+            (Event::Answered { sdp, .. }, _) => call.call_answered(sdp.as_deref(), cx),
+            (Event::Confirmed { sdp, .. }, _) => call.confirmed(side, sdp.as_deref(), cx),
+            (Event::Reinvite { sdp, .. }, _) => call.reinvited(side, sdp.as_deref(), cx),
+            (Event::EarlyUpdate { sdp, .. }, _) => call.reinvited(side, Some(&sdp), cx),
+            _ => {}
+        });
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::admission::Limits;
+    use crate::input::Output;
+    use crate::setup::{Account, Setup};
+
+    const HOME: [u8; 4] = [203, 0, 113, 7];
+    const PROXY: [u8; 4] = [192, 0, 2, 1];
+
+    /// Nobody else would get in: no room, and the proxy's network is trusted.
+    fn setup() -> Setup {
+        let mut setup = crate::setup::tests::empty();
+        let account = |user: &str, trunk: bool| Account {
+            ha1s: sip::digest::Ha1s::derive(user, "test", "secret"),
+            agent: None,
+            serves: Vec::new(),
+            number: None,
+            trunk,
+            encryption: None,
+            home: desk::TenantId(1),
+            station: Default::default(),
+        };
+        setup.accounts = HashMap::from([
+            ("ana".to_owned(), account("ana", false)),
+            ("exchange".to_owned(), account("exchange", true)),
+        ]);
+        setup.trusted = vec!["192.0.2.0/24".parse().expect("a network")];
+        setup.limits = Limits {
+            calls_per_second: 0.0,
+            burst: 0.0,
+            calls_per_tenant_max: 0,
+            calls_max: 0,
+            clinical_reserve: 0,
+        };
+        let number = crate::EmergencyNumber {
+            dialled: "911".into(),
+            sent: "911".into(),
+        };
+        setup.emergency.numbers.push(number);
+        setup
+    }
+
+    struct Desk {
+        switch: Switch,
+        branch: u32,
+        at: Duration,
+    }
+
+    impl Desk {
+        fn new(setup: Setup) -> Self {
+            Self {
+                switch: Switch::new(setup),
+                branch: 0,
+                at: Duration::from_secs(10),
+            }
+        }
+
+        /// Sends a request, again with this password where one is asked for; gives the last answer, 0 for none.
+        fn asks(&mut self, from: [u8; 4], head: &str, lines: &str, password: Option<&str>) -> u16 {
+            let peer = sip::Peer::udp((from, 5060).into());
+            let (method, _) = head.split_once(' ').expect("a method");
+            let user = lines
+                .split("<sip:")
+                .nth(1)
+                .and_then(|rest| rest.split('@').next());
+            let mut authorization = String::new();
+            loop {
+                self.branch += 1;
+                let branch = self.branch;
+                let text = format!(
+                    "{head} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{branch};rport\r\n\
+                     {lines}Call-ID: {branch}\r\nCSeq: 1 {method}\r\n{authorization}Content-Length: 0\r\n\r\n"
+                );
+                let message = sip::parse_datagram(text.as_bytes(), peer).expect("well-formed");
+                let now = Now {
+                    mono: self.at,
+                    wall: 0,
+                };
+                self.switch.handle(now, Input::Sip { peer, message });
+                let mut answer = None;
+                while let Some(output) = self.switch.poll() {
+                    if let Output::Transmit(transmit) = output {
+                        answer = Some(String::from_utf8_lossy(&transmit.bytes).into_owned());
+                    }
+                }
+                let Some(answer) = answer else { return 0 };
+                let challenge = answer
+                    .lines()
+                    .find_map(|line| line.strip_prefix("WWW-Authenticate: "));
+                match (challenge, password) {
+                    (Some(challenge), Some(password)) if authorization.is_empty() => {
+                        let credentials = sip::Credentials::new(user.expect("a user"), password);
+                        let params = sip::wire::AuthParams::parse(challenge).expect("a challenge");
+                        let uri = head.split(' ').nth(1).expect("a URI");
+                        let value =
+                            sip::digest::authorize(&params, &credentials, method, uri, "c", 1);
+                        authorization = format!("Authorization: {}\r\n", value.expect("an answer"));
+                    }
+                    _ => return answer[8..11].parse().expect("a code"),
+                }
+            }
+        }
+
+        fn registers(&mut self, from: [u8; 4], user: &str, more: &str, password: &str) -> u16 {
+            let lines = format!(
+                "From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\n{more}\
+                 Contact: <sip:{user}@{}:5060>\r\nExpires: 60\r\n",
+                std::net::Ipv4Addr::from(from)
+            );
+            self.asks(from, "REGISTER sip:test", &lines, Some(password))
+        }
+
+        /// Dials; 0: it is taken.
+        fn dials(&mut self, from: [u8; 4], user: &str, uri: &str, password: Option<&str>) -> u16 {
+            let lines = format!(
+                "From: <sip:{user}@test>;tag=1\r\nTo: <{uri}>\r\nContact: <sip:{user}@192.0.2.9>\r\n"
+            );
+            self.asks(from, &format!("INVITE {uri}"), &lines, password)
+        }
+    }
+
+    #[test]
+    fn a_registered_telephone_is_taken_at_once_whatever_else_is_full() {
+        for uri in [
+            "sip:911@test",
+            "tel:911",
+            "urn:service:sos",
+            "sip:9-1-1@test;user=phone",
+        ] {
+            let mut desk = Desk::new(setup());
+            assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
+            desk.switch.handle(
+                Now {
+                    mono: desk.at,
+                    wall: 0,
+                },
+                Input::Drain,
+            );
+            assert_eq!(desk.dials(HOME, "ana", uri, None), 0, "{uri}");
+            assert_eq!(desk.switch.emergency_calls(), 1);
+            assert_eq!(desk.switch.calls(), 1, "who stops waits for it");
+        }
+    }
+
+    #[test]
+    fn who_isnt_registered_there_shows_a_password_or_goes_nowhere() {
+        let elsewhere = [203, 0, 113, 8];
+        let mut desk = Desk::new(setup());
+        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
+        for (from, user, password, expected) in [
+            (elsewhere, "ana", None, 401),
+            (HOME, "nobody", None, 401),
+            (elsewhere, "ana", Some("guess"), 403),
+            (elsewhere, "nobody", Some("guess"), 403),
+            // A trunk's caller stands where none of our telephones does.
+            ([192, 0, 2, 9], "+15550199042", None, 404),
+            (elsewhere, "exchange", Some("secret"), 404),
+        ] {
+            let code = desk.dials(from, user, "sip:911@test", password);
+            assert_eq!(code, expected, "{from:?} {user} {password:?}");
+        }
+        assert_eq!(desk.switch.emergency_calls(), 0);
+        assert_eq!(
+            desk.dials(elsewhere, "ana", "sip:911@test", Some("secret")),
+            0
+        );
+        // The registration has run out.
+        desk.at += Duration::from_secs(61);
+        desk.switch.handle_timeout(Now {
+            mono: desk.at,
+            wall: 0,
+        });
+        assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 401);
+    }
+
+    #[test]
+    fn a_registered_exchange_is_no_telephone() {
+        let mut desk = Desk::new(setup());
+        assert_eq!(desk.registers(HOME, "exchange", "", "secret"), 200);
+        assert_eq!(desk.dials(HOME, "exchange", "sip:911@test", None), 404);
+    }
+
+    #[test]
+    fn behind_a_proxy_a_password_is_asked_for() {
+        let mut desk = Desk::new(setup());
+        let path = "Path: <sip:192.0.2.1;lr>\r\nSupported: path\r\n";
+        assert_eq!(desk.registers(PROXY, "ana", path, "secret"), 200);
+        assert_eq!(desk.dials(PROXY, "ana", "sip:911@test", None), 401);
+        assert_eq!(desk.dials(PROXY, "ana", "sip:911@test", Some("secret")), 0);
+    }
+
+    #[test]
+    fn a_blocked_address_keeps_no_registered_telephone_out() {
+        let mut desk = Desk::new(setup());
+        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
+        for _ in 0..12 {
+            assert_eq!(desk.registers(HOME, "nobody", "", "guess"), 403);
+        }
+        assert!(desk.switch.counters().sign_ins_blocked > 0);
+        assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 0);
+    }
+
+    #[test]
+    fn without_emergency_numbers_nothing_is_one() {
+        let mut setup = setup();
+        setup.emergency.numbers.clear();
+        let mut desk = Desk::new(setup);
+        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
+        assert_eq!(desk.dials(HOME, "ana", "sip:911@test", Some("secret")), 404);
+        assert_eq!(
+            desk.dials(HOME, "ana", "urn:service:sos", Some("secret")),
+            404
+        );
+    }
+}
