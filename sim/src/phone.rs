@@ -698,7 +698,7 @@ impl Phone {
             7 => Reaction::Redirect {
                 after,
                 code: *dice.pick(&[300, 301, 302, 305, 380]),
-                to: *dice.pick(&REDIRECTIONS),
+                to: dice.pick(&REDIRECTIONS),
             },
             // Answered at the very moment ringing ends.
             6 => Reaction::Answer {
