@@ -186,6 +186,11 @@ impl EmergencyCall {
         ContactId(named.0 | MARK)
     }
 
+    /// Does this agent call for help?
+    pub(crate) fn is_of(&self, agent: AgentId) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.agent == agent)
+    }
+
     /// Is somebody still on the line?
     pub(crate) fn is_live(&self) -> bool {
         !matches!(self.phase, Phase::Over { .. })

@@ -84,6 +84,7 @@ impl Switch {
         };
         let mut contacts = self.contacts.values();
         contacts.any(|contact| contact.engages(*agent))
+            || self.emergencies.values().any(|call| call.is_of(*agent))
     }
 
     /// An agent's phone sends a call elsewhere.
