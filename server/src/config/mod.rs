@@ -343,17 +343,17 @@ nodes:
             (
                 "operator: Northbridge",
                 "operator: Northbridge\nemergency: { trunks: [city] }",
-                "operator.yaml: emergency calls go by trunk \"city\"; there is no such trunk",
+                "operator.yaml:2: emergency calls go by trunk \"city\"; there is no such trunk",
             ),
             (
                 "operator: Northbridge",
                 "operator: Northbridge\nemergency: { numbers: [\"1001\"] }",
-                "st-anne.yaml: number 1001 is also in ",
+                "st-anne.yaml:7: number 1001 is also in ",
             ),
             (
                 "secret: sesame",
                 "secret: sesame, station: { city: Springfield }",
-                "operator.yaml: user \"ana\": station: an address has country, state, city, street and number; \
+                "operator.yaml:7: user \"ana\": station: an address has country, state, city, street and number; \
                  `country` is missing",
             ),
             ("id: 1, user", "id: one, user", "operator.yaml:7: invalid"),
