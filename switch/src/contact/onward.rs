@@ -12,7 +12,7 @@ use acd::{AgentId, Refusal};
 use desk::{Journey, PartnerId, PhoneNumber};
 use ivr_flows::{Class, Input as FlowInput, PartnerOutcome};
 
-use super::transfer::Direct;
+use super::transfer::{self, Direct};
 use super::{Ask, Contact, Cx, Sound, Stage};
 use crate::dial::Destination;
 use crate::input::NoteWhat;
@@ -64,23 +64,29 @@ impl Contact {
         }
     }
 
-    /// Rings the agent to whom the flow sends the caller. `engaged`: they talk, or are rung already.
-    pub(crate) fn ring_for_flow(
+    /// Rings the agent to whom the flow sends the caller, or whom this consultation is with. `engaged`: they talk, or are
+    /// rung already.
+    pub(crate) fn ring_unless(
         &mut self,
         agent: AgentId,
         engaged: bool,
         music: bool,
         cx: &mut Cx<'_>,
     ) {
-        if !self.session.is_calling() {
-            return;
+        let ring = Direct { told: None };
+        match (self.consult.is_some(), engaged) {
+            (true, false) => self.ring_directly(agent, ring, transfer::RING_MAX, music, cx),
+            (true, true) => self.back_to_flow(cx),
+            (false, _) if !self.session.is_calling() => {}
+            (false, false) => {
+                self.ring_directly(agent, ring, RING_MAX, music, cx);
+                self.carry_out(cx);
+            }
+            (false, true) => {
+                self.not_reached(PartnerOutcome::Busy, cx);
+                self.carry_out(cx);
+            }
         }
-        if engaged {
-            self.not_reached(PartnerOutcome::Busy, cx);
-        } else {
-            self.ring_directly(agent, Direct { told: None }, RING_MAX, music, cx);
-        }
-        self.carry_out(cx);
     }
 
     /// The flow has the caller back.

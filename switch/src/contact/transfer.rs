@@ -14,14 +14,14 @@ use acd::{AgentId, ToAcd, Visit};
 use desk::{ContactId, Escalation, Journey};
 use ivr_flows::PartnerOutcome;
 
-use super::{Contact, Cx, Offer, Sound, Stage, Stay, TALKING_EVERY};
+use super::{Ask, Contact, Cx, Offer, Sound, Stage, Stay, TALKING_EVERY};
 use crate::dial::Destination;
 use crate::input::NoteWhat;
 
 /// Said with the BYE to who has transferred.
 pub(super) const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
 /// How long a colleague's phone rings.
-const RING_MAX: Duration = Duration::from_secs(25);
+pub(super) const RING_MAX: Duration = Duration::from_secs(25);
 /// Offers that the calls make by themselves have this bit, those of the
 /// distributor haven't.
 pub(super) const DIRECT: u64 = 1 << 52;
@@ -306,9 +306,8 @@ impl Contact {
         }
         match to {
             Destination::Queue(name) => self.send_to_queue(&name, cx),
-            Destination::Agent(agent) => {
-                self.ring_directly(agent, Direct { told: None }, RING_MAX, true, cx);
-            }
+            // Since they dialled, somebody else may have rung there.
+            Destination::Agent(agent) => self.asks = Some(Ask::Ring { agent, music: true }),
             Destination::Outside { number, trunk } => self.ask_outside(&number, &trunk, cx),
         }
     }

@@ -14,7 +14,7 @@ impl Switch {
         if let Ask::Ring { agent, music } = ask {
             let engaged = self.is_engaged(&Destination::Agent(agent));
             return self.with(now, consult, |contact, cx| {
-                contact.ring_for_flow(agent, engaged, music, cx);
+                contact.ring_unless(agent, engaged, music, cx);
             });
         }
         let Some(mut asking) = self.contacts.remove(&consult) else {
