@@ -102,7 +102,34 @@ pub(crate) fn read(source: &str) -> Result<Tree, Unreadable> {
         with_snippet: false,
     };
     let raw: Raw = serde_saphyr::from_str_with_options(source, options).map_err(unreadable)?;
-    Ok(raw.into_tree(source))
+    let tree = raw.into_tree(source);
+    match twice(&tree) {
+        Some(entry) => Err(Unreadable {
+            at: entry.at,
+            message: format!("duplicate key: `{}` stands twice", entry.key),
+            help: Some("A key may stand only once in a map.".to_owned()),
+        }),
+        None => Ok(tree),
+    }
+}
+
+/// A key that stands twice. The parser takes `1` and `"1"` for two; here they name the same.
+fn twice(tree: &Tree) -> Option<&Entry> {
+    match &tree.value {
+        Value::Nothing | Value::Text(_) => None,
+        Value::List(items) => items.iter().find_map(twice),
+        Value::Map(entries) => {
+            let mut seen = std::collections::HashSet::new();
+            let mut entries = entries.iter();
+            entries.find_map(|entry| {
+                if seen.insert(entry.key.as_str()) {
+                    twice(&entry.value)
+                } else {
+                    Some(entry)
+                }
+            })
+        }
+    }
 }
 
 fn unreadable(error: serde_saphyr::Error) -> Unreadable {
@@ -324,6 +351,7 @@ mod tests {
     fn what_grows_or_surprises_is_refused() {
         check("a: &x 1\nb: *x", "line 1: anchors");
         check("a: 1\na: 2", "line 2:");
+        check("a:\n  1: x\n  \"1\": y", "line 3: duplicate key");
         check("a: [1", "line ");
         check("a: !!python/object x", "line 1:");
         check(&"[".repeat(5000), "line ");

@@ -138,7 +138,9 @@ impl Document {
     pub fn lines(&self, path: &[At]) -> Option<RangeInclusive<usize>> {
         let layout = layout::layout(&self.text)?;
         let (start, end) = text::extent(&self.text, &layout, path)?;
-        let line = |at: usize| self.text[..at].matches('\n').count() + 1;
+        // Of bytes: the last one may lie within a character.
+        let bytes = self.text.as_bytes();
+        let line = |at: usize| bytes.iter().take(at).filter(|b| **b == b'\n').count() + 1;
         Some(line(start)..=line(end.max(start + 1) - 1))
     }
 
