@@ -10,7 +10,8 @@ use desk::TicketNumber;
 use support::Server;
 use support::house::{LATER, SOON, spoken};
 use support::softphone::{
-    AGENT_HZ, Baresip, By, CALLER_HZ, COLLEAGUE_HZ, Heard, hand_over, has_music, three, ticket,
+    AGENT_HZ, Baresip, By, CALLER_HZ, COLLEAGUE_HZ, Heard, hand_over, has_music, is_sent_on, three,
+    ticket,
 };
 
 const MENU: &str = "Clinician, press 1; hospital staff, 2; patient, 3.";
@@ -162,13 +163,7 @@ fn talks_by(by: &By, server: &Server, test: &str) {
     ana.is_reached_by_tone(by, CALLER_HZ);
     let dov = start("dov", "demo-dov", COLLEAGUE_HZ);
     ana.command("transfer", &format!("sip:dov@{}", by.host(server)));
-    dov.wait_for("CALL_INCOMING", SOON);
-    okafor.hears_music();
-    dov.command("accept", "");
-    okafor.hears_tone(COLLEAGUE_HZ);
-    dov.hears_tone(CALLER_HZ);
-    ana.wait_for("CALL_CLOSED", SOON);
-    assert_eq!(ticket(&dov), ticket(&ana), "the ticket goes along");
+    is_sent_on((&okafor, CALLER_HZ), &ana, (&dov, COLLEAGUE_HZ));
     okafor.menu('x');
     dov.hears_music();
     okafor.menu('X');
@@ -401,13 +396,7 @@ fn an_agent_sends_the_caller_on() {
         let (server, ana, okafor, dov) = three_by_udp(test);
         let to = format!("sip:{to}@{}", server.address);
         ana.command("transfer", &to);
-        dov.wait_for("CALL_INCOMING", SOON);
-        okafor.hears_music();
-        dov.command("accept", "");
-        okafor.hears_tone(COLLEAGUE_HZ);
-        dov.hears_tone(CALLER_HZ);
-        ana.wait_for("CALL_CLOSED", SOON);
-        assert_eq!(ticket(&dov), ticket(&ana), "the ticket goes along");
+        is_sent_on((&okafor, CALLER_HZ), &ana, (&dov, COLLEAGUE_HZ));
         assert!(
             dov.header("Referred-By")
                 .is_some_and(|by| by.contains("sip:ana@"))
@@ -430,13 +419,7 @@ fn an_agent_sends_the_caller_outside() {
     let city = Baresip::start(&server, test, "nightline", secret, OUTSIDE_HZ);
     let number = "+15550191234";
     ana.command("transfer", &format!("sip:{number}*82@{}", server.address));
-    city.wait_for("CALL_INCOMING", SOON);
-    okafor.hears_music();
-    city.command("accept", "");
-    okafor.hears_tone(OUTSIDE_HZ);
-    city.hears_tone(CALLER_HZ);
-    ana.wait_for("CALL_CLOSED", SOON);
-    assert_eq!(ticket(&city), ticket(&ana), "the ticket goes along");
+    is_sent_on((&okafor, CALLER_HZ), &ana, (&city, OUTSIDE_HZ));
     let called = |name: &str| {
         let log = city.log();
         let invite = log.split("INVITE sip:").nth(1).expect("it was called");

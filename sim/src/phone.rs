@@ -71,6 +71,26 @@ pub enum Reaction {
     },
 }
 
+impl Reaction {
+    /// Picked up after ringing so long, and never hung up by this side.
+    #[must_use]
+    pub const fn answers(after: Duration) -> Self {
+        Self::Answer {
+            after,
+            hang_up_after: None,
+        }
+    }
+
+    /// Refused after a second.
+    #[must_use]
+    pub const fn refuses(code: u16) -> Self {
+        Self::Refuse {
+            after: Duration::from_secs(1),
+            code,
+        }
+    }
+}
+
 /// Where calls are sent on to by chance: a number that the rules allow, one that they don't, somebody else's host, the
 /// other gateway, and back.
 const REDIRECTIONS: [&[&str]; 5] = [

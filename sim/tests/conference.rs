@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sim::{CallPlan, Deed, Door, Heard, Hospital, Leave, MORALES, PhonePlan, Weather, World};
+use sim::{CallPlan, Deed, Door, Heard, Hospital, Leave, MORALES, Weather, World};
 
 const FIRST: Duration = secs(10);
 /// At the service desk; at the second tier.
@@ -26,11 +26,7 @@ fn finish(mut world: World) {
 
 /// Iris of the staff is held by the service desk, which talks with the second tier about her.
 fn consulting(leaves: Option<Duration>) -> (World, usize) {
-    let phones = (1..=6).map(|phone| match phone {
-        SERVICE | TIER2 => PhonePlan::reliable(),
-        _ => PhonePlan::absent(),
-    });
-    let mut world = World::story(Weather::calm(), phones.collect());
+    let mut world = World::staffed(Weather::calm(), &[SERVICE, TIER2]);
     let mut plan = CallPlan::new(FIRST, Hospital::StAnne.number(Door::Staff), Some(MORALES));
     if let Some(after) = leaves {
         plan = plan.leaves(Leave::AfterDialling(after));

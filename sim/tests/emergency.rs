@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use desk::{EmergencyEnd, Event};
 use sim::{
-    CallPlan, CallerEnd, Deed, Door, Heard, Hospital, MAIN_NUMBER, OKAFOR, PhonePlan, Reaction,
+    CallPlan, CallerEnd, Deed, Door, Heard, Hospital, MAIN_NUMBER, OKAFOR, Reaction,
     STATION_NUMBER, STRANGER, Weather, World,
 };
 
@@ -27,19 +27,8 @@ const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn answers(after: Duration) -> Reaction {
-    Reaction::Answer {
-        after,
-        hang_up_after: None,
-    }
-}
-
 fn world_of(weather: Weather) -> World {
-    let phones = (1..=6).map(|phone| match phone {
-        ANA | BEN => PhonePlan::reliable(),
-        _ => PhonePlan::absent(),
-    });
-    let mut world = World::story(weather, phones.collect());
+    let mut world = World::staffed(weather, &[ANA, BEN]);
     world.pass(secs(5));
     world
 }
@@ -105,7 +94,10 @@ fn steps(world: &World) -> Vec<&'static str> {
 
 #[test]
 fn the_service_is_heard_before_it_answers_and_the_two_talk() {
-    let mut world = world(Reaction::Speaks { after: secs(4) }, answers(secs(1)));
+    let mut world = world(
+        Reaction::Speaks { after: secs(4) },
+        Reaction::answers(secs(1)),
+    );
     let challenged = world.switch_counters().challenged;
     dials(&mut world, ANA, "911");
     // Seconds count: no password is asked for.
@@ -164,7 +156,7 @@ fn the_service_is_heard_before_it_answers_and_the_two_talk() {
 
 #[test]
 fn a_station_that_nobody_wrote_down_is_known_by_the_main_number() {
-    let mut world = world(answers(secs(1)), answers(secs(1)));
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
     dials(&mut world, BEN, "112");
     world.wait(secs(3));
     let invite = &world.rung(RESCUE)[0].invite;
@@ -185,7 +177,7 @@ fn a_gateway_that_refuses_costs_nothing() {
             after: Duration::ZERO,
             code,
         };
-        let mut world = world(refuses, answers(secs(1)));
+        let mut world = world(refuses, Reaction::answers(secs(1)));
         dials(&mut world, ANA, "911");
         let (first, second) = (world.rung(RESCUE)[0].at, &world.rung(OTHER)[0]);
         assert!(
@@ -204,7 +196,7 @@ fn a_gateway_that_refuses_costs_nothing() {
 
 #[test]
 fn a_silent_gateway_costs_less_than_four_seconds() {
-    let mut world = world(answers(secs(1)), answers(secs(1)));
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
     world.switch_off(RESCUE, secs(60));
     let at = world.now();
     dials(&mut world, ANA, "911");
@@ -231,7 +223,7 @@ fn a_caller_who_listens_already_isnt_left_in_silence() {
 
 #[test]
 fn when_nobody_takes_it_the_caller_is_told_and_it_is_tried_until_somebody_does() {
-    let mut world = world(answers(secs(1)), answers(secs(1)));
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
     for gateway in [RESCUE, OTHER] {
         world.switch_off(gateway, secs(60));
     }
@@ -276,7 +268,7 @@ fn when_nobody_takes_it_the_caller_is_told_and_it_is_tried_until_somebody_does()
 
 #[test]
 fn neither_a_full_trunk_nor_a_drain_keeps_anybody_out() {
-    let mut world = world(answers(secs(1)), answers(secs(1)));
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
     dials(&mut world, ANA, "911");
     world.wait(secs(2));
     world.drain();
@@ -302,7 +294,7 @@ fn neither_a_full_trunk_nor_a_drain_keeps_anybody_out() {
 
 #[test]
 fn a_strangers_call_goes_nowhere_and_a_password_does_without_a_registration() {
-    let mut world = world(answers(secs(1)), answers(secs(1)));
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
     let caller = world.call(CallPlan::new(world.now(), "911", Some(STRANGER)));
     world.wait(secs(2));
     assert!(matches!(
@@ -320,8 +312,12 @@ fn a_strangers_call_goes_nowhere_and_a_password_does_without_a_registration() {
 #[test]
 fn a_caller_who_hangs_up_at_any_moment_rings_nobody_for_long() {
     let dead = Reaction::PlayDead;
-    for rescue in [Reaction::Speaks { after: ms(900) }, answers(ms(900)), dead] {
-        for other in [answers(ms(900)), dead] {
+    for rescue in [
+        Reaction::Speaks { after: ms(900) },
+        Reaction::answers(ms(900)),
+        dead,
+    ] {
+        for other in [Reaction::answers(ms(900)), dead] {
             for at in (0..12_500).step_by(390) {
                 let mut world = world(rescue, other);
                 let now = world.now();
@@ -352,7 +348,7 @@ fn the_service_ends_it_too() {
             after: secs(1),
             hang_up_after: Some(secs(5)),
         },
-        answers(secs(1)),
+        Reaction::answers(secs(1)),
     );
     dials(&mut world, ANA, "911");
     world.wait(secs(3));
@@ -372,7 +368,7 @@ fn the_service_ends_it_too() {
 fn hang_ups_that_cross_leave_nothing() {
     for apart in [0, 5, 20, 40, 300] {
         for order in [[ANA, RESCUE], [RESCUE, ANA]] {
-            let mut world = world(answers(secs(1)), answers(secs(1)));
+            let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
             dials(&mut world, ANA, "911");
             world.wait(secs(3));
             let now = world.now();
@@ -392,7 +388,10 @@ fn hang_ups_that_cross_leave_nothing() {
 
 #[test]
 fn neither_silence_nor_time_ends_it() {
-    let mut world = world(Reaction::Speaks { after: secs(600) }, answers(secs(1)));
+    let mut world = world(
+        Reaction::Speaks { after: secs(600) },
+        Reaction::answers(secs(1)),
+    );
     dials(&mut world, ANA, "911");
     // It rings for ten minutes, the caller's own telephone for one of them.
     world.wait(secs(40));
@@ -417,7 +416,7 @@ fn neither_silence_nor_time_ends_it() {
 /// Nobody takes it, and the telephone dies without a word: nobody is called for it for ever.
 #[test]
 fn a_telephone_that_is_gone_is_forgotten_after_a_while() {
-    let mut world = world(answers(secs(1)), answers(secs(1)));
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
     for gateway in [RESCUE, OTHER] {
         world.switch_off(gateway, secs(3_600));
     }
@@ -434,7 +433,7 @@ fn a_telephone_that_is_gone_is_forgotten_after_a_while() {
 /// The same of a talk, when the gateway is gone too.
 #[test]
 fn a_talk_that_both_have_left_without_a_word_is_over_after_a_while() {
-    let mut world = world(answers(secs(1)), answers(secs(1)));
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
     dials(&mut world, ANA, "911");
     world.wait(secs(5));
     for phone in [ANA, RESCUE] {
@@ -449,7 +448,7 @@ fn a_talk_that_both_have_left_without_a_word_is_over_after_a_while() {
 
 #[test]
 fn an_agent_who_calls_for_help_isnt_rung_meanwhile() {
-    let mut world = world(answers(secs(1)), answers(secs(1)));
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
     dials(&mut world, ANA, "911");
     let caller = world.call(CallPlan::new(
         world.now(),
@@ -473,7 +472,7 @@ fn emergency_calls_survive_bad_networks() {
         weather.people = 0;
         let mut world = world_of(weather);
         for gateway in [RESCUE, OTHER] {
-            world.script(gateway, answers(secs(1)));
+            world.script(gateway, Reaction::answers(secs(1)));
         }
         world.wait(secs(30));
         dials(&mut world, ANA, "911");

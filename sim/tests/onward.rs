@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use desk::TakenBack;
 use sim::{
-    BELL, CallPlan, CallerEnd, Cue, Deed, Door, Heard, Hospital, Leave, PhonePlan, Press, Reaction,
-    Weather, World,
+    BELL, CallPlan, CallerEnd, Cue, Deed, Door, Heard, Hospital, Leave, Press, Reaction, Weather,
+    World,
 };
 
 const FIRST: Duration = secs(10);
@@ -23,27 +23,9 @@ const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn answers(after: Duration) -> Reaction {
-    Reaction::Answer {
-        after,
-        hang_up_after: None,
-    }
-}
-
-fn refuses(code: u16) -> Reaction {
-    Reaction::Refuse {
-        after: secs(1),
-        code,
-    }
-}
-
 /// A world in which these phones are signed in.
 fn world(weather: Weather, signed_in: &[usize]) -> World {
-    let phones = (1..=6).map(|phone| match phone {
-        _ if signed_in.contains(&phone) => PhonePlan::reliable(),
-        _ => PhonePlan::absent(),
-    });
-    World::story(weather, phones.collect())
+    World::staffed(weather, signed_in)
 }
 
 /// Rosa Bell keys in an extension.
@@ -74,7 +56,7 @@ fn finish(mut world: World, phones: &[usize]) {
 #[test]
 fn an_extension_rings_with_the_ticket_and_music_meanwhile() {
     let mut world = world(Weather::calm(), &[BEN, CLEO]);
-    world.script(BEN, answers(secs(15)));
+    world.script(BEN, Reaction::answers(secs(15)));
     let caller = world.call(keys_in("2002"));
     world.pass(FIRST + secs(15));
     assert_eq!(world.hears(caller), Heard::Music);
@@ -103,7 +85,12 @@ fn an_extension_rings_with_the_ticket_and_music_meanwhile() {
 #[test]
 fn who_isnt_reached_inside_is_told_why_and_helped() {
     let cases: [(&str, &[usize], Reaction, &str); 5] = [
-        ("2002", &[BEN, CLEO], refuses(486), "That line is busy."),
+        (
+            "2002",
+            &[BEN, CLEO],
+            Reaction::refuses(486),
+            "That line is busy.",
+        ),
         (
             "2002",
             &[BEN, CLEO],
@@ -111,18 +98,23 @@ fn who_isnt_reached_inside_is_told_why_and_helped() {
             "Nobody answers there.",
         ),
         // Not signed in.
-        ("2002", &[CLEO], refuses(486), "Nobody answers there."),
+        (
+            "2002",
+            &[CLEO],
+            Reaction::refuses(486),
+            "Nobody answers there.",
+        ),
         (
             "2999",
             &[BEN, CLEO],
-            refuses(486),
+            Reaction::refuses(486),
             "You can't be connected to that extension.",
         ),
         // Agents may dial it; callers of this flow nothing outside.
         (
             "9001",
             &[BEN, CLEO],
-            refuses(486),
+            Reaction::refuses(486),
             "You can't be connected to that extension.",
         ),
     ];
@@ -187,7 +179,7 @@ fn an_extension_may_be_a_queues() {
 #[test]
 fn a_number_outside_is_called_with_ticket_and_number() {
     let mut world = world(Weather::calm(), &[BEN]);
-    world.script(OUTSIDE[0], answers(secs(8)));
+    world.script(OUTSIDE[0], Reaction::answers(secs(8)));
     let caller = world.call(pharmacy());
     world.pass(FIRST + secs(6));
     assert_eq!(world.hears(caller), Heard::Music);
@@ -213,9 +205,13 @@ fn a_number_outside_is_called_with_ticket_and_number() {
 #[test]
 fn who_isnt_reached_outside_is_told_why_and_helped() {
     for (reaction, words, why) in [
-        (refuses(486), "The pharmacy is busy.", TakenBack::Busy),
         (
-            refuses(480),
+            Reaction::refuses(486),
+            "The pharmacy is busy.",
+            TakenBack::Busy,
+        ),
+        (
+            Reaction::refuses(480),
             "The pharmacy doesn't answer.",
             TakenBack::NoAnswer,
         ),
@@ -225,13 +221,13 @@ fn who_isnt_reached_outside_is_told_why_and_helped() {
             TakenBack::NoAnswer,
         ),
         (
-            refuses(404),
+            Reaction::refuses(404),
             "The pharmacy can't be reached.",
             TakenBack::Failed,
         ),
         // Sent on elsewhere: we don't follow.
         (
-            refuses(302),
+            Reaction::refuses(302),
             "The pharmacy can't be reached.",
             TakenBack::Failed,
         ),
@@ -254,7 +250,7 @@ fn who_got_the_caller_may_send_them_on() {
     let caller = world.call(keys_in("2002"));
     world.pass(FIRST + secs(20));
     assert_eq!(world.hears(caller), Heard::Phone(BEN));
-    world.script(OUTSIDE[0], refuses(486));
+    world.script(OUTSIDE[0], Reaction::refuses(486));
     world.does_now(BEN, Deed::Transfer("+15559000001".to_owned()));
     world.wait(secs(15));
     // They came from no queue: the flow has them again.
@@ -275,7 +271,7 @@ fn a_caller_who_leaves_during_it_rings_nobody_for_long() {
     ] {
         for at in (500..16_000).step_by(170) {
             let mut world = world(Weather::calm(), &[BEN, TIER2]);
-            world.script(phone, answers(secs(3)));
+            world.script(phone, Reaction::answers(secs(3)));
             let leave = Leave::AfterAnswer(Duration::from_millis(at));
             let caller = world.call(plan.clone().leaves(leave));
             world.pass(FIRST + secs(30));
@@ -291,13 +287,13 @@ fn answering_as_the_flow_gives_up_leaves_nobody_in_silence() {
     for late in 0..40 {
         let at = Duration::from_millis(24_000 + 50 * late);
         let mut inside = world(Weather::calm(), &[BEN, CLEO]);
-        inside.script(BEN, answers(at));
+        inside.script(BEN, Reaction::answers(at));
         let caller = inside.call(keys_in("2002"));
         inside.pass(FIRST + secs(70));
         assert!(matches!(inside.hears(caller), Heard::Phone(_)), "{late}");
         finish(inside, &[BEN, CLEO]);
         let mut outside = world(Weather::calm(), &[BEN]);
-        outside.script(OUTSIDE[0], answers(at + secs(15)));
+        outside.script(OUTSIDE[0], Reaction::answers(at + secs(15)));
         let caller = outside.call(pharmacy());
         outside.pass(FIRST + secs(70));
         assert!(matches!(outside.hears(caller), Heard::Phone(_)), "{late}");

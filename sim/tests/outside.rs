@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use desk::TakenBack;
+use itertools::Itertools as _;
 use sim::{
-    CallPlan, CallerEnd, Deed, Door, Heard, Hospital, Leave, MORALES, PhonePlan, Reaction, Weather,
-    World,
+    CallPlan, CallerEnd, Deed, Door, Heard, Hospital, Leave, MORALES, Reaction, Weather, World,
 };
 use switch::View;
 
@@ -29,26 +29,8 @@ const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn answers(after: Duration) -> Reaction {
-    Reaction::Answer {
-        after,
-        hang_up_after: None,
-    }
-}
-
-fn refuses(code: u16) -> Reaction {
-    Reaction::Refuse {
-        after: secs(1),
-        code,
-    }
-}
-
 fn world_of(weather: Weather, leave: Option<Leave>) -> (World, usize) {
-    let phones = (1..=6).map(|phone| match phone {
-        SERVICE => PhonePlan::reliable(),
-        _ => PhonePlan::absent(),
-    });
-    let mut world = World::story(weather, phones.collect());
+    let mut world = World::staffed(weather, &[SERVICE]);
     let mut plan = CallPlan::new(FIRST, Hospital::StAnne.number(Door::Staff), Some(MORALES));
     if let Some(leave) = leave {
         plan = plan.leaves(leave);
@@ -83,7 +65,7 @@ fn finish(mut world: World, phone: usize) {
 
 #[test]
 fn a_caller_is_sent_outside_with_music_and_ticket_and_the_agent_hears_of_it() {
-    let (mut world, caller) = talking(answers(secs(20)));
+    let (mut world, caller) = talking(Reaction::answers(secs(20)));
     let ticket = world.rung(SERVICE)[0].ticket.clone().expect("a ticket");
     world.does_now(SERVICE, transfer(NUMBER));
     assert_eq!(world.hears(caller), Heard::Music);
@@ -115,7 +97,7 @@ fn a_caller_is_sent_outside_with_music_and_ticket_and_the_agent_hears_of_it() {
 
 #[test]
 fn a_dead_gateway_costs_seconds() {
-    let (mut world, caller) = talking(answers(secs(2)));
+    let (mut world, caller) = talking(Reaction::answers(secs(2)));
     world.switch_off(OUTSIDE[0], secs(60));
     world.does_now(SERVICE, transfer(NUMBER));
     world.wait(secs(6));
@@ -138,7 +120,7 @@ fn who_isnt_reached_outside_waits_where_they_came_from() {
         // Sent on elsewhere: we don't follow.
         (302, 503, TakenBack::Failed),
     ] {
-        let (mut world, caller) = talking(refuses(code));
+        let (mut world, caller) = talking(Reaction::refuses(code));
         world.does_now(SERVICE, transfer(NUMBER));
         world.wait(secs(2));
         assert_eq!(world.hears(caller), Heard::Music);
@@ -166,7 +148,7 @@ fn outside_it_rings_for_a_minute() {
 
 #[test]
 fn an_agent_who_doesnt_wait_for_the_outcome_is_free() {
-    let (mut world, caller) = talking(answers(secs(40)));
+    let (mut world, caller) = talking(Reaction::answers(secs(40)));
     world.does_now(SERVICE, transfer(NUMBER));
     world.does_now(SERVICE, Deed::HangUp { second: false });
     let other = world.call(CallPlan::new(
@@ -185,7 +167,7 @@ fn an_agent_who_doesnt_wait_for_the_outcome_is_free() {
 
 /// The agent holds the caller and talks with somebody outside.
 fn consulting() -> (World, usize) {
-    let (mut world, caller) = talking(answers(secs(2)));
+    let (mut world, caller) = talking(Reaction::answers(secs(2)));
     world.does_now(SERVICE, Deed::Hold);
     world.does_now(SERVICE, Deed::Consult(NUMBER.into()));
     world.wait(secs(4));
@@ -220,9 +202,9 @@ fn an_agent_asks_outside_and_hands_the_caller_over() {
 
 #[test]
 fn who_hands_over_while_it_rings_outside_leaves_the_caller_waiting_for_them() {
-    let (mut world, caller) = talking(answers(secs(8)));
+    let (mut world, caller) = talking(Reaction::answers(secs(8)));
     for phone in OUTSIDE {
-        world.script(phone, answers(secs(8)));
+        world.script(phone, Reaction::answers(secs(8)));
     }
     world.does_now(SERVICE, Deed::Hold);
     world.does_now(SERVICE, Deed::Consult(NUMBER.into()));
@@ -237,7 +219,7 @@ fn who_hands_over_while_it_rings_outside_leaves_the_caller_waiting_for_them() {
 
 #[test]
 fn nothing_leaves_that_the_rules_dont_allow() {
-    let (mut world, caller) = talking(answers(secs(2)));
+    let (mut world, caller) = talking(Reaction::answers(secs(2)));
     let forbidden = [
         "+15551234567",
         "+155590000011",
@@ -272,9 +254,9 @@ fn transfer_and_hang_ups_in_any_order_leave_the_caller_with_somebody_or_waiting(
         (SERVICE, Deed::Hold),
         (OUTSIDE[0], Deed::HangUp { second: false }),
     ];
-    for order in permutations(&deeds) {
+    for order in deeds.iter().cloned().permutations(deeds.len()) {
         for apart in [0, 15, 60, 700, 2_500] {
-            let (mut world, _) = talking(answers(secs(1)));
+            let (mut world, _) = talking(Reaction::answers(secs(1)));
             let now = world.now();
             for (n, (phone, deed)) in order.iter().enumerate() {
                 world.does(*phone, now + ms(apart * n as u64), deed.clone());
@@ -285,28 +267,13 @@ fn transfer_and_hang_ups_in_any_order_leave_the_caller_with_somebody_or_waiting(
     }
 }
 
-fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
-    let [first, rest @ ..] = items else {
-        return vec![Vec::new()];
-    };
-    let mut all = Vec::new();
-    for tail in permutations(rest) {
-        for at in 0..=tail.len() {
-            let mut one = tail.clone();
-            one.insert(at, first.clone());
-            all.push(one);
-        }
-    }
-    all
-}
-
 /// The caller hangs up at every moment of a transfer.
 #[test]
 fn a_caller_who_leaves_during_it_rings_nobody_for_long() {
     for at in (0..6_000).step_by(170) {
         let leave = Leave::AfterTalking(secs(5) + ms(at));
         let (mut world, caller) = world_of(Weather::calm(), Some(leave));
-        world.script(OUTSIDE[0], answers(secs(2)));
+        world.script(OUTSIDE[0], Reaction::answers(secs(2)));
         world.does(SERVICE, FIRST + secs(12), transfer(NUMBER));
         world.pass(FIRST + secs(40));
         assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use desk::TakenBack;
 use sim::{
-    BELL, CallPlan, CallerEnd, Cue, Door, Heard, Hospital, Leave, PhonePlan, Press, Reaction,
-    STRANGER, Weather, World,
+    BELL, CallPlan, CallerEnd, Cue, Door, Heard, Hospital, Leave, Press, Reaction, STRANGER,
+    Weather, World,
 };
 
 const FIRST: Duration = secs(10);
@@ -21,11 +21,8 @@ const fn secs(n: u64) -> Duration {
 
 /// A world in which the patients' desk is signed in, or nobody is.
 fn world(staffed: bool) -> World {
-    let phones = (1..=6).map(|phone| match phone {
-        PATIENTS if staffed => PhonePlan::reliable(),
-        _ => PhonePlan::absent(),
-    });
-    World::story(Weather::calm(), phones.collect())
+    let present: &[usize] = if staffed { &[PATIENTS] } else { &[] };
+    World::staffed(Weather::calm(), present)
 }
 
 fn patient(at: Duration, door: Door, from: &str) -> CallPlan {

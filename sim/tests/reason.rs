@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use desk::Escalation::{self, NoArticle, NoSkill, NotPermitted};
-use sim::{CallPlan, Deed, Door, Heard, Hospital, MORALES, PhonePlan, Reaction, Weather, World};
+use sim::{CallPlan, Deed, Door, Heard, Hospital, MORALES, Reaction, Weather, World};
 
 const FIRST: Duration = secs(10);
 /// At the service desk; at the second tier.
@@ -17,11 +17,7 @@ const fn secs(n: u64) -> Duration {
 
 /// Iris of the staff talks with the service desk.
 fn talking() -> (World, usize) {
-    let phones = (1..=6).map(|phone| match phone {
-        SERVICE | TIER2 => PhonePlan::reliable(),
-        _ => PhonePlan::absent(),
-    });
-    let mut world = World::story(Weather::calm(), phones.collect());
+    let mut world = World::staffed(Weather::calm(), &[SERVICE, TIER2]);
     let number = Hospital::StAnne.number(Door::Staff);
     let caller = world.call(CallPlan::new(FIRST, number, Some(MORALES)));
     world.pass(FIRST + secs(15));

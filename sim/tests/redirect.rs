@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use desk::TakenBack;
 use sim::{
-    BELL, CallPlan, Cue, Deed, Door, Heard, Hospital, Leave, MORALES, PhonePlan, Press, Reaction,
-    Rung, Weather, World,
+    BELL, CallPlan, Cue, Deed, Door, Heard, Hospital, Leave, MORALES, Press, Reaction, Rung,
+    Weather, World,
 };
 
 const FIRST: Duration = secs(10);
@@ -39,11 +39,7 @@ fn sends_on(code: u16, to: &'static [&'static str]) -> Reaction {
 
 /// Iris of the staff talks with the service desk.
 fn talking() -> (World, usize) {
-    let phones = (1..=6).map(|phone| match phone {
-        SERVICE => PhonePlan::reliable(),
-        _ => PhonePlan::absent(),
-    });
-    let mut world = World::story(Weather::calm(), phones.collect());
+    let mut world = World::staffed(Weather::calm(), &[SERVICE]);
     let number = Hospital::StAnne.number(Door::Staff);
     let caller = world.call(CallPlan::new(FIRST, number, Some(MORALES)));
     world.pass(FIRST + secs(15));
@@ -299,8 +295,7 @@ fn five_are_called_at_most() {
 /// A flow's partner, whose own number stands in no rule.
 #[test]
 fn a_partner_sends_a_patient_on() {
-    let phones = (1..=6).map(|_| PhonePlan::absent()).collect();
-    let mut world = World::story(Weather::calm(), phones);
+    let mut world = World::staffed(Weather::calm(), &[]);
     world.script(OUTSIDE[0], sends_on(302, &["<sip:+15559000002@x>"]));
     world.script(OUTSIDE[0], ANSWERS);
     let number = Hospital::StAnne.number(Door::Portal);
@@ -322,11 +317,7 @@ fn a_partner_sends_a_patient_on() {
 /// Whoever registers an agent's telephone would choose whom we call.
 #[test]
 fn an_agents_telephone_sends_nobody_on() {
-    let phones = (1..=6).map(|phone| match phone {
-        SERVICE => PhonePlan::reliable(),
-        _ => PhonePlan::absent(),
-    });
-    let mut world = World::story(Weather::calm(), phones.collect());
+    let mut world = World::staffed(Weather::calm(), &[SERVICE]);
     world.script(
         SERVICE,
         sends_on(
@@ -352,11 +343,7 @@ fn an_agents_telephone_sends_nobody_on() {
 fn a_caller_who_leaves_meanwhile_rings_nobody_for_long() {
     for at in (0..7_000).step_by(230) {
         let leave = Leave::AfterTalking(secs(5) + Duration::from_millis(at));
-        let phones = (1..=6).map(|phone| match phone {
-            SERVICE => PhonePlan::reliable(),
-            _ => PhonePlan::absent(),
-        });
-        let mut world = World::story(Weather::calm(), phones.collect());
+        let mut world = World::staffed(Weather::calm(), &[SERVICE]);
         let number = Hospital::StAnne.number(Door::Staff);
         world.call(CallPlan::new(FIRST, number, Some(MORALES)).leaves(leave));
         for to in [

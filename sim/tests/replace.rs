@@ -4,9 +4,8 @@
 
 use std::time::Duration;
 
-use sim::{
-    CallPlan, Deed, Door, Heard, Hospital, Leave, MORALES, PhonePlan, Reaction, Weather, World,
-};
+use itertools::Itertools as _;
+use sim::{CallPlan, Deed, Door, Heard, Hospital, Leave, MORALES, Reaction, Weather, World};
 
 const FIRST: Duration = secs(10);
 /// Two at the service desk of Saint Anne, and one of Mercy's alone.
@@ -22,11 +21,7 @@ const fn ms(n: u64) -> Duration {
 }
 
 fn world_of(present: &[usize]) -> World {
-    let phones = (1..=6).map(|phone| match present.contains(&phone) {
-        true => PhonePlan::reliable(),
-        false => PhonePlan::absent(),
-    });
-    World::story(Weather::calm(), phones.collect())
+    World::staffed(Weather::calm(), present)
 }
 
 fn staff(at: Duration) -> CallPlan {
@@ -186,21 +181,6 @@ fn who_talks_answers_nothing_for_others() {
     finish(world);
 }
 
-fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
-    let [first, rest @ ..] = items else {
-        return vec![Vec::new()];
-    };
-    let mut all = Vec::new();
-    for tail in permutations(rest) {
-        for at in 0..=tail.len() {
-            let mut one = tail.clone();
-            one.insert(at, first.clone());
-            all.push(one);
-        }
-    }
-    all
-}
-
 /// The take-over, hang-ups of either telephone, hold and a transfer: every order of them.
 #[test]
 fn a_take_over_crosses_everything_else_in_every_order() {
@@ -210,7 +190,7 @@ fn a_take_over_crosses_everything_else_in_every_order() {
         Deed::Hold,
         Deed::Transfer("tier2".to_owned()),
     ];
-    for order in permutations(&deeds) {
+    for order in deeds.iter().cloned().permutations(deeds.len()) {
         for apart in [0, 8, 15, 60, 700] {
             let (mut world, _) = talking();
             let now = world.now();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sim::{BELL, CallPlan, Cue, Door, Hospital, Leave, PhonePlan, Press, Weather, World};
+use sim::{BELL, CallPlan, Cue, Door, Hospital, Leave, Press, Weather, World};
 
 const FIRST: Duration = secs(10);
 const AGAIN: Duration = secs(200);
@@ -14,15 +14,11 @@ const fn secs(n: u64) -> Duration {
 }
 
 fn world(crashes: &[Duration]) -> World {
-    let phones = (1..=6).map(|phone| match phone {
-        _ if PATIENTS.contains(&phone) => PhonePlan::reliable(),
-        _ => PhonePlan::absent(),
-    });
     let weather = Weather {
         crashes: crashes.to_vec(),
         ..Weather::calm()
     };
-    World::story(weather, phones.collect())
+    World::staffed(weather, &PATIENTS)
 }
 
 fn first_call() -> CallPlan {

@@ -30,16 +30,7 @@ fn world(signed_in: &[usize]) -> World {
 }
 
 fn world_in(weather: Weather, signed_in: &[usize]) -> World {
-    let phones = (1..=6)
-        .map(|phone| {
-            if signed_in.contains(&phone) {
-                PhonePlan::reliable()
-            } else {
-                PhonePlan::absent()
-            }
-        })
-        .collect();
-    World::story(weather, phones)
+    World::staffed(weather, signed_in)
 }
 
 fn call(door: Door, from: Option<&str>) -> CallPlan {

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use sim::{
-    CallPlan, CallerEnd, Deed, Door, Heard, Hospital, Leave, MORALES, PhonePlan, Reaction, Weather,
-    World,
+    CallPlan, CallerEnd, Deed, Door, Heard, Hospital, Leave, MORALES, Reaction, Weather, World,
 };
 
 const FIRST: Duration = secs(10);
@@ -24,11 +24,7 @@ const fn ms(n: u64) -> Duration {
 }
 
 fn world_of(signed_in: &[usize], weather: Weather) -> World {
-    let phones = (1..=6).map(|phone| match signed_in.contains(&phone) {
-        true => PhonePlan::reliable(),
-        false => PhonePlan::absent(),
-    });
-    World::story(weather, phones.collect())
+    World::staffed(weather, signed_in)
 }
 
 /// Iris of the staff talks with the service desk; the second tier is there.
@@ -274,21 +270,6 @@ fn a_second_consultation_at_once_is_busy() {
     finish(world, SERVICE);
 }
 
-fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
-    let [first, rest @ ..] = items else {
-        return vec![Vec::new()];
-    };
-    let mut all = Vec::new();
-    for tail in permutations(rest) {
-        for at in 0..=tail.len() {
-            let mut one = tail.clone();
-            one.insert(at, first.clone());
-            all.push(one);
-        }
-    }
-    all
-}
-
 /// Invariant 10: REFER, BYE, hold and the colleague's hang-up in every order
 /// and at several distances; the oracle watches that the caller is never in
 /// silence, and that nothing is left of anybody.
@@ -305,7 +286,7 @@ fn transfer_hang_up_and_hold_in_any_order_leave_the_caller_with_somebody_or_wait
         (SERVICE, Deed::Hold),
     ];
     for deeds in [deeds, direct] {
-        for order in permutations(&deeds) {
+        for order in deeds.iter().cloned().permutations(deeds.len()) {
             for apart in [0, 15, 60, 700, 2_500] {
                 let (mut world, caller) = talking();
                 let now = world.now();
@@ -341,7 +322,7 @@ fn a_hand_over_crossing_everybodys_hang_up_leaves_nobody_in_silence() {
         (SERVICE, Deed::HangUp { second: false }),
         (TIER2, Deed::HangUp { second: false }),
     ];
-    for order in permutations(&deeds) {
+    for order in deeds.iter().cloned().permutations(deeds.len()) {
         for apart in [0, 15, 60, 900] {
             let (mut world, _) = consulting();
             let now = world.now();

@@ -5,6 +5,7 @@ mod pair;
 
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use pair::{ANSWER, CALLEE, CALLER, OFFER, ms, peer, read};
 use sip::{Endpoint, EndpointConfig, Event, Identity, Interface, Invite, LegId, Uri};
 
@@ -14,21 +15,6 @@ enum Act {
     /// A response of one of those who are called.
     Says(usize, u16),
     HangUp,
-}
-
-fn permutations(items: &[Act]) -> Vec<Vec<Act>> {
-    let [first, rest @ ..] = items else {
-        return vec![Vec::new()];
-    };
-    let mut all = Vec::new();
-    for tail in permutations(rest) {
-        for at in 0..=tail.len() {
-            let mut one = tail.clone();
-            one.insert(at, *first);
-            all.push(one);
-        }
-    }
-    all
 }
 
 /// The caller, and what it has put on the wire.
@@ -223,7 +209,7 @@ fn play(acts: &[Act], forks: usize, step: u64, repeats: usize, at_once: bool) {
 
 /// Every order of these, without a hang-up of ours and with one at every place among them.
 fn every_order(says: &[Act], forks: usize) {
-    for order in permutations(says) {
+    for order in says.iter().copied().permutations(says.len()) {
         for hang_up in 0..=order.len() + 1 {
             let mut acts = order.clone();
             if hang_up <= order.len() {

@@ -7,25 +7,11 @@ mod pair;
 
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use pair::{Act, CALLEE, CALLER, Habit, Pair, ms};
 
 /// How many messages of a race change places: 120 orders.
 const CROSSING: usize = 5;
-
-fn permutations(n: usize) -> Vec<Vec<usize>> {
-    if n == 0 {
-        return vec![Vec::new()];
-    }
-    let mut all = Vec::new();
-    for tail in permutations(n - 1) {
-        for at in 0..n {
-            let mut one = tail.clone();
-            one.insert(at, n - 1);
-            all.push(one);
-        }
-    }
-    all
-}
 
 /// What the two were told, of every order that was played.
 #[derive(Default)]
@@ -63,7 +49,7 @@ fn every_order(
     let perfect = play(Pair::perfect());
     let begins = perfect.sent.iter().position(|(_, l)| l.starts_with(first));
     let begins = begins.unwrap_or_else(|| panic!("{name}: no {first}"));
-    for order in permutations(CROSSING) {
+    for order in (0..CROSSING).permutations(CROSSING) {
         // So far apart that a repetition falls among them, or hardly at all.
         for step in [7, 300] {
             let places = order.clone();

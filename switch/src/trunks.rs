@@ -170,13 +170,9 @@ impl Trunks {
 
     /// The ways of a trunk that work, the best last.
     pub(crate) fn ways(&self, now: Duration, trunk: &Trunk) -> Vec<Way> {
-        let registered = self.registrations.hop(now, &trunk.name);
-        let Some(state) = self.states.get(&trunk.name) else {
-            return Vec::new();
-        };
-        let ways = state.ways.iter();
-        let alive = ways.filter(|(way, health)| !health.is_dead(now, trunk, way, registered));
-        alive.map(|(way, _)| way.clone()).rev().collect()
+        let ways = self.every_way(now, trunk).into_iter().rev();
+        ways.filter_map(|(way, works)| works.then_some(way))
+            .collect()
     }
 
     /// Every way of a trunk, in the order of preference, and whether it is

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use desk::{NumberRule, PhoneNumber};
-use ivr_flows::Flow;
+use ivr_flows::{At, Flow};
 
 use super::emergency::StationConfig;
-use super::faults::{Faults, Step, at};
+use super::faults::{Faults, at};
 use super::helpdesk::{Hospital, LineSetup, OperatorFile};
 use super::outside::TrunkAccount;
 use super::transfers::Reach;
@@ -61,7 +61,7 @@ struct Check<'a, 'f> {
 }
 
 impl<'a> Check<'a, '_> {
-    fn fault(&mut self, way: Vec<Step>, message: impl std::fmt::Display) {
+    fn fault(&mut self, way: Vec<At>, message: impl std::fmt::Display) {
         self.faults.at(self.file, way, message);
     }
 
@@ -324,7 +324,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// A number that people dial to us.
-    fn dialled(&mut self, way: Vec<Step>, what: &str, number: &str) {
+    fn dialled(&mut self, way: Vec<At>, what: &str, number: &str) {
         if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
             let odd = format!("{what} \"{number}\": it is written with digits only");
             return self.fault(way, odd);
@@ -338,7 +338,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// The number of a queue or agent inside: no line's, nobody else's.
-    fn extension(&mut self, way: Vec<Step>, extension: Option<&'a String>) {
+    fn extension(&mut self, way: Vec<At>, extension: Option<&'a String>) {
         let Some(number) = extension else { return };
         self.dialled(way.clone(), "extension", number);
         if self.numbers.insert(number, self.file).is_some() {
@@ -349,7 +349,7 @@ impl<'a> Check<'a, '_> {
     }
 
     /// Where a telephone stands.
-    fn station(&mut self, way: Vec<Step>, user: &str, station: &StationConfig) {
+    fn station(&mut self, way: Vec<At>, user: &str, station: &StationConfig) {
         if let Err(fault) = station.station() {
             self.fault(way, format!("user \"{user}\": station: {fault}"));
         }
@@ -367,7 +367,7 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    fn account(&mut self, way: Vec<Step>, user: &'a str, secret: &str) {
+    fn account(&mut self, way: Vec<At>, user: &'a str, secret: &str) {
         if user.is_empty() || secret.is_empty() {
             let missing = format!("user \"{user}\": a phone account has a user name and a secret");
             self.fault(way.clone(), missing);

@@ -8,36 +8,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use granit_parser::{Event, Parser};
-use ivr_flows::CheckError;
+use ivr_flows::{At, CheckError};
 
 use super::ConfigError;
 
 /// Most faults told.
 const TOLD_MAX: usize = 50;
 
-/// A step on the way to a setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(String),
-    /// In a list, from 0.
-    Item(usize),
-}
-
-impl From<&str> for Step {
-    fn from(key: &str) -> Self {
-        Self::Key(key.to_owned())
-    }
-}
-
-impl From<usize> for Step {
-    fn from(item: usize) -> Self {
-        Self::Item(item)
-    }
-}
-
 /// The way to a setting: `at!["agents", n, "queues"]`.
 macro_rules! at {
-    ($($step:expr),* $(,)?) => { vec![$($crate::config::faults::Step::from($step)),*] };
+    ($($step:expr),* $(,)?) => { vec![$(::ivr_flows::At::from($step)),*] };
 }
 pub(super) use at;
 
@@ -50,7 +30,7 @@ pub(super) struct Faults {
 #[derive(Debug)]
 enum Fault {
     /// Of a setting, whose line is looked for yet.
-    At(PathBuf, Vec<Step>, String),
+    At(PathBuf, Vec<At>, String),
     Told(ConfigError),
 }
 
@@ -62,7 +42,7 @@ impl Faults {
     }
 
     /// A fault of the setting that these keys lead to, or of the nearest one on the way that is there.
-    pub(super) fn at(&mut self, file: &Path, way: Vec<Step>, message: impl fmt::Display) {
+    pub(super) fn at(&mut self, file: &Path, way: Vec<At>, message: impl fmt::Display) {
         let fault = Fault::At(file.to_owned(), way, message.to_string());
         self.found.push(fault);
     }
@@ -86,7 +66,7 @@ impl Faults {
     ) -> Result<(), ConfigError> {
         let more = self.found.len().saturating_sub(TOLD_MAX);
         let found = &self.found[..self.found.len() - more];
-        let mut files: Vec<(&Path, Vec<&[Step]>)> = Vec::new();
+        let mut files: Vec<(&Path, Vec<&[At]>)> = Vec::new();
         for fault in found {
             if let Fault::At(file, way, _) = fault {
                 match files.iter_mut().find(|(known, _)| *known == file.as_path()) {
@@ -129,17 +109,17 @@ impl Faults {
 
 /// The lines, from 1, of what these ways lead to, or of the nearest thing on
 /// the way that is there.
-fn lines(text: &str, ways: &[&[Step]]) -> Vec<Option<usize>> {
+fn lines(text: &str, ways: &[&[At]]) -> Vec<Option<usize>> {
     let mut found: Vec<(usize, Option<usize>)> = vec![(0, None); ways.len()];
     // Where we are, and for each map or list around whether it is a list.
-    let mut here: Vec<Step> = Vec::new();
+    let mut here: Vec<At> = Vec::new();
     let mut around: Vec<bool> = Vec::new();
     let mut key_next = false;
     for event in Parser::new_from_str(text) {
         let Ok((event, span)) = event else { break };
         let opens = match &event {
             Event::Scalar(name, ..) if key_next => {
-                here.push(Step::Key(name.to_string()));
+                here.push(At::Key(name.to_string()));
                 key_next = false;
                 reach(&here, span.start.line(), ways, &mut found);
                 continue;
@@ -160,7 +140,7 @@ fn lines(text: &str, ways: &[&[Step]]) -> Vec<Option<usize>> {
             // A key that is no text.
             break;
         }
-        if let Some(Step::Item(_)) = here.last()
+        if let Some(At::Item(_)) = here.last()
             && around.last() == Some(&true)
         {
             reach(&here, span.start.line(), ways, &mut found);
@@ -171,7 +151,7 @@ fn lines(text: &str, ways: &[&[Step]]) -> Vec<Option<usize>> {
                 around.push(list);
                 key_next = !list;
                 if list {
-                    here.push(Step::Item(0));
+                    here.push(At::Item(0));
                 }
             }
         }
@@ -180,10 +160,10 @@ fn lines(text: &str, ways: &[&[Step]]) -> Vec<Option<usize>> {
 }
 
 /// A value is over: on to the next item, or (true) to the next key.
-fn left(here: &mut Vec<Step>, around: &[bool]) -> bool {
+fn left(here: &mut Vec<At>, around: &[bool]) -> bool {
     match around.last() {
         Some(true) => {
-            if let Some(Step::Item(n)) = here.last_mut() {
+            if let Some(At::Item(n)) = here.last_mut() {
                 *n += 1;
             }
             false
@@ -196,7 +176,7 @@ fn left(here: &mut Vec<Step>, around: &[bool]) -> bool {
     }
 }
 
-fn reach(here: &[Step], line: usize, ways: &[&[Step]], found: &mut [(usize, Option<usize>)]) {
+fn reach(here: &[At], line: usize, ways: &[&[At]], found: &mut [(usize, Option<usize>)]) {
     for (way, (depth, known)) in ways.iter().zip(found) {
         if here.len() > *depth && way.starts_with(here) {
             (*depth, *known) = (here.len(), Some(line));

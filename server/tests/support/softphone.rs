@@ -507,6 +507,19 @@ impl Heard {
     }
 }
 
+/// `from` has sent the caller to `to`: it rings there while the caller hears music, then the two hear each other's tones,
+/// the ticket went along, and `from` is let go.
+pub fn is_sent_on(caller: (&Baresip, f64), from: &Baresip, to: (&Baresip, f64)) {
+    let ((caller, callers_hertz), (to, hertz)) = (caller, to);
+    to.wait_for("CALL_INCOMING", SOON);
+    caller.hears_music();
+    to.command("accept", "");
+    caller.hears_tone(hertz);
+    to.hears_tone(callers_hertz);
+    from.wait_for("CALL_CLOSED", SOON);
+    assert_eq!(ticket(to), ticket(from), "the ticket goes along");
+}
+
 /// The ticket number that the agent's INVITE carried, in both headers.
 pub fn ticket(agent: &Baresip) -> TicketNumber {
     let text = agent

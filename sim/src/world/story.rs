@@ -32,6 +32,9 @@ pub enum Heard {
     Others(usize),
 }
 
+/// Agents' phones in a story.
+const AGENTS: usize = 6;
+
 impl World {
     /// A world for a story: these phones, this weather, and everything that
     /// callers hear is kept.
@@ -40,6 +43,16 @@ impl World {
         let mut world = Self::with(1, Dice::new(1), weather, phones);
         world.heard = Some(Vec::new());
         world
+    }
+
+    /// The same with these agents' phones, which answer, and no others.
+    #[must_use]
+    pub fn staffed(weather: Weather, present: &[usize]) -> Self {
+        let phones = (1..=AGENTS).map(|phone| match present.contains(&phone) {
+            true => PhonePlan::reliable(),
+            false => PhonePlan::absent(),
+        });
+        Self::story(weather, phones.collect())
     }
 
     /// The virtual time.

@@ -36,7 +36,7 @@ pub(crate) enum Ask {
     AgentLeft,
     /// The colleague has left: the agent has the caller back.
     ColleagueLeft,
-    /// The flow sends the caller to an agent, who may be engaged.
+    /// The flow sends the caller to an agent, or an agent asks a colleague: who may be engaged.
     Ring {
         /// To whom.
         agent: AgentId,

@@ -6,19 +6,14 @@
 //! come to nothing, and says how long they ring.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use acd::{AgentId, Refusal};
+use acd::Refusal;
 use desk::{Journey, PartnerId, PhoneNumber};
 use ivr_flows::{Class, Input as FlowInput, PartnerOutcome};
 
-use super::transfer::{self, Direct};
 use super::{Ask, Contact, Cx, Sound, Stage};
 use crate::dial::Destination;
 use crate::input::NoteWhat;
-
-/// The flow's own time is shorter.
-const RING_MAX: Duration = Duration::from_secs(180);
 
 impl Contact {
     /// The flow sends the caller on. `outside`: a number outside may be meant.
@@ -61,31 +56,6 @@ impl Contact {
         match self.seize(trunk, &number.0, cx) {
             Ok(seized) => self.call_by_trunk(partner, seized, &number.0, music, None, cx),
             Err(why) => self.taken_back(partner, why, cx),
-        }
-    }
-
-    /// Rings the agent to whom the flow sends the caller, or whom this consultation is with. `engaged`: they talk, or are
-    /// rung already.
-    pub(crate) fn ring_unless(
-        &mut self,
-        agent: AgentId,
-        engaged: bool,
-        music: bool,
-        cx: &mut Cx<'_>,
-    ) {
-        let ring = Direct { told: None };
-        match (self.consult.is_some(), engaged) {
-            (true, false) => self.ring_directly(agent, ring, transfer::RING_MAX, music, cx),
-            (true, true) => self.back_to_flow(cx),
-            (false, _) if !self.session.is_calling() => {}
-            (false, false) => {
-                self.ring_directly(agent, ring, RING_MAX, music, cx);
-                self.carry_out(cx);
-            }
-            (false, true) => {
-                self.not_reached(PartnerOutcome::Busy, cx);
-                self.carry_out(cx);
-            }
         }
     }
 

@@ -21,7 +21,9 @@ use crate::input::NoteWhat;
 /// Said with the BYE to who has transferred.
 pub(super) const TRANSFERRED: &str = "SIP;cause=200;text=\"Transferred\"";
 /// How long a colleague's phone rings.
-pub(super) const RING_MAX: Duration = Duration::from_secs(25);
+const RING_MAX: Duration = Duration::from_secs(25);
+/// The same for a flow, whose own time is shorter.
+const FLOW_RING_MAX: Duration = Duration::from_secs(180);
 /// Offers that the calls make by themselves have this bit, those of the
 /// distributor haven't.
 pub(super) const DIRECT: u64 = 1 << 52;
@@ -273,6 +275,31 @@ impl Contact {
         self.note(cx, NoteWhat::Offered(id));
         if self.sound == Sound::Nothing {
             self.rest_sound(cx);
+        }
+    }
+
+    /// Rings the agent to whom the flow sends the caller, or whom this consultation is with. `engaged`: they talk, or are
+    /// rung already.
+    pub(crate) fn ring_unless(
+        &mut self,
+        agent: AgentId,
+        engaged: bool,
+        music: bool,
+        cx: &mut Cx<'_>,
+    ) {
+        let ring = Direct { told: None };
+        match (self.consult.is_some(), engaged) {
+            (true, false) => self.ring_directly(agent, ring, RING_MAX, music, cx),
+            (true, true) => self.back_to_flow(cx),
+            (false, _) if !self.session.is_calling() => {}
+            (false, false) => {
+                self.ring_directly(agent, ring, FLOW_RING_MAX, music, cx);
+                self.carry_out(cx);
+            }
+            (false, true) => {
+                self.not_reached(PartnerOutcome::Busy, cx);
+                self.carry_out(cx);
+            }
         }
     }
 
