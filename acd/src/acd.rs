@@ -271,7 +271,7 @@ impl Acd {
         }) = self.contacts.get_mut(&id)
         {
             waiting.turn = Turn::InLine;
-            self.queues[waiting.queue].line.insert(waiting.place);
+            self.queues[waiting.queue].line.insert(waiting.seat);
             self.looks.push_back(Look::Queue(waiting.queue));
         }
     }

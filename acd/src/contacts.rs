@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::offers::{AgentNext, ContactNext};
-use crate::order::Place;
+use crate::order::Seat;
 use crate::timers::{Lease, Timer};
 use crate::{
     Acd, AgentId, Class, ContactId, FromAcd, OfferId, OfferOutcome, QueueId, TenantId, Visit,
@@ -34,7 +34,7 @@ pub(crate) struct Waiting {
     pub(crate) queue: usize,
     pub(crate) class: Class,
     pub(crate) since: Duration,
-    pub(crate) place: Place,
+    pub(crate) seat: Seat,
     pub(crate) lease: Lease,
     pub(crate) heard_at: Duration,
     pub(crate) turn: Turn,
@@ -111,7 +111,7 @@ impl Acd {
             queue: index,
             class,
             since,
-            place: Place::new(&self.queues[index].setup, class, since, id),
+            seat: Seat::new(&self.queues[index].setup, tenant, class, since, id),
             lease: Lease::new(self.now + WAIT_LEASE, timer, &mut self.timers),
             heard_at: self.now,
             turn: Turn::InLine,
@@ -175,7 +175,7 @@ impl Acd {
         {
             self.waiting -= 1;
             if waiting.turn == Turn::InLine {
-                self.queues[waiting.queue].line.remove(waiting.place);
+                self.queues[waiting.queue].line.remove(waiting.seat);
             }
         }
     }
@@ -224,7 +224,7 @@ impl Acd {
         let standing = FromAcd::Standing {
             contact: id,
             visit: *visit,
-            position: queue.line.ahead_of(waiting.place) as u32 + 1,
+            position: queue.line.ahead_of(waiting.seat) as u32 + 1,
             signed_in,
         };
         self.send(standing);

@@ -101,13 +101,13 @@ impl Acd {
         self.offers_minted += 1;
 
         let queue = &mut self.queues[queue];
-        queue.line.remove(place);
         let Some(contact) = self.contacts.get_mut(&place.contact) else {
             return;
         };
         let Stay::Waiting(waiting) = &mut contact.stay else {
             return;
         };
+        queue.line.remove(waiting.seat);
         waiting.turn = Turn::Offered(id);
         waiting.prefer = None;
         let until = self.now.saturating_add(queue.setup.ring_for);

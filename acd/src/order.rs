@@ -1,8 +1,13 @@
 //! The order of service: who is next in a queue, and whom a free agent takes.
 //!
-//! A contact's place never changes while it waits: a lane by class, and within
-//! it a time that grows with each member of a class by a fixed handicap. So
-//! lanes are sorted once, and aging needs no re-sorting.
+//! A contact's place is a lane by its class, and within it a time at which it
+//! counts as having come: when it did, a fixed handicap later for some classes,
+//! and in a queue that hospitals share, [`Aging::spacing`](crate::Aging::spacing)
+//! or more behind the one before it of the same hospital and class. A hospital
+//! whose callers come all at once thereby lines them up in its own time, and
+//! another's single caller goes between them instead of behind them all; a
+//! hospital that waits alone is served in the order of coming. Nobody who comes
+//! later changes a place: lanes are sorted once, and aging needs no re-sorting.
 //!
 //! | lane | who | order |
 //! |---|---|---|
@@ -13,15 +18,16 @@
 //! An agent takes the first of the first lane that isn't empty, over all
 //! queues served. The one exception keeps the general lane from starving: an
 //! agent who has taken `clinicians_in_a_row` clinicians and nobody else takes
-//! the contact that is overdue longest. This is a share of turns, not a
+//! one from where somebody is overdue longest. This is a share of turns, not a
 //! priority that grows: however many patients wait, of any n + 1 contacts that
 //! an agent takes while clinicians wait, at most one isn't a clinician. And
-//! since the share goes to who is overdue longest, everybody's turn comes.
+//! since the share goes to the line in which somebody is overdue longest, and
+//! there to its first, everybody's turn comes.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::{Class, ContactId, QueueSetup};
+use crate::{Class, ContactId, QueueSetup, TenantId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lane {
@@ -39,9 +45,20 @@ pub(crate) struct Place {
     pub(crate) contact: ContactId,
 }
 
-impl Place {
+/// Who waits, as far as the order depends on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seat {
+    lane: Lane,
+    share: (TenantId, Class),
+    /// When it came, later by its class's handicap.
+    came: Duration,
+    contact: ContactId,
+}
+
+impl Seat {
     pub(crate) fn new(
         queue: &QueueSetup,
+        tenant: TenantId,
         class: Class,
         since: Duration,
         contact: ContactId,
@@ -52,58 +69,91 @@ impl Place {
             Class::Staff if queue.clinical => Lane::Clinical,
             Class::Staff | Class::Patient => Lane::General,
         };
-        let at = match (lane, class) {
+        let came = match (lane, class) {
             (Lane::General, Class::Patient) => {
                 since.saturating_add(queue.aging.patient_behind_staff)
             }
             _ => since,
         };
-        Self { lane, at, contact }
+        Self {
+            lane,
+            share: (tenant, class),
+            came,
+            contact,
+        }
     }
 }
 
 /// Those who wait in one queue and aren't being offered.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
+    /// How far apart those of one share count as having come, at least.
+    spacing: Duration,
+    lanes: [Members; 3],
+}
+
+/// Those of one lane.
+#[derive(Debug, Default)]
+struct Members {
     /// Sorted by (`at`, contact). Mostly used at both ends; an insertion in
     /// the middle of 5,000 moves some 60 kB at worst.
-    lanes: [VecDeque<(Duration, ContactId)>; 3],
+    order: VecDeque<(Duration, ContactId)>,
+    /// A hospital's of one class, sorted by (`came`, contact).
+    shares: HashMap<(TenantId, Class), VecDeque<Member>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    came: Duration,
+    contact: ContactId,
+    at: Duration,
 }
 
 const LANES: [Lane; 3] = [Lane::Care, Lane::Clinical, Lane::General];
 
 impl Line {
-    pub(crate) fn insert(&mut self, place: Place) {
-        let lane = &mut self.lanes[place.lane as usize];
-        if let Err(index) = lane.binary_search(&(place.at, place.contact)) {
-            lane.insert(index, (place.at, place.contact));
+    pub(crate) fn new(setup: &QueueSetup) -> Self {
+        Self {
+            // A hospital's own queue is nobody else's to have a share of.
+            spacing: match setup.tenant {
+                Some(_) => Duration::ZERO,
+                None => setup.aging.spacing,
+            },
+            ..Self::default()
         }
     }
 
-    pub(crate) fn remove(&mut self, place: Place) {
-        let lane = &mut self.lanes[place.lane as usize];
-        if let Ok(index) = lane.binary_search(&(place.at, place.contact)) {
-            lane.remove(index);
-        }
+    pub(crate) fn insert(&mut self, seat: Seat) {
+        let spacing = match seat.lane {
+            // Nothing goes before it, not even in the name of fairness.
+            Lane::Care => Duration::ZERO,
+            Lane::Clinical | Lane::General => self.spacing,
+        };
+        self.lanes[seat.lane as usize].insert(seat, spacing);
+    }
+
+    pub(crate) fn remove(&mut self, seat: Seat) {
+        self.lanes[seat.lane as usize].remove(seat);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lanes.iter().map(VecDeque::len).sum()
+        self.lanes.iter().map(|lane| lane.order.len()).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lanes.iter().all(VecDeque::is_empty)
+        self.lanes.iter().all(|lane| lane.order.is_empty())
     }
 
-    /// How many are served before this place (aging turns aside).
-    pub(crate) fn ahead_of(&self, place: Place) -> usize {
-        let lane = place.lane as usize;
-        let before: usize = self.lanes[..lane].iter().map(VecDeque::len).sum();
-        before + self.lanes[lane].partition_point(|&key| key < (place.at, place.contact))
+    /// How many are served before this one (aging turns aside).
+    pub(crate) fn ahead_of(&self, seat: Seat) -> usize {
+        let lane = seat.lane as usize;
+        let before: usize = self.lanes[..lane].iter().map(|l| l.order.len()).sum();
+        before + self.lanes[lane].ahead_of(seat)
     }
 
     pub(crate) fn contacts(&self) -> impl Iterator<Item = ContactId> + '_ {
-        self.lanes.iter().flatten().map(|&(_, contact)| contact)
+        let order = self.lanes.iter().flat_map(|lane| &lane.order);
+        order.map(|&(_, contact)| contact)
     }
 
     /// Who is served next.
@@ -112,9 +162,89 @@ impl Line {
     }
 
     fn first_of(&self, lane: Lane) -> Option<Place> {
-        self.lanes[lane as usize]
-            .front()
-            .map(|&(at, contact)| Place { lane, at, contact })
+        let (at, contact) = *self.lanes[lane as usize].order.front()?;
+        Some(Place { lane, at, contact })
+    }
+
+    /// When the one of this lane came who came first, whoever is served next.
+    fn oldest_of(&self, lane: Lane) -> Option<Duration> {
+        let shares = self.lanes[lane as usize].shares.values();
+        shares.filter_map(|share| Some(share.front()?.came)).min()
+    }
+}
+
+impl Members {
+    fn insert(&mut self, seat: Seat, spacing: Duration) {
+        let share = self.shares.entry(seat.share).or_default();
+        let Err(index) = share.binary_search_by_key(&(seat.came, seat.contact), Member::key) else {
+            return;
+        };
+        let behind = |before: Option<&Member>, at: Duration| {
+            at.max(before.map_or(Duration::ZERO, |m| m.at.saturating_add(spacing)))
+        };
+        let before = index.checked_sub(1).and_then(|before| share.get(before));
+        let member = Member {
+            came: seat.came,
+            contact: seat.contact,
+            at: behind(before, seat.came),
+        };
+        share.insert(index, member);
+        enter(&mut self.order, (member.at, member.contact));
+        // Nobody, as a rule: only after a restart does who came first announce itself last.
+        for index in index + 1..share.len() {
+            let before = share[index - 1];
+            let member = &mut share[index];
+            let at = behind(Some(&before), member.at);
+            if at == member.at {
+                break;
+            }
+            quit(&mut self.order, (member.at, member.contact));
+            member.at = at;
+            enter(&mut self.order, (at, member.contact));
+        }
+    }
+
+    fn remove(&mut self, seat: Seat) {
+        let Some(share) = self.shares.get_mut(&seat.share) else {
+            return;
+        };
+        // Those behind keep their place: what was taken on credit is paid back.
+        if let Ok(index) = share.binary_search_by_key(&(seat.came, seat.contact), Member::key)
+            && let Some(member) = share.remove(index)
+        {
+            quit(&mut self.order, (member.at, member.contact));
+        }
+        if share.is_empty() {
+            self.shares.remove(&seat.share);
+        }
+    }
+
+    /// Of one that isn't in line: how many came before it.
+    fn ahead_of(&self, seat: Seat) -> usize {
+        let member = self.shares.get(&seat.share).and_then(|share| {
+            let index = share.binary_search_by_key(&(seat.came, seat.contact), Member::key);
+            share.get(index.ok()?)
+        });
+        let at = member.map_or(seat.came, |member| member.at);
+        self.order.partition_point(|&key| key < (at, seat.contact))
+    }
+}
+
+impl Member {
+    fn key(&self) -> (Duration, ContactId) {
+        (self.came, self.contact)
+    }
+}
+
+fn enter(order: &mut VecDeque<(Duration, ContactId)>, place: (Duration, ContactId)) {
+    if let Err(index) = order.binary_search(&place) {
+        order.insert(index, place);
+    }
+}
+
+fn quit(order: &mut VecDeque<(Duration, ContactId)>, place: (Duration, ContactId)) {
+    if let Ok(index) = order.binary_search(&place) {
+        order.remove(index);
     }
 }
 
@@ -154,7 +284,8 @@ pub(crate) fn choose<'a>(
         }
         if turn_due
             && let Some(first) = choice.line.first_of(Lane::General)
-            && let claim = first.at.saturating_add(choice.overdue_after)
+            && let Some(oldest) = choice.line.oldest_of(Lane::General)
+            && let claim = oldest.saturating_add(choice.overdue_after)
             && claim <= now
             && overdue.is_none_or(|(c, contact, ..)| (claim, first.contact) < (c, contact))
         {

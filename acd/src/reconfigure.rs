@@ -6,7 +6,7 @@ use crate::acd::{Look, Queue};
 use crate::agents::{Agent, Crew, Duty, Idle, Phone, Post};
 use crate::contacts::{Stay, Turn};
 use crate::offers::{AgentNext, Phase};
-use crate::order::{Line, Place};
+use crate::order::{Line, Seat};
 use crate::{Acd, AgentSetup, AgentState, ContactId, QueueSetup, Setup};
 
 impl Acd {
@@ -62,8 +62,8 @@ impl Acd {
             }
             self.queue_index.insert(setup.id, self.queues.len());
             self.queues.push(Queue {
+                line: Line::new(&setup),
                 setup,
-                line: Line::default(),
                 crew: Crew::default(),
             });
         }
@@ -176,9 +176,15 @@ impl Acd {
             };
             let queue = &mut self.queues[index];
             waiting.queue = index;
-            waiting.place = Place::new(&queue.setup, waiting.class, waiting.since, id);
+            waiting.seat = Seat::new(
+                &queue.setup,
+                contact.tenant,
+                waiting.class,
+                waiting.since,
+                id,
+            );
             if waiting.turn == Turn::InLine {
-                queue.line.insert(waiting.place);
+                queue.line.insert(waiting.seat);
             }
         }
     }

@@ -116,6 +116,11 @@ pub struct Aging {
     /// is overdue and has a claim on every n-th turn, see
     /// [`Rules::clinicians_in_a_row`]. Default 3 min.
     pub overdue_after: Duration,
+    /// In a queue that hospitals share, those of one hospital and class who wait
+    /// together count as having come at least this much apart, so that a surge at
+    /// one hospital is mostly that hospital's wait. Zero: in order of arrival.
+    /// Default 30 s.
+    pub spacing: Duration,
 }
 
 impl Default for Aging {
@@ -123,6 +128,7 @@ impl Default for Aging {
         Self {
             patient_behind_staff: Duration::from_secs(120),
             overdue_after: Duration::from_secs(180),
+            spacing: Duration::from_secs(30),
         }
     }
 }

@@ -245,10 +245,15 @@ impl Desk {
 
     /// Says that a contact waits in queue 1, in its first stay.
     pub(crate) fn wait_since(&mut self, contact: u64, class: Class, since: Duration) {
+        self.wait_from(TENANT.0, contact, class, since);
+    }
+
+    /// The same, of a hospital's.
+    pub(crate) fn wait_from(&mut self, tenant: u32, contact: u64, class: Class, since: Duration) {
         let wait = ToAcd::Wait {
             contact: ContactId(contact),
             visit: Visit(1),
-            tenant: TENANT,
+            tenant: TenantId(tenant),
             queue: QueueId(1),
             class,
             since,

@@ -17,6 +17,8 @@ use super::transfers::Reach;
 const ENTRIES_MAX: usize = 200_000;
 /// How long a phone may be set to ring, in seconds: not at once, and less than a caller's patience.
 const RING_FOR_S: std::ops::RangeInclusive<u64> = 2..=120;
+/// A hospital's callers come no further apart than this on paper, or a few of them would wait for ever.
+const SPACING_S_MAX: u64 = 600;
 
 /// Looks at everything.
 pub(super) fn check<'a>(
@@ -82,6 +84,13 @@ impl<'a> Check<'a, '_> {
                     RING_FOR_S.end()
                 );
                 self.fault(at!["queues", n, "ring_for_s"], rings);
+            }
+            if queue.spacing_s > SPACING_S_MAX {
+                let apart = format!(
+                    "queue \"{name}\": spacing_s is {}; a hospital's callers count as having come at most {SPACING_S_MAX} seconds apart",
+                    queue.spacing_s
+                );
+                self.fault(at!["queues", n, "spacing_s"], apart);
             }
         }
         for (n, trunk) in operator.trunks.iter().enumerate() {

@@ -111,10 +111,18 @@ pub struct QueueConfig {
     /// After-call work, in seconds.
     #[serde(default = "default_wrap_up_s")]
     pub wrap_up_s: u64,
+    /// How far apart one hospital's callers who wait together count as having
+    /// come, at least, in seconds; 0: everybody in the order of arrival.
+    #[serde(default = "default_spacing_s")]
+    pub spacing_s: u64,
 }
 
 fn default_ring_for_s() -> u64 {
     20
+}
+
+fn default_spacing_s() -> u64 {
+    acd::Aging::default().spacing.as_secs()
 }
 
 fn default_wrap_up_s() -> u64 {

@@ -306,6 +306,11 @@ nodes:
                 "operator.yaml:3: queue \"clinical\": ring_for_s is 0; ",
             ),
             (
+                "ring_for_s: 15",
+                "spacing_s: 601",
+                "operator.yaml:3: queue \"clinical\": spacing_s is 601; ",
+            ),
+            (
                 "name: tier2",
                 "name: service",
                 "operator.yaml:5: queue \"service\" is there twice",

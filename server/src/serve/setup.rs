@@ -114,6 +114,7 @@ pub(super) fn acd_setup(helpdesk: &HelpDesk, seed: u64) -> acd::Setup {
         .filter_map(|queue| {
             let mut setup = QueueSetup::new(queue_id(&queue.name)?, None, queue.clinical);
             setup.ring_for = Duration::from_secs(queue.ring_for_s);
+            setup.aging.spacing = Duration::from_secs(queue.spacing_s);
             Some(setup)
         })
         .collect();
