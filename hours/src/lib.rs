@@ -40,12 +40,21 @@ impl Span {
     }
 }
 
+/// The hours that begin on a day. A night's belong to the evening before it,
+/// also where one of the two days is a holiday.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Hours {
+    /// None: closed.
+    spans: Vec<Span>,
+    /// Until when the last of them goes on, the day after.
+    past_midnight: Option<Time>,
+}
+
 /// A day that isn't like its day of the week.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Special {
     name: Arc<str>,
-    /// None: closed.
-    spans: Vec<Span>,
+    hours: Hours,
 }
 
 /// The hours of one desk.
@@ -53,7 +62,7 @@ struct Special {
 pub struct Calendar {
     zone: TimeZone,
     /// Monday first.
-    weekly: [Vec<Span>; 7],
+    weekly: [Hours; 7],
     special: BTreeMap<Date, Special>,
 }
 
@@ -95,7 +104,8 @@ impl Calendar {
     /// days or ranges of them (`mon-fri`, `sat`) with their hours (`08:00-17:00`,
     /// several separated by commas, `closed`); days not named are closed.
     /// `days` are dates (`2026-12-25`) with hours and a name. Hours that end
-    /// before they begin go on past midnight.
+    /// before they begin go on past midnight, and belong to the day on which they
+    /// begin: the night before a closed day is worked to its end, the night after it isn't.
     ///
     /// # Errors
     /// What can't be read, and how it is written.
@@ -119,8 +129,8 @@ impl Calendar {
             };
         }
         let here = self.local(wall);
-        let (spans, name) = self.day(here.date());
-        let open = spans.iter().any(|span| span.holds(here.time()));
+        let open = self.is_open(here);
+        let name = self.says(here, open);
         State {
             open,
             why: name.map_or(Why::Week, |name| Why::Day(Arc::clone(name))),
@@ -157,10 +167,11 @@ impl Calendar {
 
     /// The moments of a day at which hours begin or end.
     fn edges(&self, date: Date) -> Vec<i64> {
-        let (spans, _) = self.day(date);
+        let spans = &self.day(date).0.spans;
         let times = spans.iter().flat_map(|span| [Some(span.from), span.to]);
         times
             .flatten()
+            .chain(self.night_before(date))
             .chain([Time::midnight()])
             .flat_map(|time| self.instants(date.to_datetime(time)))
             .collect()
@@ -182,13 +193,42 @@ impl Calendar {
     }
 
     fn is_open(&self, at: DateTime) -> bool {
-        let (spans, _) = self.day(at.date());
+        self.begun(at)
+            || self
+                .night_before(at.date())
+                .is_some_and(|to| at.time() < to)
+    }
+
+    /// Is it open by hours that begin on this day?
+    fn begun(&self, at: DateTime) -> bool {
+        let spans = &self.day(at.date()).0.spans;
         spans.iter().any(|span| span.holds(at.time()))
     }
 
-    fn day(&self, date: Date) -> (&[Span], Option<&Arc<str>>) {
+    /// The holiday because of which it is so.
+    fn says(&self, at: DateTime, open: bool) -> Option<&Arc<str>> {
+        let (_, today) = self.day(at.date());
+        let Ok(evening) = at.date().yesterday() else {
+            return today;
+        };
+        let (_, before) = self.day(evening);
+        // A night that a holiday began, or of which it is the reason that nobody works it.
+        let usual = self.weekly[index(evening.weekday())].past_midnight;
+        match (open, self.begun(at)) {
+            (true, false) => before,
+            (false, _) if usual.is_some_and(|to| at.time() < to) => today.or(before),
+            (true, true) | (false, _) => today,
+        }
+    }
+
+    /// Until when the hours that began the day before go on.
+    fn night_before(&self, date: Date) -> Option<Time> {
+        self.day(date.yesterday().ok()?).0.past_midnight
+    }
+
+    fn day(&self, date: Date) -> (&Hours, Option<&Arc<str>>) {
         match self.special.get(&date) {
-            Some(special) => (&special.spans, Some(&special.name)),
+            Some(special) => (&special.hours, Some(&special.name)),
             None => (&self.weekly[index(date.weekday())], None),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
-use super::{Calendar, DAYS_MAX, SPANS_MAX, Span, Special};
+use super::{Calendar, DAYS_MAX, Hours, SPANS_MAX, Span, Special};
 
 /// What can't be read, and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,9 +31,6 @@ pub enum HoursError {
     /// Hours that overlap.
     #[error("\"{0}\": hours overlap")]
     Overlap(String),
-    /// A date's hours go on past midnight.
-    #[error("{0}: a date's hours end at midnight (24:00); write the rest under the next date")]
-    PastMidnight(String),
     /// Too much.
     #[error("more than {0} {1}")]
     TooMany(usize, &'static str),
@@ -56,19 +53,14 @@ pub(super) fn calendar<'a>(
             }
         }
     }
-    let mut weekly: [Vec<Span>; 7] = Default::default();
-    for (day, hours) in written.into_iter().enumerate() {
-        let Some(hours) = hours else { continue };
-        weekly[day].extend(hours.spans);
-        if let Some(to) = hours.past_midnight {
-            weekly[(day + 1) % 7].push(Span {
-                from: Time::midnight(),
-                to: Some(to),
-            });
-        }
-    }
-    for (day, spans) in weekly.iter_mut().enumerate() {
-        in_order(spans, WEEKDAYS[day])?;
+    let weekly = written.map(Option::unwrap_or_default);
+    for (day, hours) in weekly.iter().enumerate() {
+        let mut spans = hours.spans.clone();
+        spans.extend(weekly[(day + 6) % 7].past_midnight.map(|to| Span {
+            from: Time::midnight(),
+            to: Some(to),
+        }));
+        in_order(&mut spans, WEEKDAYS[day])?;
     }
     let mut special = BTreeMap::new();
     for (date, text, name) in days {
@@ -76,11 +68,8 @@ pub(super) fn calendar<'a>(
             .parse()
             .map_err(|_| HoursError::Date(date.to_owned()))?;
         let hours = hours(text)?;
-        if hours.past_midnight.is_some() {
-            return Err(HoursError::PastMidnight(date.to_owned()));
-        }
-        let (name, spans) = (Arc::from(name), hours.spans);
-        if special.insert(day, Special { name, spans }).is_some() {
+        let name = Arc::from(name);
+        if special.insert(day, Special { name, hours }).is_some() {
             return Err(HoursError::Twice(date.to_owned()));
         }
         if special.len() > DAYS_MAX {
@@ -95,13 +84,6 @@ pub(super) fn calendar<'a>(
         weekly,
         special,
     })
-}
-
-/// Hours of a day, the part after midnight apart.
-#[derive(Debug, Clone, Default)]
-struct Hours {
-    spans: Vec<Span>,
-    past_midnight: Option<Time>,
 }
 
 fn hours(text: &str) -> Result<Hours, HoursError> {
