@@ -3,8 +3,8 @@
 //! Nobody on the phone waits for the DNS: each name is looked up when the
 //! process starts and again every minute (the resolver keeps answers as long as
 //! they may be kept), on a thread of its own, and the calls are told. What was
-//! known stays when the DNS doesn't answer; only a name that is said not to
-//! exist is forgotten.
+//! known stays when the DNS doesn't answer, or answers that it can't; only a
+//! name that is said not to exist is forgotten.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
-use sip::locate::{Answer, LocateError, Locator, Naptr, Policy, Query, Srv, Target};
+use sip::locate::{Answer, LocateError, Locator, Naptr, Policy, Query, Srv, TARGETS_MAX, Target};
 use tokio::sync::mpsc;
 
 use crate::node::{Control, Located};
@@ -99,7 +101,7 @@ async fn follow(
     resolver: TokioResolver,
     control: mpsc::WeakSender<Control>,
 ) {
-    let mut told = None;
+    let mut told: Option<Vec<Target>> = None;
     for round in 0u64.. {
         let found = locate(&name.uri, &policy, &resolver, round).await;
         if let Err(error) = &found {
@@ -107,12 +109,7 @@ async fn follow(
             tracing::warn!(trunk, gateway, %error, "a gateway isn't found");
         }
         let pause = if found.is_ok() { AGAIN } else { AGAIN_UNKNOWN };
-        let targets = match found {
-            Ok(targets) => Some(targets),
-            // What was said last is the best guess.
-            Err(LocateError::TooSlow) => None,
-            Err(_) => Some(Vec::new()),
-        };
+        let targets = now_known(found, told.as_deref());
         let Some(control) = control.upgrade() else {
             return;
         };
@@ -132,19 +129,48 @@ async fn follow(
     }
 }
 
+/// What to go by after a search; none when there is nothing new.
+fn now_known(found: Result<Found, LocateError>, told: Option<&[Target]>) -> Option<Vec<Target>> {
+    match found {
+        Ok(Found { mut targets, whole }) => {
+            // Of a part of the answer the rest is what it was.
+            let before = told.unwrap_or_default().iter().filter(|_| !whole);
+            for target in before {
+                if targets.len() < TARGETS_MAX && !targets.contains(target) {
+                    targets.push(target.clone());
+                }
+            }
+            Some(targets)
+        }
+        // What was said last is the best guess.
+        Err(LocateError::TooSlow | LocateError::Failed) => None,
+        Err(_) => Some(Vec::new()),
+    }
+}
+
+/// What a search found.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    /// The best first.
+    targets: Vec<Target>,
+    /// No question remained open.
+    whole: bool,
+}
+
 /// One search (RFC 3263).
 async fn locate(
     uri: &sip::Uri,
     policy: &Policy,
     resolver: &TokioResolver,
     seed: u64,
-) -> Result<Vec<Target>, LocateError> {
+) -> Result<Found, LocateError> {
     let begun = Instant::now();
     let mut locator = Locator::new(Duration::ZERO, uri, policy, seed)?;
     let mut asked = tokio::task::JoinSet::new();
     loop {
         if let Some(outcome) = locator.outcome() {
-            return outcome.clone();
+            let whole = locator.is_complete();
+            return outcome.clone().map(|targets| Found { targets, whole });
         }
         while let Some((id, query)) = locator.poll_query() {
             let resolver = resolver.clone();
@@ -157,10 +183,9 @@ async fn locate(
             // Nothing asked, a panic in the resolver, or too late.
             Ok(None | Some(Err(_))) | Err(_) => {
                 locator.handle_timeout(deadline.max(begun.elapsed()));
-                return locator
-                    .outcome()
-                    .cloned()
-                    .unwrap_or(Err(LocateError::TooSlow));
+                if locator.outcome().is_none() {
+                    return Err(LocateError::TooSlow);
+                }
             }
         }
     }
@@ -174,8 +199,15 @@ async fn answer(resolver: &TokioResolver, query: Query) -> Answer {
         Query::Aaaa(name) => (name, RecordType::AAAA),
     };
     // Absolute: no search list makes another name of it.
-    let Ok(found) = resolver.lookup(format!("{name}."), kind).await else {
-        return Answer::Nothing;
+    let found = match resolver.lookup(format!("{name}."), kind).await {
+        Ok(found) => found,
+        Err(error) => {
+            return if said_no(&error) {
+                Answer::Nothing
+            } else {
+                Answer::Failed
+            };
+        }
     };
     let records = found.answers().iter().map(|record| &record.data);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -219,11 +251,22 @@ async fn answer(resolver: &TokioResolver, query: Query) -> Answer {
     }
 }
 
+/// That there is no such name, or no such record: all else isn't an answer.
+fn said_no(error: &NetError) -> bool {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(said)) => matches!(
+            said.response_code,
+            ResponseCode::NXDomain | ResponseCode::NoError
+        ),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, UdpSocket};
 
-    use hickory_resolver::proto::op::{Message, ResponseCode};
+    use hickory_resolver::proto::op::Message;
     use hickory_resolver::proto::rr::rdata::{A, SRV};
     use hickory_resolver::proto::rr::{Name as DnsName, Record};
     use sip::locate::Families;
@@ -232,6 +275,14 @@ mod tests {
 
     /// A name server that knows these records and no others.
     fn name_server(records: Vec<(&'static str, RData)>) -> SocketAddr {
+        failing_name_server(records, ResponseCode::NXDomain)
+    }
+
+    /// The same, with what it says where it knows none.
+    fn failing_name_server(
+        records: Vec<(&'static str, RData)>,
+        otherwise: ResponseCode,
+    ) -> SocketAddr {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = socket.local_addr().expect("bound");
         std::thread::spawn(move || {
@@ -254,7 +305,7 @@ mod tests {
                     }
                 }
                 if said.answers.is_empty() {
-                    said.metadata.response_code = ResponseCode::NXDomain;
+                    said.metadata.response_code = otherwise;
                 }
                 let _ = socket.send_to(&said.to_vec().expect("it can be written"), from);
             }
@@ -295,7 +346,7 @@ mod tests {
             ..Policy::default()
         };
         let uri = sip::Uri::parse(text).expect("a URI");
-        let targets = locate(&uri, &policy, &resolver, 1).await?;
+        let Found { targets, .. } = locate(&uri, &policy, &resolver, 1).await?;
         let shown = targets.iter().map(|Target { peer, tls_name }| {
             let name = tls_name.as_deref().unwrap_or("-");
             format!("{} {} {name}", peer.transport.via_token(), peer.addr)
@@ -323,5 +374,56 @@ mod tests {
         assert!(found("sip:nowhere.example", false).await.is_err());
         // Only in the clear: refused rather than sent so.
         assert!(found("sip:pbx.example;transport=udp", true).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_was_known_stays_while_the_dns_fails() {
+        let policy = Policy {
+            families: Families::V4,
+            ..Policy::default()
+        };
+        let uri = sip::Uri::parse("sip:first.pbx.example:5070").expect("a URI");
+        let search = |server: SocketAddr| {
+            let (uri, policy) = (uri.clone(), policy.clone());
+            async move {
+                let resolver = resolver(&[server]).expect("set up");
+                locate(&uri, &policy, &resolver, 1).await
+            }
+        };
+        let there = search(name_server(vec![("first.pbx.example.", a(7))])).await;
+        let known = now_known(there, None).expect("found");
+        assert_eq!(known.len(), 1);
+        for code in [ResponseCode::ServFail, ResponseCode::Refused] {
+            let failed = search(failing_name_server(Vec::new(), code)).await;
+            assert_eq!(now_known(failed, Some(&known)), None, "{code}");
+        }
+        let gone = search(name_server(Vec::new())).await;
+        assert_eq!(now_known(gone, Some(&known)), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_part_of_an_answer_takes_nothing_away() {
+        let target = |last: u8| Target {
+            peer: sip::Peer {
+                addr: SocketAddr::from(([127, 0, 0, last], 5060)),
+                transport: sip::Transport::Udp,
+            },
+            tls_name: None,
+        };
+        let found = |whole| {
+            Ok(Found {
+                targets: vec![target(9), target(7)],
+                whole,
+            })
+        };
+        let told = [target(7), target(8)];
+        assert_eq!(
+            now_known(found(false), Some(&told)),
+            Some(vec![target(9), target(7), target(8)])
+        );
+        assert_eq!(
+            now_known(found(true), Some(&told)),
+            Some(vec![target(9), target(7)])
+        );
     }
 }

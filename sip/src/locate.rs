@@ -19,7 +19,7 @@ const ADDRESSES_MAX: usize = 4;
 /// Questions asked in all.
 const QUERIES_MAX: u16 = 48;
 /// Targets given in all.
-const TARGETS_MAX: usize = 16;
+pub const TARGETS_MAX: usize = 16;
 
 /// What may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,8 +108,10 @@ pub enum Answer {
     Srv(Vec<Srv>),
     /// To [`Query::A`] and [`Query::Aaaa`].
     Addresses(Vec<IpAddr>),
-    /// There is no such name or no such record, or nobody answered.
+    /// There is no such name or no such record.
     Nothing,
+    /// Nobody answered, or not with an answer (SERVFAIL, REFUSED).
+    Failed,
 }
 
 /// A NAPTR record; flags other than `s` are left out by the machine.
@@ -164,6 +166,8 @@ pub enum LocateError {
     NotFound,
     /// The DNS took too long and nothing is known yet.
     TooSlow,
+    /// The DNS couldn't say.
+    Failed,
 }
 
 impl fmt::Display for LocateError {
@@ -174,6 +178,7 @@ impl fmt::Display for LocateError {
             Self::Unsupported => "asks for a transport or address family we don't have",
             Self::NotFound => "no address is known",
             Self::TooSlow => "the DNS didn't answer in time",
+            Self::Failed => "the DNS couldn't say",
         })
     }
 }
@@ -200,6 +205,8 @@ pub struct Locator {
     services: Vec<Service>,
     /// The last resort was taken.
     plain: bool,
+    /// A question about SRV or addresses wasn't answered.
+    failed: bool,
     outcome: Option<Result<Vec<Target>, LocateError>>,
 }
 
@@ -247,6 +254,7 @@ impl Locator {
             pending: BTreeMap::new(),
             services: Vec::new(),
             plain: false,
+            failed: false,
             outcome: None,
         };
         if let Some(transport) = asked_for {
@@ -300,6 +308,12 @@ impl Locator {
         self.outcome.as_ref()
     }
 
+    /// Whether every question was answered, so that the outcome is all there is.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.failed
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
@@ -315,6 +329,7 @@ impl Locator {
             if let Some(Err(LocateError::NotFound)) = self.outcome {
                 self.outcome = Some(Err(LocateError::TooSlow));
             }
+            self.failed = true;
         }
     }
 
@@ -324,6 +339,8 @@ impl Locator {
         let Some(waiting) = self.pending.remove(&id) else {
             return;
         };
+        // Some servers don't know what NAPTR is, and never will.
+        self.failed |= answer == Answer::Failed && !matches!(waiting, Waiting::Naptr);
         match (waiting, answer) {
             (Waiting::Naptr, Answer::Naptr(records)) if !records.is_empty() => {
                 self.naptr(records);
@@ -479,7 +496,8 @@ impl Locator {
     /// Section 4.2: no SRV at all, so the host's own addresses.
     fn last_resort(&mut self) {
         let none = self.services.iter().all(|service| service.hosts.is_empty());
-        if !self.plain && none {
+        // Not where somebody couldn't say whether there is a service: its host alone may be a web server.
+        if !self.plain && none && !self.failed {
             // The URI's own transport where it names one: there is no other
             // service then.
             let transport = match self.services.as_slice() {
@@ -523,10 +541,10 @@ impl Locator {
                 }
             }
         }
-        self.outcome = Some(if targets.is_empty() {
-            Err(LocateError::NotFound)
-        } else {
-            Ok(targets)
+        self.outcome = Some(match (targets.is_empty(), self.failed) {
+            (false, _) => Ok(targets),
+            (true, false) => Err(LocateError::NotFound),
+            (true, true) => Err(LocateError::Failed),
         });
     }
 }

@@ -312,6 +312,34 @@ fn a_slow_dns_is_waited_for_no_longer_than_allowed() {
     assert_eq!(silent.outcome(), Some(&Err(LocateError::TooSlow)));
 }
 
+/// Who can't say isn't who says no.
+#[test]
+fn a_dns_that_fails_makes_nothing_of_a_name() {
+    let located = |dns: &Dns, uri: &str| shown(locate(dns, uri, &Policy::default(), 1));
+    let failing = |mut dns: Dns, queries: &[Query]| {
+        for query in queries {
+            dns.0.insert(query.clone(), Answer::Failed);
+        }
+        dns
+    };
+    let srv = |name: &str| Query::Srv(format!("{name}.example.net"));
+    let services = [srv("_sips._tcp"), srv("_sip._tcp"), srv("_sip._udp")];
+    let host = Dns::default().a("example.net", &["192.0.2.80"]);
+    // No SRV: the host itself. SRV that can't be had: not the host, which may be anything.
+    assert_eq!(located(&host, "sip:example.net"), "Udp 192.0.2.80:5060");
+    let dns = failing(host.clone(), &services);
+    assert_eq!(located(&dns, "sip:example.net"), "Failed");
+    let dns = failing(Dns::default(), &[Query::A("example.net".into())]);
+    assert_eq!(located(&dns, "sip:example.net:5060"), "Failed");
+    assert_eq!(located(&Dns::default(), "sip:example.net:5060"), "NotFound");
+    // A server that doesn't know NAPTR.
+    let dns = failing(host, &[Query::Naptr("example.net".into())]);
+    assert_eq!(located(&dns, "sip:example.net"), "Udp 192.0.2.80:5060");
+    // A part of the answer is better than none.
+    let dns = failing(example(), &[Query::A("server1.example.com".into())]);
+    assert!(located(&dns, "sip:example.com").contains("192.0.2.2"));
+}
+
 #[test]
 fn targets_are_tried_one_after_the_other() {
     let targets = locate(&example(), "sip:example.com", &Policy::default(), 1).unwrap();
@@ -366,6 +394,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
         prop::collection::vec(srv, 0..200).prop_map(Answer::Srv),
         prop::collection::vec(any::<IpAddr>(), 0..40).prop_map(Answer::Addresses),
         Just(Answer::Nothing),
+        Just(Answer::Failed),
     ]
 }
 
