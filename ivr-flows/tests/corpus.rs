@@ -4,6 +4,8 @@
 mod bounds;
 #[path = "../../fuzz/drive/condition.rs"]
 mod condition;
+#[path = "../../fuzz/drive/edit.rs"]
+mod edit;
 #[path = "../../fuzz/drive/flow.rs"]
 mod flow;
 #[path = "../../fuzz/drive/replay.rs"]
@@ -12,6 +14,11 @@ mod replay;
 #[test]
 fn kept_flows_keep_their_promises() {
     replay::replay("flow", flow::run);
+}
+
+#[test]
+fn kept_edits_say_what_was_asked_for() {
+    replay::replay("edit", edit::run);
 }
 
 #[test]

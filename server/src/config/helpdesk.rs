@@ -122,7 +122,7 @@ fn default_ring_for_s() -> u64 {
 }
 
 fn default_spacing_s() -> u64 {
-    acd::Aging::default().spacing.as_secs()
+    30
 }
 
 fn default_wrap_up_s() -> u64 {
