@@ -491,7 +491,7 @@ impl Node {
                 self.streams.send(&answer);
             }
             Arrived::Noise => self.counters.unreadable += 1,
-            Arrived::Accepted(stream, by) => self.streams.accepted(stream, by),
+            Arrived::Accepted(stream, by, _place) => self.streams.accepted(stream, by),
             Arrived::Certified { peer, names } => {
                 inputs.push_back(Input::Certified { peer, names });
             }
@@ -592,6 +592,7 @@ impl Node {
             Output::ToDesk(command) => {
                 self.desk.handle(now.mono, desk::Input::Command(command));
             }
+            Output::Known { peer } => self.streams.known(peer),
             Output::SignInRefused { source, blocked } => {
                 self.sign_in_refused(now, source, blocked);
             }
