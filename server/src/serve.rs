@@ -266,12 +266,16 @@ impl Server {
         let root = RootKey::load_or_create(&loaded.data_dir).map_err(io_error("root key"))?;
         let path = loaded.data_dir.join(&process.store.file);
         let (done_sender, done) = mpsc::unbounded_channel();
-        let (store, mut recovered) =
-            Store::open(&path, Settings::default(), wall(), move |batch| {
-                // Unbounded, but never longer than what the desk has in flight.
-                let _ = done_sender.send(batch);
-            })
-            .map_err(|error| StartError::Store { path, error })?;
+        let size_max = process.store.size_max_mb;
+        let settings = Settings {
+            size_max_bytes: size_max.map(|mb| mb.saturating_mul(1 << 20)),
+            ..Settings::default()
+        };
+        let (store, mut recovered) = Store::open(&path, settings, wall(), move |batch| {
+            // Unbounded, but never longer than what the desk has in flight.
+            let _ = done_sender.send(batch);
+        })
+        .map_err(|error| StartError::Store { path, error })?;
 
         let seed: [u8; 32] = secrets::random().map_err(io_error("random source"))?;
         let number = u64::from_le_bytes(seed[..8].try_into().unwrap_or_default());
@@ -378,6 +382,7 @@ impl Server {
             control: control_receiver,
             notes,
             counters: Counters::default(),
+            store_failing: false,
             refused_lately: HashMap::new(),
         };
         let (end, ended) = oneshot::channel();
