@@ -161,20 +161,40 @@ impl Acd {
     /// A queue at a glance; `None` for an unknown one.
     #[must_use]
     pub fn queue(&self, queue: QueueId) -> Option<QueueView> {
-        let it = &self.queues[*self.queue_index.get(&queue)?];
-        Some(QueueView {
-            queue,
-            waiting: it.line.len() as u32,
-            signed_in: it.crew.signed_in,
-            free: it.crew.free() as u32,
-        })
+        let index = *self.queue_index.get(&queue)?;
+        Some(self.view(index, self.oldest()[index]))
     }
 
     /// Every queue.
     pub fn queues(&self) -> impl Iterator<Item = QueueView> + '_ {
-        self.queues
-            .iter()
-            .filter_map(|queue| self.queue(queue.setup.id))
+        let oldest = self.oldest().into_iter();
+        oldest.enumerate().map(|(at, oldest)| self.view(at, oldest))
+    }
+
+    fn view(&self, index: usize, oldest: Option<Duration>) -> QueueView {
+        let it = &self.queues[index];
+        QueueView {
+            queue: it.setup.id,
+            waiting: it.line.len() as u32,
+            signed_in: it.crew.signed_in,
+            free: it.crew.free() as u32,
+            oldest,
+        }
+    }
+
+    /// By queue, when whoever has waited longest began. The lines don't know: patients stand in
+    /// them later than they came, and who is being offered in none.
+    fn oldest(&self) -> Vec<Option<Duration>> {
+        let mut oldest = vec![None; self.queues.len()];
+        for contact in self.contacts.values() {
+            if let Stay::Waiting(waiting) = &contact.stay
+                && waiting.turn != Turn::Silent
+            {
+                let of = &mut oldest[waiting.queue];
+                *of = Some(of.map_or(waiting.since, |since: Duration| since.min(waiting.since)));
+            }
+        }
+        oldest
     }
 
     /// Who waits in a queue, in the order of service (aging turns aside),

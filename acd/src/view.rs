@@ -15,6 +15,8 @@ pub struct QueueView {
     pub signed_in: u32,
     /// Agents free for it: available, or given a turn in spite of resting.
     pub free: u32,
+    /// When whoever waits longest began to; those being offered wait too.
+    pub oldest: Option<Duration>,
 }
 
 /// A contact in a queue.

@@ -318,6 +318,8 @@ pub struct Load {
     pub contacts: usize,
     /// Commits the store hasn't answered.
     pub commits_in_flight: usize,
+    /// When the oldest of these was handed to it.
+    pub oldest_commit: Option<Duration>,
     /// Events that wait to be given to the store.
     pub events_waiting: usize,
     /// Events that became gaps since the start.
@@ -427,6 +429,7 @@ impl Desk {
         Load {
             contacts: self.contacts.len(),
             commits_in_flight: self.flights.len(),
+            oldest_commit: self.flights.values().map(|flight| flight.since).min(),
             events_waiting: self.tenants.iter().map(|t| t.events_waiting).sum(),
             ..self.load
         }

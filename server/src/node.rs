@@ -124,6 +124,8 @@ pub struct Node {
     pub notes: Option<mpsc::Sender<switch::Note>>,
     /// Counts of the pump itself.
     pub counters: Counters,
+    /// The latest write that was answered failed.
+    pub store_failing: bool,
     /// When a refused sign-in from an address was last logged.
     pub refused_lately: HashMap<IpAddr, Duration>,
 }
@@ -178,6 +180,8 @@ pub struct Located {
 /// How things are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
+    /// When this was so: time since the process began.
+    pub at: Duration,
     /// Calls in progress, those to emergency services among them.
     pub calls: u32,
     /// Calls to emergency services in progress.
@@ -194,10 +198,20 @@ pub struct Status {
     pub kept: (usize, usize, usize),
     /// Load of the desk.
     pub desk: desk::Load,
+    /// The latest write that the store answered failed.
+    pub store_failing: bool,
     /// Counts of the voice.
     pub prompts: crate::prompter::Counters,
     /// Counts of the pump.
     pub pump: Counters,
+}
+
+impl Status {
+    /// How long the oldest write has waited for the store.
+    pub fn oldest_write(&self) -> Duration {
+        let since = self.desk.oldest_commit.unwrap_or(self.at);
+        self.at.saturating_sub(since)
+    }
 }
 
 /// How a trunk is.
@@ -230,6 +244,8 @@ pub struct Counters {
     pub media_refused: u64,
     /// Writes that the store didn't take.
     pub store_refused: u64,
+    /// Writes that it took, and that failed.
+    pub store_failed: u64,
 }
 
 impl Node {
@@ -394,6 +410,9 @@ impl Node {
     fn committed(&mut self, batch: Vec<Done>) {
         let now = self.clock.now().mono;
         for done in batch {
+            let failed = matches!(done, Done::Failed(_));
+            self.counters.store_failed += u64::from(failed);
+            self.store_failing = failed;
             self.desk.handle(
                 now,
                 match done {
@@ -407,6 +426,7 @@ impl Node {
     fn status(&self) -> Status {
         let now = self.clock.now().mono;
         Status {
+            at: now,
             calls: self.switch.calls(),
             emergency_calls: self.switch.emergency_calls(),
             draining: self.switch.is_draining(),
@@ -424,6 +444,7 @@ impl Node {
             switch: self.switch.counters(),
             kept: self.switch.kept(),
             desk: self.desk.load(),
+            store_failing: self.store_failing,
             prompts: self.prompter.counters(),
             pump: self.counters,
         }
@@ -491,7 +512,7 @@ impl Node {
                 self.streams.send(&answer);
             }
             Arrived::Noise => self.counters.unreadable += 1,
-            Arrived::Accepted(stream, by) => self.streams.accepted(stream, by),
+            Arrived::Accepted(stream, by, _place) => self.streams.accepted(stream, by),
             Arrived::Certified { peer, names } => {
                 inputs.push_back(Input::Certified { peer, names });
             }
@@ -525,6 +546,7 @@ impl Node {
                         let id = commit.id;
                         if self.store.submit(commit).is_err() {
                             self.counters.store_refused += 1;
+                            self.store_failing = true;
                             self.desk.handle(now.mono, desk::Input::CommitFailed { id });
                         }
                     }
@@ -592,6 +614,7 @@ impl Node {
             Output::ToDesk(command) => {
                 self.desk.handle(now.mono, desk::Input::Command(command));
             }
+            Output::Known { peer } => self.streams.known(peer),
             Output::SignInRefused { source, blocked } => {
                 self.sign_in_refused(now, source, blocked);
             }

@@ -1,6 +1,7 @@
 //! Starting everything, in the order in which each needs the other.
 
 pub mod closings;
+mod descriptors;
 pub mod publish;
 mod setup;
 
@@ -233,7 +234,7 @@ impl Server {
         let clock = Clock::start();
         let process = &loaded.process;
         let file = &loaded.process_file;
-        allow_descriptors(process.limits.calls_max)?;
+        let connections_max = descriptors::allow(process.limits.calls_max)?;
         let (socket, tcp) = bind(process.sip.bind, process.sip.tcp)
             .map_err(|error| {
                 let taken = error.kind() == io::ErrorKind::AddrInUse;
@@ -265,12 +266,16 @@ impl Server {
         let root = RootKey::load_or_create(&loaded.data_dir).map_err(io_error("root key"))?;
         let path = loaded.data_dir.join(&process.store.file);
         let (done_sender, done) = mpsc::unbounded_channel();
-        let (store, mut recovered) =
-            Store::open(&path, Settings::default(), wall(), move |batch| {
-                // Unbounded, but never longer than what the desk has in flight.
-                let _ = done_sender.send(batch);
-            })
-            .map_err(|error| StartError::Store { path, error })?;
+        let size_max = process.store.size_max_mb;
+        let settings = Settings {
+            size_max_bytes: size_max.map(|mb| mb.saturating_mul(1 << 20)),
+            ..Settings::default()
+        };
+        let (store, mut recovered) = Store::open(&path, settings, wall(), move |batch| {
+            // Unbounded, but never longer than what the desk has in flight.
+            let _ = done_sender.send(batch);
+        })
+        .map_err(|error| StartError::Store { path, error })?;
 
         let seed: [u8; 32] = secrets::random().map_err(io_error("random source"))?;
         let number = u64::from_le_bytes(seed[..8].try_into().unwrap_or_default());
@@ -350,7 +355,7 @@ impl Server {
         let threads = media.clone();
         let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
-        let streams = Streams::new(certificates.clone());
+        let streams = Streams::new(certificates.clone(), connections_max);
         let entropy = Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
         let node = move |socket, streams| Node {
             clock,
@@ -377,6 +382,7 @@ impl Server {
             control: control_receiver,
             notes,
             counters: Counters::default(),
+            store_failing: false,
             refused_lately: HashMap::new(),
         };
         let (end, ended) = oneshot::channel();
@@ -501,28 +507,6 @@ impl Server {
 
 /// The operator's own log: hospitals' ids begin at 1.
 pub(crate) const OPERATOR: TenantId = TenantId(0);
-
-/// What is open besides calls: connections, the store, name servers, metrics.
-const DESCRIPTORS_BESIDES: u64 = 1_100;
-
-/// A call is up to two media legs of two sockets each; many systems allow a process 1,024 unless it asks for more.
-fn allow_descriptors(calls_max: u32) -> Result<(), StartError> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let needed = u64::from(calls_max) * 4 + DESCRIPTORS_BESIDES;
-    let system = |error: nix::Error| io_error("limit of file descriptors")(error.into());
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system)?;
-    if hard < needed {
-        return Err(StartError::Descriptors {
-            calls_max,
-            needed,
-            allowed: hard,
-        });
-    }
-    if soft < needed {
-        setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(system)?;
-    }
-    Ok(())
-}
 
 /// A free port may be somebody's for the other kind of socket: then another is tried.
 const BIND_ATTEMPTS: usize = 8;

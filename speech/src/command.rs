@@ -9,12 +9,13 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use crate::resample::Resampler;
@@ -25,7 +26,8 @@ use crate::{Pcm, SpeechError};
 pub struct CommandVoice {
     /// The program.
     pub program: PathBuf,
-    /// Its arguments. An argument `{text}` is replaced by the text; without
+    /// Its arguments. An argument `{text}` is replaced by the text (after a
+    /// blank if it begins with `-`, or it would be read as an option); without
     /// one, the text is written to the standard input.
     pub args: Vec<OsString>,
     /// It is killed after this long.
@@ -75,9 +77,13 @@ impl CommandVoice {
         let deadline = Instant::now() + self.timeout;
         let as_argument = self.args.iter().any(|arg| arg == "{text}");
         let mut command = Command::new(&self.program);
+        let argument = match text.starts_with('-') {
+            true => format!(" {text}"),
+            false => text.to_owned(),
+        };
         for arg in &self.args {
             command.arg(if arg == "{text}" {
-                text.as_ref()
+                argument.as_ref()
             } else {
                 arg.as_os_str()
             });
@@ -112,21 +118,17 @@ impl CommandVoice {
             let _ = tx.send(result.map(|_| bytes));
         });
         let output = rx.recv_timeout(self.timeout);
-        let timed_out = output.is_err();
-        let mut status = None;
-        if !timed_out {
+        let mut ended = false;
+        if output.is_ok() {
             // Output is complete: the program is as good as gone.
-            while Instant::now() < deadline {
-                status = child
-                    .try_wait()
-                    .map_err(|error| failed(error.to_string()))?;
-                if status.is_some() {
-                    break;
+            while !ended && Instant::now() < deadline {
+                ended = has_ended(&child);
+                if !ended {
+                    thread::sleep(Duration::from_millis(2));
                 }
-                thread::sleep(Duration::from_millis(2));
             }
         }
-        stop(&mut child);
+        let status = stop(&mut child).filter(|_| ended);
         let _ = reader.join();
         let Ok(output) = output else {
             return Err(SpeechError::Timeout {
@@ -147,13 +149,23 @@ impl CommandVoice {
     }
 }
 
-/// Kills the program with everything it started, and takes its exit status.
-fn stop(child: &mut Child) {
+/// Whether it has ended. Its exit status is left where it is: until that is
+/// taken, nobody else can have its id, nor that of its group.
+fn has_ended(child: &Child) -> bool {
+    let Ok(id) = i32::try_from(child.id()) else {
+        return false;
+    };
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let state = waitid(Id::Pid(Pid::from_raw(id)), flags);
+    state.is_ok_and(|state| state != WaitStatus::StillAlive)
+}
+
+/// Kills the program with everything it started, and then takes its exit status.
+fn stop(child: &mut Child) -> Option<ExitStatus> {
     if let Ok(id) = i32::try_from(child.id()) {
-        // The group exists until its last process is waited for.
         let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
     }
-    let _ = child.wait();
+    child.wait().ok()
 }
 
 /// 16-bit PCM WAV → 24 kHz mono. Programs that write to a pipe don't know the
@@ -308,6 +320,35 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(pcm.unwrap().samples.len(), 24_000);
         assert!(matches!(other, Err(SpeechError::Backend(_))));
+    }
+
+    #[test]
+    fn a_text_is_no_option() {
+        let voice = |text: &str| {
+            let script = "test \"$1\" = \" -v\" || exit 3; exit 4";
+            let args = ["-c", script, "sh", "{text}"];
+            CommandVoice::new("/bin/sh", args).say(text)
+        };
+        let said = |text| voice(text).unwrap_err().to_string();
+        assert!(said("-v").contains('4'), "{}", said("-v"));
+        assert!(said("v").contains('3'), "{}", said("v"));
+    }
+
+    #[test]
+    fn whoever_has_ended_keeps_its_id_until_its_group_is_gone() {
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", "exit 7"])
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        while !has_ended(&child) {
+            thread::yield_now();
+        }
+        // Still ours: to a process that was waited for, nothing can be sent.
+        let id = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        assert_eq!(killpg(id, None), Ok(()));
+        assert_eq!(stop(&mut child).and_then(|status| status.code()), Some(7));
+        assert!(killpg(id, None).is_err());
     }
 
     #[test]

@@ -142,6 +142,11 @@ pub enum Output {
     ToAcd(ToAcd),
     /// Tell the desk.
     ToDesk(desk::Command),
+    /// This connection's far end is a trunk, or has shown an account's password.
+    Known {
+        /// Whose.
+        peer: sip::Peer,
+    },
     /// Somebody at this address showed a wrong password or an unknown user.
     SignInRefused {
         /// From where.

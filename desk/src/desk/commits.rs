@@ -61,6 +61,7 @@ impl Stream {
 /// A write the store was given.
 #[derive(Debug)]
 pub(super) struct Flight {
+    pub(super) since: Duration,
     owner: Owner,
     tenant: usize,
     /// Kept for a second attempt.
@@ -224,6 +225,7 @@ impl Desk {
             personal: personal.clone().into_iter().collect(),
         }));
         let flight = Flight {
+            since: self.now,
             owner,
             tenant,
             events,

@@ -336,6 +336,9 @@ pub struct Store {
     pub dir: PathBuf,
     /// The SQLite file in it; `careline.db`.
     pub file: PathBuf,
+    /// Its largest size in MiB; no limit. Beyond it nothing more is recorded and callers get no
+    /// tickets, but the disk isn't full for everybody else.
+    pub size_max_mb: Option<u64>,
 }
 
 impl Default for Store {
@@ -343,6 +346,7 @@ impl Default for Store {
         Self {
             dir: "data".into(),
             file: "careline.db".into(),
+            size_max_mb: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sip::wire::{Framed, Framer};
 use sip::{Peer, WireError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Arrived;
@@ -33,10 +33,30 @@ pub(super) struct Connection {
     pub(super) serial: u64,
     /// None once the connection is to be closed.
     queue: Option<mpsc::Sender<Outgoing>>,
+    /// Said to the task: close it now.
+    hang_up: Option<oneshot::Sender<()>>,
 }
 
 /// The task's end.
 pub(super) struct Queue {
+    pub(super) hung_up: HungUp,
+    pub(super) talk: Talk,
+}
+
+/// Comes when the table wants the connection closed at once.
+pub(super) struct HungUp(oneshot::Receiver<()>);
+
+impl HungUp {
+    /// A table that only forgets the connection lets what is queued be written.
+    pub(super) async fn wait(self) {
+        if self.0.await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// What is to be written.
+pub(super) struct Talk {
     outgoing: mpsc::Receiver<Outgoing>,
     /// For the answers to pings.
     pongs: mpsc::WeakSender<Outgoing>,
@@ -56,8 +76,24 @@ impl Connection {
     pub(super) fn new(serial: u64) -> (Self, Queue) {
         let (queue, outgoing) = mpsc::channel(UNWRITTEN_MAX);
         let pongs = queue.downgrade();
-        let queue = Some(queue);
-        (Self { serial, queue }, Queue { outgoing, pongs })
+        let (hang_up, hung_up) = oneshot::channel();
+        let connection = Self {
+            serial,
+            queue: Some(queue),
+            hang_up: Some(hang_up),
+        };
+        let queue = Queue {
+            hung_up: HungUp(hung_up),
+            talk: Talk { outgoing, pongs },
+        };
+        (connection, queue)
+    }
+
+    /// Closes it at once. What is still queued isn't written.
+    pub(super) fn hang_up(&mut self) {
+        self.queue = None;
+        // The task may have ended.
+        let _ = self.hang_up.take().map(|task| task.send(()));
     }
 
     /// Queues a message; of its first [`UNWRITTEN_OWN`] each connection is sure, what is beyond them
@@ -101,13 +137,13 @@ pub(super) struct Choked;
 pub(super) async fn converse(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin,
     peer: Peer,
-    queue: Queue,
+    talk: Talk,
     arrived: &mpsc::Sender<Arrived>,
 ) {
     let (reader, writer) = tokio::io::split(stream);
     tokio::select! {
-        () = read(reader, peer, &queue.pongs, arrived) => {}
-        () = write(writer, queue.outgoing) => {}
+        () = read(reader, peer, &talk.pongs, arrived) => {}
+        () = write(writer, talk.outgoing) => {}
     }
 }
 
@@ -216,7 +252,7 @@ mod tests {
         };
         let ended = tokio::spawn(async move {
             let began = Instant::now();
-            converse(ours, peer, queue, &sender).await;
+            converse(ours, peer, queue.talk, &sender).await;
             began.elapsed()
         });
         Far {

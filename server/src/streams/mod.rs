@@ -10,6 +10,9 @@
 //! [`connection`].
 
 mod connection;
+mod strangers;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::collections::HashMap;
@@ -21,13 +24,20 @@ use std::time::Duration;
 use sip::{Peer, Transport};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use connection::{Connection, converse};
+use connection::{Connection, Queue, converse};
+use strangers::{Bounds, Strangers};
 pub use tls::{Certificates, TlsError};
 
-/// Connections at a time.
-const CONNECTIONS_MAX: usize = 8_192;
+/// Connections at a time, where the system allows as many.
+pub const CONNECTIONS_MAX: usize = 8_192;
+/// Of these, those of strangers, in all and from one place. Where there are fewer connections, a
+/// quarter of them.
+const STRANGERS_MAX: usize = 512;
+const STRANGERS_PER_PLACE_MAX: usize = 48;
+/// Connections accepted that the pump hasn't looked at. Beyond it none is accepted.
+const ACCEPTED_MAX: usize = 64;
 /// Of these, from one address: a hospital's phones may all come from one.
 const PER_ADDRESS_MAX: usize = 2_048;
 /// What arrived and waits for the pump. Beyond it connections aren't read.
@@ -55,8 +65,8 @@ pub enum Arrived {
     Unreadable(sip::Transmit),
     /// Something unreadable that gets no answer.
     Noise,
-    /// A connection was accepted.
-    Accepted(TcpStream, Transport),
+    /// A connection was accepted. The permit is its place among those not looked at yet.
+    Accepted(TcpStream, Transport, OwnedSemaphorePermit),
     /// The far end of a connection that it made has shown its certificate.
     /// Before any message of it.
     Certified {
@@ -81,6 +91,8 @@ pub struct Counters {
     pub accepted: u64,
     /// Connections refused: too many.
     pub refused: u64,
+    /// Strangers' connections closed for others' sake.
+    pub displaced: u64,
     /// Connections made.
     pub made: u64,
     /// Connections closed because their far end didn't read.
@@ -92,6 +104,9 @@ pub struct Counters {
 pub struct Streams {
     open: HashMap<Peer, Connection>,
     per_address: HashMap<IpAddr, usize>,
+    connections_max: usize,
+    strangers: Strangers,
+    strangers_max: Bounds,
     serial: u64,
     arrived: mpsc::Receiver<Arrived>,
     sender: mpsc::Sender<Arrived>,
@@ -101,16 +116,27 @@ pub struct Streams {
     counters: Counters,
     /// Places for what waits to be written.
     unwritten: Arc<Semaphore>,
+    /// Places for connections not looked at.
+    unseen: Arc<Semaphore>,
 }
 
 impl Streams {
-    /// Without listeners; connections can be made all the same.
+    /// Without listeners; connections can be made all the same. At most so many at a time, and at
+    /// most [`CONNECTIONS_MAX`].
     #[must_use]
-    pub fn new(certificates: Option<Arc<Certificates>>) -> Self {
+    pub fn new(certificates: Option<Arc<Certificates>>, connections_max: usize) -> Self {
+        let connections_max = connections_max.min(CONNECTIONS_MAX);
+        let all = STRANGERS_MAX.min(connections_max / 4);
         let (sender, arrived) = mpsc::channel(ARRIVED_MAX);
         Self {
             open: HashMap::new(),
             per_address: HashMap::new(),
+            connections_max,
+            strangers: Strangers::default(),
+            strangers_max: Bounds {
+                all,
+                per_place: STRANGERS_PER_PLACE_MAX.min(all),
+            },
             serial: 0,
             arrived,
             sender,
@@ -118,6 +144,7 @@ impl Streams {
             names: HashMap::new(),
             counters: Counters::default(),
             unwritten: Arc::new(Semaphore::new(UNWRITTEN_SHARED)),
+            unseen: Arc::new(Semaphore::new(ACCEPTED_MAX)),
         }
     }
 
@@ -144,11 +171,14 @@ impl Streams {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let sender = self.sender.clone();
+        let unseen = Arc::clone(&self.unseen);
         tokio::spawn(async move {
-            loop {
+            // Never closed.
+            while let Ok(place) = Arc::clone(&unseen).acquire_owned().await {
                 match listener.accept().await {
                     Ok((stream, _)) => {
-                        if sender.send(Arrived::Accepted(stream, by)).await.is_err() {
+                        let accepted = Arrived::Accepted(stream, by, place);
+                        if sender.send(accepted).await.is_err() {
                             return;
                         }
                     }
@@ -180,7 +210,7 @@ impl Streams {
             addr,
             transport: by,
         };
-        let Some((serial, queue)) = self.enter(peer) else {
+        let Some((serial, queue)) = self.enter(peer, true) else {
             // Dropped, which closes it.
             self.counters.refused += 1;
             return;
@@ -190,38 +220,50 @@ impl Streams {
         let certificates = self.certificates.clone();
         tokio::spawn(async move {
             prepare(&stream);
-            match (by, certificates) {
-                (Transport::Tls, Some(certificates)) => {
-                    let secured = tokio::time::timeout(
-                        connection::FIRST_MESSAGE_MAX,
-                        certificates.accept(stream),
-                    );
-                    if let Ok(Ok(stream)) = secured.await {
+            let Queue { hung_up, talk } = queue;
+            let conversation = async {
+                match (by, certificates) {
+                    (Transport::Tls, Some(certificates)) => {
+                        let secured = tokio::time::timeout(
+                            connection::FIRST_MESSAGE_MAX,
+                            certificates.accept(stream),
+                        );
+                        let Ok(Ok(stream)) = secured.await else {
+                            return;
+                        };
                         let names = tls::identities(&stream);
                         // Said for everybody: an earlier connection from there may have been another's.
-                        if sender
-                            .send(Arrived::Certified { peer, names })
-                            .await
-                            .is_err()
-                        {
-                            return;
+                        let certified = Arrived::Certified { peer, names };
+                        if sender.send(certified).await.is_ok() {
+                            converse(stream, peer, talk, &sender).await;
                         }
-                        converse(stream, peer, queue, &sender).await;
                     }
+                    (Transport::Tcp, _) => converse(stream, peer, talk, &sender).await,
+                    _ => {}
                 }
-                (Transport::Tcp, _) => converse(stream, peer, queue, &sender).await,
-                _ => {}
+            };
+            tokio::select! {
+                () = conversation => {}
+                () = hung_up.wait() => {}
             }
             // The pump may have ended.
             let _ = sender.send(Arrived::Closed { peer, serial }).await;
         });
     }
 
+    /// Who is at the far end is known: its connection isn't a stranger's any more.
+    pub fn known(&mut self, peer: Peer) {
+        if let Some(connection) = self.open.get(&peer) {
+            self.strangers.remove(connection.serial);
+        }
+    }
+
     /// Sends a message by the peer's connection, or by a new one.
     pub fn send(&mut self, transmit: &sip::Transmit) {
         let peer = transmit.peer;
         if !self.open.contains_key(&peer) {
-            self.connect(peer);
+            // Where a request goes is configured, or was shown with a password. An answer may go to anybody.
+            self.connect(peer, transmit.bytes.starts_with(b"SIP/"));
         }
         let Some(connection) = self.open.get_mut(&peer) else {
             // No room: told as if it couldn't be made.
@@ -249,6 +291,7 @@ impl Streams {
             return false;
         }
         self.open.remove(&peer);
+        self.strangers.remove(serial);
         if let Some(count) = self.per_address.get_mut(&peer.addr.ip()) {
             *count -= 1;
             if *count == 0 {
@@ -276,22 +319,39 @@ impl Streams {
         self.counters
     }
 
-    /// A place in the table; none when there is no room.
-    fn enter(&mut self, peer: Peer) -> Option<(u64, connection::Queue)> {
+    /// A place in the table; none when there is no room. A stranger's may be at another's cost.
+    fn enter(&mut self, peer: Peer, stranger: bool) -> Option<(u64, Queue)> {
         let of_address = self.per_address.get(&peer.addr.ip()).copied().unwrap_or(0);
-        if self.open.len() >= CONNECTIONS_MAX || of_address >= PER_ADDRESS_MAX {
+        if self.open.len() >= self.connections_max || of_address >= PER_ADDRESS_MAX {
             return None;
+        }
+        if stranger && let Some(other) = self.strangers.makes_room(peer, self.strangers_max) {
+            self.displace(other);
         }
         self.serial += 1;
         let (connection, queue) = Connection::new(self.serial);
-        if self.open.insert(peer, connection).is_none() {
-            *self.per_address.entry(peer.addr.ip()).or_default() += 1;
+        match self.open.insert(peer, connection) {
+            Some(before) => self.strangers.remove(before.serial),
+            None => *self.per_address.entry(peer.addr.ip()).or_default() += 1,
+        }
+        if stranger {
+            self.strangers.insert(self.serial, peer);
         }
         Some((self.serial, queue))
     }
 
-    fn connect(&mut self, peer: Peer) {
-        let Some((serial, queue)) = self.enter(peer) else {
+    /// Closes a stranger's connection now, whatever is still to be written. Its place in the table
+    /// is free when its end is told.
+    fn displace(&mut self, peer: Peer) {
+        self.counters.displaced += 1;
+        if let Some(connection) = self.open.get_mut(&peer) {
+            self.strangers.remove(connection.serial);
+            connection.hang_up();
+        }
+    }
+
+    fn connect(&mut self, peer: Peer, stranger: bool) {
+        let Some((serial, queue)) = self.enter(peer, stranger) else {
             self.counters.refused += 1;
             return;
         };
@@ -300,12 +360,18 @@ impl Streams {
         let sender = self.sender.clone();
         let certificates = self.certificates.clone();
         tokio::spawn(async move {
-            let open = open(peer, name.as_deref(), certificates.as_deref());
-            let made = tokio::time::timeout(CONNECT_MAX, open);
-            match made.await {
-                Ok(Ok(stream)) => converse(stream, peer, queue, &sender).await,
-                Ok(Err(error)) => tracing::info!(peer = %peer.addr, %error, "no connection"),
-                Err(_) => tracing::info!(peer = %peer.addr, "no connection in time"),
+            let Queue { hung_up, talk } = queue;
+            let conversation = async {
+                let open = open(peer, name.as_deref(), certificates.as_deref());
+                match tokio::time::timeout(CONNECT_MAX, open).await {
+                    Ok(Ok(stream)) => converse(stream, peer, talk, &sender).await,
+                    Ok(Err(error)) => tracing::info!(peer = %peer.addr, %error, "no connection"),
+                    Err(_) => tracing::info!(peer = %peer.addr, "no connection in time"),
+                }
+            };
+            tokio::select! {
+                () = conversation => {}
+                () = hung_up.wait() => {}
             }
             let _ = sender.send(Arrived::Closed { peer, serial }).await;
         });

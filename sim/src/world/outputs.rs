@@ -53,7 +53,9 @@ impl World {
                 }
                 Output::ToAcd(message) => self.wire(|| NodeDue::ToAcd(message.clone())),
                 Output::ToDesk(command) => self.wire(|| NodeDue::ToDesk(command.clone())),
-                Output::SignInRefused { .. } | Output::TrunkRegistered { .. } => {}
+                Output::SignInRefused { .. }
+                | Output::TrunkRegistered { .. }
+                | Output::Known { .. } => {}
                 Output::Note(note) => self.note(note),
             }
         }

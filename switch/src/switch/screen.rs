@@ -45,6 +45,9 @@ pub(super) enum Entry {
 impl Switch {
     pub(super) fn receive(&mut self, now: Now, peer: sip::Peer, message: sip::Message) {
         if let sip::Message::Request(request) = &message {
+            if self.certified.contains_key(&peer) || self.setup.is_trusted(peer.addr.ip()) {
+                self.known(peer);
+            }
             let screened = match self.sip.classify(request) {
                 sip::Class::NewInvite => match self.replaces(now, peer, request) {
                     Some(replacing) => replacing.map(|replacing| {
@@ -102,6 +105,9 @@ impl Switch {
         let named = self.trunk_of(peer, request);
         let trunk = named.is_some() || self.is_trunk_by_address(peer, request);
         let (ani, encryption, by_trunk) = if trunk {
+            if named.is_some() {
+                self.known(peer);
+            }
             let own = named.as_ref().and_then(|trunk| trunk.encryption);
             (trunk_number(request), own, true)
         } else {
@@ -262,12 +268,14 @@ impl Switch {
             self.counters.sign_ins_blocked += 1;
             return Err(sip::Reply::new(403));
         }
-        match self
+        let verdict = self
             .authenticator
-            .check(now.mono, source, request, realm, &accounts)
-        {
+            .check(now.mono, source, request, realm, &accounts);
+        drop(accounts);
+        match verdict {
             Verdict::Accepted { username } => {
                 self.throttle.right(now.mono, source, &username);
+                self.known(peer);
                 Ok(username)
             }
             Verdict::Challenge(reply) => {
@@ -281,6 +289,13 @@ impl Switch {
                     .push_back(Output::SignInRefused { source, blocked });
                 Err(reply)
             }
+        }
+    }
+
+    /// A stranger's connection may be closed for another's sake: this one's isn't.
+    fn known(&mut self, peer: sip::Peer) {
+        if peer.transport.is_reliable() {
+            self.out.push_back(Output::Known { peer });
         }
     }
 
