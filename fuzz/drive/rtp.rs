@@ -143,7 +143,7 @@ impl Room {
         self.command(Command::Connect {
             leg: leg(number),
             negotiated,
-            natted: how & 16 != 0,
+            natted: (how & 16 != 0).then(|| far(number).ip()),
         });
     }
 

@@ -77,7 +77,7 @@ impl Load {
             media.command(Command::Connect {
                 leg: leg.leg,
                 negotiated: negotiated.clone(),
-                natted: false,
+                natted: None,
             })?;
             opened.push(leg);
         }

@@ -1,8 +1,10 @@
 //! Where a far side really is, and which packets are taken for its own.
 //!
 //! The signalled address wins. Only a leg marked natted may be learnt, from several packets in a row of one SSRC with
-//! a negotiated payload; once learnt it stays, unless a new description comes or the same host has been silent for a
-//! second and goes on from another port.
+//! a negotiated payload, while both sides talk: from the host that its signalling comes from, or the one learnt before.
+//! Another host, as a NAT with several addresses shows, must wait until neither has been heard for seconds, and has no
+//! chance in the place of one that was learnt. Once learnt it stays, unless a new description comes or the same host
+//! has been silent for a second and goes on from another port.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,6 +15,8 @@ use crate::rtp::Packet;
 const PACKETS_IN_A_ROW: u8 = 3;
 /// Silence after which another port of the same host may take over.
 const SILENCE: Duration = Duration::from_secs(1);
+/// Silence of the hosts that are believed after which any other may be learnt.
+const STRANGERS_AFTER: Duration = Duration::from_secs(3);
 /// Addresses tried at a time. More than one, so that a stranger's packets in between don't reset the right one's row.
 const CANDIDATES: usize = 4;
 
@@ -33,12 +37,31 @@ enum Trust {
     /// The signalled address and no other.
     Signalled,
     /// Natted, and not heard yet since the last description.
-    Learning([Option<Candidate>; CANDIDATES]),
+    Learning {
+        /// Where its signalling comes from.
+        signalling: IpAddr,
+        /// When strangers may be learnt; none if never, since the far side was learnt before.
+        strangers_at: Option<Duration>,
+        candidates: [Option<Candidate>; CANDIDATES],
+    },
     /// Natted, and known.
     Learnt {
         heard_at: Duration,
         candidates: [Option<Candidate>; CANDIDATES],
     },
+}
+
+impl Trust {
+    fn new(now: Duration, natted: Option<IpAddr>) -> Trust {
+        match natted {
+            None => Trust::Signalled,
+            Some(signalling) => Trust::Learning {
+                signalling,
+                strangers_at: Some(now + STRANGERS_AFTER),
+                candidates: [None; CANDIDATES],
+            },
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,40 +82,53 @@ pub(super) enum Verdict {
 }
 
 impl Remote {
-    pub(super) fn new(rtp: SocketAddr, rtcp: SocketAddr, natted: bool) -> Remote {
-        let trust = if natted {
-            Trust::Learning([None; CANDIDATES])
-        } else {
-            Trust::Signalled
-        };
+    /// A far side at the signalled address; behind a NAT, `natted` says where its signalling comes from.
+    pub(super) fn new(
+        now: Duration,
+        rtp: SocketAddr,
+        rtcp: SocketAddr,
+        natted: Option<IpAddr>,
+    ) -> Remote {
         Remote {
             signalled: rtp,
             rtp,
             rtcp,
             before: None,
-            trust,
+            trust: Trust::new(now, natted),
         }
     }
 
     /// Takes a new description. One that names the same address keeps what was learnt as the place to send to, since
-    /// a session refresh would else interrupt the audio, but lets it be learnt anew.
-    pub(super) fn renew(&mut self, rtp: SocketAddr, rtcp: SocketAddr, natted: bool) {
-        let known = match self.trust {
-            Trust::Signalled => None,
-            Trust::Learning(_) | Trust::Learnt { .. } => Some((self.rtp, self.rtcp)),
+    /// a session refresh would else interrupt the audio, but lets the same host be learnt anew.
+    pub(super) fn renew(
+        &mut self,
+        now: Duration,
+        rtp: SocketAddr,
+        rtcp: SocketAddr,
+        natted: Option<IpAddr>,
+    ) {
+        let (known, learnt) = match &self.trust {
+            Trust::Signalled => (None, false),
+            Trust::Learning { strangers_at, .. } => {
+                (Some((self.rtp, self.rtcp)), strangers_at.is_none())
+            }
+            Trust::Learnt { .. } => (Some((self.rtp, self.rtcp)), true),
         };
-        let same = rtp == self.signalled && natted;
+        let same = rtp == self.signalled && natted.is_some();
         let host = self.rtp.ip();
         let before = if host.is_unspecified() || host == rtp.ip() {
             self.before
         } else {
             Some(host)
         };
-        *self = Remote::new(rtp, rtcp, natted);
+        *self = Remote::new(now, rtp, rtcp, natted);
         self.before = before;
         if let (true, Some((rtp, rtcp))) = (same, known) {
             self.rtp = rtp;
             self.rtcp = rtcp;
+            if let (Trust::Learning { strangers_at, .. }, true) = (&mut self.trust, learnt) {
+                *strangers_at = None;
+            }
         }
     }
 
@@ -106,14 +142,15 @@ impl Remote {
         self.rtcp
     }
 
-    /// Judges an RTP packet; `negotiated` says whether its payload type is.
+    /// Judges an RTP packet; `telling` says that an address may be learnt from it: its payload type was negotiated,
+    /// and nobody is on hold, when a stranger would be the only one to talk.
     #[inline]
     pub(super) fn rtp_from(
         &mut self,
         now: Duration,
         source: SocketAddr,
         packet: &Packet<'_>,
-        negotiated: bool,
+        telling: bool,
     ) -> Verdict {
         let known = source == self.rtp;
         match &mut self.trust {
@@ -124,28 +161,44 @@ impl Remote {
                 Verdict::Accepted
             }
             // The signalled address may always have its leg back.
-            Trust::Learnt { .. } if source == self.signalled && negotiated => {
-                self.learn(now, source)
-            }
+            Trust::Learnt { .. } if source == self.signalled && telling => self.learn(now, source),
             Trust::Learnt {
                 heard_at,
                 candidates,
             } => {
                 let may = source.ip() == self.rtp.ip()
                     && now.saturating_sub(*heard_at) >= SILENCE
-                    && negotiated;
+                    && telling;
                 if may && row(candidates, source, packet) {
                     self.learn(now, source)
                 } else {
                     Verdict::Ignored
                 }
             }
-            Trust::Learning(candidates) => {
+            Trust::Learning {
+                signalling,
+                strangers_at,
+                candidates,
+            } => {
+                let host = source.ip();
+                let believed = host == *signalling
+                    || host == self.signalled.ip()
+                    || host == self.rtp.ip()
+                    || Some(host) == self.before;
                 // The signalled address, or the one learnt before a session refresh, needs no proof.
                 if known || source == self.signalled {
-                    self.learn(now, source);
-                    Verdict::Accepted
-                } else if negotiated && row(candidates, source, packet) {
+                    if telling {
+                        self.learn(now, source);
+                    }
+                    return Verdict::Accepted;
+                }
+                if !telling || !believed && strangers_at.is_none_or(|at| now < at) {
+                    return Verdict::Ignored;
+                }
+                if let (true, Some(at)) = (believed, strangers_at) {
+                    *at = now + STRANGERS_AFTER;
+                }
+                if row(candidates, source, packet) {
                     self.learn(now, source)
                 } else {
                     Verdict::Ignored

@@ -4,6 +4,7 @@ mod hear;
 mod speak;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -247,7 +248,7 @@ impl Leg {
     pub(super) fn connect(
         &mut self,
         negotiated: Negotiated,
-        natted: bool,
+        natted: Option<IpAddr>,
         shared: &mut Shared<'_>,
     ) {
         let now = shared.now;
@@ -264,12 +265,12 @@ impl Leg {
         match self.link.as_mut() {
             Some(link) => {
                 link.remote
-                    .renew(negotiated.remote_rtp, negotiated.remote_rtcp, natted);
+                    .renew(now, negotiated.remote_rtp, negotiated.remote_rtcp, natted);
                 link.negotiated = negotiated;
             }
             None => {
                 self.link = Some(Link {
-                    remote: Remote::new(negotiated.remote_rtp, negotiated.remote_rtcp, natted),
+                    remote: Remote::new(now, negotiated.remote_rtp, negotiated.remote_rtcp, natted),
                     negotiated,
                 });
             }

@@ -1,6 +1,6 @@
 //! What goes into an engine and what comes out.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,8 +72,9 @@ pub enum Command {
         leg: LegId,
         /// What was negotiated.
         negotiated: Negotiated,
-        /// The far side is behind a NAT: the signalled address is likely wrong and may be learnt from its packets.
-        natted: bool,
+        /// The far side is behind a NAT: the signalled address is likely wrong and may be learnt from its packets. Here
+        /// is the host that its signalling comes from, which they are expected from first.
+        natted: Option<IpAddr>,
     },
     /// Plays clips back to back instead of whatever the leg hears; ends in silence with [`Event::PlayEnded`].
     Play {

@@ -1,6 +1,7 @@
 //! Protecting what we send.
 
 use super::keys::MasterKey;
+use super::replay::Replay;
 use super::transform::{Rtcp, Rtp, rtp_header_bytes};
 
 /// The context of what one leg sends: one SSRC at a time, rollovers counted.
@@ -8,8 +9,8 @@ pub struct Outbound {
     key: MasterKey,
     rtp: Rtp,
     rtcp: Rtcp,
-    /// The highest packet index sent: rollover counter and sequence number.
-    newest: Option<u64>,
+    /// The packet indices used: rollover counter and sequence number.
+    used: Replay,
     ssrc: Option<u32>,
     /// Of the next RTCP packet (RFC 3711 section 3.4).
     rtcp_index: u32,
@@ -33,7 +34,7 @@ impl Outbound {
             rtp: Rtp::new(key),
             rtcp: Rtcp::new(key),
             key: key.clone(),
-            newest: None,
+            used: Replay::default(),
             ssrc: None,
             rtcp_index: 0,
         }
@@ -45,10 +46,12 @@ impl Outbound {
     }
 
     /// Protects the RTP packet in the first `length` bytes of `packet`, which has room for
-    /// [`super::OVERHEAD_BYTES_MAX`] more, and returns its new length; none if there is no room or it isn't RTP.
+    /// [`super::OVERHEAD_BYTES_MAX`] more, and returns its new length; none if there is no room, it isn't RTP, or its
+    /// number was used.
     ///
-    /// Sequence numbers may come a little out of order, as relayed packets do, but no number twice: that would use
-    /// the key stream twice.
+    /// Sequence numbers may come a little out of order, as relayed packets do. None is encrypted twice, though a packet
+    /// that a network doubled is relayed twice and the copies needn't be alike: the key stream used twice gives both
+    /// away, and under GCM the key of all tags with them (RFC 7714 section 8.4).
     #[inline]
     pub fn rtp(&mut self, packet: &mut [u8], length: usize) -> Option<usize> {
         let header = rtp_header_bytes(packet.get(..length)?)?;
@@ -56,16 +59,19 @@ impl Outbound {
         let ssrc = u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]);
         if self.ssrc != Some(ssrc) {
             self.ssrc = Some(ssrc);
-            self.newest = None;
+            self.used = Replay::default();
         }
-        let index = match self.newest {
+        let index = match self.used.newest() {
             None => u64::from(sequence),
             Some(newest) => {
                 let ahead = sequence.wrapping_sub(newest as u16) as i16;
                 newest.checked_add_signed(i64::from(ahead))?
             }
         };
-        self.newest = Some(self.newest.map_or(index, |newest| newest.max(index)));
+        if !self.used.fresh(index) {
+            return None;
+        }
+        self.used.accept(index);
         self.rtp.protect(packet, header, length, ssrc, index)
     }
 

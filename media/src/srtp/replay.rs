@@ -1,4 +1,4 @@
-//! The replay list (RFC 3711 section 3.3.2): each index once, within a window.
+//! The replay list (RFC 3711 section 3.3.2): each index once, within a window. What we send has one too.
 
 /// How far behind the newest packet another may come. The RFC's least is 64; a second and more of audio is a little
 /// over that.

@@ -134,14 +134,14 @@ fn keys_cross_a_bridge_with_their_own_payload_type() {
     net.command(Command::Connect {
         leg: leg(0, 1),
         negotiated,
-        natted: false,
+        natted: None,
     });
     let mut phone = towards(leg(0, 1), Codec::Pcma);
     phone.receive_telephone_event = Some(96);
     net.command(Command::Connect {
         leg: leg(2, 0),
         negotiated: phone,
-        natted: false,
+        natted: None,
     });
     net.command(Command::Loop {
         leg: leg(1, 0),

@@ -14,7 +14,7 @@ fn connect(net: &mut Net, leg: LegId, far: LegId, format: Format, noise: bool) {
     net.command(Command::Connect {
         leg,
         negotiated,
-        natted: false,
+        natted: None,
     });
 }
 

@@ -121,7 +121,7 @@ impl Net {
             self.command(Command::Connect {
                 leg,
                 negotiated,
-                natted: false,
+                natted: None,
             });
         }
     }

@@ -106,7 +106,7 @@ fn keys_don_t_fit() {
     net.command(Command::Connect {
         leg: SERVER(),
         negotiated,
-        natted: false,
+        natted: None,
     });
     for sequence in 0..300 {
         net.inject(
@@ -133,7 +133,7 @@ fn who_is_heard_or_held_or_not_spoken_to_is_not_missed() {
     net.command(Command::Connect {
         leg: SERVER(),
         negotiated,
-        natted: false,
+        natted: None,
     });
     net.run(15_000);
     assert_eq!(told(&net), []);

@@ -113,7 +113,7 @@ fn a_day_long_call_stays_one_stream() {
         let connect = Command::Connect {
             leg,
             negotiated: towards(far, Codec::Pcmu),
-            natted: false,
+            natted: None,
         };
         engine.command(Duration::ZERO, connect, &mut wire);
     }

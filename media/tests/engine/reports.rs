@@ -20,7 +20,7 @@ fn reports_tell_the_round_trip_and_the_loss() {
             net.command(Command::Connect {
                 leg,
                 negotiated,
-                natted: false,
+                natted: None,
             });
             net.command(Command::Loop {
                 leg,

@@ -54,7 +54,7 @@ fn what_is_typed_crosses_a_bridge_as_it_is() {
                 net.command(Command::Connect {
                     leg,
                     negotiated,
-                    natted: false,
+                    natted: None,
                 });
             }
         }

@@ -16,7 +16,7 @@ fn connect(net: &mut Net, leg: LegId, far: LegId, codec: Codec, events: bool) {
     net.command(Command::Connect {
         leg,
         negotiated,
-        natted: false,
+        natted: None,
     });
 }
 

@@ -46,7 +46,7 @@ fn silence_is_noticed_and_its_end() {
     net.command(Command::Connect {
         leg: server,
         negotiated,
-        natted: false,
+        natted: None,
     });
     net.fate = Box::new(|_| vec![]);
     let before = net.sent_by(server).len();
@@ -78,7 +78,7 @@ fn held(direction: Direction, during: impl Fn(&mut Net, LegId, LegId)) -> Vec<u6
     net.command(Command::Connect {
         leg: server,
         negotiated,
-        natted: false,
+        natted: None,
     });
     net.fate = Box::new(|_| vec![]);
     during(&mut net, server, phone);
@@ -118,7 +118,7 @@ fn who_is_on_hold_is_missed_in_the_end() {
             net.command(Command::Connect {
                 leg: phone,
                 negotiated,
-                natted: false,
+                natted: None,
             });
             net.fate = Box::new(|_| vec![1]);
             net.run(950_000);
@@ -131,7 +131,7 @@ fn who_is_on_hold_is_missed_in_the_end() {
         net.command(Command::Connect {
             leg: server,
             negotiated: towards(phone, Codec::Pcmu),
-            natted: false,
+            natted: None,
         });
         net.run(60_000);
     });
@@ -143,7 +143,10 @@ fn who_is_on_hold_is_missed_in_the_end() {
 /// count.
 #[test]
 fn a_hold_without_an_address_hears_reports() {
-    for (hold, natted) in [("0.0.0.0:10000", false), ("10.0.0.9:4002", true)] {
+    for (hold, natted) in [
+        ("0.0.0.0:10000", None),
+        ("10.0.0.9:4002", Some("192.0.2.2".parse().unwrap())),
+    ] {
         let (server, phone) = (leg(0, 0), leg(1, 0));
         let mut net = Net::new(2);
         net.join(server, phone, Codec::Pcmu);
@@ -181,7 +184,7 @@ fn a_leg_that_is_never_connected_is_given_up() {
         net.command(Command::Connect {
             leg,
             negotiated: towards(far, Codec::Pcmu),
-            natted: false,
+            natted: None,
         });
     }
     net.run(30_000);
@@ -204,7 +207,7 @@ fn who_is_not_watched_is_never_missed() {
     net.command(Command::Connect {
         leg: server,
         negotiated: towards(phone, Codec::Pcmu),
-        natted: false,
+        natted: None,
     });
     net.run(1_000_000);
     let mut negotiated = towards(phone, Codec::Pcmu);
@@ -212,7 +215,7 @@ fn who_is_not_watched_is_never_missed() {
     net.command(Command::Connect {
         leg: server,
         negotiated,
-        natted: false,
+        natted: None,
     });
     net.run(1_000_000);
     assert_eq!(lost(&net, server), [] as [u64; 0]);

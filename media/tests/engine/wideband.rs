@@ -224,7 +224,7 @@ fn keys_are_heard_in_its_audio() {
         net.command(Command::Connect {
             leg,
             negotiated,
-            natted: false,
+            natted: None,
         });
     }
     net.command(press(phone, "0123456789*#ABCD"));

@@ -364,7 +364,7 @@ async fn a_server_speaks_through_a_ring() {
         .command(Command::Connect {
             leg,
             negotiated,
-            natted: false,
+            natted: None,
         })
         .unwrap();
     let clips = vec![prompt(11, 1_200)];

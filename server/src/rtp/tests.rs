@@ -41,7 +41,7 @@ fn connect(media: &Media, leg: LegId, far: SocketAddr) {
         .command(Command::Connect {
             leg,
             negotiated,
-            natted: false,
+            natted: None,
         })
         .unwrap();
 }
@@ -231,7 +231,7 @@ fn the_far_side_moves_to_another_address_and_behind_a_nat() {
     let natted = Command::Connect {
         leg: opened.leg,
         negotiated: Negotiated::plain(Codec::Pcmu, at(&wrong)),
-        natted: true,
+        natted: Some(at(&three).ip()),
     };
     media.command(natted).unwrap();
     assert_eq!(frames(&wrong, 1).len(), 160);
@@ -421,7 +421,7 @@ fn a_leg_on_ipv6_is_learnt() {
     let connect = Command::Connect {
         leg,
         negotiated,
-        natted: true,
+        natted: Some(host),
     };
     media.command(connect).unwrap();
     wrong.set_read_timeout(Some(PATIENCE)).unwrap();

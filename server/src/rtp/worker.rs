@@ -194,7 +194,7 @@ impl Worker {
                     *rtcp = negotiated.remote_rtcp;
                 }
                 Some(LegPort::Udp { .. }) => {
-                    if let Err(error) = self.io.tie(*leg, negotiated.remote_rtp, *natted) {
+                    if let Err(error) = self.io.tie(*leg, negotiated.remote_rtp, natted.is_some()) {
                         // The watch will tell that nothing comes.
                         tracing::error!(%error, "a leg's RTP socket is lost");
                     }

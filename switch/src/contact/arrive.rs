@@ -290,7 +290,7 @@ impl Contact {
     /// on.
     pub(super) fn connect(&mut self, side: Side, agreed: sdp::Negotiated, cx: &mut Cx<'_>) {
         let signalled = agreed.remote_rtp.ip();
-        let natted = is_natted(signalled, self.peer_of(side), self.leg_of(side), cx);
+        let natted = natted(signalled, self.peer_of(side), self.leg_of(side), cx);
         if let (Side::Agent, Stage::Conversation(talk)) = (side, &mut self.stage) {
             // The watch over what comes begins anew.
             talk.quiet = false;
@@ -349,30 +349,47 @@ impl From<Side> for NoteSide {
     }
 }
 
-/// May a side's media address be learnt from its packets? Only where the
-/// signalled one isn't where its signalling comes from, nor both in
-/// networks that we reach directly; or where it is, and a NAT on the way
-/// may have given it another port. Of a trunk, whose audio often comes from
-/// elsewhere, only where the signalled one can't be right: a private
-/// address behind another one.
-pub(crate) fn is_natted(
+/// May a side's media address be learnt from its packets? Then here is the
+/// host they are expected from: that of its signalling.
+pub(crate) fn natted(
     signalled: IpAddr,
     peer: sip::Peer,
     leg: Option<sip::LegId>,
     cx: &Cx<'_>,
-) -> bool {
-    let peer = peer.addr.ip();
-    let local = |ip| cx.setup.media.is_local(ip);
-    if local(signalled) && local(peer) {
-        return false;
+) -> Option<IpAddr> {
+    let peer = peer.addr.ip().to_canonical();
+    let way = Way {
+        local: cx.setup.media.is_local(signalled) && cx.setup.media.is_local(peer),
+        trunk: cx.setup.is_trusted(peer),
+        by_via: leg.is_some_and(|leg| cx.sip.is_natted(leg)),
+    };
+    way.is_natted(signalled, peer).then_some(peer)
+}
+
+/// What is known of the way to a peer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Way {
+    /// Its signalling and its audio are both in networks that we reach directly.
+    local: bool,
+    trunk: bool,
+    /// Its Via names another address than its requests come from.
+    by_via: bool,
+}
+
+impl Way {
+    /// A private address behind another one can't be right. Nor can what a
+    /// phone says of itself whose Via is wrong; where its address is right, a
+    /// NAT on the way may still have given it another port. A trunk's audio
+    /// often comes from elsewhere, and its Via proves nothing.
+    fn is_natted(self, signalled: IpAddr, peer: IpAddr) -> bool {
+        if self.local {
+            return false;
+        }
+        let wrong = signalled != peer
+            // Phones on this machine say an address of their network and send from loopback.
+            && (sip::is_private(signalled) || peer.is_loopback());
+        wrong || !self.trunk && self.by_via
     }
-    let trunk = cx.setup.is_trusted(peer);
-    if signalled == peer {
-        return !trunk && leg.is_some_and(|leg| cx.sip.is_natted(leg));
-    }
-    // Phones on this machine say an address of their network and send from loopback.
-    let beside_us = peer.is_loopback();
-    sip::is_private(signalled) || !trunk || beside_us
 }
 
 /// What we can speak on a leg.
@@ -395,4 +412,46 @@ pub(crate) fn capabilities(
 /// What a peer hears whose session description we can't take.
 pub(super) fn refusal_for(error: &sdp::SdpError) -> u16 {
     error.status()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(signalled: &str, peer: &str, way: Way, natted: bool) {
+        let ip = |text: &str| text.parse().unwrap();
+        assert_eq!(way.is_natted(ip(signalled), ip(peer)), natted);
+    }
+
+    #[test]
+    fn an_address_is_learnt_where_the_one_in_the_description_can_t_be_right() {
+        let phone = Way::default();
+        let trunk = Way {
+            trunk: true,
+            ..phone
+        };
+        let local = Way {
+            local: true,
+            ..phone
+        };
+        check("10.0.0.9", "198.51.100.7", phone, true);
+        check("10.0.0.9", "198.51.100.7", trunk, true);
+        check("10.0.0.9", "10.1.0.1", local, false);
+        // Audio elsewhere than signalling is right as it is said.
+        check("203.0.113.9", "198.51.100.7", phone, false);
+        check("203.0.113.9", "198.51.100.7", trunk, false);
+        check("198.51.100.7", "198.51.100.7", phone, false);
+        // A Via that is wrong makes the rest doubtful, but for a trunk.
+        for (way, natted) in [(phone, true), (trunk, false), (local, false)] {
+            let way = Way {
+                by_via: true,
+                ..way
+            };
+            check("203.0.113.9", "198.51.100.7", way, natted);
+            check("198.51.100.7", "198.51.100.7", way, natted);
+        }
+        // Beside us.
+        check("192.0.2.1", "127.0.0.1", phone, true);
+    }
 }

@@ -49,7 +49,7 @@ use crate::phones::Phones;
 use crate::setup::{Encryption, Setup, Trunk};
 use crate::trunks::{Trunks, Way};
 
-pub(crate) use arrive::{Arrival, Opened, capabilities, is_natted};
+pub(crate) use arrive::{Arrival, Opened, capabilities, natted};
 pub(crate) use call::Call;
 pub(crate) use conference::{Ask, Conference};
 pub(crate) use outbox::Outbox;

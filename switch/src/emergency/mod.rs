@@ -30,9 +30,7 @@ use desk::{ContactId, EmergencyEnd, TenantId, What};
 use media::engine::Event as MediaEvent;
 use media::sdp;
 
-use crate::contact::{
-    Audio, Call, Cx, LINGER_MAX, Outbox, Side, TALKING_EVERY, Trunked, is_natted,
-};
+use crate::contact::{Audio, Call, Cx, LINGER_MAX, Outbox, Side, TALKING_EVERY, Trunked, natted};
 use crate::input::{EmergencyStep, Note, NoteWhat};
 
 use caller::Caller;
@@ -275,7 +273,7 @@ impl EmergencyCall {
                 None => return,
             },
         };
-        let natted = is_natted(agreed.remote_rtp.ip(), peer, sip_leg, cx);
+        let natted = natted(agreed.remote_rtp.ip(), peer, sip_leg, cx);
         let Some(Audio::Open {
             leg, negotiated, ..
         }) = self.audio_of(side)

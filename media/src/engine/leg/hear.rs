@@ -143,9 +143,8 @@ impl Leg {
         }
         let on_hold = link.on_hold();
         let kind = kind(&link.negotiated, packet.payload_type);
-        let verdict = link
-            .remote
-            .rtp_from(shared.now, source, &packet, kind.is_some());
+        let telling = kind.is_some() && !on_hold;
+        let verdict = link.remote.rtp_from(shared.now, source, &packet, telling);
         match verdict {
             Verdict::Ignored => {
                 self.one_way.elsewhere(source);

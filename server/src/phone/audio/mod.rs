@@ -62,7 +62,7 @@ impl PhoneMedia {
             PhoneMedia::Ring(hub) => hub.command(Command::Connect {
                 leg,
                 negotiated,
-                natted: false,
+                natted: None,
             }),
         }
     }

@@ -102,7 +102,7 @@ impl PhoneAudio {
         self.media.command(Command::Connect {
             leg,
             negotiated,
-            natted: false,
+            natted: None,
         })
     }
 

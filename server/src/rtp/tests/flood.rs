@@ -31,7 +31,7 @@ fn a_flood_of_garbage_is_refused_and_others_hear_their_prompt() {
         .command(Command::Connect {
             leg: b.leg,
             negotiated: encrypted(flooder.local_addr().unwrap(), b.port),
-            natted: false,
+            natted: None,
         })
         .unwrap();
     victim.recv(&mut [0; 1_500]).unwrap();
