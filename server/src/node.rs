@@ -353,7 +353,7 @@ impl Node {
             })) => {
                 for target in &targets {
                     self.streams
-                        .certified(target.peer, target.tls_name.as_deref());
+                        .gateway(target.peer, target.tls_name.as_deref());
                 }
                 inputs.push_back(Input::Located {
                     trunk,

@@ -34,7 +34,7 @@ use crate::store::{Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
 use closings::Closings;
 use publish::{Means, Publisher};
-use setup::{acd_setup, audio_interface, directory, names_of, transports};
+use setup::{acd_setup, addresses_of, audio_interface, directory, names_of, transports};
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -355,7 +355,10 @@ impl Server {
         let threads = media.clone();
         let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
-        let streams = Streams::new(certificates.clone(), connections_max);
+        let mut streams = Streams::new(certificates.clone(), connections_max);
+        for gateway in addresses_of(&switch_setup) {
+            streams.gateway(gateway, None);
+        }
         let entropy = Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
         let node = move |socket, streams| Node {
             clock,

@@ -37,6 +37,16 @@ pub(super) fn names_of(setup: &Setup) -> Vec<names::Name> {
     found
 }
 
+/// The gateways that are written as addresses.
+pub(super) fn addresses_of(setup: &Setup) -> Vec<sip::Peer> {
+    let gateways = setup.trunks.values().flat_map(|trunk| &trunk.gateways);
+    let addresses = gateways.filter_map(|gateway| match gateway {
+        switch::Gateway::Address { peer, .. } => Some(*peer),
+        _ => None,
+    });
+    addresses.collect()
+}
+
 /// What we can send by, the preferred first.
 pub(super) fn transports(tcp: bool, tls: bool) -> Vec<sip::Transport> {
     let all = [

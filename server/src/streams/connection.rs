@@ -31,10 +31,22 @@ const PONG: &[u8] = b"\r\n";
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) serial: u64,
+    pub(super) origin: Origin,
     /// None once the connection is to be closed.
     queue: Option<mpsc::Sender<Outgoing>>,
     /// Said to the task: close it now.
     hang_up: Option<oneshot::Sender<()>>,
+}
+
+/// How a connection came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The far end made it.
+    Accepted,
+    /// We did, to give an answer: anybody can ask for one.
+    Answering,
+    /// We did, for a request: where that goes is configured, or was shown with a password.
+    Calling,
 }
 
 /// The task's end.
@@ -73,12 +85,13 @@ enum Outgoing {
 }
 
 impl Connection {
-    pub(super) fn new(serial: u64) -> (Self, Queue) {
+    pub(super) fn new(serial: u64, origin: Origin) -> (Self, Queue) {
         let (queue, outgoing) = mpsc::channel(UNWRITTEN_MAX);
         let pongs = queue.downgrade();
         let (hang_up, hung_up) = oneshot::channel();
         let connection = Self {
             serial,
+            origin,
             queue: Some(queue),
             hang_up: Some(hang_up),
         };
@@ -244,7 +257,7 @@ mod tests {
 
     fn connected() -> Far {
         let (line, ours) = tokio::io::duplex(1_024);
-        let (connection, queue) = Connection::new(1);
+        let (connection, queue) = Connection::new(1, Origin::Accepted);
         let (sender, arrived) = mpsc::channel(8);
         let peer = Peer {
             addr: SocketAddr::from(([192, 0, 2, 9], 40_000)),

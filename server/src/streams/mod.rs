@@ -6,6 +6,10 @@
 //! within [`CONNECT_MAX`]; that it couldn't be made, or was closed, is told
 //! like anything else that arrives.
 //!
+//! What goes to a gateway goes by a connection that was made, over TLS to
+//! whoever shows its certificate. One that comes *from* a gateway's own address
+//! and port (its calls come from others) would be taken for that: it is refused.
+//!
 //! What a connection may cost is bounded: see the constants here and in
 //! [`connection`].
 
@@ -26,7 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use connection::{Connection, Queue, converse};
+use connection::{Connection, Origin, Queue, converse};
 use strangers::{Bounds, Strangers};
 pub use tls::{Certificates, TlsError};
 
@@ -46,8 +50,8 @@ const ARRIVED_MAX: usize = 1_024;
 const UNWRITTEN_SHARED: usize = 16_384;
 /// How long making a connection may take, its TLS handshake included.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
-/// Far ends whose certificates are for a name.
-const NAMES_MAX: usize = 4_096;
+/// Gateways known at a time.
+const GATEWAYS_MAX: usize = 4_096;
 /// The pause after an accept that failed for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -111,8 +115,8 @@ pub struct Streams {
     arrived: mpsc::Receiver<Arrived>,
     sender: mpsc::Sender<Arrived>,
     certificates: Option<Arc<Certificates>>,
-    /// The name that a far end's certificate must be for, where it isn't its address.
-    names: HashMap<Peer, Arc<str>>,
+    /// Those of trunks, each with the name that its certificate must be for, where that isn't its address.
+    gateways: HashMap<Peer, Option<Arc<str>>>,
     counters: Counters,
     /// Places for what waits to be written.
     unwritten: Arc<Semaphore>,
@@ -141,25 +145,26 @@ impl Streams {
             arrived,
             sender,
             certificates,
-            names: HashMap::new(),
+            gateways: HashMap::new(),
             counters: Counters::default(),
             unwritten: Arc::new(Semaphore::new(UNWRITTEN_SHARED)),
             unseen: Arc::new(Semaphore::new(ACCEPTED_MAX)),
         }
     }
 
-    /// A connection made to this peer must show a certificate for this name
-    /// (RFC 5922 section 4); for its address when there is none. Bounded by the
-    /// gateways there are: what the DNS gave up stays until it is said anew.
-    pub fn certified(&mut self, peer: Peer, name: Option<&str>) {
-        match name {
-            Some(name) if self.names.len() < NAMES_MAX || self.names.contains_key(&peer) => {
-                self.names.insert(peer, name.into());
-            }
-            Some(_) => tracing::warn!(peer = %peer.addr, "too many names of gateways"),
-            None => {
-                self.names.remove(&peer);
-            }
+    /// There is a trunk's gateway. Over TLS it must show a certificate for this
+    /// name (RFC 5922 section 4), for its address when there is none. Bounded by
+    /// the gateways there are: what the DNS gave up stays until it is said anew.
+    pub fn gateway(&mut self, peer: Peer, name: Option<&str>) {
+        if self.gateways.len() >= GATEWAYS_MAX && !self.gateways.contains_key(&peer) {
+            tracing::warn!(peer = %peer.addr, "too many gateways");
+            return;
+        }
+        self.gateways.insert(peer, name.map(Arc::from));
+        if let Some(connection) = self.open.get(&peer)
+            && (peer.transport, connection.origin) == (Transport::Tls, Origin::Accepted)
+        {
+            self.displace(peer);
         }
     }
 
@@ -210,7 +215,12 @@ impl Streams {
             addr,
             transport: by,
         };
-        let Some((serial, queue)) = self.enter(peer, true) else {
+        if by == Transport::Tls && self.goes_by_certificate(peer) {
+            tracing::warn!(peer = %peer.addr, "a connection from a gateway's own port is refused");
+            self.counters.refused += 1;
+            return;
+        }
+        let Some((serial, queue)) = self.enter(peer, Origin::Accepted) else {
             // Dropped, which closes it.
             self.counters.refused += 1;
             return;
@@ -262,8 +272,12 @@ impl Streams {
     pub fn send(&mut self, transmit: &sip::Transmit) {
         let peer = transmit.peer;
         if !self.open.contains_key(&peer) {
-            // Where a request goes is configured, or was shown with a password. An answer may go to anybody.
-            self.connect(peer, transmit.bytes.starts_with(b"SIP/"));
+            let origin = if transmit.bytes.starts_with(b"SIP/") {
+                Origin::Answering
+            } else {
+                Origin::Calling
+            };
+            self.connect(peer, origin);
         }
         let Some(connection) = self.open.get_mut(&peer) else {
             // No room: told as if it couldn't be made.
@@ -319,8 +333,18 @@ impl Streams {
         self.counters
     }
 
+    /// Has somebody there shown a certificate to us, or would have to?
+    fn goes_by_certificate(&self, peer: Peer) -> bool {
+        let made = self
+            .open
+            .get(&peer)
+            .is_some_and(|there| there.origin != Origin::Accepted);
+        made || self.gateways.contains_key(&peer)
+    }
+
     /// A place in the table; none when there is no room. A stranger's may be at another's cost.
-    fn enter(&mut self, peer: Peer, stranger: bool) -> Option<(u64, Queue)> {
+    fn enter(&mut self, peer: Peer, origin: Origin) -> Option<(u64, Queue)> {
+        let stranger = origin != Origin::Calling;
         let of_address = self.per_address.get(&peer.addr.ip()).copied().unwrap_or(0);
         if self.open.len() >= self.connections_max || of_address >= PER_ADDRESS_MAX {
             return None;
@@ -329,7 +353,7 @@ impl Streams {
             self.displace(other);
         }
         self.serial += 1;
-        let (connection, queue) = Connection::new(self.serial);
+        let (connection, queue) = Connection::new(self.serial, origin);
         match self.open.insert(peer, connection) {
             Some(before) => self.strangers.remove(before.serial),
             None => *self.per_address.entry(peer.addr.ip()).or_default() += 1,
@@ -350,13 +374,13 @@ impl Streams {
         }
     }
 
-    fn connect(&mut self, peer: Peer, stranger: bool) {
-        let Some((serial, queue)) = self.enter(peer, stranger) else {
+    fn connect(&mut self, peer: Peer, origin: Origin) {
+        let Some((serial, queue)) = self.enter(peer, origin) else {
             self.counters.refused += 1;
             return;
         };
         self.counters.made += 1;
-        let name = self.names.get(&peer).cloned();
+        let name = self.gateways.get(&peer).cloned().flatten();
         let sender = self.sender.clone();
         let certificates = self.certificates.clone();
         tokio::spawn(async move {

@@ -122,3 +122,48 @@ async fn where_descriptors_are_few_so_are_connections() {
     }
     assert_eq!((streams.len(), streams.counters().refused), (64, 6));
 }
+
+/// Whoever can send from a gateway's address and port (on the path, in its network) would otherwise get what is sent
+/// to the gateway, keys included, without a certificate.
+#[tokio::test]
+async fn nobody_comes_from_a_gateways_own_port() {
+    let (mut streams, _) = listening(CONNECTIONS_MAX);
+    let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let at = listener.local_addr().unwrap();
+    streams.listen(listener, Transport::Tls).unwrap();
+    let peer = |stream: &TcpStream| Peer {
+        transport: Transport::Tls,
+        ..peer_of(stream)
+    };
+    // It isn't known yet that a gateway is there: then it is.
+    let early = call_from([127, 0, 0, 9], at).await;
+    take(&mut streams, 1).await;
+    assert_eq!(streams.len(), 1);
+    streams.gateway(peer(&early), Some("pbx.example"));
+    assert!(
+        matches!(streams.recv().await, Some(Arrived::Closed { peer: closed, serial })
+        if closed == peer(&early) && streams.closed(closed, serial))
+    );
+    // It is known.
+    let mut late = call_from([127, 0, 0, 9], at).await;
+    streams.gateway(peer(&late), None);
+    take(&mut streams, 1).await;
+    assert_eq!((streams.len(), streams.counters().refused), (0, 1));
+    assert_eq!(late.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    // We are connected there, or on our way.
+    let mut taking = call_from([127, 0, 0, 9], at).await;
+    let Some(Arrived::Accepted(stream, by, _place)) = streams.recv().await else {
+        panic!("somebody calls");
+    };
+    streams.send(&sip::Transmit {
+        peer: peer(&taking),
+        bytes: Arc::from(&b"OPTIONS sip:127.0.0.9 SIP/2.0\r\n\r\n"[..]),
+    });
+    streams.accepted(stream, by);
+    assert_eq!((streams.len(), streams.counters().refused), (1, 2));
+    assert_eq!(taking.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    // Its calls come from elsewhere.
+    let calling = call_from([127, 0, 0, 9], at).await;
+    take(&mut streams, 1).await;
+    assert!(streams.open.contains_key(&peer(&calling)));
+}

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -35,44 +36,22 @@ pub enum TlsError {
 /// What TLS connections are made and accepted with. TLS 1.2 and 1.3; nothing older exists in the library.
 #[derive(Debug)]
 pub struct Certificates {
-    ours: Arc<Ours>,
+    files: Files,
+    now: Mutex<Arc<Configs>>,
+}
+
+#[derive(Debug)]
+struct Files {
+    chain: PathBuf,
+    key: PathBuf,
+    authorities: Option<PathBuf>,
+}
+
+/// What stands in the files, for connections that begin now.
+#[derive(Debug)]
+struct Configs {
     acceptor: Arc<ServerConfig>,
     connector: Arc<ClientConfig>,
-}
-
-/// Our certificate chain, which can be another one from the next connection on.
-struct Ours {
-    chain_file: PathBuf,
-    key_file: PathBuf,
-    now: Mutex<Arc<CertifiedKey>>,
-}
-
-impl std::fmt::Debug for Ours {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ours")
-            .field("chain_file", &self.chain_file)
-            .finish_non_exhaustive()
-    }
-}
-
-impl ResolvesServerCert for Ours {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(
-            &self.now.lock().unwrap_or_else(PoisonError::into_inner),
-        ))
-    }
-}
-
-impl rustls::client::ResolvesClientCert for Ours {
-    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(
-            &self.now.lock().unwrap_or_else(PoisonError::into_inner),
-        ))
-    }
-
-    fn has_certs(&self) -> bool {
-        true
-    }
 }
 
 impl Certificates {
@@ -83,15 +62,67 @@ impl Certificates {
     /// # Errors
     /// Which file, and what is wrong.
     pub fn load(chain: &Path, key: &Path, authorities: Option<&Path>) -> Result<Self, TlsError> {
-        let ours = Arc::new(Ours {
-            chain_file: chain.to_owned(),
-            key_file: key.to_owned(),
-            now: Mutex::new(read_ours(chain, key)?),
-        });
+        let files = Files {
+            chain: chain.to_owned(),
+            key: key.to_owned(),
+            authorities: authorities.map(Path::to_owned),
+        };
+        let now = Mutex::new(Arc::new(files.read()?));
+        Ok(Self { files, now })
+    }
+
+    /// Reads all of them again. Connections there are keep what they began with.
+    ///
+    /// # Errors
+    /// What is wrong with them; the old ones stay in use.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let fresh = Arc::new(self.files.read()?);
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    fn now(&self) -> Arc<Configs> {
+        Arc::clone(&self.now.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+        TlsAcceptor::from(Arc::clone(&self.now().acceptor))
+            .accept(stream)
+            .await
+    }
+
+    /// The far end must show a certificate for this name, or for this address if there is none, of an
+    /// authority we trust.
+    pub(super) async fn connect(
+        &self,
+        to: IpAddr,
+        name: Option<&str>,
+        stream: TcpStream,
+    ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let name = match name {
+            Some(name) => ServerName::try_from(name.to_owned()).map_err(io::Error::other)?,
+            None => ServerName::IpAddress(to.into()),
+        };
+        TlsConnector::from(Arc::clone(&self.now().connector))
+            .connect(name, stream)
+            .await
+    }
+}
+
+impl Files {
+    fn read(&self) -> Result<Configs, TlsError> {
         let config = |error: &dyn std::fmt::Display| TlsError::Config(error.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let ours = Arc::new(SingleCertAndKey::from(read_ours(
+            &self.chain,
+            &self.key,
+            &provider,
+        )?));
         let mut roots = RootCertStore::empty();
-        if let Some(file) = authorities {
+        if let Some(file) = &self.authorities {
             for certificate in read_chain(file)? {
                 roots
                     .add(certificate)
@@ -115,55 +146,16 @@ impl Certificates {
             .map_err(|error| config(&error))?;
             builder.with_client_cert_verifier(verifier)
         };
-        let acceptor = builder.with_cert_resolver(Arc::clone(&ours) as Arc<dyn ResolvesServerCert>);
+        let acceptor = builder.with_cert_resolver(Arc::clone(&ours) as _);
         let connector = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| config(&error))?
             .with_root_certificates(roots)
-            .with_client_cert_resolver(
-                Arc::clone(&ours) as Arc<dyn rustls::client::ResolvesClientCert>
-            );
-        Ok(Self {
-            ours,
+            .with_client_cert_resolver(ours);
+        Ok(Configs {
             acceptor: Arc::new(acceptor),
             connector: Arc::new(connector),
         })
-    }
-
-    /// Reads our chain and key again. Connections there are keep what they began with.
-    ///
-    /// # Errors
-    /// What is wrong with them; the old ones stay in use.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        let fresh = read_ours(&self.ours.chain_file, &self.ours.key_file)?;
-        *self.ours.now.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
-    }
-
-    pub(super) async fn accept(
-        &self,
-        stream: TcpStream,
-    ) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
-        TlsAcceptor::from(Arc::clone(&self.acceptor))
-            .accept(stream)
-            .await
-    }
-
-    /// The far end must show a certificate for this name, or for this address if there is none, of an
-    /// authority we trust.
-    pub(super) async fn connect(
-        &self,
-        to: IpAddr,
-        name: Option<&str>,
-        stream: TcpStream,
-    ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-        let name = match name {
-            Some(name) => ServerName::try_from(name.to_owned()).map_err(io::Error::other)?,
-            None => ServerName::IpAddress(to.into()),
-        };
-        TlsConnector::from(Arc::clone(&self.connector))
-            .connect(name, stream)
-            .await
     }
 }
 
@@ -210,7 +202,11 @@ fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(chain)
 }
 
-fn read_ours(chain_file: &Path, key_file: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
+fn read_ours(
+    chain_file: &Path,
+    key_file: &Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
     let chain = read_chain(chain_file)?;
     // What stands in the key's file is never part of a message.
     let key = PrivateKeyDer::from_pem_file(key_file).map_err(|_| {
@@ -219,12 +215,10 @@ fn read_ours(chain_file: &Path, key_file: &Path) -> Result<Arc<CertifiedKey>, Tl
             &"holds no private key that can be read (PEM: BEGIN PRIVATE KEY)",
         )
     })?;
-    let provider = rustls::crypto::ring::default_provider();
-    let key = CertifiedKey::from_der(chain, key, &provider).map_err(|error| {
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| {
         fault(
             chain_file,
             &format!("doesn't go with {}: {error}", key_file.display()),
         )
-    })?;
-    Ok(Arc::new(key))
+    })
 }
