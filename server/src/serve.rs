@@ -1,6 +1,7 @@
 //! Starting everything, in the order in which each needs the other.
 
 pub mod closings;
+mod data;
 mod descriptors;
 pub mod publish;
 mod setup;
@@ -29,7 +30,7 @@ use crate::phone::RingHub;
 use crate::prompter::Prompter;
 use crate::prompts::{self, Book, PromptError};
 use crate::rtp::{Media, MediaConfig, MediaError};
-use crate::secrets::{self, Entropy, RootKey};
+use crate::secrets::{self, Entropy};
 use crate::store::{Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
 use closings::Closings;
@@ -65,6 +66,16 @@ pub enum StartError {
         path: PathBuf,
         /// Why.
         error: StoreError,
+    },
+    /// The key that the database was written with is gone.
+    #[error(
+        "{dir}/root.key is missing, and the database beside it was written with one: put it back from a backup of \
+         the same directory (a new key would lead callers' ticket numbers nowhere; to give those up, move the \
+         database away too)"
+    )]
+    RootKeyMissing {
+        /// The data directory.
+        dir: PathBuf,
     },
     /// The media threads.
     #[error(transparent)]
@@ -160,7 +171,7 @@ impl Loaded {
             Some(dir) => dir.clone(),
             None => options.config_dir.join(&process.store.dir),
         };
-        // Calling numbers are in it: nobody else on this machine reads them.
+        // Calling numbers are in it: nobody else on this machine reads them. (See `data::own`.)
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -235,6 +246,10 @@ impl Server {
         let process = &loaded.process;
         let file = &loaded.process_file;
         let connections_max = descriptors::allow(process.limits.calls_max)?;
+        data::own(&loaded.data_dir).map_err(io_error(format!(
+            "data directory {}: it must be this user's, and nobody else's to read",
+            loaded.data_dir.display()
+        )))?;
         let (socket, tcp) = bind(process.sip.bind, process.sip.tcp)
             .map_err(|error| {
                 let taken = error.kind() == io::ErrorKind::AddrInUse;
@@ -263,12 +278,13 @@ impl Server {
         let tls_port = interface_settings.tls.as_ref().map(|tls| tls.port);
         let interface = interface_settings.interface(file)?;
 
-        let root = RootKey::load_or_create(&loaded.data_dir).map_err(io_error("root key"))?;
         let path = loaded.data_dir.join(&process.store.file);
+        let root = data::root_key(&loaded.data_dir, &path)?;
         let (done_sender, done) = mpsc::unbounded_channel();
         let size_max = process.store.size_max_mb;
         let settings = Settings {
             size_max_bytes: size_max.map(|mb| mb.saturating_mul(1 << 20)),
+            root_key: Some(root.check()),
             ..Settings::default()
         };
         let (store, mut recovered) = Store::open(&path, settings, wall(), move |batch| {
