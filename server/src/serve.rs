@@ -1,10 +1,12 @@
 //! Starting everything, in the order in which each needs the other.
 
+mod claim;
 pub mod closings;
 mod data;
 mod descriptors;
 pub mod publish;
 mod setup;
+mod versions;
 
 use std::collections::HashMap;
 use std::io;
@@ -36,6 +38,7 @@ use crate::streams::{self, Certificates, Streams, TlsError};
 use closings::Closings;
 use publish::{Means, Publisher};
 use setup::{acd_setup, audio_interface, directory, names_of, transports};
+use versions::Versions;
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -354,7 +357,21 @@ impl Server {
         std::net::UdpSocket::bind((media_bind, 0))
             .map_err(io_error(format!("media on {media_bind}")))?;
         let audio = audio_interface(process, file, interface.clone())?;
-        let mut switch_setup = setup::setup(loaded, interface.clone(), audio.clone(), seed, &root)?;
+        let mut versions =
+            Versions::read(&loaded.data_dir).map_err(io_error("published versions"))?;
+        versions.raise(&loaded.helpdesk.texts);
+        versions
+            .write(&loaded.data_dir)
+            .map_err(io_error("published versions"))?;
+        let published = publish::published(&loaded.helpdesk, &versions.untold());
+        let mut switch_setup = setup::setup(
+            loaded,
+            interface.clone(),
+            audio.clone(),
+            seed,
+            &root,
+            &versions,
+        )?;
         switch_setup.languages = languages.into();
         let closings = Closings::open(&loaded.data_dir, wall());
         for (key, calendar, closing) in closings.all() {
@@ -373,14 +390,20 @@ impl Server {
         let (control, control_receiver) = mpsc::channel(16);
         let streams = Streams::new(certificates.clone(), connections_max);
         let entropy = Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
+        let mut desk = Desk::new(desk::Setup {
+            tenants,
+            limits: desk::Limits::default(),
+        });
+        // What changed while nothing ran, or was cut off before it was written.
+        for published in published {
+            let input = desk::Input::Published(published.at(wall()));
+            desk.handle(clock.now().mono, input);
+        }
         let node = move |socket, streams| Node {
             clock,
             switch: Switch::new(switch_setup),
             acd: Acd::new(distributor),
-            desk: Desk::new(desk::Setup {
-                tenants,
-                limits: desk::Limits::default(),
-            }),
+            desk,
             operator: OPERATOR,
             socket,
             streams,
@@ -445,9 +468,12 @@ impl Server {
             root,
             control: control.downgrade(),
         };
-        let publisher =
-            Publisher::new(loaded, closings, means).map_err(io_error("published versions"))?;
-        let publisher = Arc::new(publisher);
+        // The desk has them.
+        versions.told();
+        versions
+            .write(&loaded.data_dir)
+            .map_err(io_error("published versions"))?;
+        let publisher = Arc::new(Publisher::new(loaded, versions, closings, means));
         // Calls can do without: a path that is too long for a socket keeps nobody from calling.
         if let Err(error) = control::start(&loaded.data_dir, Arc::clone(&publisher)) {
             tracing::warn!(%error, "no `careline plan|apply|export`: no socket in the data directory");
