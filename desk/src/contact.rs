@@ -213,6 +213,10 @@ impl Facts {
             | Event::AgentStateChanged { .. }
             | Event::TicketUpdated { .. }
             | Event::FlowPublished { .. }
+            | Event::FlowRolledBack { .. }
+            | Event::HoursClosed { .. }
+            | Event::HoursOpened { .. }
+            | Event::HoursReopened { .. }
             | Event::EmergencyBegun { .. }
             | Event::EmergencyConnected { .. }
             | Event::EmergencyUnplaced { .. }

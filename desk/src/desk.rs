@@ -133,6 +133,8 @@ pub enum Input {
     Update(TicketUpdate),
     /// A flow of a hospital's was published anew.
     Published(FlowPublished),
+    /// A desk of a hospital's was closed or opened on the spot, or keeps its hours again.
+    Hours(HoursChanged),
     /// The store has it on disk.
     Committed {
         /// What.
@@ -171,6 +173,21 @@ pub struct FlowPublished {
     pub flow: FlowName,
     /// Its version.
     pub version: u32,
+    /// The earlier version that had this text, if one had.
+    pub again: Option<u32>,
+}
+
+/// A desk doesn't keep its hours, or does again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoursChanged {
+    /// The hospital.
+    pub tenant: TenantId,
+    /// Wall clock, Unix milliseconds.
+    pub at: i64,
+    /// Which of its hours, if their name can stand in an event.
+    pub hours: Option<FlowName>,
+    /// Open or closed, and until when (Unix milliseconds); `None`: it keeps its hours.
+    pub to: Option<(bool, i64)>,
 }
 
 /// What happened to an agent or an offer, as the distributor saw it.
@@ -374,6 +391,10 @@ impl Desk {
             Input::Published(published) => {
                 self.wall = (self.now, published.at);
                 self.published(published);
+            }
+            Input::Hours(changed) => {
+                self.wall = (self.now, changed.at);
+                self.hours(changed);
             }
             Input::Committed { id } => self.committed(id),
             Input::CommitFailed { id } => self.commit_failed(id),

@@ -26,6 +26,13 @@ pub enum Event {
     ContactStarted {
         /// Whose journey.
         contact: ContactId,
+        /// What answered; `None` in events written before this was told, and
+        /// where the report of the start was lost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flow: Option<FlowName>,
+        /// Its version, as `flow.published` has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
     },
     /// The calling number was looked up (level 0, never proof).
     #[serde(rename = "contact.identified")]
@@ -232,6 +239,40 @@ pub enum Event {
         /// Its version: counts up with each new text.
         version: u32,
     },
+    /// A flow that this hospital's callers walk through has the text of an
+    /// earlier version again, under a number of its own.
+    #[serde(rename = "flow.rolled_back")]
+    FlowRolledBack {
+        /// Which.
+        flow: FlowName,
+        /// Its version.
+        version: u32,
+        /// The latest of the versions before that had this text.
+        to: u32,
+    },
+    /// A desk was closed on the spot, whatever its hours say.
+    #[serde(rename = "hours.closed")]
+    HoursClosed {
+        /// Which of the hospital's hours; `None` where their name can't stand here.
+        hours: Option<FlowName>,
+        /// Until when, Unix milliseconds.
+        until: i64,
+    },
+    /// A desk was opened on the spot, whatever its hours say.
+    #[serde(rename = "hours.opened")]
+    HoursOpened {
+        /// Which of the hospital's hours; `None` where their name can't stand here.
+        hours: Option<FlowName>,
+        /// Until when, Unix milliseconds.
+        until: i64,
+    },
+    /// A desk that was closed or opened on the spot keeps its hours again,
+    /// before its time. That the time has come isn't told.
+    #[serde(rename = "hours.reopened")]
+    HoursReopened {
+        /// Which of the hospital's hours; `None` where their name can't stand here.
+        hours: Option<FlowName>,
+    },
     /// Somebody called an emergency service from a telephone of ours.
     #[serde(rename = "emergency.begun")]
     EmergencyBegun {
@@ -275,7 +316,7 @@ pub enum Event {
     },
 }
 
-/// A flow's name in an event: small letters, digits, `-` and `_`, at most 48.
+/// The name of a flow, or of hours, in an event: small letters, digits, `-` and `_`, at most 48.
 /// Nobody is called so, and it needs no memory of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FlowName {
@@ -391,7 +432,7 @@ impl Event {
     /// The contact it belongs to, if it belongs to one.
     pub fn contact(&self) -> Option<ContactId> {
         match *self {
-            Self::ContactStarted { contact }
+            Self::ContactStarted { contact, .. }
             | Self::ContactIdentified { contact, .. }
             | Self::ContactRoleSet { contact, .. }
             | Self::ContactQueued { contact, .. }
@@ -420,6 +461,10 @@ impl Event {
             | Self::AgentStateChanged { .. }
             | Self::TicketUpdated { .. }
             | Self::FlowPublished { .. }
+            | Self::FlowRolledBack { .. }
+            | Self::HoursClosed { .. }
+            | Self::HoursOpened { .. }
+            | Self::HoursReopened { .. }
             | Self::JournalGap { .. } => None,
         }
     }
@@ -463,8 +508,22 @@ mod tests {
     fn stored_form() {
         let contact = ContactId(7);
         let (offer, agent) = (OfferId(3), AgentId(2));
+        let flow = FlowName::new("clinician");
         check(
-            Event::ContactStarted { contact },
+            Event::ContactStarted {
+                contact,
+                flow,
+                version: Some(3),
+            },
+            r#"{"type":"contact.started","contact":7,"flow":"clinician","version":3}"#,
+        );
+        // As it was written before flows were told.
+        check(
+            Event::ContactStarted {
+                contact,
+                flow: None,
+                version: None,
+            },
             r#"{"type":"contact.started","contact":7}"#,
         );
         check(
@@ -600,6 +659,27 @@ mod tests {
                 next_update: None,
             },
             r#"{"type":"ticket.updated","ticket":1,"status":"resolved","next_update":null}"#,
+        );
+        check(
+            Event::FlowRolledBack {
+                flow: FlowName::new("staff").unwrap(),
+                version: 4,
+                to: 2,
+            },
+            r#"{"type":"flow.rolled_back","flow":"staff","version":4,"to":2}"#,
+        );
+        let (hours, until) = (FlowName::new("desk"), 9);
+        check(
+            Event::HoursClosed { hours, until },
+            r#"{"type":"hours.closed","hours":"desk","until":9}"#,
+        );
+        check(
+            Event::HoursOpened { hours, until },
+            r#"{"type":"hours.opened","hours":"desk","until":9}"#,
+        );
+        check(
+            Event::HoursReopened { hours: None },
+            r#"{"type":"hours.reopened","hours":null}"#,
         );
         check(
             Event::FlowPublished {

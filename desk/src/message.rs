@@ -13,7 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
+use crate::event::{Event, FlowName};
 use crate::ticket::TicketNumber;
 use crate::tickets::TicketStatus;
 
@@ -123,6 +123,8 @@ pub enum What {
         dnis: PhoneNumber,
         /// The number calling; `None` when withheld.
         ani: Option<PhoneNumber>,
+        /// The flow that answers, and its version, where it is known.
+        flow: Option<(FlowName, u32)>,
     },
     /// Who is calling? Answered with [`Reply::Caller`].
     Identify {

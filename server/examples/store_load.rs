@@ -115,7 +115,11 @@ fn journey(call: u64) -> Vec<Stamped> {
     let (contact, agent, offer) = (ContactId(call), AgentId(3), OfferId(call));
     let ticket = TicketId(call);
     let events = [
-        Event::ContactStarted { contact },
+        Event::ContactStarted {
+            contact,
+            flow: None,
+            version: None,
+        },
         Event::ContactIdentified {
             contact,
             found: Found::Unknown,

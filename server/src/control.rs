@@ -9,15 +9,22 @@
 //! | `plan DIR` | what the folder would change |
 //! | `apply DIR` | what it has changed; after an error nothing has |
 //! | `export DIR` | how many files were written |
-//! | `close HOSPITAL HOURS MINUTES REASON` | what is closed on the spot |
+//! | `close HOSPITAL HOURS MINUTES REASON` | what is closed or open on the spot |
+//! | `open HOSPITAL HOURS MINUTES REASON` | the same |
 //! | `reopen HOSPITAL HOURS` | what still is |
+//!
+//! Each is answered by a thread of its own, of which there are few: a desk is
+//! closed while a folder's prompts are rendered.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::node::wall;
 use crate::serve::closings::{CLOSED_MAX_MS, Closing};
@@ -26,6 +33,9 @@ use crate::serve::publish::Publisher;
 /// Longest question in bytes, and how long its asker may take over it.
 const QUESTION_MAX: u64 = 8_192;
 const QUESTION_WAIT: Duration = Duration::from_secs(2);
+/// Questions answered at a time, and of these, those about folders, which may take minutes.
+const ASKED_MAX: usize = 12;
+const FOLDERS_MAX: usize = 4;
 /// Longest answer read, in bytes.
 const ANSWER_MAX: u64 = 16 * 1024 * 1024;
 /// How long an answer may take: prompts may have to be rendered for it.
@@ -48,42 +58,75 @@ pub fn start(data_dir: &Path, publisher: Arc<Publisher>) -> io::Result<()> {
         _ => {}
     }
     let listener = UnixListener::bind(&path)?;
+    // The directory is its owner's alone; whoever opens that up doesn't open this.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let desk = Arc::new(Desk {
+        publisher,
+        folders: Semaphore::new(FOLDERS_MAX),
+    });
     std::thread::Builder::new()
         .name("control".into())
         .spawn(move || {
+            let room = Arc::new(Semaphore::new(ASKED_MAX));
             for connection in listener.incoming() {
-                let answered = connection.and_then(|connection| serve(connection, &publisher));
-                if let Err(error) = answered {
-                    tracing::warn!(%error, "an administrator's question wasn't answered");
-                }
+                let answered = connection.and_then(|mut connection| {
+                    let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+                        return connection.write_all(BUSY.as_bytes());
+                    };
+                    let desk = Arc::clone(&desk);
+                    let answers = std::thread::Builder::new().name("control".into());
+                    answers.spawn(move || {
+                        let _place = place;
+                        log(serve(connection, &desk));
+                    })?;
+                    Ok(())
+                });
+                log(answered);
             }
         })?;
     Ok(())
 }
 
-fn serve(mut connection: UnixStream, publisher: &Publisher) -> io::Result<()> {
+const BUSY: &str = "error\ntoo much is asked at a time; ask again in a moment\n";
+
+fn log(answered: io::Result<()>) {
+    if let Err(error) = answered {
+        tracing::warn!(%error, "an administrator's question wasn't answered");
+    }
+}
+
+/// Whom questions are put to.
+struct Desk {
+    publisher: Arc<Publisher>,
+    /// Places for those about folders.
+    folders: Semaphore,
+}
+
+fn serve(mut connection: UnixStream, desk: &Desk) -> io::Result<()> {
     connection.set_read_timeout(Some(QUESTION_WAIT))?;
     connection.set_write_timeout(Some(QUESTION_WAIT))?;
     let mut question = String::new();
     BufReader::new((&connection).take(QUESTION_MAX)).read_line(&mut question)?;
-    let answer = match answer(question.trim_end_matches('\n'), publisher) {
+    let answer = match answer(question.trim_end_matches('\n'), desk) {
         Ok(text) => format!("ok\n{text}"),
         Err(text) => format!("error\n{text}\n"),
     };
     connection.write_all(answer.as_bytes())
 }
 
-fn answer(question: &str, publisher: &Publisher) -> Result<String, String> {
+fn answer(question: &str, desk: &Desk) -> Result<String, String> {
+    let publisher = &desk.publisher;
     let (word, rest) = question.split_once('\t').unwrap_or((question, ""));
     let words: Vec<&str> = rest.splitn(4, '\t').collect();
     match (word, &words[..]) {
-        ("close", [hospital, calendar, minutes, reason]) => {
+        ("close" | "open", [hospital, calendar, minutes, reason]) => {
             let minutes = minutes.parse::<i64>().ok();
             let lasts = minutes.and_then(|minutes| minutes.checked_mul(60_000));
             let Some(lasts) = lasts.filter(|lasts| (1..=CLOSED_MAX_MS).contains(lasts)) else {
-                return Err("a desk is closed for a minute at least, and a week at most".to_owned());
+                return Err("that lasts a minute at least, and a week at most".to_owned());
             };
             let closing = Closing {
+                open: word == "open",
                 until: wall() + lasts,
                 reason: (*reason).to_owned(),
             };
@@ -100,6 +143,9 @@ fn answer(question: &str, publisher: &Publisher) -> Result<String, String> {
     if !dir.is_absolute() {
         return Err("a folder is named by its whole path".to_owned());
     }
+    let Ok(_place) = desk.folders.try_acquire() else {
+        return Err("other folders are being looked at; ask again in a moment".to_owned());
+    };
     match word {
         "plan" => publisher.plan(dir).map(|plan| plan.to_string()),
         "apply" => publisher.apply(dir).map(|plan| {

@@ -4,13 +4,15 @@
 //! | module | what |
 //! |---|---|
 //! | [`cli`] | the commands |
+//! | [`log`] | lines on standard error, for people or for programs |
 //! | [`config`] | what an administrator writes |
 //! | [`serve`] | starting everything, and changing what is served |
 //! | [`control`] | how an administrator speaks to the server that is running |
 //! | [`node`] | the pump between the machines |
 //! | [`prompts`], [`prompter`] | from a flow's words to clips |
 //! | [`rtp`] | media threads |
-//! | [`store`] | what is durable |
+//! | [`store`] | what is durable: the database |
+//! | [`durable`] | what is durable: small files beside it |
 //! | [`streams`] | SIP over TCP and TLS |
 //! | [`secrets`] | keys of this installation |
 //! | [`phone`] | the built-in test phone |
@@ -18,7 +20,9 @@
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod durable;
 pub mod http;
+pub mod log;
 pub mod names;
 pub mod node;
 pub mod phone;

@@ -365,14 +365,27 @@ impl Node {
                 tenant,
                 calendar,
                 exception,
-            }) => inputs.push_back(Input::Close {
-                tenant,
-                calendar,
-                exception,
-            }),
+            }) => {
+                let Now { mono, wall } = self.clock.now();
+                let changed = desk::HoursChanged {
+                    tenant,
+                    at: wall,
+                    hours: desk::FlowName::new(&calendar),
+                    to: exception.map(|it| (it.open, it.until)),
+                };
+                self.desk.handle(mono, desk::Input::Hours(changed));
+                inputs.push_back(Input::Close {
+                    tenant,
+                    calendar,
+                    exception,
+                });
+            }
             Some(Control::Publish(fresh, done)) => {
-                self.publish(*fresh);
-                let _ = done.send(());
+                // Whoever waited for it may have given up.
+                if fresh.claim.take() {
+                    self.publish(*fresh);
+                    let _ = done.send(());
+                }
             }
             Some(Control::Status(reply)) => {
                 // Whoever asked may have stopped waiting.
@@ -396,14 +409,9 @@ impl Node {
         }
         self.acd.reconfigure(now, fresh.acd);
         self.switch.reconfigure(fresh.switch);
-        for (tenant, flow, version) in fresh.published {
-            let published = desk::FlowPublished {
-                tenant,
-                at,
-                flow,
-                version,
-            };
-            self.desk.handle(now, desk::Input::Published(published));
+        for published in fresh.published {
+            let input = desk::Input::Published(published.at(at));
+            self.desk.handle(now, input);
         }
     }
 

@@ -1,11 +1,12 @@
 //! Keys that this installation keeps to itself.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
 use std::path::Path;
 
 use desk::TenantId;
+
+use crate::durable;
 
 /// Bytes from the system's random source.
 ///
@@ -69,21 +70,28 @@ impl RootKey {
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let key = random()?;
-                let draft = data_dir.join("root.key.new");
-                let mut file = fs::OpenOptions::new()
-                    .write(true)
-                    .create(true)
-                    .truncate(true)
-                    .mode(0o600)
-                    .open(&draft)?;
-                file.write_all(&key)?;
-                file.sync_all()?;
-                fs::rename(&draft, &path)?;
-                fs::File::open(data_dir)?.sync_all()?;
+                durable::replace(&path, &key)?;
                 Ok(Self(key))
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether there is one.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn exists(data_dir: &Path) -> io::Result<bool> {
+        data_dir.join("root.key").try_exists()
+    }
+
+    /// What the database keeps to know this key by. Nothing can be derived from it.
+    pub fn check(&self) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(b"careline key check v1");
+        let mut check = [0; 16];
+        hasher.finalize_xof().fill(&mut check);
+        check
     }
 
     /// The user of the Contact that we register with a trunk's provider: the

@@ -1,9 +1,12 @@
 //! Starting everything, in the order in which each needs the other.
 
+mod claim;
 pub mod closings;
+mod data;
 mod descriptors;
 pub mod publish;
 mod setup;
+mod versions;
 
 use std::collections::HashMap;
 use std::io;
@@ -29,12 +32,13 @@ use crate::phone::RingHub;
 use crate::prompter::Prompter;
 use crate::prompts::{self, Book, PromptError};
 use crate::rtp::{Media, MediaConfig, MediaError};
-use crate::secrets::{self, Entropy, RootKey};
+use crate::secrets::{self, Entropy};
 use crate::store::{Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
 use closings::Closings;
 use publish::{Means, Publisher};
 use setup::{acd_setup, addresses_of, audio_interface, directory, names_of, transports};
+use versions::Versions;
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -65,6 +69,16 @@ pub enum StartError {
         path: PathBuf,
         /// Why.
         error: StoreError,
+    },
+    /// The key that the database was written with is gone.
+    #[error(
+        "{dir}/root.key is missing, and the database beside it was written with one: put it back from a backup of \
+         the same directory (a new key would lead callers' ticket numbers nowhere; to give those up, move the \
+         database away too)"
+    )]
+    RootKeyMissing {
+        /// The data directory.
+        dir: PathBuf,
     },
     /// The media threads.
     #[error(transparent)]
@@ -160,7 +174,7 @@ impl Loaded {
             Some(dir) => dir.clone(),
             None => options.config_dir.join(&process.store.dir),
         };
-        // Calling numbers are in it: nobody else on this machine reads them.
+        // Calling numbers are in it: nobody else on this machine reads them. (See `data::own`.)
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -235,6 +249,10 @@ impl Server {
         let process = &loaded.process;
         let file = &loaded.process_file;
         let connections_max = descriptors::allow(process.limits.calls_max)?;
+        data::own(&loaded.data_dir).map_err(io_error(format!(
+            "data directory {}: it must be this user's, and nobody else's to read",
+            loaded.data_dir.display()
+        )))?;
         let (socket, tcp) = bind(process.sip.bind, process.sip.tcp)
             .map_err(|error| {
                 let taken = error.kind() == io::ErrorKind::AddrInUse;
@@ -263,12 +281,13 @@ impl Server {
         let tls_port = interface_settings.tls.as_ref().map(|tls| tls.port);
         let interface = interface_settings.interface(file)?;
 
-        let root = RootKey::load_or_create(&loaded.data_dir).map_err(io_error("root key"))?;
         let path = loaded.data_dir.join(&process.store.file);
+        let root = data::root_key(&loaded.data_dir, &path)?;
         let (done_sender, done) = mpsc::unbounded_channel();
         let size_max = process.store.size_max_mb;
         let settings = Settings {
             size_max_bytes: size_max.map(|mb| mb.saturating_mul(1 << 20)),
+            root_key: Some(root.check()),
             ..Settings::default()
         };
         let (store, mut recovered) = Store::open(&path, settings, wall(), move |batch| {
@@ -338,7 +357,21 @@ impl Server {
         std::net::UdpSocket::bind((media_bind, 0))
             .map_err(io_error(format!("media on {media_bind}")))?;
         let audio = audio_interface(process, file, interface.clone())?;
-        let mut switch_setup = setup::setup(loaded, interface.clone(), audio.clone(), seed, &root)?;
+        let mut versions =
+            Versions::read(&loaded.data_dir).map_err(io_error("published versions"))?;
+        versions.raise(&loaded.helpdesk.texts);
+        versions
+            .write(&loaded.data_dir)
+            .map_err(io_error("published versions"))?;
+        let published = publish::published(&loaded.helpdesk, &versions.untold());
+        let mut switch_setup = setup::setup(
+            loaded,
+            interface.clone(),
+            audio.clone(),
+            seed,
+            &root,
+            &versions,
+        )?;
         switch_setup.languages = languages.into();
         let closings = Closings::open(&loaded.data_dir, wall());
         for (key, calendar, closing) in closings.all() {
@@ -360,14 +393,20 @@ impl Server {
             streams.gateway(gateway, None);
         }
         let entropy = Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
+        let mut desk = Desk::new(desk::Setup {
+            tenants,
+            limits: desk::Limits::default(),
+        });
+        // What changed while nothing ran, or was cut off before it was written.
+        for published in published {
+            let input = desk::Input::Published(published.at(wall()));
+            desk.handle(clock.now().mono, input);
+        }
         let node = move |socket, streams| Node {
             clock,
             switch: Switch::new(switch_setup),
             acd: Acd::new(distributor),
-            desk: Desk::new(desk::Setup {
-                tenants,
-                limits: desk::Limits::default(),
-            }),
+            desk,
             operator: OPERATOR,
             socket,
             streams,
@@ -432,9 +471,12 @@ impl Server {
             root,
             control: control.downgrade(),
         };
-        let publisher =
-            Publisher::new(loaded, closings, means).map_err(io_error("published versions"))?;
-        let publisher = Arc::new(publisher);
+        // The desk has them.
+        versions.told();
+        versions
+            .write(&loaded.data_dir)
+            .map_err(io_error("published versions"))?;
+        let publisher = Arc::new(Publisher::new(loaded, versions, closings, means));
         // Calls can do without: a path that is too long for a socket keeps nobody from calling.
         if let Err(error) = control::start(&loaded.data_dir, Arc::clone(&publisher)) {
             tracing::warn!(%error, "no `careline plan|apply|export`: no socket in the data directory");

@@ -527,6 +527,7 @@ pub(crate) fn switch_setup(
         accounts,
         queues,
         closings: HashMap::new(),
+        flow_versions: HashMap::new(),
         trunks: trunks
             .into_iter()
             .map(|trunk| (Arc::clone(&trunk.name), Arc::new(trunk)))

@@ -36,6 +36,8 @@ pub struct Setup {
     pub tenants: HashMap<TenantId, Tenant>,
     /// What each dialled number means, by the digits a trunk sends.
     pub lines: HashMap<String, Line>,
+    /// The version of each flow, by its name, as the log has it.
+    pub flow_versions: HashMap<String, u32>,
     /// Phone accounts by user name.
     pub accounts: HashMap<String, Account>,
     /// Queues by the name flows use, per tenant; shared queues appear under each tenant.
@@ -402,6 +404,7 @@ pub(crate) mod tests {
             accounts: HashMap::new(),
             queues: HashMap::new(),
             closings: HashMap::new(),
+            flow_versions: HashMap::new(),
             trusted: Vec::new(),
             trunks: HashMap::new(),
             partners: HashMap::new(),

@@ -133,6 +133,7 @@ impl Switch {
         let Setup {
             tenants,
             lines,
+            flow_versions,
             accounts,
             queues,
             partners,
@@ -141,6 +142,7 @@ impl Switch {
         } = setup;
         self.setup.tenants = tenants;
         self.setup.lines = lines;
+        self.setup.flow_versions = flow_versions;
         self.setup.accounts = accounts;
         self.setup.queues = queues;
         self.setup.partners = partners;

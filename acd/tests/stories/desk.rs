@@ -275,6 +275,13 @@ impl Desk {
             .collect()
     }
 
+    /// Since when whoever waits longest has waited.
+    pub(crate) fn oldest(&self, queue: u32) -> Option<Duration> {
+        let view = self.acd.queue(QueueId(queue)).expect("a queue");
+        assert!(self.acd.queues().any(|of_all| of_all == view));
+        view.oldest
+    }
+
     pub(crate) fn messages(&self) -> Vec<FromAcd> {
         let messages = self.outputs.iter().filter_map(|output| match output {
             Output::To(message) => Some(message.clone()),

@@ -46,6 +46,25 @@ fn the_longest_idle_agent_of_the_lowest_rank_is_rung() {
 }
 
 #[test]
+fn whoever_has_waited_longest_is_known_whatever_their_place() {
+    let mut desk = Desk::new(setup(&[(1, &[1])], &[queue(1), queue(2)]));
+    desk.pass(9 * S);
+    assert_eq!(desk.oldest(1), None);
+    // A patient stands behind staff who came later.
+    desk.wait_since(7, Class::Patient, 2 * S);
+    desk.wait_since(8, Class::Staff, 5 * S);
+    assert_eq!(desk.waiting(1), [8, 7]);
+    assert_eq!((desk.oldest(1), desk.oldest(2)), (Some(2 * S), None));
+    // Being rung for is waiting; talking isn't.
+    desk.leave(7, 1);
+    desk.sign_in(1);
+    assert_eq!(desk.oldest(1), Some(5 * S));
+    desk.ringing(0);
+    desk.accept(0);
+    assert_eq!(desk.oldest(1), None);
+}
+
+#[test]
 fn whoever_knows_a_contact_is_rung_first_and_nobody_waits_for_them() {
     let mut desk = Desk::new(setup(
         &[(1, &[1]), (2, &[1]), (3, &[2])],

@@ -9,7 +9,7 @@ use super::{
     Command, CommandId, Contact, ContactId, Desk, Gap, Journey, Memo, Owner, Reply, Stamped,
     TicketState,
 };
-use crate::event::Event;
+use crate::event::{Event, FlowName};
 use crate::message::{Emergency, Personal, PhoneNumber, TicketId, What};
 use crate::ticket::TicketNumber;
 
@@ -55,14 +55,20 @@ impl Desk {
                 return self.without_contact(id, tenant, contact, &what);
             }
             // Whatever is heard of first: the start may be late.
-            None => self.start(tenant, contact, at),
+            None => {
+                let flow = match &what {
+                    What::Start { flow, .. } => *flow,
+                    _ => None,
+                };
+                self.start(tenant, contact, at, flow);
+            }
         }
         let now = self.now;
         if let Some(known) = self.contacts.get_mut(&contact) {
             known.touched_at = now;
         }
         let memo = match what {
-            What::Start { dnis, ani } => {
+            What::Start { dnis, ani, .. } => {
                 self.calls_from(contact, ani.as_ref());
                 self.give_personal(contact, dnis, ani);
                 Memo::Started
@@ -112,12 +118,17 @@ impl Desk {
         self.reply(id, contact, memo);
     }
 
-    fn start(&mut self, tenant: usize, contact: ContactId, at: i64) {
+    fn start(&mut self, tenant: usize, contact: ContactId, at: i64, flow: Option<(FlowName, u32)>) {
         self.contacts
             .insert(contact, Contact::new(tenant, self.now));
         self.timers
             .sweep_at(self.now + self.limits.contact_silence_max / 12);
-        self.record(contact, at, Event::ContactStarted { contact });
+        let started = Event::ContactStarted {
+            contact,
+            flow: flow.map(|(name, _)| name),
+            version: flow.map(|(_, version)| version),
+        };
+        self.record(contact, at, started);
     }
 
     fn give_personal(&mut self, id: ContactId, dnis: PhoneNumber, ani: Option<PhoneNumber>) {

@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 use super::{
-    ContactId, Desk, FlowPublished, Notice, Noticed, OfferId, OfferOutcome, Owner, Stamped,
+    ContactId, Desk, FlowPublished, HoursChanged, Notice, Noticed, OfferId, OfferOutcome, Owner,
+    Stamped, TenantId,
 };
 use crate::event::Event;
 
@@ -109,10 +110,34 @@ impl Desk {
             at,
             flow,
             version,
+            again,
         } = published;
+        let event = match again {
+            None => Event::FlowPublished { flow, version },
+            Some(to) => Event::FlowRolledBack { flow, version, to },
+        };
+        self.of_tenant(tenant, Stamped { at, event });
+    }
+
+    pub(super) fn hours(&mut self, changed: HoursChanged) {
+        let HoursChanged {
+            tenant,
+            at,
+            hours,
+            to,
+        } = changed;
+        let event = match to {
+            None => Event::HoursReopened { hours },
+            Some((false, until)) => Event::HoursClosed { hours, until },
+            Some((true, until)) => Event::HoursOpened { hours, until },
+        };
+        self.of_tenant(tenant, Stamped { at, event });
+    }
+
+    /// Of a hospital that isn't known nothing is written.
+    fn of_tenant(&mut self, tenant: TenantId, stamped: Stamped) {
         if let Some(&tenant) = self.tenant_index.get(&tenant) {
-            let event = Event::FlowPublished { flow, version };
-            self.queue(Owner::Tenant(tenant), Stamped { at, event });
+            self.queue(Owner::Tenant(tenant), stamped);
         }
     }
 

@@ -108,6 +108,7 @@ impl Story {
         self.send(What::Start {
             dnis: phone("+15035550000"),
             ani: Some(phone("+15035550101")),
+            flow: None,
         });
         self.expect(Reply::Started);
     }
@@ -360,12 +361,13 @@ fn what_waits_too_long_becomes_a_counted_gap() {
 fn a_published_flow_stands_in_its_hospitals_log() {
     let mut story = Story::new(Limits::default());
     let flow = FlowName::new("staff").unwrap();
-    for (tenant, version) in [(1, 2), (7, 2)] {
+    for (tenant, version, again) in [(1, 2, None), (1, 3, Some(1)), (7, 2, None)] {
         story.input(Input::Published(FlowPublished {
             tenant: TenantId(tenant),
             at: 5,
             flow,
             version,
+            again,
         }));
     }
     story.wait(200);
@@ -373,9 +375,69 @@ fn a_published_flow_stands_in_its_hospitals_log() {
     assert_eq!(story.commits.len(), 1);
     let commit = &story.commits[0];
     assert_eq!(commit.tenant, TenantId(1));
-    let event = Event::FlowPublished { flow, version: 2 };
-    assert_eq!(commit.events[..], [Stamped { at: 5, event }]);
+    let published = Event::FlowPublished { flow, version: 2 };
+    let (version, to) = (3, 1);
+    let rolled_back = Event::FlowRolledBack { flow, version, to };
+    let stamped = |event| Stamped { at: 5, event };
+    assert_eq!(commit.events[..], [published, rolled_back].map(stamped));
     story.commit(true);
+}
+
+#[test]
+fn a_desk_closed_on_the_spot_stands_in_its_hospitals_log() {
+    let mut story = Story::new(Limits::default());
+    let hours = FlowName::new("desk");
+    for to in [Some((false, 900)), Some((true, 800)), None] {
+        story.input(Input::Hours(HoursChanged {
+            tenant: TenantId(1),
+            at: 5,
+            hours,
+            to,
+        }));
+    }
+    story.wait(200);
+    let expected = [
+        Event::HoursClosed { hours, until: 900 },
+        Event::HoursOpened { hours, until: 800 },
+        Event::HoursReopened { hours },
+    ];
+    let stamped = |event| Stamped { at: 5, event };
+    assert_eq!(story.commits[0].events[..], expected.map(stamped));
+    story.commit(true);
+}
+
+#[test]
+fn a_contact_begins_with_the_flow_that_answers() {
+    let mut story = Story::new(Limits::default());
+    let flow = FlowName::new("staff");
+    story.send(What::Start {
+        dnis: phone("+15035550000"),
+        ani: None,
+        flow: flow.map(|name| (name, 4)),
+    });
+    story.expect(Reply::Started);
+    story.wait(200);
+    let started = Event::ContactStarted {
+        contact: ContactId(7),
+        flow,
+        version: Some(4),
+    };
+    assert_eq!(story.commits[0].events[0].event, started);
+    story.commit(true);
+}
+
+#[test]
+fn how_long_the_store_is_silent_is_known() {
+    let mut story = Story::new(Limits::default());
+    assert_eq!(story.desk.load().oldest_commit, None);
+    let began = story.now;
+    story.start();
+    story.wait(3_000);
+    let since = story.desk.load().oldest_commit.unwrap();
+    let handed_over = began + Duration::from_millis(100);
+    assert_eq!(since, handed_over, "when it had lingered");
+    story.commit(true);
+    assert_eq!(story.desk.load().oldest_commit, None);
 }
 
 #[test]
@@ -575,7 +637,16 @@ fn contacts_have_a_bound() {
     let ani = Some(phone("+15035550101"));
     let dnis = phone("1");
     let other = ContactId(8);
-    story.again(50, 1, other, What::Start { dnis, ani: None });
+    story.again(
+        50,
+        1,
+        other,
+        What::Start {
+            dnis,
+            ani: None,
+            flow: None,
+        },
+    );
     story.expect(Reply::Failed);
     story.again(51, 1, other, What::OpenTicket);
     story.expect(Reply::Failed);

@@ -6,11 +6,13 @@ mod flow;
 mod publish;
 mod serve;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::LogFormat;
+use crate::log;
 
 /// The telephone front door of a hospital help desk.
 #[derive(Debug, Parser)]
@@ -50,6 +52,8 @@ enum Command {
     Export(publish::Export),
     /// Close a desk on the spot, whatever its hours say.
     Close(publish::Close),
+    /// Open a desk on the spot, whatever its hours say.
+    Open(publish::Close),
     /// Let a desk keep its hours again.
     Reopen(publish::Reopen),
 }
@@ -57,13 +61,11 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let format = match &cli.command {
+        Command::Serve(_) => log::format(&cli.config),
+        _ => LogFormat::Text,
+    };
+    log::start(format);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -92,7 +94,8 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => publish::folder("plan", &options, &args),
         Command::Apply(args) => publish::folder("apply", &options, &args),
         Command::Export(args) => publish::export(&options, &args),
-        Command::Close(args) => publish::close(&options, &args),
+        Command::Close(args) => publish::close("close", &options, &args),
+        Command::Open(args) => publish::close("open", &options, &args),
         Command::Reopen(args) => publish::reopen(&options, &args),
     };
     match result {

@@ -1,5 +1,5 @@
 //! `careline plan`, `apply` and `export`: what is served, and what would be;
-//! `close` and `reopen`: a desk that can't keep its hours.
+//! `close`, `open` and `reopen`: a desk that can't keep its hours.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ pub(super) struct Export {
     dir: PathBuf,
 }
 
-/// Arguments of `careline close`.
+/// Arguments of `careline close` and `careline open`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Close {
     /// The hospital: its file's name without .yaml.
@@ -32,7 +32,7 @@ pub(super) struct Close {
     /// How long, in minutes; at most a week.
     #[arg(long = "for", value_name = "MINUTES", default_value_t = 60)]
     minutes: u32,
-    /// Why, for whoever asks. Callers hear what the flow says at `emergency`.
+    /// Why, for whoever asks. Where a desk is closed callers hear what the flow says at `emergency`.
     #[arg(long, default_value = "")]
     reason: String,
 }
@@ -46,7 +46,7 @@ pub(super) struct Reopen {
     hours: String,
 }
 
-pub(super) fn close(options: &Options, args: &Close) -> anyhow::Result<ExitCode> {
+pub(super) fn close(verb: &str, options: &Options, args: &Close) -> anyhow::Result<ExitCode> {
     let Close {
         hospital,
         hours,
@@ -57,7 +57,7 @@ pub(super) fn close(options: &Options, args: &Close) -> anyhow::Result<ExitCode>
     let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     say(
         options,
-        &format!("close\t{hospital}\t{hours}\t{minutes}\t{reason}"),
+        &format!("{verb}\t{hospital}\t{hours}\t{minutes}\t{reason}"),
     )
 }
 

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::config::HelpDesk;
+use crate::log;
 use crate::serve::{Loaded, Options, Server};
 
 /// Notes that may wait for the terminal.
@@ -33,7 +34,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = Loaded::read(options)?;
-    println!("Preparing the voice (the first time this takes a minute)");
+    let format = loaded.process.log.format;
+    let tell = |text: &str| log::tell(format, text);
+    tell("Preparing the voice (the first time this takes a minute)");
     let (studio, book) = super::speak(&loaded)?;
     let (notes, mut shown) = mpsc::channel(NOTES_MAX);
     let mut server = Server::start(
@@ -48,13 +51,13 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     if server.left_open > 0 {
-        println!(
+        tell(&format!(
             "{} calls were cut off by the last stop; they are recorded as system failures",
             server.left_open
-        );
+        ));
     }
     for unvoiced in &server.unvoiced {
-        println!("{unvoiced}");
+        tell(&unvoiced.to_string());
     }
     if args.welcome {
         print!("{}", welcome(&loaded.helpdesk, server.address));
@@ -64,55 +67,65 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
         .tls_port
         .map_or(String::new(), |port| format!("; TLS on port {port}"));
     if let Some(http) = server.http {
-        println!("Health and metrics on http://{http}/metrics");
+        tell(&format!("Health and metrics on http://{http}/metrics"));
     }
-    println!("Careline answers on {} (UDP{tcp}){tls}", server.address);
+    tell(&format!(
+        "Careline answers on {} (UDP{tcp}){tls}",
+        server.address
+    ));
     if !args.stand_in.is_empty() {
         super::agent::stand_in(&loaded, &book, server.address, &args.stand_in)?;
     }
 
     loop {
         tokio::select! {
-            Some(note) = shown.recv() => {
-                println!("{}", line(&loaded.helpdesk, &note));
-            }
-            _ = terminate.recv() => {
-                let patience = Duration::from_secs(loaded.process.limits.drain_s);
-                let ended = drain(&server, patience, &mut terminate, &mut interrupt);
-                tokio::pin!(ended);
-                loop {
-                    tokio::select! {
-                        Some(note) = shown.recv() => println!("{}", line(&loaded.helpdesk, &note)),
-                        () = &mut ended => break,
+                    Some(note) = shown.recv() => {
+                        tell(&line(&loaded.helpdesk, &note));
                     }
+                    _ = terminate.recv() => {
+                        let patience = Duration::from_secs(loaded.process.limits.drain_s);
+                        let ended = drain(&server, tell, patience, &mut terminate, &mut interrupt);
+                        tokio::pin!(ended);
+                        loop {
+                            tokio::select! {
+                                Some(note) = shown.recv() => tell(&line(&loaded.helpdesk, &note)),
+                                () = &mut ended => break,
+                            }
+                        }
+                        break;
+                    }
+                    _ = interrupt.recv() => {
+                        let calls = server.status().await.map_or(0, |status| status.calls);
+                        tell(&format!(
+        "Stopping: {calls} calls in progress are hung up on (SIGTERM would let them end)"
+        ));
+                        break;
+                    }
+                    _ = hang_up.recv() => {
+                        match server.reload_certificates() {
+                            Ok(()) => tell("Certificates read anew"),
+                            Err(error) => log::complain(
+                                format,
+                                &format!("the old certificate stays in use: {error}"),
+                            ),
+                        }
+                        let publisher = std::sync::Arc::clone(&server.publisher);
+                        let dir = loaded.config_dir.clone();
+                        // Prompts may have to be rendered: meanwhile notes are shown.
+                        tokio::task::spawn_blocking(move || match publisher.apply(&dir) {
+                            Ok(plan) => log::tell(format, plan.to_string().trim_end()),
+                            Err(error) => {
+                                log::complain(format, &format!("what was served stays: {error}"));
+                            }
+                        });
+                    }
+                    // Better no Careline, which its supervisor starts anew, than a deaf one.
+                    error = server.failed() => return Err(error.into()),
                 }
-                break;
-            }
-            _ = interrupt.recv() => {
-                let calls = server.status().await.map_or(0, |status| status.calls);
-                println!("Stopping: {calls} calls in progress are hung up on (SIGTERM would let them end)");
-                break;
-            }
-            _ = hang_up.recv() => {
-                match server.reload_certificates() {
-                    Ok(()) => println!("Certificates read anew"),
-                    Err(error) => eprintln!("careline: the old certificate stays in use: {error}"),
-                }
-                let publisher = std::sync::Arc::clone(&server.publisher);
-                let dir = loaded.config_dir.clone();
-                // Prompts may have to be rendered: meanwhile notes are shown.
-                tokio::task::spawn_blocking(move || match publisher.apply(&dir) {
-                    Ok(plan) => print!("{plan}"),
-                    Err(error) => eprintln!("careline: what was served stays: {error}"),
-                });
-            }
-            // Better no Careline, which its supervisor starts anew, than a deaf one.
-            error = server.failed() => return Err(error.into()),
-        }
     }
     server.stop().await;
     while let Ok(note) = shown.try_recv() {
-        println!("{}", line(&loaded.helpdesk, &note));
+        tell(&line(&loaded.helpdesk, &note));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -120,6 +133,7 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
 /// No new calls; those in progress may end by themselves.
 async fn drain(
     server: &Server,
+    tell: impl Fn(&str),
     patience: Duration,
     terminate: &mut tokio::signal::unix::Signal,
     interrupt: &mut tokio::signal::unix::Signal,
@@ -128,11 +142,11 @@ async fn drain(
     if let Some(status) = server.status().await
         && status.calls > 0
     {
-        println!(
+        tell(&format!(
             "Stopping: no new calls; {} in progress may go on for {} s (another signal ends them now)",
             status.calls,
             patience.as_secs()
-        );
+        ));
     }
     let left = async |what: fn(&crate::node::Status) -> u32| {
         while server

@@ -36,7 +36,8 @@ pub use outside::{
     LocationBy, OutsideConfig, PartnerConfig, RegisterConfig, TrunkAccount, TrunkConfig,
 };
 pub use process::{
-    Codec, Digest, Encryption, Http, Limits, Media, Process, Sip, Speech, Store, Tls,
+    Codec, Digest, Encryption, Http, Limits, Log, LogFormat, Media, Process, Sip, Speech, Store,
+    Tls,
 };
 
 /// Largest configuration file read.

@@ -26,6 +26,8 @@ pub struct Process {
     pub limits: Limits,
     /// Health and metrics.
     pub http: Http,
+    /// Lines on standard error.
+    pub log: Log,
 }
 
 /// `[http]`
@@ -378,6 +380,26 @@ impl Default for Speech {
             deadline_ms: 1000,
         }
     }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How lines are written to standard error: `text` (default), or `json`, an object each; then
+    /// what `careline serve` tells its operator stands there too.
+    pub format: LogFormat,
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: `timestamp`, `level`, `target`, `message`, and the fields of each line.
+    Json,
 }
 
 /// `[limits]`: see [`switch::Limits`].

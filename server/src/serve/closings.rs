@@ -1,18 +1,25 @@
-//! Desks that an operator has closed on the spot. They stand in a file of the
-//! data directory: a restart doesn't open them.
+//! Desks that an operator has closed, or opened, on the spot. They stand in a
+//! file of the data directory: a restart doesn't change that.
+//!
+//! A line is the hospital, its hours, until when (Unix milliseconds, with a `+`
+//! before it if the desk is open until then) and the reason, between tabs.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The longest a desk may be closed by one command, in milliseconds: a week.
+use crate::durable;
+
+/// The longest a desk may be closed, or opened, by one command, in milliseconds: a week.
 pub const CLOSED_MAX_MS: i64 = 7 * 24 * 3_600_000;
 /// Longest reason, in bytes.
 const REASON_MAX: usize = 200;
 
-/// One that is closed.
+/// One that doesn't keep its hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closing {
+    /// Open, whatever its hours say; else closed.
+    pub open: bool,
     /// Until when, Unix milliseconds.
     pub until: i64,
     /// Why, in the operator's words: for whoever asks, not for callers.
@@ -24,7 +31,7 @@ impl Closing {
     #[must_use]
     pub fn exception(&self) -> hours::Exception {
         hours::Exception {
-            open: false,
+            open: self.open,
             until: self.until,
         }
     }
@@ -46,9 +53,16 @@ impl Closings {
         let line = |line: &str| {
             let mut words = line.splitn(4, '\t');
             let key = (words.next()?.to_owned(), words.next()?.to_owned());
-            let until = words.next()?.parse().ok().filter(|until| *until > now)?;
+            let until = words.next()?;
+            let open = until.starts_with('+');
+            let until = until.parse().ok().filter(|until| *until > now)?;
             let reason = words.next()?.to_owned();
-            Some((key, Closing { until, reason }))
+            let closing = Closing {
+                open,
+                until,
+                reason,
+            };
+            Some((key, closing))
         };
         let all = text.lines().filter_map(line).collect();
         Self { file, all }
@@ -60,7 +74,7 @@ impl Closings {
         all.map(|((hospital, calendar), closing)| (hospital.as_str(), calendar.as_str(), closing))
     }
 
-    /// Closes a desk, or opens it again; on disk when this returns.
+    /// Closes or opens a desk, or lets its hours count; on disk when this returns.
     ///
     /// # Errors
     /// The file can't be written: nothing has changed.
@@ -77,13 +91,16 @@ impl Closings {
             }
         }
         let mut text = String::new();
-        for ((hospital, calendar), Closing { until, reason }) in &all {
-            text += &format!("{hospital}\t{calendar}\t{until}\t{reason}\n");
+        for ((hospital, calendar), closing) in &all {
+            let Closing {
+                open,
+                until,
+                reason,
+            } = closing;
+            let sign = if *open { "+" } else { "" };
+            text += &format!("{hospital}\t{calendar}\t{sign}{until}\t{reason}\n");
         }
-        let draft = self.file.with_extension("new");
-        std::fs::write(&draft, text)?;
-        std::fs::File::open(&draft)?.sync_all()?;
-        std::fs::rename(draft, &self.file)?;
+        durable::replace(&self.file, text.as_bytes())?;
         self.all = all;
         Ok(())
     }
@@ -108,6 +125,7 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let mut closings = Closings::open(&dir, 0);
         let closing = |until, reason: &str| Closing {
+            open: false,
             until,
             reason: reason.to_owned(),
         };
@@ -115,12 +133,18 @@ mod tests {
         closings.set("mercy", "portal", Some(flood)).unwrap();
         let fire = closing(1_000, "fire");
         closings.set("mercy", "desk", Some(fire)).unwrap();
+        let party = Closing {
+            open: true,
+            ..closing(3_000, "open house")
+        };
+        closings.set("mercy", "ward", Some(party.clone())).unwrap();
         let again = Closings::open(&dir, 1_000);
         let expected = closing(2_000, "a flood, in the basement");
         assert_eq!(
             again.all().collect::<Vec<_>>(),
-            [("mercy", "portal", &expected)]
+            [("mercy", "portal", &expected), ("mercy", "ward", &party)]
         );
+        closings.set("mercy", "ward", None).unwrap();
         closings.set("mercy", "portal", None).unwrap();
         assert_eq!(Closings::open(&dir, 1_000).all().count(), 0);
         std::fs::remove_dir_all(&dir).unwrap();

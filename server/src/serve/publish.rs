@@ -1,8 +1,11 @@
 //! What is served may change while it is served: another folder is read,
 //! checked and compared, its prompts are rendered, and then the pump is given
 //! all of it in one message. Calls in progress finish on the flows they began with.
+//!
+//! One folder is prepared at a time, however long it takes; meanwhile desks are
+//! closed and opened, and anybody may ask what a folder would change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +15,9 @@ use desk::{Directory, FlowName, TenantId};
 use ivr_flows::Language;
 use tokio::sync::{mpsc, oneshot};
 
+use super::claim::{Claim, wait};
 use super::closings::{Closing, Closings};
+use super::versions::{self, Raised, Versions};
 use super::{Loaded, Options, StartError, setup};
 use crate::config::{Change, HelpDesk, changes, obstacles};
 use crate::node::{Control, wall};
@@ -33,7 +38,41 @@ pub struct Fresh {
     /// Fixed prompts.
     pub prompts: Vec<(Language, Fixed)>,
     /// Flows with a new version, and whose callers walk through them.
-    pub published: Vec<(TenantId, FlowName, u32)>,
+    pub published: Vec<Published>,
+    /// Whether the pump may still have it.
+    pub claim: Claim,
+}
+
+/// A flow's new version belongs in this hospital's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Whose callers walk through it.
+    pub tenant: TenantId,
+    /// Which flow.
+    pub flow: FlowName,
+    /// Its version.
+    pub version: u32,
+    /// The earlier version that had this text, if one had.
+    pub again: Option<u32>,
+}
+
+impl Published {
+    /// As the desk is told, at a time of the wall clock.
+    pub(crate) fn at(self, at: i64) -> desk::FlowPublished {
+        let Self {
+            tenant,
+            flow,
+            version,
+            again,
+        } = self;
+        desk::FlowPublished {
+            tenant,
+            at,
+            flow,
+            version,
+            again,
+        }
+    }
 }
 
 impl std::fmt::Debug for Fresh {
@@ -52,8 +91,13 @@ pub enum PublishError {
     #[error("{}", .0.join("\n"))]
     Obstacles(Vec<String>),
     /// The server is about to stop.
-    #[error("Careline is stopping, or doesn't answer")]
+    #[error("Careline is stopping, or doesn't answer; nothing was changed")]
     Stopping,
+    /// The pump began to change over, and never said that it had.
+    #[error(
+        "it isn't known whether this is served: Careline began to change over and didn't end; `careline plan` says what is served"
+    )]
+    Unknown,
     /// A file can't be written.
     #[error("{path}: {error}")]
     Write {
@@ -70,7 +114,7 @@ pub struct Plan {
     /// Object by object.
     pub changes: Vec<Change>,
     /// Flows whose version this makes, and which.
-    pub versions: Vec<(String, u32)>,
+    pub versions: Vec<Raised>,
     /// What stands in the folder and takes no effect before a restart.
     pub later: Vec<String>,
     /// What keeps it from being applied.
@@ -85,8 +129,15 @@ impl std::fmt::Display for Plan {
         for change in &self.changes {
             writeln!(f, "{change}")?;
         }
-        for (flow, version) in &self.versions {
-            writeln!(f, "  flow {flow} is version {version}")?;
+        for raised in &self.versions {
+            let Raised { flow, version, .. } = raised;
+            match raised.again {
+                None => writeln!(f, "  flow {flow} is version {version}")?,
+                Some(again) => writeln!(
+                    f,
+                    "  flow {flow} is version {version}, the text of version {again} again"
+                )?,
+            }
         }
         for later in &self.later {
             writeln!(f, "! {later}")?;
@@ -98,11 +149,11 @@ impl std::fmt::Display for Plan {
     }
 }
 
-/// A flow's latest version: its number, and the hash of its text.
-type Versions = BTreeMap<String, (u32, String)>;
-
 /// Publishes.
 pub struct Publisher {
+    /// Held while a folder is prepared and served: one at a time.
+    applying: Mutex<()>,
+    /// Held for moments.
     current: Mutex<Current>,
     voices: Vec<(Language, Arc<speech::Studio>)>,
     interface: sip::Interface,
@@ -114,7 +165,9 @@ pub struct Publisher {
 }
 
 struct Current {
-    loaded: Loaded,
+    /// Changed only under `applying`.
+    loaded: Arc<Loaded>,
+    /// The same.
     versions: Versions,
     closings: Closings,
 }
@@ -130,13 +183,13 @@ pub(super) struct Means {
 }
 
 impl Publisher {
-    /// Publishes what a server starts with.
-    pub(super) fn new(loaded: &Loaded, closings: Closings, means: Means) -> io::Result<Self> {
-        let mut versions = read_versions(&loaded.data_dir);
-        let new = raised(&mut versions, &loaded.helpdesk);
-        if !new.is_empty() {
-            write_versions(&loaded.data_dir, &versions)?;
-        }
+    /// For what a server has started with, and for the numbers that its flows have.
+    pub(super) fn new(
+        loaded: &Loaded,
+        versions: Versions,
+        closings: Closings,
+        means: Means,
+    ) -> Self {
         let Means {
             voices,
             interface,
@@ -145,9 +198,10 @@ impl Publisher {
             root,
             control,
         } = means;
-        Ok(Self {
+        Self {
+            applying: Mutex::new(()),
             current: Mutex::new(Current {
-                loaded: loaded.clone(),
+                loaded: Arc::new(loaded.clone()),
                 versions,
                 closings,
             }),
@@ -157,7 +211,7 @@ impl Publisher {
             seed,
             root,
             control,
-        })
+        }
     }
 
     /// What a folder would change.
@@ -165,8 +219,8 @@ impl Publisher {
     /// # Errors
     /// What is wrong with it.
     pub fn plan(&self, dir: &Path) -> Result<Plan, PublishError> {
-        let current = self.current();
-        Ok(Self::compare(&current, dir)?.1)
+        let (served, mut versions) = self.served();
+        Ok(Self::compare(&served, &mut versions, dir)?.1)
     }
 
     /// Serves a folder from now on, all of it or, after an error, nothing.
@@ -174,29 +228,32 @@ impl Publisher {
     /// # Errors
     /// What is wrong with it, or keeps it from being served.
     pub fn apply(&self, dir: &Path) -> Result<Plan, PublishError> {
-        let mut current = self.current();
-        let (loaded, plan) = Self::compare(&current, dir)?;
+        let _turn = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let (served, mut versions) = self.served();
+        let (loaded, plan) = Self::compare(&served, &mut versions, dir)?;
         if !plan.obstacles.is_empty() {
             return Err(PublishError::Obstacles(plan.obstacles));
         }
-        let mut fresh = self.prepare(&loaded)?;
+        let mut fresh = self.prepare(&loaded, &versions)?;
         fresh.published = published(&loaded.helpdesk, &plan.versions);
-        let mut versions = current.versions.clone();
-        raised(&mut versions, &loaded.helpdesk);
         let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
+        // On disk first, and counted from whatever comes of it: a number is never given twice.
+        write(&loaded, &versions)?;
+        self.current().versions = versions.clone();
+        let claim = fresh.claim.clone();
         let (done, changed) = oneshot::channel();
-        let control_message = Control::Publish(Box::new(fresh), done);
-        // On disk first: a version number is never given twice.
-        write_versions(&loaded.data_dir, &versions).map_err(|error| PublishError::Write {
-            path: loaded.data_dir.join(VERSIONS),
-            error,
-        })?;
         control
-            .blocking_send(control_message)
+            .blocking_send(Control::Publish(Box::new(fresh), done))
             .map_err(|_| PublishError::Stopping)?;
-        wait(changed)?;
-        current.loaded = loaded;
+        wait(changed, &claim, CHANGE_MAX)?;
+        versions.told();
+        let mut current = self.current();
+        current.loaded = Arc::new(loaded);
         current.versions = versions;
+        // What is served is served; told twice is the worst that comes of this.
+        if let Err(error) = write(&current.loaded, &current.versions) {
+            tracing::warn!(%error, "published versions");
+        }
         Ok(plan)
     }
 
@@ -205,7 +262,7 @@ impl Publisher {
     /// # Errors
     /// It isn't empty, or can't be written.
     pub fn export(&self, dir: &Path) -> Result<usize, PublishError> {
-        let current = self.current();
+        let (served, _) = self.served();
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |error| PublishError::Write { path, error }
@@ -216,7 +273,7 @@ impl Publisher {
             let error = io::Error::other("isn't empty; name an empty folder");
             return Err(failed(dir)(error));
         }
-        let files = &current.loaded.helpdesk.files.0;
+        let files = &served.helpdesk.files.0;
         for (name, text) in files {
             let path = dir.join(name);
             if let Some(folder) = path.parent() {
@@ -227,8 +284,8 @@ impl Publisher {
         Ok(files.len())
     }
 
-    /// Closes a desk on the spot, or (`None`) lets its hours count again. Gives
-    /// what is closed then, in words.
+    /// Closes or opens a desk on the spot, or (`None`) lets its hours count
+    /// again. Gives what doesn't keep its hours then, in words.
     ///
     /// # Errors
     /// There is no such hospital or desk, or it can't be kept.
@@ -255,12 +312,13 @@ impl Publisher {
             calendar: calendar.into(),
             exception: closing.as_ref().map(Closing::exception),
         };
+        let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
         let path = current.loaded.data_dir.join("closings");
         current
             .closings
             .set(hospital, calendar, closing)
             .map_err(|error| PublishError::Write { path, error })?;
-        let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
+        // Under the lock, so that two who close and reopen are told to the pump in that order.
         control
             .blocking_send(message)
             .map_err(|_| PublishError::Stopping)?;
@@ -271,8 +329,18 @@ impl Publisher {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn compare(current: &Current, dir: &Path) -> Result<(Loaded, Plan), PublishError> {
-        let served = &current.loaded;
+    /// What is served, and the flows' versions.
+    fn served(&self) -> (Arc<Loaded>, Versions) {
+        let current = self.current();
+        (Arc::clone(&current.loaded), current.versions.clone())
+    }
+
+    /// Reads a folder, and gives its flows their numbers.
+    fn compare(
+        served: &Loaded,
+        versions: &mut Versions,
+        dir: &Path,
+    ) -> Result<(Loaded, Plan), PublishError> {
         let mut loaded = Loaded::read(&Options {
             config_dir: dir.to_owned(),
             data_dir: Some(served.data_dir.clone()),
@@ -287,9 +355,10 @@ impl Publisher {
         }
         loaded.process = served.process.clone();
         loaded.process_file = served.process_file.clone();
+        versions.raise(&loaded.helpdesk.texts);
         let plan = Plan {
             changes: changes(&served.helpdesk, &loaded.helpdesk),
-            versions: raised(&mut current.versions.clone(), &loaded.helpdesk),
+            versions: versions.untold(),
             later,
             obstacles: obstacles(&served.helpdesk, &loaded.helpdesk),
         };
@@ -297,7 +366,7 @@ impl Publisher {
     }
 
     /// Everything that takes time, and may fail, before anything changes.
-    fn prepare(&self, loaded: &Loaded) -> Result<Fresh, PublishError> {
+    fn prepare(&self, loaded: &Loaded, versions: &Versions) -> Result<Fresh, PublishError> {
         let mut prompts = Vec::new();
         for (language, studio) in &self.voices {
             let book = Book::in_language(*language, studio, &loaded.helpdesk, |_, _| {})
@@ -319,12 +388,13 @@ impl Publisher {
         }
         let (interface, audio) = (self.interface.clone(), self.audio.clone());
         Ok(Fresh {
-            switch: setup::setup(loaded, interface, audio, self.seed, &self.root)
+            switch: setup::setup(loaded, interface, audio, self.seed, &self.root, versions)
                 .map_err(StartError::from)?,
             acd: setup::acd_setup(&loaded.helpdesk, number),
             directories,
             prompts,
             published: Vec::new(),
+            claim: Claim::default(),
         })
     }
 }
@@ -336,12 +406,18 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) 
     )])
 }
 
-/// What is closed, a line each.
+/// What doesn't keep its hours, a line each.
 fn told(closings: &Closings) -> String {
     let mut text = String::new();
-    for (hospital, calendar, Closing { until, reason }) in closings.all() {
+    for (hospital, calendar, closing) in closings.all() {
+        let Closing {
+            open,
+            until,
+            reason,
+        } = closing;
+        let how = if *open { "open" } else { "closed" };
         let minutes = (until - wall()) / 60_000;
-        text += &format!("{hospital} {calendar}: closed for {minutes} min more: {reason}\n");
+        text += &format!("{hospital} {calendar}: {how} for {minutes} min more: {reason}\n");
     }
     if text.is_empty() {
         text.push_str("Every desk keeps its hours.\n");
@@ -349,75 +425,34 @@ fn told(closings: &Closings) -> String {
     text
 }
 
-/// Waits for the pump, from a thread that has no runtime of its own.
-fn wait(mut changed: oneshot::Receiver<()>) -> Result<(), PublishError> {
-    let until = std::time::Instant::now() + CHANGE_MAX;
-    loop {
-        match changed.try_recv() {
-            Ok(()) => return Ok(()),
-            Err(oneshot::error::TryRecvError::Empty) if std::time::Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            Err(_) => return Err(PublishError::Stopping),
-        }
-    }
-}
-
-/// The file in the data directory that holds the flows' versions.
-const VERSIONS: &str = "published";
-
-/// Gives each flow whose text isn't that of its latest version the next number.
-fn raised(versions: &mut Versions, helpdesk: &HelpDesk) -> Vec<(String, u32)> {
-    let mut new = Vec::new();
-    for (name, text) in &helpdesk.texts {
-        let hash = blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
-        let (number, known) = versions.entry(name.clone()).or_default();
-        if *known != hash {
-            *number += 1;
-            *known = hash;
-            new.push((name.clone(), *number));
-        }
-    }
-    new
+fn write(loaded: &Loaded, versions: &Versions) -> Result<(), PublishError> {
+    versions
+        .write(&loaded.data_dir)
+        .map_err(|error| PublishError::Write {
+            path: versions::file(&loaded.data_dir),
+            error,
+        })
 }
 
 /// In whose logs new versions of flows belong: of each hospital whose callers walk through them.
-fn published(helpdesk: &HelpDesk, versions: &[(String, u32)]) -> Vec<(TenantId, FlowName, u32)> {
+pub(super) fn published(helpdesk: &HelpDesk, versions: &[Raised]) -> Vec<Published> {
     let mut published = Vec::new();
     for hospital in &helpdesk.hospitals {
         let answering = hospital.lines.iter();
         let answering = answering.filter_map(|line| helpdesk.flows.get(&line.flow));
         let walked: BTreeSet<&str> = answering.flat_map(|flow| flow.parts()).collect();
-        for (flow, version) in versions {
-            if walked.contains(flow.as_str())
-                && let Some(name) = FlowName::new(flow)
+        for raised in versions {
+            if walked.contains(raised.flow.as_str())
+                && let Some(flow) = FlowName::new(&raised.flow)
             {
-                published.push((TenantId(hospital.id), name, *version));
+                published.push(Published {
+                    tenant: TenantId(hospital.id),
+                    flow,
+                    version: raised.version,
+                    again: raised.again,
+                });
             }
         }
     }
     published
-}
-
-/// A line for each flow: name, number, hash. What can't be read counts from 1 again.
-fn read_versions(data_dir: &Path) -> Versions {
-    let text = std::fs::read_to_string(data_dir.join(VERSIONS)).unwrap_or_default();
-    let line = |line: &str| {
-        let mut words = line.split_whitespace();
-        let name = words.next()?.to_owned();
-        let number = words.next()?.parse().ok()?;
-        Some((name, (number, words.next()?.to_owned())))
-    };
-    text.lines().filter_map(line).collect()
-}
-
-fn write_versions(data_dir: &Path, versions: &Versions) -> io::Result<()> {
-    use std::fmt::Write;
-    let mut text = String::new();
-    for (name, (number, hash)) in versions {
-        let _ = writeln!(text, "{name} {number} {hash}");
-    }
-    let draft = data_dir.join("published.new");
-    std::fs::write(&draft, text)?;
-    std::fs::rename(draft, data_dir.join(VERSIONS))
 }

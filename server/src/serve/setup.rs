@@ -13,6 +13,7 @@ use switch::{
     Station, Tenant,
 };
 
+use super::versions::Versions;
 use super::{Loaded, OPERATOR};
 use crate::config::{Codec, ConfigError, HelpDesk, Hospital, Process, StationConfig};
 use crate::names;
@@ -192,6 +193,7 @@ pub(super) fn setup(
     media: sip::Interface,
     seed: [u8; 32],
     root: &RootKey,
+    versions: &Versions,
 ) -> Result<Setup, ConfigError> {
     let process = &loaded.process;
     let helpdesk = &loaded.helpdesk;
@@ -364,6 +366,10 @@ pub(super) fn setup(
         queues,
         languages: [ivr_flows::Language::ENGLISH].into(),
         closings: HashMap::new(),
+        flow_versions: versions
+            .latest()
+            .map(|(flow, version)| (flow.to_owned(), version))
+            .collect(),
         trusted: process.sip.trusted(&loaded.process_file)?,
         trunks,
         partners,

@@ -32,7 +32,7 @@ use desk::{
     TicketId, TicketNumber,
 };
 
-pub use open::{Settings, Store};
+pub use open::{Settings, Store, needs_root_key};
 pub use reader::Reader;
 pub use verify::{Fault, Verified};
 
@@ -116,6 +116,12 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
+    /// The root key beside it is another installation's.
+    #[error(
+        "the database belongs to another root.key than the one beside it: put back the root.key that belongs to it, \
+         from a backup of the same data directory (with another one, callers' ticket numbers lead nowhere)"
+    )]
+    OtherRootKey,
     /// Another process has it open.
     #[error("the database is in use by another process")]
     InUse,

@@ -28,6 +28,9 @@ pub struct Settings {
     /// The database's largest size in bytes: beyond it commits fail, before
     /// the disk is full for everybody else. Default: no limit.
     pub size_max_bytes: Option<u64>,
+    /// What the installation's root key is known by ([`crate::secrets::RootKey::check`]). A database
+    /// that knows another one isn't opened; one that knows none will know this. Default: not looked at.
+    pub root_key: Option<[u8; 16]>,
     /// How long a write waits for another process that holds the database
     /// (a backup, somebody's SQL prompt) before it fails. Default 1 s.
     pub busy_wait: Duration,
@@ -39,15 +42,17 @@ impl Default for Settings {
             queue_max: 4_096,
             group_max: 256,
             size_max_bytes: None,
+            root_key: None,
             busy_wait: Duration::from_secs(1),
         }
     }
 }
 
 /// The migrations, in order; the first is version 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/0001_log_contacts_tickets.sql"),
     include_str!("../../migrations/0002_tickets_state.sql"),
+    include_str!("../../migrations/0003_root_key.sql"),
 ];
 
 /// Tickets of a tenant that are read when the store is opened: the latest.
@@ -88,6 +93,9 @@ impl Store {
         let mut connection = Connection::open(path)?;
         configure(&connection, &settings)?;
         migrate(&mut connection, at)?;
+        if let Some(key) = settings.root_key {
+            know(&connection, key)?;
+        }
         let mut recovered = Recovered {
             start: connection.query_row(
                 "UPDATE start SET count = count + 1 RETURNING count",
@@ -123,6 +131,44 @@ impl Store {
             writer: Some(writer),
         };
         Ok((store, recovered))
+    }
+}
+
+/// Whether the database, if there is one, was written with a root key: then a
+/// new one must not be made.
+///
+/// # Errors
+/// It can't be read.
+pub fn needs_root_key(path: &Path) -> Result<bool, StoreError> {
+    if !path.try_exists().map_err(StoreError::Lock)? {
+        return Ok(false);
+    }
+    let connection = Connection::open(path)?;
+    let holds = |table: &str| -> Result<bool, StoreError> {
+        let known: bool = connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)",
+            [table],
+            |row| row.get(0),
+        )?;
+        if !known {
+            return Ok(false);
+        }
+        let query = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+        Ok(connection.query_row(&query, [], |row| row.get(0))?)
+    };
+    // Tickets: of a database from before it knew its key.
+    Ok(holds("root_key")? || holds("ticket")?)
+}
+
+/// The database and the root key belong together, from the first time on.
+fn know(connection: &Connection, key: [u8; 16]) -> Result<(), StoreError> {
+    connection.execute("INSERT OR IGNORE INTO root_key VALUES (1, ?)", [key])?;
+    let known: Vec<u8> =
+        connection.query_row("SELECT known_by FROM root_key", [], |row| row.get(0))?;
+    if known == key {
+        Ok(())
+    } else {
+        Err(StoreError::OtherRootKey)
     }
 }
 

@@ -102,7 +102,11 @@ fn commit(id: CommitId, tenant: TenantId, at: i64, events: &[Event]) -> Commit {
 
 fn started(contact: u64) -> Event {
     let contact = ContactId(contact);
-    Event::ContactStarted { contact }
+    Event::ContactStarted {
+        contact,
+        flow: None,
+        version: None,
+    }
 }
 
 fn ended(contact: u64) -> Event {

@@ -482,6 +482,7 @@ fn is_of_one_commit(error: &StoreError) -> bool {
         ),
         StoreError::Unreadable(_) | StoreError::Event { .. } => true,
         StoreError::Newer { .. }
+        | StoreError::OtherRootKey
         | StoreError::InUse
         | StoreError::Lock(_)
         | StoreError::Thread(_) => false,

@@ -28,6 +28,30 @@ pub(super) async fn a_desk_is_closed_on_the_spot() {
         caller.dial("1006").await;
         caller.hears(words).await;
     }
+    // What never opens is open for a while; then it keeps its hours again.
+    house
+        .asks("open\tmercy\tdesk\t30\topen house")
+        .await
+        .expect("done");
+    let mut caller = house.caller(WITHHELD, 0).await;
+    caller.dial("2006").await;
+    caller.hears("The desk is open.").await;
+    house.asks("reopen\tmercy\tdesk").await.expect("done");
+    // All of it stands in the log.
+    let desk = FlowName::new("desk");
+    for (tenant, expected) in [
+        (SAINT_ANNE, ["closed", "reopened"]),
+        (MERCY, ["opened", "reopened"]),
+    ] {
+        let pick = |event| match event {
+            Event::HoursClosed { hours, .. } => Some(("closed", hours)),
+            Event::HoursOpened { hours, .. } => Some(("opened", hours)),
+            Event::HoursReopened { hours } => Some(("reopened", hours)),
+            _ => None,
+        };
+        let logged = house.logged(tenant, 2, pick).await;
+        assert_eq!(logged, expected.map(|what| (what, desk)), "{tenant:?}");
+    }
     for wrong in [
         "close\tst-anne\tdoor\t30\t",
         "close\tst-mary\tdesk\t30\t",
@@ -91,9 +115,14 @@ pub(super) async fn a_folder_is_served_without_a_restart() {
 
     // In the log of each hospital whose callers walk through it.
     let door = FlowName::new("door").expect("a name");
-    for tenant in [TenantId(1), TenantId(2)] {
-        let published = house.published(tenant).await;
-        assert_eq!(published, [(door, 2)], "{tenant:?}");
+    let published = |event| match event {
+        Event::FlowPublished { flow, version } if flow == door => Some((version, None)),
+        Event::FlowRolledBack { flow, version, to } if flow == door => Some((version, Some(to))),
+        _ => None,
+    };
+    for tenant in [SAINT_ANNE, MERCY] {
+        let logged = house.logged(tenant, 2, published).await;
+        assert_eq!(logged, [(1, None), (2, None)], "{tenant:?}");
     }
 
     // Who calls now is served by it; who called before finishes as they began.
@@ -105,6 +134,15 @@ pub(super) async fn a_folder_is_served_without_a_restart() {
     let ring = ana.rings(LATER).await;
     both_talk(&mut early, &mut ana).await;
     caller_ends(&mut early, early_call, &mut ana, &ring).await;
+
+    // A contact begins with the flow that answered it, and its version.
+    let begun = |event| match event {
+        Event::ContactStarted { flow, version, .. } => Some((flow, version)),
+        _ => None,
+    };
+    let staff = FlowName::new("staff");
+    let begun = house.logged(SAINT_ANNE, 2, begun).await;
+    assert_eq!(begun, [(staff, Some(1)), (Some(door), Some(2))]);
 
     // What is served can be had back, byte for byte.
     let exported = right.with_file_name("exported");
@@ -127,4 +165,46 @@ pub(super) async fn a_folder_is_served_without_a_restart() {
         .administrator("export", &exported)
         .await
         .expect_err("it isn't empty");
+
+    // The text of before is a version of its own, and the log says which it is.
+    let back = house.folder("back", &[]);
+    let said = house.administrator("apply", &back).await.expect("applied");
+    assert!(
+        said.contains("flow door is version 3, the text of version 1 again"),
+        "{said}"
+    );
+    let logged = house.logged(MERCY, 3, published).await;
+    assert_eq!(logged[2], (3, Some(1)));
+}
+
+/// However long a folder takes (here its file is a pipe that nobody writes to), a desk is closed.
+pub(super) async fn a_desk_is_closed_while_a_folder_is_prepared() {
+    let house = House::open("meanwhile").await;
+    let folder = house.folder("slow", &[]);
+    let file = folder.join("hospitals/mercy.yaml");
+    let text = std::fs::read(&file).expect("readable");
+    std::fs::remove_file(&file).expect("removed");
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let (written, goes_on) = tokio::sync::oneshot::channel();
+    let closes = async {
+        // Opens when the other end has.
+        let writer = tokio::task::spawn_blocking({
+            let file = file.clone();
+            move || std::fs::OpenOptions::new().write(true).open(file)
+        });
+        let mut pipe = writer.await.expect("a thread").expect("a pipe");
+        for question in ["close\tst-anne\tdesk\t30\tfire", "reopen\tst-anne\tdesk"] {
+            let said = tokio::time::timeout(SOON, house.asks(question)).await;
+            said.expect("it waits behind the folder").expect("done");
+        }
+        written.send(()).expect("it waits");
+        std::io::Write::write_all(&mut pipe, &text).expect("written");
+    };
+    let applies = async {
+        let applied = house.administrator("apply", &folder).await;
+        goes_on.await.expect("only then");
+        applied.expect("nothing else has changed")
+    };
+    let (said, ()) = tokio::join!(applies, closes);
+    assert!(said.starts_with("No change"), "{said}");
 }

@@ -7,7 +7,9 @@ mod support;
 
 mod changes;
 mod clinicians;
+mod full_store;
 mod hanging_up;
+mod log;
 mod staff_line;
 mod ticket_number;
 mod waiting;
@@ -15,15 +17,15 @@ mod waiting;
 use std::time::{Duration, Instant};
 
 use changes::{
-    a_desk_is_closed_on_the_spot, a_folder_is_served_without_a_restart,
-    hours_decide_where_a_call_goes,
+    a_desk_is_closed_on_the_spot, a_desk_is_closed_while_a_folder_is_prepared,
+    a_folder_is_served_without_a_restart, hours_decide_where_a_call_goes,
 };
 use clinicians::{
     a_known_clinician_is_greeted_by_name_while_a_phone_rings,
     a_withheld_number_on_the_clinicians_line_rings_at_once, location_lines_never_need_a_key,
     the_same_number_at_the_other_hospital_is_somebody_else,
 };
-use desk::{ContactId, EndCause, FlowName, Position, TenantId};
+use desk::{ContactId, EndCause, Event, FlowName, Position, TenantId};
 use hanging_up::{
     the_agent_goes_off_before_the_answer, the_agent_hangs_up_and_is_free_for_the_next,
     the_caller_hangs_up_in_a_prompt, the_caller_hangs_up_in_the_conversation,
@@ -136,6 +138,9 @@ async fn keys() {
         the_next_day_with_the_ticket_number(),
         a_folder_is_served_without_a_restart(),
         a_desk_is_closed_on_the_spot(),
+        a_desk_is_closed_while_a_folder_is_prepared(),
+        full_store::a_full_database_is_told_and_callers_reach_people(),
+        log::a_log_for_programs_names_nobody(),
     );
 }
 

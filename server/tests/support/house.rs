@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use desk::{ContactId, Event, FlowName, TenantId, TicketNumber};
+use desk::{ContactId, Event, TenantId, TicketNumber};
 use media::clip::Clip;
 use server::phone::{
     AnswerPolicy, CallId, CallOptions, CallReport, Ears, HearingEvent, Library, Marker, Phone,
@@ -111,6 +111,8 @@ static ROOM: Semaphore = Semaphore::const_new(AT_ONCE);
 /// A running Careline with the demo's two hospitals.
 pub struct House {
     pub address: SocketAddr,
+    /// Where health and metrics are, if the configuration has them.
+    pub http: Option<SocketAddr>,
     hub: RingHub,
     config: PathBuf,
     data: PathBuf,
@@ -180,6 +182,13 @@ fn config(dir: &Path) -> PathBuf {
     config
 }
 
+/// Replaces a text that stands in a file, wherever it does.
+pub fn edit(file: &Path, is: &str, shall: &str) {
+    let text = std::fs::read_to_string(file).expect("readable");
+    assert!(text.contains(is), "the demo has changed: no {is:?}");
+    std::fs::write(file, text.replace(is, shall)).expect("written");
+}
+
 fn replace(text: &str, is: &str, shall: &str) -> String {
     assert!(text.contains(is), "the demo has changed: no {is:?}");
     text.replacen(is, shall, 1)
@@ -193,18 +202,24 @@ impl House {
 
     /// Opens; phones of the clinical desk ring for so many seconds.
     pub async fn open_ringing(name: &str, ring_for_s: Option<u64>) -> Self {
+        let ringing = |config: &Path, _: &Path| {
+            if let Some(seconds) = ring_for_s {
+                let ring_for = format!("ring_for_s: {seconds}");
+                edit(&config.join("operator.yaml"), "ring_for_s: 15", &ring_for);
+            }
+        };
+        Self::open_prepared(name, ringing).await
+    }
+
+    /// Opens, after something was done to the configuration and the data directory.
+    pub async fn open_prepared(name: &str, prepare: impl FnOnce(&Path, &Path)) -> Self {
         let room = ROOM.acquire().await.expect("never closed");
         let spoken = spoken();
         let memory = InMemory::new(&format!("house-{name}"));
         let data = memory.path().join("data");
         let config = config(memory.path());
-        if let Some(seconds) = ring_for_s {
-            let file = config.join("operator.yaml");
-            let text = std::fs::read_to_string(&file).expect("readable");
-            assert!(text.contains("ring_for_s: 15"), "the demo has changed");
-            let text = text.replace("ring_for_s: 15", &format!("ring_for_s: {seconds}"));
-            std::fs::write(&file, text).expect("written");
-        }
+        std::fs::create_dir_all(&data).expect("a folder");
+        prepare(&config, &data);
         let loaded = Loaded::read(&Options {
             config_dir: config.clone(),
             data_dir: Some(data.clone()),
@@ -235,7 +250,8 @@ impl House {
                     Some(rings),
                 )
                 .expect("Careline starts");
-                opened.send(server.address).expect("the test waits");
+                let at = (server.address, server.http);
+                opened.send(at).expect("the test waits");
                 let listen = async {
                     while let Some(note) = told.recv().await {
                         kept.lock().unwrap().push((Instant::now(), note));
@@ -248,9 +264,10 @@ impl House {
                 server.stop().await;
             });
         });
-        let address = address.await.expect("Careline starts");
+        let (address, http) = address.await.expect("Careline starts");
         Self {
             address,
+            http,
             hub,
             config,
             data,
@@ -394,22 +411,24 @@ impl House {
         }
     }
 
-    /// The flows that a hospital's log says were published, once it says so of any.
-    pub async fn published(&self, tenant: TenantId) -> Vec<(FlowName, u32)> {
+    /// What is picked from a hospital's log, once there are so many.
+    pub async fn logged<T>(
+        &self,
+        tenant: TenantId,
+        count: usize,
+        pick: impl Fn(Event) -> Option<T>,
+    ) -> Vec<T> {
         let until = Instant::now() + SOON;
         loop {
             let events = Reader::open(&self.data)
                 .and_then(|reader| reader.events_after(tenant, 0, 10_000))
                 .expect("a database");
-            let flows = events
+            let picked = events
                 .iter()
-                .filter_map(|logged| match logged.stamped.event {
-                    Event::FlowPublished { flow, version } => Some((flow, version)),
-                    _ => None,
-                });
-            let flows: Vec<_> = flows.collect();
-            if !flows.is_empty() || Instant::now() > until {
-                return flows;
+                .filter_map(|logged| pick(logged.stamped.event));
+            let picked: Vec<_> = picked.collect();
+            if picked.len() >= count || Instant::now() > until {
+                return picked;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

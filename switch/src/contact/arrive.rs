@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use desk::{Caller, ContactId, PhoneNumber, What};
+use desk::{Caller, ContactId, FlowName, PhoneNumber, What};
 use ivr_flows::{Facts, Session};
 use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId};
@@ -119,9 +119,12 @@ impl Contact {
             return contact;
         }
         contact.note(cx, NoteWhat::Arrived);
+        let flow = contact.flow.name();
+        let version = cx.setup.flow_versions.get(flow).copied();
         let start = What::Start {
             dnis: contact.dnis.clone(),
             ani: contact.ani.clone(),
+            flow: FlowName::new(flow).zip(version),
         };
         contact.tell_desk(cx, start);
         contact.audio = Audio::Opening(contact.wish(cx, Side::Caller, None, peer));

@@ -507,8 +507,10 @@ mod tests {
         setup.accounts.insert("ana".into(), account);
         // A proxy of ours, behind which some of them are.
         setup.trusted = vec!["192.0.2.1".parse().expect("an address")];
+        let by = sip::Transport::Tcp;
         let mut switch = Switch::new(setup);
         let mut branch = 0;
+        let mut known = Vec::new();
         let mut register = |from: [u8; 4], user: &str, password: &str| -> u16 {
             let (nearest, before) = match from {
                 [203, ..] => {
@@ -519,7 +521,10 @@ mod tests {
                 }
                 _ => (from, String::new()),
             };
-            let peer = sip::Peer::udp((nearest, 5060).into());
+            let peer = sip::Peer {
+                addr: (nearest, 5060).into(),
+                transport: by,
+            };
             let mut challenge: Option<String> = None;
             loop {
                 branch += 1;
@@ -537,7 +542,7 @@ mod tests {
                     format!("Authorization: {}\r\n", value.expect("an answer"))
                 });
                 let text = format!(
-                    "REGISTER sip:test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{branch}\r\n\
+                    "REGISTER sip:test SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK{branch}\r\n\
                      {before}From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\nCall-ID: {branch}\r\n\
                      CSeq: 1 REGISTER\r\nContact: <sip:{user}@192.0.2.9>\r\n{authorization}\
                      Content-Length: 0\r\n\r\n"
@@ -550,8 +555,10 @@ mod tests {
                 switch.handle(now, Input::Sip { peer, message });
                 let mut answer = None;
                 while let Some(output) = switch.poll() {
-                    if let Output::Transmit(transmit) = output {
-                        answer = Some(transmit.bytes);
+                    match output {
+                        Output::Transmit(transmit) => answer = Some(transmit.bytes),
+                        Output::Known { peer } => known.push(peer.addr.ip()),
+                        _ => {}
                     }
                 }
                 let answer = answer.expect("an answer");
@@ -585,6 +592,9 @@ mod tests {
         }
         assert_eq!(register(guesser, "ana", "secret"), 403);
         assert_eq!(register(beside, "ana", "secret"), 200, "by the same proxy");
+        // Whose connections are no strangers': of who showed a password, and the proxy's.
+        known.dedup();
+        assert_eq!(known, [IpAddr::from(elsewhere), [192, 0, 2, 1].into()]);
         assert_eq!(switch.counters().sign_ins_refused, 20);
         assert_eq!(switch.counters().sign_ins_blocked, 4);
     }

@@ -11,6 +11,7 @@ fn opened(story: &mut Story) -> TicketNumber {
     story.send(What::Start {
         dnis: phone("+15035550000"),
         ani: Some(phone(BELL)),
+        flow: None,
     });
     story.expect(Reply::Started);
     story.send(What::OpenTicket);

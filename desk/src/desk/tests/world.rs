@@ -137,6 +137,7 @@ impl World {
             What::Start {
                 dnis: phone("+15035550000"),
                 ani: Some(phone("+15035550101")),
+                flow: None,
             },
             What::Identify {
                 ani: Some(phone("+15035550101")),

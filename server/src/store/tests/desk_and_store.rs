@@ -102,6 +102,7 @@ fn what_the_desk_believes_is_what_the_log_says() {
         What::Start {
             dnis: PhoneNumber("+15035550000".into()),
             ani: None,
+            flow: None,
         },
         What::Identify { ani: None },
         What::OpenTicket,
