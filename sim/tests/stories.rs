@@ -342,6 +342,26 @@ fn an_agent_who_disappears_in_the_middle_of_a_talk_doesnt_take_the_caller_along(
     world.finish();
 }
 
+/// A muted telephone may send nothing at all, not even reports.
+#[test]
+fn an_agent_who_only_listens_isn_t_cut_off() {
+    let mut world = world(&[1]);
+    let caller =
+        world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterDialling(secs(200))));
+    world.pass(FIRST + secs(20));
+    assert!(world.rung(1)[0].answered_at.is_some());
+    world.mute_phone(1);
+    world.pass(FIRST + secs(190));
+    assert!(
+        !world.told(caller).contains("connection"),
+        "{}",
+        world.told(caller)
+    );
+    assert_eq!(world.rung(1).len(), 1);
+    world.finish();
+    assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
+}
+
 #[test]
 fn with_the_store_down_everybody_still_reaches_a_person() {
     for door in Door::ALL {

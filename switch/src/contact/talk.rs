@@ -237,10 +237,11 @@ impl Contact {
         self.carry_out(cx);
     }
 
-    /// No audio comes from the agent any more.
-    pub(super) fn agent_lost(&mut self, cx: &mut Cx<'_>) {
-        if matches!(self.stage, Stage::Conversation(_)) {
-            self.talk_broke(cx);
+    /// No audio comes from the agent or partner: is their telephone still there? If not, its leg ends, and the talk
+    /// with it.
+    pub(super) fn ask_the_agent(&mut self, cx: &mut Cx<'_>) {
+        if let Stage::Conversation(talk) = &self.stage {
+            cx.sip.probe(cx.now.mono, talk.leg);
         }
     }
 
