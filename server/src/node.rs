@@ -673,6 +673,22 @@ impl Node {
                         "encryption is required and couldn't be had: refused"
                     );
                 }
+                if let NoteWhat::NowInClear(side) = note.what {
+                    tracing::warn!(
+                        contact = note.contact.0,
+                        tenant = note.tenant.0,
+                        ?side,
+                        "a call that was encrypted goes on in the clear"
+                    );
+                }
+                if let NoteWhat::AnswerUnusable(side) = note.what {
+                    tracing::warn!(
+                        contact = note.contact.0,
+                        tenant = note.tenant.0,
+                        ?side,
+                        "an answer to an offer of ours can't be used: the call goes on as it was"
+                    );
+                }
                 if let Some(notes) = &self.notes {
                     // Whoever watches too slowly misses some.
                     let _ = notes.try_send(note);

@@ -227,6 +227,11 @@ pub enum NoteWhat {
     OneWayAudio(NoteSide, OneWay),
     /// Encryption is required, and the peer on that side can't or won't.
     NotEncrypted(NoteSide),
+    /// That side's audio was encrypted so far, and isn't any more: its new
+    /// description has no keys, and none are required.
+    NowInClear(NoteSide),
+    /// That side's answer to an offer of ours can't be used.
+    AnswerUnusable(NoteSide),
     /// Something of a call to an emergency service, which is no contact: the
     /// note's contact tells such calls apart, its hospital is the telephone's.
     Emergency {
@@ -312,6 +317,12 @@ pub struct Counters {
     pub emergency_connected: u64,
     /// Of these calls, those that no way outside took at once.
     pub emergency_unplaced: u64,
+    /// Times that audio was found to go one way.
+    pub one_way: u64,
+    /// Calls encrypted so far that went on in the clear.
+    pub now_in_clear: u64,
+    /// Answers to offers of ours that couldn't be used.
+    pub answers_unusable: u64,
     /// Prompts that could not be had in time.
     pub prompts_missed: u64,
     /// Commands that the desk never answered.

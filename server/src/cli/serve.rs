@@ -196,6 +196,8 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::NotEncrypted(NoteSide::Agent) => {
             "encryption is required, and the agent's phone can't".to_owned()
         }
+        NoteWhat::NowInClear(side) => format!("encrypted no longer: {side:?}"),
+        NoteWhat::AnswerUnusable(side) => format!("an answer that can't be used: {side:?}"),
         NoteWhat::TextTelephone => "the caller types (TTY)".to_owned(),
         NoteWhat::Emergency {
             account,

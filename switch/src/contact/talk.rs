@@ -149,6 +149,7 @@ impl Contact {
             local,
             caps,
             offered,
+            streams,
             ..
         }) = self.audio_of(side)
         else {
@@ -156,12 +157,13 @@ impl Contact {
         };
         local.session_version += 1;
         let Some(offer) = offer else {
-            let body = sdp::offer(local, caps);
+            let body = sdp::offer_again(local, caps, streams);
             *offered = Some(body.clone());
             return cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
         };
         match sdp::answer(offer, local, caps) {
             Ok((agreed, body)) => {
+                *streams = sdp::Streams::of(&body);
                 self.connect(side, agreed, cx);
                 cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
                 self.join(cx);
@@ -179,8 +181,9 @@ impl Contact {
 
     /// A session was refreshed, or changed as we asked.
     pub(crate) fn refreshed(&mut self, side: Side, offer: &[u8], answer: &[u8], cx: &mut Cx<'_>) {
-        let Ok(agreed) = sdp::accept(offer, answer) else {
-            return;
+        let agreed = match sdp::accept(offer, answer) {
+            Ok(agreed) => agreed,
+            Err(error) => return self.answer_unusable(side, &error, cx),
         };
         let Some(Audio::Open { negotiated, .. }) = self.audio_of(side) else {
             return;
