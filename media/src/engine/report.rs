@@ -65,13 +65,13 @@ impl Reports {
     ) -> usize {
         let now = shared.now;
         self.next_at = now + randomised(INTERVAL, shared.random);
-        let sender = (outgoing.packets != self.packets_reported).then(|| SenderInfo {
+        let sender = (outgoing.packets_ever() != self.packets_reported).then(|| SenderInfo {
             ntp: ntp(now + shared.ntp_at_epoch),
             timestamp: outgoing.timestamp_at(now),
             packets: outgoing.packets as u32,
             octets: outgoing.octets,
         });
-        self.packets_reported = outgoing.packets;
+        self.packets_reported = outgoing.packets_ever();
         let block = receive.report().map(|reception| {
             let (last_report, delay) = match self.heard {
                 Some((stamp, at)) => (stamp, (ntp(now.saturating_sub(at)) >> 16) as u32),
