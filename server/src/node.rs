@@ -638,7 +638,7 @@ impl Node {
                         tenant = note.tenant.0,
                         ?side,
                         ?why,
-                        "audio goes one way: this side is spoken to and isn't heard"
+                        "audio goes one way: this side isn't heard, or (unheard) doesn't hear us"
                     );
                 }
                 if let NoteWhat::Emergency {

@@ -223,7 +223,7 @@ pub enum NoteWhat {
     TakenBack(desk::TakenBack),
     /// The caller types (TTY).
     TextTelephone,
-    /// That side is spoken to and isn't heard.
+    /// That side is spoken to and isn't heard, or doesn't hear.
     OneWayAudio(NoteSide, OneWay),
     /// Encryption is required, and the peer on that side can't or won't.
     NotEncrypted(NoteSide),
@@ -271,12 +271,16 @@ pub enum OneWay {
     Nothing,
     /// Only reports come.
     ReportsOnly,
+    /// Its reports count audio that doesn't come.
+    Withheld,
     /// Audio comes from elsewhere.
     Elsewhere,
     /// Audio comes in a codec that wasn't agreed on.
     Payload,
     /// Audio comes that doesn't fit the keys.
     Undecipherable,
+    /// The other way round: it reports that it hears nothing of us.
+    Unheard,
 }
 
 /// Whose leg a [`Note`] is about.

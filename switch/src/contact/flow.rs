@@ -305,6 +305,8 @@ impl Contact {
                 let why = match cause {
                     OneWayCause::Nothing => OneWay::Nothing,
                     OneWayCause::ReportsOnly => OneWay::ReportsOnly,
+                    OneWayCause::Withheld => OneWay::Withheld,
+                    OneWayCause::Unheard => OneWay::Unheard,
                     OneWayCause::Elsewhere(_) => OneWay::Elsewhere,
                     OneWayCause::Payload(_) => OneWay::Payload,
                     OneWayCause::Undecipherable => OneWay::Undecipherable,
