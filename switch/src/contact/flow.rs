@@ -299,6 +299,7 @@ impl Contact {
             (Side::Caller, MediaEvent::TextTelephone { .. }) => {
                 self.text = true;
                 self.note(cx, NoteWhat::TextTelephone);
+                self.narrow(cx);
             }
             (Side::Agent, MediaEvent::RtpLost { .. }) => self.ask_the_agent(cx),
             (_, MediaEvent::OneWayAudio { cause, .. }) => {

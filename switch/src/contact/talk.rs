@@ -3,6 +3,7 @@
 use acd::{AgentId, OfferId, ToAcd, Visit};
 use desk::Journey;
 use ivr_flows::Input as FlowInput;
+use media::codec::Format;
 use media::engine::Command as MediaCommand;
 use media::sdp;
 
@@ -79,6 +80,9 @@ impl Contact {
         self.session.handle(cx.now.mono, FlowInput::QueueAnswered);
         self.carry_out(cx);
         self.join(cx);
+        if self.text {
+            self.narrow(cx);
+        }
         self.journey(
             cx,
             Journey::Connected {
@@ -86,6 +90,35 @@ impl Contact {
             },
         );
         self.note(cx, NoteWhat::Connected(id));
+    }
+
+    /// What a text telephone sends must arrive as it is: whoever speaks anything else is asked to change to G.711. Who
+    /// refuses is left as they are.
+    pub(super) fn narrow(&mut self, cx: &mut Cx<'_>) {
+        for side in [Side::Caller, Side::Agent] {
+            let Some(sip_leg) = self.leg_of(side) else {
+                continue;
+            };
+            let Some(Audio::Open {
+                local,
+                caps,
+                negotiated: Some(agreed),
+                streams,
+                ..
+            }) = self.audio_of(side)
+            else {
+                continue;
+            };
+            let is_narrow = |codec: &Format| matches!(codec, Format::G711(_));
+            if is_narrow(&agreed.codec) || !caps.codecs.iter().any(is_narrow) {
+                continue;
+            }
+            caps.codecs.retain(is_narrow);
+            local.session_version += 1;
+            let body = sdp::offer_again(local, caps, streams);
+            *streams = sdp::Streams::of(&body);
+            cx.sip.reinvite(cx.now.mono, sip_leg, &body);
+        }
     }
 
     /// Lets the two hear each other; whoever is held hears music.

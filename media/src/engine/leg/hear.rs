@@ -66,10 +66,20 @@ impl Leg {
                     let samples = packet.payload.iter().map(|&byte| codec.decode(byte));
                     self.take_samples(packet.timestamp, extended, samples, shared);
                 }
-                Format::G722 if self.playout.is_some() || self.tones_in.is_some() => {
+                Format::G722
+                    if self.playout.is_some()
+                        || self.tones_in.is_some()
+                        || matches!(self.text, Text::LookedFor(_)) =>
+                {
                     let mut buffer = [0; PAYLOAD_BYTES_MAX];
                     let wide = self.wide.get_or_insert_default();
                     let samples = wide.heard(packet.payload, &mut buffer);
+                    // Its tones lie in the lower sub-band, and coding leaves them as they are.
+                    if let Text::LookedFor(detector) = &mut self.text
+                        && detector.samples(samples.iter().copied())
+                    {
+                        self.text_found(shared);
+                    }
                     self.take_samples(packet.timestamp, extended, samples.iter().copied(), shared);
                 }
                 Format::G722 => {}
