@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use media::codec::Codec;
 use media::sdp::{
-    BYTES_MAX, Capabilities, Direction, Encryption, LocalMedia, Negotiated, SdpError, accept,
-    answer, offer,
+    BYTES_MAX, Capabilities, Direction, Encryption, LocalMedia, Negotiated, SdpError, Streams,
+    accept, answer, offer, offer_again,
 };
 use media::srtp::{Secret, Suite};
 use proptest::prelude::*;
@@ -473,4 +473,71 @@ proptest! {
             prop_assert!(again.is_ok(), "{again:?}");
         }
     }
+}
+
+/// What we say next in a dialog in which we answered these streams, encrypted if they were.
+fn said_again(lines: &str) -> (Vec<u8>, Capabilities) {
+    let caps = Capabilities {
+        encryption: Encryption::Offered(Secret::new([7; 32])),
+        ..Capabilities::default()
+    };
+    let local = local(LOCAL);
+    let offered = description(&format!("{HEAD}{lines}"));
+    let (_, answered) = answer(&offered, &local, &caps).unwrap();
+    let again = offer_again(&local, &caps, &Streams::of(&answered));
+    (again, caps)
+}
+
+/// The lines that name streams.
+fn stream_lines(description: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(description);
+    let lines = text.lines().filter(|line| line.starts_with("m="));
+    lines.map(str::to_owned).collect()
+}
+
+/// RFC 3264 section 8: a stream for each there was, in its place.
+#[test]
+fn an_offer_in_a_call_has_a_stream_for_each_before() {
+    let (again, _) = said_again("m=video 5000 RTP/AVP 31 | m=audio 5004 RTP/AVP 0 | m=text 0 x y");
+    let audio = "m=audio 40000 RTP/AVP 0 8 101";
+    assert_eq!(
+        stream_lines(&again),
+        ["m=video 0 RTP/AVP 31", audio, "m=text 0 x y"]
+    );
+    // And once more.
+    let once_more = offer_again(
+        &local(LOCAL),
+        &Capabilities::default(),
+        &Streams::of(&again),
+    );
+    assert_eq!(stream_lines(&once_more), stream_lines(&again));
+    // The answer's stream in that place counts.
+    let answer = description(&format!(
+        "{HEAD}m=video 0 RTP/AVP 31 | m=audio 5008 RTP/AVP 8 | m=text 0 x y"
+    ));
+    let agreed = accept(&again, &answer).unwrap();
+    assert_eq!(agreed.remote_rtp.port(), 5_008);
+    let short = description(&format!("{HEAD}m=audio 5008 RTP/AVP 8"));
+    assert!(matches!(accept(&again, &short), Err(SdpError::Mismatch(_))));
+    assert_eq!(Streams::of(b"nonsense"), Streams::default());
+}
+
+/// A call that is encrypted stays so, though keys are only offered to those who never used them.
+#[test]
+fn an_offer_in_an_encrypted_call_keeps_its_profile() {
+    let caps = Capabilities {
+        encryption: Encryption::Required(Secret::new([9; 32])),
+        ..Capabilities::default()
+    };
+    let phone = local("198.51.100.7");
+    let first = String::from_utf8(offer(&phone, &caps)).unwrap();
+    let lines: Vec<&str> = first.lines().skip(5).collect();
+    let (again, _) = said_again(&lines.join(" | "));
+    let [line] = &stream_lines(&again)[..] else {
+        panic!("one stream")
+    };
+    assert!(line.starts_with("m=audio 40000 RTP/SAVP "), "{line}");
+    // An answer in the clear isn't one.
+    let clear = description(&format!("{HEAD}m=audio 5008 RTP/AVP 0"));
+    assert_eq!(accept(&again, &clear), Err(SdpError::EncryptionRequired));
 }

@@ -646,7 +646,7 @@ impl Node {
                         tenant = note.tenant.0,
                         ?side,
                         ?why,
-                        "audio goes one way: this side is spoken to and isn't heard"
+                        "audio goes one way: this side isn't heard, or (unheard) doesn't hear us"
                     );
                 }
                 if let NoteWhat::Emergency {
@@ -679,6 +679,22 @@ impl Node {
                         tenant = note.tenant.0,
                         ?side,
                         "encryption is required and couldn't be had: refused"
+                    );
+                }
+                if let NoteWhat::NowInClear(side) = note.what {
+                    tracing::warn!(
+                        contact = note.contact.0,
+                        tenant = note.tenant.0,
+                        ?side,
+                        "a call that was encrypted goes on in the clear"
+                    );
+                }
+                if let NoteWhat::AnswerUnusable(side) = note.what {
+                    tracing::warn!(
+                        contact = note.contact.0,
+                        tenant = note.tenant.0,
+                        ?side,
+                        "an answer to an offer of ours can't be used: the call goes on as it was"
                     );
                 }
                 if let Some(notes) = &self.notes {

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use media::codec::Format;
 use media::sdp::{self, Capabilities};
 use sip::{
     Credentials, Endpoint, EndpointConfig, Event, Interface, LegId, OutRequest, Peer, RequestId,
@@ -237,6 +238,10 @@ pub(crate) struct Phone {
     register_cseq: u32,
     wants_in: bool,
     pub(crate) vanished_until: Option<Duration>,
+    /// It answers in G.722, and takes other offers inside a call.
+    pub(crate) wide: bool,
+    /// Those that came.
+    pub(crate) offered_again: Vec<String>,
     calls: Vec<Call>,
     pub(crate) log: Vec<Rung>,
     logs: Vec<(LegId, usize)>,
@@ -329,6 +334,8 @@ impl Phone {
             register_cseq: 0,
             wants_in: false,
             vanished_until: None,
+            wide: false,
+            offered_again: Vec::new(),
             calls: Vec::new(),
             log: Vec::new(),
             logs: Vec::new(),
@@ -484,7 +491,14 @@ impl Phone {
             Step::PickUp => {
                 let local = self.local(leg);
                 let call = &mut self.calls[at];
-                match sdp::answer(&call.offer, &local, &Capabilities::default()) {
+                let caps = Capabilities {
+                    codecs: match self.wide {
+                        true => vec![Format::G722],
+                        false => Capabilities::default().codecs,
+                    },
+                    ..Capabilities::default()
+                };
+                match sdp::answer(&call.offer, &local, &caps) {
                     Ok((_, text)) => {
                         call.answered = true;
                         self.endpoint.answer(now, leg, &text, &[]);
@@ -656,6 +670,18 @@ impl Phone {
                 }
                 Event::Referred { code, .. } => self.referred.push(code),
                 Event::Notify { code, .. } => self.referred.push(code),
+                Event::Reinvite {
+                    leg,
+                    sdp: Some(offer),
+                } if self.wide => {
+                    let local = self.local(leg);
+                    match sdp::answer(&offer, &local, &Capabilities::default()) {
+                        Ok((_, text)) => self.endpoint.answer_reinvite(now, leg, &text),
+                        Err(_) => self.endpoint.reject_reinvite(now, leg, 488),
+                    }
+                    self.offered_again
+                        .push(String::from_utf8_lossy(&offer).into_owned());
+                }
                 Event::Reinvite { leg, .. } => self.endpoint.reject_reinvite(now, leg, 488),
                 _ => {}
             }

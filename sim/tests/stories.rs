@@ -342,6 +342,49 @@ fn an_agent_who_disappears_in_the_middle_of_a_talk_doesnt_take_the_caller_along(
     world.finish();
 }
 
+/// What a text telephone (TTY) sends isn't coded anew: whoever speaks G.722 is asked to change.
+#[test]
+fn a_text_telephone_found_in_the_middle_of_a_talk_has_it_go_on_in_g711() {
+    let mut world = world(&[1]);
+    world.speaks_wide(1);
+    let caller =
+        world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterDialling(secs(60))));
+    world.pass(FIRST + secs(20));
+    assert!(world.rung(1)[0].answered_at.is_some());
+    assert_eq!(world.offered_again(1).len(), 0);
+    world.types(caller);
+    world.pass(FIRST + secs(30));
+    let [offer] = world.offered_again(1) else {
+        panic!("{:?}", world.offered_again(1))
+    };
+    assert!(
+        offer.contains("PCMU/8000") && !offer.contains("G722"),
+        "{offer}"
+    );
+    world.finish();
+    assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
+}
+
+/// A muted telephone may send nothing at all, not even reports.
+#[test]
+fn an_agent_who_only_listens_isn_t_cut_off() {
+    let mut world = world(&[1]);
+    let caller =
+        world.call(call(Door::Clinician, Some(OKAFOR)).leaves(Leave::AfterDialling(secs(200))));
+    world.pass(FIRST + secs(20));
+    assert!(world.rung(1)[0].answered_at.is_some());
+    world.mute_phone(1);
+    world.pass(FIRST + secs(190));
+    assert!(
+        !world.told(caller).contains("connection"),
+        "{}",
+        world.told(caller)
+    );
+    assert_eq!(world.rung(1).len(), 1);
+    world.finish();
+    assert!(matches!(world.end_of(caller), Some((_, CallerEnd::HungUp))));
+}
+
 #[test]
 fn with_the_store_down_everybody_still_reaches_a_person() {
     for door in Door::ALL {

@@ -223,10 +223,15 @@ pub enum NoteWhat {
     TakenBack(desk::TakenBack),
     /// The caller types (TTY).
     TextTelephone,
-    /// That side is spoken to and isn't heard.
+    /// That side is spoken to and isn't heard, or doesn't hear.
     OneWayAudio(NoteSide, OneWay),
     /// Encryption is required, and the peer on that side can't or won't.
     NotEncrypted(NoteSide),
+    /// That side's audio was encrypted so far, and isn't any more: its new
+    /// description has no keys, and none are required.
+    NowInClear(NoteSide),
+    /// That side's answer to an offer of ours can't be used.
+    AnswerUnusable(NoteSide),
     /// Something of a call to an emergency service, which is no contact: the
     /// note's contact tells such calls apart, its hospital is the telephone's.
     Emergency {
@@ -266,12 +271,16 @@ pub enum OneWay {
     Nothing,
     /// Only reports come.
     ReportsOnly,
+    /// Its reports count audio that doesn't come.
+    Withheld,
     /// Audio comes from elsewhere.
     Elsewhere,
     /// Audio comes in a codec that wasn't agreed on.
     Payload,
     /// Audio comes that doesn't fit the keys.
     Undecipherable,
+    /// The other way round: it reports that it hears nothing of us.
+    Unheard,
 }
 
 /// Whose leg a [`Note`] is about.
@@ -312,6 +321,12 @@ pub struct Counters {
     pub emergency_connected: u64,
     /// Of these calls, those that no way outside took at once.
     pub emergency_unplaced: u64,
+    /// Times that audio was found to go one way.
+    pub one_way: u64,
+    /// Calls encrypted so far that went on in the clear.
+    pub now_in_clear: u64,
+    /// Answers to offers of ours that couldn't be used.
+    pub answers_unusable: u64,
     /// Prompts that could not be had in time.
     pub prompts_missed: u64,
     /// Commands that the desk never answered.

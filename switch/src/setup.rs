@@ -74,17 +74,17 @@ pub struct CodecPolicy {
     pub phones: Vec<Format>,
     /// With trunks.
     pub trunks: Vec<Format>,
-    /// Whether text telephones (TTY) are looked for in what callers send. The calls made for one speak G.711 alone.
+    /// Whether text telephones (TTY) are looked for in what callers send. The calls of one speak G.711 alone.
     pub find_text: bool,
 }
 
 impl Default for CodecPolicy {
-    /// PCMU, PCMA, and with phones G.722 too.
+    /// PCMU, PCMA, and with phones G.722 too; text telephones are looked for.
     fn default() -> Self {
         Self {
             phones: Format::ALL.to_vec(),
             trunks: vec![Codec::Pcmu.into(), Codec::Pcma.into()],
-            find_text: false,
+            find_text: true,
         }
     }
 }

@@ -495,7 +495,7 @@ impl Switch {
                 contact.info(side, &content_type, &body, cx);
             }),
             Event::Refer { leg, id, refer } => self.refer(now, leg, id, &refer),
-            // We ask nobody to transfer anything, nor to change a session.
+            // We ask nobody to transfer anything; and who refuses another codec goes on with theirs.
             Event::Referred { .. } | Event::Notify { .. } | Event::ReinviteRefused { .. } => {}
         }
     }

@@ -39,13 +39,21 @@ pub type Presses = [Option<Press>; 3];
 /// and sequence numbers, any of which can be lost, decide nothing.
 #[derive(Debug, Default)]
 pub struct Receiver {
-    ssrc: u32,
     current: Option<Current>,
+    source: Source,
+    /// The one before: its last packets may come late.
+    former: Source,
+    window_began: Duration,
+    window_keys: u32,
+}
+
+/// What was told of one source.
+#[derive(Debug, Default)]
+struct Source {
+    ssrc: u32,
     /// Timestamps of recent events, the newest at `newest`.
     seen: [Option<u32>; HISTORY],
     newest: usize,
-    window_began: Duration,
-    window_keys: u32,
 }
 
 #[derive(Debug)]
@@ -87,15 +95,19 @@ impl Receiver {
         let ended = flags & 0x80 != 0;
         let duration = u16::from_be_bytes([d0, d1]);
 
-        if ssrc != self.ssrc {
+        if ssrc != self.source.ssrc {
+            if ssrc == self.former.ssrc && self.former.known(timestamp) {
+                return nothing;
+            }
             // Another sender counts on its own; what is pressed is over.
             let before = self.current.take().map(|current| current.ended());
-            *self = Receiver {
-                ssrc,
-                window_began: self.window_began,
-                window_keys: self.window_keys,
-                ..Receiver::default()
-            };
+            std::mem::swap(&mut self.source, &mut self.former);
+            if self.source.ssrc != ssrc {
+                self.source = Source {
+                    ssrc,
+                    ..Source::default()
+                };
+            }
             let [_, started, over] = self.packet(now, ssrc, timestamp, payload);
             return [before, started, over];
         }
@@ -108,20 +120,20 @@ impl Receiver {
                 current.segments += u32::from(u16::MAX);
                 current.segment = timestamp;
                 current.duration = 0;
-                self.remember(timestamp);
+                self.source.remember(timestamp);
                 return self.update(now, duration, ended);
             }
             if current.segment == timestamp {
                 return self.update(now, duration, ended);
             }
         }
-        if self.known(timestamp) || !self.admit(now) {
+        if self.source.known(timestamp) || !self.admit(now) {
             return nothing;
         }
 
         // A new timestamp is a new key. If it is older than the running event, its packets before this were all
         // lost or late: it is told now, and the running one goes on.
-        self.remember(timestamp);
+        self.source.remember(timestamp);
         let late = self.current.as_ref().is_some_and(|current| {
             let behind = current.timestamp.wrapping_sub(timestamp);
             behind != 0 && behind < LATE_MAX
@@ -182,6 +194,17 @@ impl Receiver {
         [None; 3]
     }
 
+    fn admit(&mut self, now: Duration) -> bool {
+        if now.saturating_sub(self.window_began) >= WINDOW {
+            self.window_began = now;
+            self.window_keys = 0;
+        }
+        self.window_keys += 1;
+        self.window_keys <= KEYS_MAX
+    }
+}
+
+impl Source {
     fn known(&self, timestamp: u32) -> bool {
         // Events older than all that is remembered were told or are too late to matter.
         let oldest = self.seen[(self.newest + 1) % HISTORY];
@@ -195,15 +218,6 @@ impl Receiver {
     fn remember(&mut self, timestamp: u32) {
         self.newest = (self.newest + 1) % HISTORY;
         self.seen[self.newest] = Some(timestamp);
-    }
-
-    fn admit(&mut self, now: Duration) -> bool {
-        if now.saturating_sub(self.window_began) >= WINDOW {
-            self.window_began = now;
-            self.window_keys = 0;
-        }
-        self.window_keys += 1;
-        self.window_keys <= KEYS_MAX
     }
 }
 
@@ -358,6 +372,30 @@ mod tests {
                 .count()
         });
         assert_eq!(started.sum::<usize>(), KEYS_MAX as usize);
+    }
+
+    /// A sender that changes its source in the middle of a key, whose last packets of the old one overtake nothing.
+    #[test]
+    fn a_late_packet_of_the_source_before_tells_no_key_twice() {
+        let mut receiver = Receiver::default();
+        let mut started = Vec::new();
+        for (ssrc, timestamp, key, ended) in [
+            (1, 0, '1', false),
+            (2, 9_000, '2', false),
+            (1, 0, '1', true),
+            (2, 9_000, '2', true),
+            (1, 0, '1', true),
+            // What it hasn't said yet counts.
+            (1, 1_600, '3', true),
+            (2, 9_000, '2', true),
+        ] {
+            let told = receiver.packet(Duration::ZERO, ssrc, timestamp, &payload(key, ended, 800));
+            started.extend(told.into_iter().flatten().filter_map(|press| match press {
+                Press::Started(digit) => Some(digit.char()),
+                Press::Ended { .. } => None,
+            }));
+        }
+        assert_eq!(started, ['1', '2', '3']);
     }
 
     #[test]

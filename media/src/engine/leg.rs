@@ -252,7 +252,9 @@ impl Leg {
         shared: &mut Shared<'_>,
     ) {
         let now = shared.now;
-        if Crypto::renew(&mut self.crypto, negotiated.srtp.as_deref()) && self.out.packets > 0 {
+        if Crypto::renew(&mut self.crypto, negotiated.srtp.as_deref())
+            && self.out.packets_ever() > 0
+        {
             // Under keys that may have been used before, the same numbers again would give the audio away.
             self.out.begin_anew(shared.random);
         }
@@ -280,7 +282,7 @@ impl Leg {
         if on_hold {
             self.rtp_at = None;
         }
-        self.one_way.begin(now, !on_hold, self.out.packets);
+        self.one_way.begin(now, !on_hold, self.out.packets_ever());
         self.watch_anew(now);
     }
 

@@ -201,12 +201,16 @@ pub enum OneWayCause {
     Nothing,
     /// Its reports come, so that it lives: it is muted, suppresses silence, or only its RTP is held up.
     ReportsOnly,
+    /// Its reports count packets that it sends, and none of them comes.
+    Withheld,
     /// RTP comes from an address that it didn't name, as from behind a NAT.
     Elsewhere(SocketAddr),
     /// RTP comes with a payload type that wasn't agreed on.
     Payload(u8),
     /// RTP comes that doesn't fit the keys.
     Undecipherable,
+    /// The other way round: its reports say that nothing of what we send arrives there.
+    Unheard,
 }
 
 /// What an engine tells.
@@ -270,8 +274,9 @@ pub enum Event {
         /// For how long nothing came.
         after: Duration,
     },
-    /// Both sides are to talk and we do, but nothing of the far side was heard since the last [`Command::Connect`]. Told
-    /// once for each, after 4 s at the earliest; unlike `RtpLost`, reports and stray packets don't put it off.
+    /// Both sides are to talk and we do, but nothing of the far side is heard: nothing at all since the last
+    /// [`Command::Connect`], or no more although it sends. After 4 s at the earliest; unlike `RtpLost`, reports and stray
+    /// packets don't put it off. Or its reports say that it doesn't hear us. Told once a minute at most.
     OneWayAudio {
         /// The leg.
         leg: LegId,

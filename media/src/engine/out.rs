@@ -37,8 +37,11 @@ pub(super) struct Out {
     relay: Option<Relay>,
     /// The last packet sent: when, and with which timestamp.
     last: Option<(Duration, u32)>,
+    /// Packets and octets of this source, for its reports.
     pub(super) packets: u64,
     pub(super) octets: u32,
+    /// Packets of sources before it.
+    packets_before: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +63,7 @@ impl Out {
             last: None,
             packets: 0,
             octets: 0,
+            packets_before: 0,
         }
     }
 
@@ -68,7 +72,16 @@ impl Out {
         let numbers = random.next_u64();
         self.ssrc = (numbers >> 32) as u32;
         self.sequence = numbers as u16 & SEQUENCE_FIRST_MAX;
+        // RFC 3550 section 6.4.1: both counts are reset with the source.
+        self.packets_before = self.packets_ever();
+        self.packets = 0;
+        self.octets = 0;
         self.cut();
+    }
+
+    /// Packets sent, of all sources.
+    pub(super) fn packets_ever(&self) -> u64 {
+        self.packets_before + self.packets
     }
 
     /// Another slot begins.
@@ -224,4 +237,24 @@ impl Out {
 
 fn later(a: u32, b: u32) -> u32 {
     if (a.wrapping_sub(b) as i32) < 0 { b } else { a }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 3550 section 6.4.1: a sender's counts are reset when it changes its source.
+    #[test]
+    fn another_source_counts_from_nothing() {
+        let mut out = Out::new(1, 2, 3);
+        for _ in 0..5 {
+            out.slot();
+            out.frame(Duration::ZERO, 0);
+            out.octets += 160;
+        }
+        out.begin_anew(&mut Random::new(1));
+        assert_eq!((out.packets, out.octets, out.packets_ever()), (0, 0, 5));
+        out.frame(Duration::ZERO, 0);
+        assert_eq!((out.packets, out.packets_ever()), (1, 6));
+    }
 }

@@ -1,12 +1,13 @@
 //! Session descriptions (RFC 8866) and the offer/answer model (RFC 3264) for one audio stream, G.711 or G.722.
 //!
 //! Three doors: [`answer`] to an offer received, [`offer`] of our own (a call out, or the 200 to an INVITE that came
-//! without a body), and [`accept`] of the answer to it. Each yields a [`Negotiated`], all that the engine needs to
+//! without a body; in a call [`offer_again`]), and [`accept`] of the answer to it. Each yields a [`Negotiated`], all that the engine needs to
 //! know of the far side.
 
 mod crypto;
 mod negotiate;
 mod parse;
+mod streams;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,8 +15,9 @@ use std::sync::Arc;
 use crate::codec::{Codec, Format};
 use crate::srtp::{Keys, Secret};
 
-pub use negotiate::{accept, answer, offer};
+pub use negotiate::{accept, answer, offer, offer_again};
 pub use parse::{BYTES_MAX, FORMATS_MAX, LINES_MAX, MEDIA_MAX};
+pub use streams::Streams;
 
 /// The payload type under which we offer telephone events; the far side may answer with its own.
 pub const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;

@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 
 use super::parse::{Description, Encoding, MediaLine};
 use super::{
-    Capabilities, Direction, Encryption, LocalMedia, Negotiated, SdpError,
+    Capabilities, Direction, Encryption, LocalMedia, Negotiated, SdpError, Streams,
     TELEPHONE_EVENT_PAYLOAD_TYPE, crypto,
 };
 use crate::codec::Format;
@@ -69,15 +69,22 @@ pub fn answer(
             };
             stream.write(local, &mut out);
         } else {
-            refuse(media, &mut out);
+            media.refuse(&mut out);
         }
     }
     Ok((negotiated, out))
 }
 
-/// Writes our own offer.
+/// Writes our own offer, the first of its dialog.
 pub fn offer(local: &LocalMedia, caps: &Capabilities) -> Vec<u8> {
+    offer_again(local, caps, &Streams::default())
+}
+
+/// Writes an offer in a dialog whose last description of ours had these streams: as many, each in its place, the refused
+/// ones refused again, the spoken one by the profile in use (RFC 3264 section 8).
+pub fn offer_again(local: &LocalMedia, caps: &Capabilities, streams: &Streams) -> Vec<u8> {
     let mut out = session_lines(local, b"0 0");
+    out.extend_from_slice(&streams.before);
     let codecs: Vec<(u8, Format)> = caps
         .codecs
         .iter()
@@ -87,9 +94,10 @@ pub fn offer(local: &LocalMedia, caps: &Capabilities) -> Vec<u8> {
     if let Some(secret) = caps.encryption.secret() {
         crypto::write_offer(secret, &mut keys);
     }
-    let protocol = match caps.encryption {
-        Encryption::Off | Encryption::Offered(_) => "RTP/AVP",
-        Encryption::Required(_) => "RTP/SAVP",
+    let protocol = match (&caps.encryption, streams.protocol.as_deref()) {
+        (_, Some(in_use)) => in_use,
+        (Encryption::Off | Encryption::Offered(_), None) => "RTP/AVP",
+        (Encryption::Required(_), None) => "RTP/SAVP",
     };
     let stream = Stream {
         protocol,
@@ -101,24 +109,25 @@ pub fn offer(local: &LocalMedia, caps: &Capabilities) -> Vec<u8> {
         keys,
     };
     stream.write(local, &mut out);
+    out.extend_from_slice(&streams.behind);
     out
 }
 
-/// Takes the answer to an offer of ours; `our_offer` is what [`offer`] returned.
+/// Takes the answer to an offer of ours; `our_offer` is what [`offer`] or [`offer_again`] returned, or a description of
+/// ours sent once more.
 ///
 /// # Errors
 /// See [`SdpError`]; the call can't go on with such an answer.
 pub fn accept(our_offer: &[u8], answer: &[u8]) -> Result<Negotiated, SdpError> {
     let ours = Description::parse(our_offer)?;
-    let ours = ours
-        .media
-        .first()
-        .ok_or(SdpError::Mismatch("no stream was offered"))?;
+    let place = ours.media.iter().position(|media| media.port != 0);
+    let place = place.ok_or(SdpError::Mismatch("no stream was offered"))?;
+    let ours = &ours.media[place];
     let theirs = Description::parse(answer)?;
-    // RFC 3264 section 6: as many m-lines as offered, in order. A surplus is harmless, since only the first counts.
+    // RFC 3264 section 6: as many m-lines as offered, in order. A surplus is harmless, since only the spoken one counts.
     let theirs = theirs
         .media
-        .first()
+        .get(place)
         .ok_or(SdpError::Mismatch("no stream in the answer"))?;
     if !theirs.usable() {
         return Err(SdpError::NoAudio);
@@ -299,17 +308,4 @@ impl Stream<'_> {
         out.extend_from_slice(text.as_bytes());
         out.extend_from_slice(self.keys.as_bytes());
     }
-}
-
-/// Refuses a stream: port 0, all else as it was (RFC 3264 section 6).
-fn refuse(media: &MediaLine<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"m=");
-    out.extend_from_slice(media.kind);
-    out.extend_from_slice(b" 0 ");
-    out.extend_from_slice(media.protocol);
-    for format in &media.formats {
-        out.push(b' ');
-        out.extend_from_slice(format);
-    }
-    out.extend_from_slice(b"\r\n");
 }

@@ -141,6 +141,19 @@ impl<'a> Description<'a> {
 }
 
 impl<'a> MediaLine<'a> {
+    /// Refuses it: port 0, all else as it was (RFC 3264 section 6).
+    pub(super) fn refuse(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"m=");
+        out.extend_from_slice(self.kind);
+        out.extend_from_slice(b" 0 ");
+        out.extend_from_slice(self.protocol);
+        for format in &self.formats {
+            out.push(b' ');
+            out.extend_from_slice(format);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
     fn parse(value: &'a [u8], line: usize) -> Result<MediaLine<'a>, SdpError> {
         let malformed = |reason| SdpError::Malformed { line, reason };
         let mut words = words(value);

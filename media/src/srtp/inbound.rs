@@ -8,6 +8,10 @@ use super::transform::{Rtcp, Rtp, rtp_header_bytes};
 /// each must be remembered, or what it sent could be sent again.
 const SOURCES_MAX: usize = 16;
 
+/// A source not heard before whose number is below this may have rolled over before its first packet came: 80 s of
+/// audio, which a call on hold or a lost beginning may hide.
+const ROLLED_OVER_MAX: u16 = 0x1000;
+
 /// Why a packet isn't accepted. Nothing changes because of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -91,7 +95,16 @@ impl Inbound {
         if known.is_some_and(|place| !self.sources[place].rtp.fresh(index)) {
             return Err(Refusal::Replayed);
         }
-        let length = self.rtp.open(packet, header, self.mki_bytes, ssrc, index)?;
+        let (length, index) = match self.rtp.open(packet, header, self.mki_bytes, ssrc, index) {
+            // RFC 3711 section 3.3.1 has the rollover counter begin at zero, and tells whoever comes late by other means;
+            // descriptions have none.
+            Err(Refusal::Forged) if newest.is_none() && sequence < ROLLED_OVER_MAX => {
+                let index = index + 0x1_0000;
+                let opened = self.rtp.open(packet, header, self.mki_bytes, ssrc, index);
+                (opened?, index)
+            }
+            opened => (opened?, index),
+        };
         self.source(known, ssrc)?.rtp.accept(index);
         Ok(length)
     }

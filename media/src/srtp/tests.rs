@@ -243,6 +243,32 @@ fn base64_is_exact() {
     }
 }
 
+/// The packets before the rollover were lost, or came while the leg was on hold.
+#[test]
+fn a_source_first_heard_after_its_rollover_is_opened() {
+    for suite in Suite::ALL {
+        let key = counted(suite);
+        let mut outbound = Outbound::new(&key);
+        for sequence in [65_000, 65_535] {
+            sealed(&mut outbound, &rtp(sequence, b"lost"));
+        }
+        let mut inbound = Inbound::new(&key, 0);
+        for sequence in [3, 5, 4] {
+            let plain = rtp(sequence, b"heard");
+            let packet = sealed(&mut outbound, &plain);
+            let mut damaged = packet.clone();
+            damaged[13] ^= 1;
+            assert_eq!(opened(&mut inbound, &damaged), Err(Refusal::Forged));
+            assert_eq!(opened(&mut inbound, &packet), Ok(plain), "{suite:?}");
+            assert_eq!(opened(&mut inbound, &packet), Err(Refusal::Replayed));
+        }
+        // Far from zero there was no rollover.
+        let mut inbound = Inbound::new(&key, 0);
+        let packet = sealed(&mut outbound, &rtp(30_000, b"late"));
+        assert_eq!(opened(&mut inbound, &packet), Err(Refusal::Forged));
+    }
+}
+
 fn suites() -> impl Strategy<Value = Suite> {
     (0usize..4).prop_map(|place| Suite::ALL[place])
 }

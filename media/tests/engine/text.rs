@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use media::clip::Clip;
-use media::codec::Codec;
+use media::codec::{Codec, Format};
 use media::engine::{Command, Event, LegId};
 
 use crate::net::{Net, leg, towards};
@@ -77,6 +77,19 @@ fn what_is_typed_crosses_a_bridge_as_it_is() {
         // Once, and only where it is looked for.
         assert_eq!(found(&net), [leg(0, 0)]);
     }
+}
+
+/// Its leg is to change to G.711 then.
+#[test]
+fn what_is_typed_in_g722_is_noticed() {
+    let (server, phone) = (leg(0, 0), leg(1, 0));
+    let mut net = Net::new(2);
+    net.join(server, phone, Format::G722);
+    net.command(Command::FindText { leg: server });
+    let text = typed((0..32).cycle().take(96));
+    net.command(play(phone, 1, &[&text], false));
+    net.run(text.length().as_millis() as u64 + 200);
+    assert_eq!(found(&net), [server]);
 }
 
 #[test]

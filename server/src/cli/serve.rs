@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use switch::{NoteSide, NoteWhat};
+use switch::{NoteSide, NoteWhat, OneWay};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -202,6 +202,12 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         }
         NoteWhat::Transferred => "talks with the partner or outside".to_owned(),
         NoteWhat::TakenBack(why) => format!("taken back: {why:?}"),
+        NoteWhat::OneWayAudio(NoteSide::Caller, OneWay::Unheard) => {
+            "the caller hears nothing".to_owned()
+        }
+        NoteWhat::OneWayAudio(NoteSide::Agent, OneWay::Unheard) => {
+            "the agent hears nothing".to_owned()
+        }
         NoteWhat::OneWayAudio(NoteSide::Caller, why) => format!("the caller isn't heard: {why:?}"),
         NoteWhat::OneWayAudio(NoteSide::Agent, why) => format!("the agent isn't heard: {why:?}"),
         NoteWhat::NotEncrypted(NoteSide::Caller) => {
@@ -210,6 +216,8 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::NotEncrypted(NoteSide::Agent) => {
             "encryption is required, and the agent's phone can't".to_owned()
         }
+        NoteWhat::NowInClear(side) => format!("encrypted no longer: {side:?}"),
+        NoteWhat::AnswerUnusable(side) => format!("an answer that can't be used: {side:?}"),
         NoteWhat::TextTelephone => "the caller types (TTY)".to_owned(),
         NoteWhat::Emergency {
             account,

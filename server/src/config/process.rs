@@ -259,8 +259,8 @@ pub struct Media {
     pub codecs: Vec<Codec>,
     /// The same of trunks; `pcmu`, `pcma`.
     pub trunk_codecs: Vec<Codec>,
-    /// Whether text telephones (TTY) are looked for in what callers send; false. The phones called for one are offered
-    /// G.711 alone.
+    /// Whether text telephones (TTY) are looked for in what callers send; true. The phones called for one are offered
+    /// G.711 alone, and one found in the middle of a call has both sides of it asked to change to G.711.
     pub find_text_telephones: bool,
 }
 
@@ -299,7 +299,7 @@ impl Default for Media {
             keys_in_clear: false,
             codecs: vec![Codec::Pcmu, Codec::Pcma, Codec::G722],
             trunk_codecs: vec![Codec::Pcmu, Codec::Pcma],
-            find_text_telephones: false,
+            find_text_telephones: true,
         }
     }
 }

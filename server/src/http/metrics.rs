@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::node::Status;
-use crate::rtp::{Figures, LATENESS_BOUNDS_US};
+use crate::rtp::{Figures, JITTER_BOUNDS_US, LATENESS_BOUNDS_US, LOSS_BOUNDS_MILLI};
 
 /// As Prometheus reads it.
 pub(super) fn text(snapshot: Snapshot) -> Result<String, std::fmt::Error> {
@@ -223,17 +223,56 @@ impl Collector for Snapshot {
             "Of these, begun over a millisecond late",
             media.slots_late,
         )?;
-        // Cumulative, by upper bound in seconds: what `histogram_quantile` takes.
-        let bounds = LATENESS_BOUNDS_US.map(|us| (us as f64 / 1e6).to_string());
-        let bounds = bounds.into_iter().chain(["+Inf".to_owned()]);
-        let classes = bounds.zip(media.lateness).scan(0, |begun, (bound, count)| {
-            *begun += count;
-            Some(([("le", bound)].to_vec(), *begun))
-        });
         out.counters(
             "media_slots_by_lateness",
             "Slots that began no later than so many seconds",
-            classes,
+            cumulative(&LATENESS_BOUNDS_US, 1e6, &media.lateness),
+        )?;
+        let quality = &media.quality;
+        out.counters(
+            "media_legs_by_loss",
+            "Legs closed of whose packets no larger share was lost on the way here",
+            cumulative(&LOSS_BOUNDS_MILLI, 1e3, &quality.loss),
+        )?;
+        out.counters(
+            "media_legs_by_remote_loss",
+            "The same on the way there, as the far side reported",
+            cumulative(&LOSS_BOUNDS_MILLI, 1e3, &quality.remote_loss),
+        )?;
+        out.counters(
+            "media_legs_by_jitter",
+            "Legs closed whose packets came with no more jitter than so many seconds",
+            cumulative(&JITTER_BOUNDS_US, 1e6, &quality.jitter),
+        )?;
+        out.counter(
+            "rtp_packets_forged",
+            "Packets of encrypted legs with a wrong tag, once the leg is closed",
+            quality.forged,
+        )?;
+        out.counter(
+            "rtp_packets_ignored",
+            "Packets that weren't taken, once the leg is closed",
+            quality.ignored,
+        )?;
+        out.counter(
+            "audio_one_way",
+            "Times that audio was found to go one way",
+            switch.one_way,
+        )?;
+        out.counter(
+            "encryption_ended",
+            "Encrypted calls that went on in the clear",
+            switch.now_in_clear,
+        )?;
+        out.counter(
+            "sdp_answers_unusable",
+            "Answers to offers of ours that couldn't be used",
+            switch.answers_unusable,
+        )?;
+        out.counter(
+            "media_busy",
+            "Commands that a media thread had no room for",
+            pump.media_busy,
         )?;
         let cpu = media.cpu_us as f64 / 1e6;
         out.counter(
@@ -292,6 +331,22 @@ impl Collector for Snapshot {
             registered,
         )
     }
+}
+
+/// Cumulative, by upper bound: what `histogram_quantile` takes. `scale` of the bounds' unit is one of the metric's.
+fn cumulative(
+    bounds: &[u64],
+    scale: f64,
+    classes: &[u64],
+) -> impl Iterator<Item = (Vec<(&'static str, String)>, u64)> {
+    let bounds = bounds
+        .iter()
+        .map(move |bound| (*bound as f64 / scale).to_string());
+    let bounds = bounds.chain(["+Inf".to_owned()]);
+    bounds.zip(classes).scan(0, |so_far, (bound, count)| {
+        *so_far += count;
+        Some(([("le", bound)].to_vec(), *so_far))
+    })
 }
 
 /// Writes one metric after the other.

@@ -19,7 +19,7 @@ mod tests;
 mod worker;
 
 pub use config::MediaConfig;
-pub use figures::{Figures, LATENESS_BOUNDS_US};
+pub use figures::{Figures, JITTER_BOUNDS_US, LATENESS_BOUNDS_US, LOSS_BOUNDS_MILLI, Quality};
 pub use port::HeardFrame;
 pub use ring::{RING_PACKET_BYTES, RingPhone};
 

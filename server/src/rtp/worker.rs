@@ -138,14 +138,14 @@ impl Worker {
                 self.io.tally.cpu_us = cpu_us();
                 cpu_due = slot + CPU_EVERY;
             }
-            self.counters.publish(&self.io.tally);
+            self.counters.publish(&mut self.io.tally);
         }
     }
 
     /// Sleeps until there is something to do.
     fn idle(&mut self) {
         self.io.tally.cpu_us = cpu_us();
-        self.counters.publish(&self.io.tally);
+        self.counters.publish(&mut self.io.tally);
         let epoll = &self.io.epoll;
         self.mailbox.sleep(|| {
             let mut ready = [EpollEvent::empty(); 1];
@@ -208,7 +208,10 @@ impl Worker {
     /// Passes events on; a closed leg's sockets and name are given back.
     fn tell(&mut self) {
         while let Some(event) = self.engine.poll_event() {
-            if let Event::Closed { leg, .. } = event {
+            if let Event::Closed { leg, stats } = &event {
+                let leg = *leg;
+                self.io.tally.quality.leg(stats);
+                self.io.tally.judged = true;
                 self.io.close(leg);
                 self.seats.leave(leg);
             }

@@ -203,6 +203,30 @@ impl World {
         }
     }
 
+    /// A phone speaks G.722 from now on, and changes when it is asked to.
+    pub fn speaks_wide(&mut self, phone: usize) {
+        self.phones[phone - 1].wide = true;
+    }
+
+    /// What a phone that speaks G.722 was offered inside its calls.
+    #[must_use]
+    pub fn offered_again(&self, phone: usize) -> &[String] {
+        &self.phones[phone - 1].offered_again
+    }
+
+    /// A caller turns out to be a text telephone.
+    pub fn types(&mut self, caller: usize) {
+        let port = self.callers[caller].port;
+        if let Some(leg) = port.and_then(|port| self.audio.leg_at(port))
+            && let Some(node) = &mut self.node
+        {
+            let event = media::engine::Event::TextTelephone { leg };
+            node.switch
+                .handle(crate::node::both(self.now), switch::Input::Media(event));
+            self.switch_says();
+        }
+    }
+
     /// What a caller hears at this moment.
     #[must_use]
     pub fn hears(&self, caller: usize) -> Heard {

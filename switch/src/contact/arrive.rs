@@ -203,13 +203,16 @@ impl Contact {
             caps,
             negotiated: None,
             offered: None,
+            streams: sdp::Streams::default(),
         };
         let body = match described {
             Ok((Some(agreed), _, answer)) => {
+                self.has_described(&answer);
                 self.connect(Side::Caller, agreed, cx);
                 answer
             }
             Ok((None, offer, body)) => {
+                self.has_described(&body);
                 if let Audio::Open { offered, .. } = &mut self.audio {
                     *offered = offer;
                 }
@@ -282,10 +285,25 @@ impl Contact {
         let Some(offer) = offered.take() else { return };
         match sdp::accept(&offer, answer) {
             Ok(agreed) => self.connect(side, agreed, cx),
-            Err(sdp::SdpError::EncryptionRequired) => {
-                self.note(cx, NoteWhat::NotEncrypted(side.into()));
-            }
-            Err(_) => {}
+            Err(error) => self.answer_unusable(side, &error, cx),
+        }
+    }
+
+    /// An answer that can't be taken. A call that was up goes on as it was.
+    pub(super) fn answer_unusable(&mut self, side: Side, error: &sdp::SdpError, cx: &mut Cx<'_>) {
+        self.note(
+            cx,
+            match error {
+                sdp::SdpError::EncryptionRequired => NoteWhat::NotEncrypted(side.into()),
+                _ => NoteWhat::AnswerUnusable(side.into()),
+            },
+        );
+    }
+
+    /// The caller's leg has this description of ours.
+    fn has_described(&mut self, body: &[u8]) {
+        if let Audio::Open { streams, .. } = &mut self.audio {
+            *streams = sdp::Streams::of(body);
         }
     }
 
@@ -304,13 +322,17 @@ impl Contact {
         else {
             return;
         };
-        *negotiated = Some(agreed.clone());
+        let before = negotiated.replace(agreed.clone());
         let leg = *leg;
+        let in_clear = agreed.srtp.is_none() && before.is_some_and(|before| before.srtp.is_some());
         cx.media(MediaCommand::Connect {
             leg,
             natted,
             negotiated: agreed,
         });
+        if in_clear {
+            self.note(cx, NoteWhat::NowInClear(side.into()));
+        }
     }
 
     /// That side's leg, if there is one.

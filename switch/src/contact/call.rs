@@ -68,6 +68,7 @@ impl Call {
             caps: Capabilities::default(),
             negotiated: None,
             offered: None,
+            streams: sdp::Streams::default(),
         };
     }
 
@@ -84,6 +85,7 @@ impl Call {
             local,
             caps,
             offered,
+            streams,
             ..
         } = &mut self.audio
         else {
@@ -97,6 +99,7 @@ impl Call {
         self.peer = to;
         let body = sdp::offer(local, caps);
         *offered = Some(body.clone());
+        *streams = sdp::Streams::of(&body);
         Some(body)
     }
 }

@@ -287,19 +287,27 @@ impl Contact {
                     self.carry_out(cx);
                 }
             }
-            // Whoever listens may well suppress silence, and some send no reports either: their telephone is asked.
+            // Whoever listens may well suppress silence, and some send no reports either: their telephone is asked, and
+            // who can't be reached any more is gone (`leg_ended`).
             (Side::Caller, MediaEvent::RtpLost { .. }) => cx.sip.probe(cx.now.mono, self.leg),
-            (Side::Agent, MediaEvent::RtpQuiet { .. }) => self.agent_is_quiet(true, cx),
+            // The agent's at once: a caller whose line died is to wait again soon.
+            (Side::Agent, MediaEvent::RtpQuiet { .. }) => {
+                self.agent_is_quiet(true, cx);
+                self.ask_the_agent(cx);
+            }
             (Side::Agent, MediaEvent::RtpBack { .. }) => self.agent_is_quiet(false, cx),
             (Side::Caller, MediaEvent::TextTelephone { .. }) => {
                 self.text = true;
                 self.note(cx, NoteWhat::TextTelephone);
+                self.narrow(cx);
             }
-            (Side::Agent, MediaEvent::RtpLost { .. }) => self.agent_lost(cx),
+            (Side::Agent, MediaEvent::RtpLost { .. }) => self.ask_the_agent(cx),
             (_, MediaEvent::OneWayAudio { cause, .. }) => {
                 let why = match cause {
                     OneWayCause::Nothing => OneWay::Nothing,
                     OneWayCause::ReportsOnly => OneWay::ReportsOnly,
+                    OneWayCause::Withheld => OneWay::Withheld,
+                    OneWayCause::Unheard => OneWay::Unheard,
                     OneWayCause::Elsewhere(_) => OneWay::Elsewhere,
                     OneWayCause::Payload(_) => OneWay::Payload,
                     OneWayCause::Undecipherable => OneWay::Undecipherable,

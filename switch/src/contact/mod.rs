@@ -41,7 +41,7 @@ use desk::{Caller, ContactId, FoundTicket, Journey, PartnerId, PhoneNumber, Tena
 use ivr_flows::{Flow, Piece, Session};
 use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
-use media::sdp::{Capabilities, LocalMedia, Negotiated};
+use media::sdp::{Capabilities, LocalMedia, Negotiated, Streams};
 
 use crate::admission::Permit;
 use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, RenderId};
@@ -210,6 +210,8 @@ pub(crate) enum Audio {
         negotiated: Option<Negotiated>,
         /// Our offer, while its answer is awaited.
         offered: Option<Vec<u8>>,
+        /// Of the description sent last, what an offer in the call must repeat.
+        streams: Streams,
     },
 }
 
@@ -682,6 +684,12 @@ impl Contact {
     }
 
     fn note(&self, cx: &mut Cx<'_>, what: NoteWhat) {
+        match what {
+            NoteWhat::OneWayAudio(..) => cx.counters.one_way += 1,
+            NoteWhat::NowInClear(_) => cx.counters.now_in_clear += 1,
+            NoteWhat::AnswerUnusable(_) => cx.counters.answers_unusable += 1,
+            _ => {}
+        }
         cx.out.push_back(Output::Note(Note {
             contact: self.id,
             tenant: self.tenant,

@@ -164,6 +164,7 @@ impl Contact {
             caps,
             negotiated: None,
             offered: None,
+            streams: sdp::Streams::of(&body),
         };
         cx.sip.answer(now, taking.leg, &body, &[]);
         let picked_up =

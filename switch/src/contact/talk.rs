@@ -3,6 +3,7 @@
 use acd::{AgentId, OfferId, ToAcd, Visit};
 use desk::Journey;
 use ivr_flows::Input as FlowInput;
+use media::codec::Format;
 use media::engine::Command as MediaCommand;
 use media::sdp;
 
@@ -79,6 +80,9 @@ impl Contact {
         self.session.handle(cx.now.mono, FlowInput::QueueAnswered);
         self.carry_out(cx);
         self.join(cx);
+        if self.text {
+            self.narrow(cx);
+        }
         self.journey(
             cx,
             Journey::Connected {
@@ -86,6 +90,35 @@ impl Contact {
             },
         );
         self.note(cx, NoteWhat::Connected(id));
+    }
+
+    /// What a text telephone sends must arrive as it is: whoever speaks anything else is asked to change to G.711. Who
+    /// refuses is left as they are.
+    pub(super) fn narrow(&mut self, cx: &mut Cx<'_>) {
+        for side in [Side::Caller, Side::Agent] {
+            let Some(sip_leg) = self.leg_of(side) else {
+                continue;
+            };
+            let Some(Audio::Open {
+                local,
+                caps,
+                negotiated: Some(agreed),
+                streams,
+                ..
+            }) = self.audio_of(side)
+            else {
+                continue;
+            };
+            let is_narrow = |codec: &Format| matches!(codec, Format::G711(_));
+            if is_narrow(&agreed.codec) || !caps.codecs.iter().any(is_narrow) {
+                continue;
+            }
+            caps.codecs.retain(is_narrow);
+            local.session_version += 1;
+            let body = sdp::offer_again(local, caps, streams);
+            *streams = sdp::Streams::of(&body);
+            cx.sip.reinvite(cx.now.mono, sip_leg, &body);
+        }
     }
 
     /// Lets the two hear each other; whoever is held hears music.
@@ -149,6 +182,7 @@ impl Contact {
             local,
             caps,
             offered,
+            streams,
             ..
         }) = self.audio_of(side)
         else {
@@ -156,12 +190,13 @@ impl Contact {
         };
         local.session_version += 1;
         let Some(offer) = offer else {
-            let body = sdp::offer(local, caps);
+            let body = sdp::offer_again(local, caps, streams);
             *offered = Some(body.clone());
             return cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
         };
         match sdp::answer(offer, local, caps) {
             Ok((agreed, body)) => {
+                *streams = sdp::Streams::of(&body);
                 self.connect(side, agreed, cx);
                 cx.sip.answer_reinvite(cx.now.mono, sip_leg, &body);
                 self.join(cx);
@@ -179,8 +214,9 @@ impl Contact {
 
     /// A session was refreshed, or changed as we asked.
     pub(crate) fn refreshed(&mut self, side: Side, offer: &[u8], answer: &[u8], cx: &mut Cx<'_>) {
-        let Ok(agreed) = sdp::accept(offer, answer) else {
-            return;
+        let agreed = match sdp::accept(offer, answer) {
+            Ok(agreed) => agreed,
+            Err(error) => return self.answer_unusable(side, &error, cx),
         };
         let Some(Audio::Open { negotiated, .. }) = self.audio_of(side) else {
             return;
@@ -237,10 +273,11 @@ impl Contact {
         self.carry_out(cx);
     }
 
-    /// No audio comes from the agent any more.
-    pub(super) fn agent_lost(&mut self, cx: &mut Cx<'_>) {
-        if matches!(self.stage, Stage::Conversation(_)) {
-            self.talk_broke(cx);
+    /// No audio comes from the agent or partner: is their telephone still there? If not, its leg ends, and the talk
+    /// with it.
+    pub(super) fn ask_the_agent(&mut self, cx: &mut Cx<'_>) {
+        if let Stage::Conversation(talk) = &self.stage {
+            cx.sip.probe(cx.now.mono, talk.leg);
         }
     }
 

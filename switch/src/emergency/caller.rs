@@ -152,6 +152,7 @@ impl EmergencyCall {
                 caps,
                 negotiated: None,
                 offered,
+                streams: sdp::Streams::of(&described),
             };
             self.caller.described = described;
             self.caller.state = State::Waiting {

@@ -327,6 +327,7 @@ impl EmergencyCall {
             local,
             caps,
             offered,
+            streams,
             ..
         }) = self.audio_of(side)
         else {
@@ -334,12 +335,13 @@ impl EmergencyCall {
         };
         local.session_version += 1;
         let Some(offer) = offer else {
-            let body = sdp::offer(local, caps);
+            let body = sdp::offer_again(local, caps, streams);
             *offered = Some(body.clone());
             return cx.sip.answer_reinvite(now, leg, &body);
         };
         match sdp::answer(offer, local, caps) {
             Ok((agreed, body)) => {
+                *streams = sdp::Streams::of(&body);
                 self.connect(side, agreed, cx);
                 cx.sip.answer_reinvite(now, leg, &body);
                 self.sounds(cx);

@@ -47,13 +47,13 @@ impl Leg {
             }
         }
         if matches!(kind, Relayable::ComfortNoise) {
-            self.one_way.heard();
+            self.one_way.heard(shared.now, self.out.packets_ever());
             if let (Some(said), Some(&level)) = (&mut self.playout, packet.payload.first()) {
                 said.playout.comfort_noise(level);
             }
         }
         if let Relayable::Audio(codec) = kind {
-            self.one_way.heard();
+            self.one_way.heard(shared.now, self.out.packets_ever());
             self.receive.timestamp(shared.now, packet.timestamp);
             match codec {
                 Format::G711(codec) => {
@@ -66,10 +66,20 @@ impl Leg {
                     let samples = packet.payload.iter().map(|&byte| codec.decode(byte));
                     self.take_samples(packet.timestamp, extended, samples, shared);
                 }
-                Format::G722 if self.playout.is_some() || self.tones_in.is_some() => {
+                Format::G722
+                    if self.playout.is_some()
+                        || self.tones_in.is_some()
+                        || matches!(self.text, Text::LookedFor(_)) =>
+                {
                     let mut buffer = [0; PAYLOAD_BYTES_MAX];
                     let wide = self.wide.get_or_insert_default();
                     let samples = wide.heard(packet.payload, &mut buffer);
+                    // Its tones lie in the lower sub-band, and coding leaves them as they are.
+                    if let Text::LookedFor(detector) = &mut self.text
+                        && detector.samples(samples.iter().copied())
+                    {
+                        self.text_found(shared);
+                    }
                     self.take_samples(packet.timestamp, extended, samples.iter().copied(), shared);
                 }
                 Format::G722 => {}
@@ -218,17 +228,31 @@ impl Leg {
             return;
         };
         let known = link.remote.rtcp_from(source) || held_and_alive;
+        let received = self.receive.received();
         let read = known
-            && self
-                .reports
-                .read(shared.now, shared.ntp_at_epoch, self.out.ssrc, bytes);
-        if read {
-            // Whoever suppresses silence still reports.
-            self.one_way.odd(OneWayCause::ReportsOnly);
-            self.present(shared);
-        } else {
+            .then(|| {
+                self.reports
+                    .read(shared.now, shared.ntp_at_epoch, &self.out, received, bytes)
+            })
+            .flatten();
+        let Some(told) = read else {
             self.ignored += 1;
+            return;
+        };
+        // Whoever suppresses silence still reports.
+        self.one_way.odd(match told.withheld {
+            true => OneWayCause::Withheld,
+            false => OneWayCause::ReportsOnly,
+        });
+        if let Some(after) = told.unheard
+            && self.one_way.unheard(shared.now)
+        {
+            let (leg, cause) = (self.id, OneWayCause::Unheard);
+            shared
+                .events
+                .push_back(Event::OneWayAudio { leg, cause, after });
         }
+        self.present(shared);
     }
 
     pub(super) fn present(&mut self, shared: &mut Shared<'_>) {

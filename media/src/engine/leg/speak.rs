@@ -78,7 +78,7 @@ impl Leg {
                 shared.events.push_back(Event::RtpQuiet { leg, after });
             }
         }
-        if let Some((cause, after)) = self.one_way.poll(shared.now, self.out.packets) {
+        if let Some((cause, after)) = self.one_way.poll(shared.now, self.out.packets_ever()) {
             let leg = self.id;
             shared
                 .events
@@ -390,11 +390,11 @@ impl Leg {
             let count = 0;
             shared.events.push_back(Event::DigitsSent { leg, count });
         }
-        if self.link.is_some() && (self.out.packets > 0 || self.receive.received() > 0) {
+        if self.link.is_some() && (self.out.packets_ever() > 0 || self.receive.received() > 0) {
             self.report(true, shared, sink);
         }
         LegStats {
-            packets_sent: self.out.packets,
+            packets_sent: self.out.packets_ever(),
             packets_received: self.receive.received(),
             packets_lost: self.receive.lost(),
             packets_ignored: self.ignored,
