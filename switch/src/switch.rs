@@ -543,7 +543,11 @@ impl Switch {
             consulting,
             encryption,
             by_trunk,
+            credentials,
         } = *admitted;
+        if let Some(credentials) = credentials {
+            self.sip.answers_as(leg, credentials);
+        }
         let arrival = Arrival {
             leg,
             peer,

@@ -56,10 +56,15 @@ pub(crate) struct Head {
     pub(crate) cseq: u32,
     /// See [`Dialog::from_response`].
     pub(crate) pinned: bool,
+    /// The INVITE's credentials, which its ACKs repeat (section 22.1).
+    pub(crate) authorization: Option<Authorization>,
     /// What each who answered has got, by their tags: repeats of their 2xx get it again, until the transaction forgets
     /// (timer M).
     acked: Vec<(Box<str>, Acked)>,
 }
+
+/// Name and value of a header that answers a challenge.
+pub(crate) type Authorization = (&'static str, String);
 
 /// An ACK for a 2xx, and where it went.
 #[derive(Debug)]
@@ -78,7 +83,16 @@ impl Head {
         writer.lines(&self.lines);
         writer.header("To", to);
         writer.header("CSeq", &format!("{} {name}", self.cseq));
+        if method == Method::Ack {
+            self.authorize(&mut writer);
+        }
         writer
+    }
+
+    fn authorize(&self, writer: &mut Writer) {
+        if let Some((name, value)) = &self.authorization {
+            writer.header(name, value);
+        }
     }
 }
 
@@ -182,8 +196,17 @@ impl Endpoint {
             to: parts.to.into(),
             cseq: parts.cseq,
             pinned,
+            authorization: None,
             acked: Vec::new(),
         })
+    }
+
+    /// Writes the credentials of this INVITE into its ACK.
+    pub(crate) fn authorize_ack(&self, invite: Key, writer: &mut Writer) {
+        let entry = self.clients.get(&invite);
+        if let Some(head) = entry.and_then(|entry| entry.head.as_ref()) {
+            head.authorize(writer);
+        }
     }
 
     /// Sends the ACK for a 2xx, and remembers it for repeats of that (section 13.2.2.4).

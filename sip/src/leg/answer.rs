@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::dialog::Dialog;
+use crate::digest::Credentials;
 use crate::echo::{Back, Echo};
 use crate::endpoint::{Endpoint, Event, Serving};
 use crate::ids::Key;
@@ -65,6 +66,7 @@ impl Endpoint {
             offered: request.sdp().is_some(),
             able: Able::default().heard(request.header("Allow")),
             granted,
+            credentials: None,
             reliable: Reliable::new(Wanted::of(&request)),
             update: None,
         };
@@ -74,6 +76,14 @@ impl Endpoint {
             peer,
             request: Box::new(request),
         });
+    }
+
+    /// What challenges of our requests inside this call are answered with. It
+    /// came in, and isn't answered yet.
+    pub fn answers_as(&mut self, leg: LegId, credentials: Credentials) {
+        if let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) {
+            incoming.credentials = Some(credentials);
+        }
     }
 
     /// Sends 180 or 183 (with SDP: early media) on an incoming leg. Reliably
@@ -154,7 +164,7 @@ impl Endpoint {
             ok: Some(ok),
             modify: Modify::Idle,
             again: None,
-            credentials: None,
+            credentials: incoming.credentials,
             able: incoming.able,
             referring: None,
             session: granted.map(|granted| granted.begin(now)),

@@ -44,6 +44,7 @@ pub(crate) struct Incoming {
     pub(crate) able: Able,
     /// What our 2xx will say of the session's timer.
     pub(crate) granted: Option<Granted>,
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) reliable: Reliable,
     /// An UPDATE that awaits our answer.
     pub(crate) update: Option<Pending>,
@@ -198,6 +199,8 @@ pub(crate) struct Ask {
     /// Nothing changes, the timer starts anew: the layer above doesn't wait
     /// for it.
     pub(crate) refresh: bool,
+    /// It has answered a challenge.
+    pub(crate) authorized: bool,
 }
 
 /// Both sides asked at once; we ask again at that moment (section 14.1),

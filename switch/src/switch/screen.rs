@@ -33,6 +33,8 @@ pub(super) struct Admitted {
     pub(super) encryption: Option<Encryption>,
     /// It comes by a trunk.
     pub(super) by_trunk: bool,
+    /// What that trunk knows us by, should it challenge what we say in the call.
+    pub(super) credentials: Option<sip::Credentials>,
 }
 
 /// What a new call that may come in is.
@@ -145,6 +147,7 @@ impl Switch {
                     consulting: None,
                     encryption,
                     by_trunk,
+                    credentials: named.and_then(|trunk| trunk.credentials.clone()),
                 })))
             }
             Err(_) => Err(self.no_room()),
