@@ -679,6 +679,65 @@ fn a_caller_that_never_acknowledges_its_ringing_is_refused() {
     ));
 }
 
+/// RFC 3262 section 3: our 200 crosses the PRACK, which is answered all the same.
+#[test]
+fn a_prack_may_come_after_the_answer() {
+    let mut alone = Alone::new();
+    let leg = alone.invited("Require: 100rel\n");
+    alone.endpoint.ring(ms(0), leg, 180, &[], None);
+    let ringing = alone.one();
+    let rseq = header(&ringing, "RSeq").to_owned();
+    alone.endpoint.answer(ms(0), leg, ANSWER, &[]);
+    let ok = alone.one();
+    let tag = header(&ok, "To").split(";tag=").nth(1).unwrap().to_owned();
+    for (branch, cseq, rack, expected) in [
+        ("p1", 2, "1 1 INVITE", "481"),
+        ("p2", 3, &*format!("{rseq} 1 INVITE"), "200"),
+        ("p3", 4, &*format!("{rseq} 1 INVITE"), "481"),
+    ] {
+        let prack = format!("RAck: {rack}\n");
+        alone.feed(&inside("PRACK", branch, &tag, cseq, &prack, ""));
+        assert_eq!(code(&alone.one()), expected, "{rack}");
+    }
+}
+
+/// Somebody calls for help by a telephone that never says PRACK.
+#[test]
+fn nothing_of_a_call_that_persists_waits_for_a_prack() {
+    for (wish, most) in [("Supported", secs(0)), ("Require", secs(3))] {
+        let mut alone = Alone::new();
+        let leg = alone.invited(&format!("{wish}: 100rel\n"));
+        alone.endpoint.persist(leg);
+        alone.endpoint.ring(ms(0), leg, 183, &[], Some(ANSWER));
+        let ringing = alone.one();
+        let rseq = header(&ringing, "RSeq").to_owned();
+        assert_eq!(rseq.is_empty(), wish == "Supported", "{ringing}");
+        alone.endpoint.answer(ms(0), leg, ANSWER, &[]);
+        let mut sent = alone.sent();
+        sent.extend(alone.pass(most));
+        let answered = sent.iter().find(|text| code(text) == "200");
+        let tag = header(answered.unwrap(), "To").split(";tag=").nth(1).unwrap();
+        if wish == "Require" {
+            let prack = format!("RAck: {rseq} 1 INVITE\n");
+            alone.feed(&inside("PRACK", "late", tag, 2, &prack, ""));
+            assert_eq!(code(&alone.one()), "200");
+        }
+        alone.feed(&inside("ACK", "ack", tag, 1, "", ""));
+        assert!(matches!(alone.events()[..], [Event::Confirmed { .. }]));
+        alone.pass(secs(100));
+        assert!(alone.events().is_empty() && alone.endpoint.legs() == 1);
+    }
+    // Nor does it end while it rings.
+    let mut alone = Alone::new();
+    let leg = alone.invited("Require: 100rel\n");
+    alone.endpoint.persist(leg);
+    alone.endpoint.ring(ms(0), leg, 180, &[], None);
+    alone.pass(secs(100));
+    assert!(alone.events().is_empty());
+    alone.endpoint.answer(alone.now, leg, ANSWER, &[]);
+    assert_eq!(code(&alone.one()), "200");
+}
+
 #[test]
 fn an_early_session_may_be_changed_once_it_is_settled() {
     let mut alone = Alone::new();

@@ -161,6 +161,7 @@ impl Endpoint {
             dialog: incoming.dialog,
             dialog_key: incoming.dialog_key,
             phase: Phase::Unconfirmed,
+            outstanding: incoming.reliable.outstanding(incoming.cseq),
             ok: Some(ok),
             modify: Modify::Idle,
             again: None,

@@ -213,6 +213,7 @@ impl Endpoint {
             dialog,
             dialog_key,
             phase: Phase::Talking,
+            outstanding: None,
             ok: None,
             modify: Modify::Idle,
             again: None,

@@ -10,7 +10,7 @@ use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::early::Early;
 use crate::leg::reinvite::target_of;
-use crate::leg::reliable::Reliable;
+use crate::leg::reliable::{RAck, Reliable};
 use crate::leg::session::{Granted, Session};
 use crate::leg::transfer::Referring;
 use crate::leg::{EndCause, Invite, LegId};
@@ -125,6 +125,8 @@ pub(crate) struct Up {
     pub(crate) dialog: Dialog,
     pub(crate) dialog_key: Key,
     pub(crate) phase: Phase,
+    /// A provisional response of ours whose PRACK hadn't come before our 200.
+    pub(crate) outstanding: Option<RAck>,
     /// A 200 of ours whose ACK hasn't come.
     pub(crate) ok: Option<Unacked>,
     pub(crate) modify: Modify,
