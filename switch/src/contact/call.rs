@@ -259,9 +259,20 @@ impl Contact {
     }
 }
 
-/// A ticket's number as User-to-User carries it: hex of its digits, and
-/// nothing else (RFC 7433).
+/// A ticket's number as User-to-User carries it (RFC 7433), and nothing else.
+/// There is one package, of what ISDN carries (RFC 7434), and it is meant where
+/// none is named: its first octet says that characters follow (ITU-T Q.931
+/// section 4.5.30), here the digits.
 pub(super) fn user_to_user(ticket: &str) -> String {
     let hex: String = ticket.bytes().map(|b| format!("{b:02x}")).collect();
-    format!("{hex};encoding=hex")
+    format!("04{hex};purpose=isdn-uui;encoding=hex")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_ticket_is_what_isdn_carries_as_characters() {
+        let value = super::user_to_user("4719");
+        assert_eq!(value, "0434373139;purpose=isdn-uui;encoding=hex");
+    }
 }
