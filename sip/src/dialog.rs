@@ -181,6 +181,10 @@ impl Dialog {
         if !reachable(ip, self.source.addr.ip()) || port == 0 {
             return self.source;
         }
+        // What came encrypted goes on so, whatever the peer writes.
+        if self.source.transport.is_secure() && !transport.is_secure() {
+            return self.source;
+        }
         let same_host = ip.to_canonical() == self.source.addr.ip().to_canonical();
         let same_flow = same_host && transport == self.source.transport;
         if same_flow && transport.is_reliable() && !self.flow_lost {
