@@ -261,6 +261,9 @@ impl Endpoint {
         response: &Response,
     ) {
         let Some(mut dialog) = Dialog::from_response(response, source, pinned) else {
+            if let Some(leg) = leg {
+                self.persistent.remove(&leg);
+            }
             return;
         };
         let ack = self.write_ack(tx, &dialog, response.cseq());
