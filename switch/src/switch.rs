@@ -163,6 +163,7 @@ impl Switch {
                 self.certified.remove(&peer);
                 self.sip.transport_error(now.mono, peer);
                 self.trunks.registrations().peer_lost(now.mono, peer);
+                self.emergency_connection_lost(now, peer);
                 let out = &mut self.out;
                 let mut say = |message| out.push_back(Output::ToAcd(message));
                 self.phones.flow_lost(now.mono, &self.setup, peer, &mut say);

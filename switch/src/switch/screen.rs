@@ -156,8 +156,10 @@ impl Switch {
 
     /// A telephone of ours may call an emergency service: one that is registered
     /// here and calls from where it registered, at once, since seconds count;
-    /// and one that shows its password. Nobody else may, a trunk's caller
-    /// neither: no strange telephone stands where ours do.
+    /// and one that shows its password, whoever else has guessed at one from
+    /// there. Nobody else may, a trunk's caller neither: no strange telephone
+    /// stands where ours do. That is what a trunk is told which has shown who it
+    /// is; by an address it may be a proxy, with a telephone of ours behind it.
     fn screen_emergency(
         &mut self,
         now: Now,
@@ -167,13 +169,11 @@ impl Switch {
     ) -> Result<Entry, sip::Reply> {
         let user = match self.phones.calls_from(&self.setup, peer, request) {
             Some(user) => user,
-            None if self.trunk_of(peer, request).is_some()
-                || self.is_trunk_by_address(peer, request) =>
-            {
+            None if self.trunk_of(peer, request).is_some() => {
                 self.counters.unknown_numbers += 1;
                 return Err(sip::Reply::new(404));
             }
-            None => self.authenticate(now, peer, request)?,
+            None => self.authenticate_uncounted(now, peer, request)?,
         };
         let account = self.setup.accounts.get(&user);
         if account.is_none_or(|account| account.trunk) {
@@ -290,6 +290,36 @@ impl Switch {
                 let blocked = self.throttle.wrong(now.mono, source, &claimed);
                 self.out
                     .push_back(Output::SignInRefused { source, blocked });
+                Err(reply)
+            }
+        }
+    }
+
+    /// The same, whoever has guessed from there before, and however often: a
+    /// wrong password keeps nobody from showing the right one afterwards.
+    fn authenticate_uncounted(
+        &mut self,
+        now: Now,
+        peer: sip::Peer,
+        request: &sip::Request,
+    ) -> Result<String, sip::Reply> {
+        let accounts = phones::accounts(&self.setup);
+        let (realm, source) = (&self.setup.realm, origin(&self.setup, peer, request));
+        let verdict = self
+            .authenticator
+            .check(now.mono, source, request, realm, &accounts);
+        drop(accounts);
+        match verdict {
+            Verdict::Accepted { username } => {
+                self.known(peer);
+                Ok(username)
+            }
+            Verdict::Challenge(reply) => {
+                self.counters.challenged += 1;
+                Err(reply)
+            }
+            Verdict::Refused(reply) => {
+                self.counters.sign_ins_refused += 1;
                 Err(reply)
             }
         }
