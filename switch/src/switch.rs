@@ -41,7 +41,10 @@ macro_rules! cx {
 mod conferences;
 mod emergencies;
 mod replaces;
+mod said;
 mod screen;
+#[cfg(test)]
+mod secure;
 mod transfers;
 
 use replaces::Replacing;
