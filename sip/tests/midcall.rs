@@ -716,7 +716,10 @@ fn nothing_of_a_call_that_persists_waits_for_a_prack() {
         let mut sent = alone.sent();
         sent.extend(alone.pass(most));
         let answered = sent.iter().find(|text| code(text) == "200");
-        let tag = header(answered.unwrap(), "To").split(";tag=").nth(1).unwrap();
+        let tag = header(answered.unwrap(), "To")
+            .split(";tag=")
+            .nth(1)
+            .unwrap();
         if wish == "Require" {
             let prack = format!("RAck: {rseq} 1 INVITE\n");
             alone.feed(&inside("PRACK", "late", tag, 2, &prack, ""));

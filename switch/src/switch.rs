@@ -561,6 +561,7 @@ impl Switch {
             carried,
             encryption,
             by_trunk,
+            secure: request.uri().scheme() == sip::wire::Scheme::Sips,
             hops_left: request.max_forwards(),
             sdp: request.sdp().map(<[u8]>::to_vec),
             consulting,

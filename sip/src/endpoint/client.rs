@@ -7,7 +7,7 @@ use std::time::Duration;
 use rsip::Method;
 
 use super::{Endpoint, RequestId};
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Own};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::{Leg, LegId};
@@ -221,13 +221,13 @@ impl Endpoint {
     }
 
     /// Our Contact towards a peer.
-    pub(crate) fn write_contact(&self, user: &str, peer: Peer, writer: &mut Writer) {
+    pub(crate) fn write_contact(&self, own: &Own, peer: Peer, writer: &mut Writer) {
         writer.header_with("Contact", |out| {
-            out.extend_from_slice(b"<sip:");
-            out.extend_from_slice(user.as_bytes());
+            out.extend_from_slice(if own.secure { b"<sips:" } else { b"<sip:" });
+            out.extend_from_slice(own.user.as_bytes());
             out.push(b'@');
             self.config.interface.write_host_port(peer, out);
-            if let Some(transport) = peer.transport.uri_param() {
+            if let Some(transport) = peer.transport.uri_param().filter(|_| !own.secure) {
                 out.extend_from_slice(b";transport=");
                 out.extend_from_slice(transport.as_bytes());
             }

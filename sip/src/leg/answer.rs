@@ -114,7 +114,7 @@ impl Endpoint {
         };
         let tag = &incoming.dialog.local_tag;
         let mut writer = incoming.echo.respond(code, None, Some(tag));
-        self.write_contact(tag, incoming.echo.back.peer, &mut writer);
+        self.write_contact(&incoming.dialog.own(), incoming.echo.back.peer, &mut writer);
         if let Some(rseq) = rseq {
             writer.header("Require", "100rel");
             writer.number("RSeq", rseq.into());
@@ -233,7 +233,7 @@ impl Endpoint {
         granted: Option<Granted>,
     ) -> crate::transaction::Datagram {
         let mut writer = echo.respond(200, None, Some(&dialog.local_tag));
-        self.write_contact(&dialog.local_tag, echo.back.peer, &mut writer);
+        self.write_contact(&dialog.own(), echo.back.peer, &mut writer);
         writer.header("Allow", ALLOW);
         if let Some(granted) = granted {
             granted.write(&mut writer);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rsip::Method;
 
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Own};
 use crate::echo::Back;
 use crate::endpoint::{Endpoint, Event, Purpose, Serving, Start};
 use crate::ids::Key;
@@ -198,11 +198,11 @@ impl Endpoint {
             return self.refuse(request, peer, 500, |_| {});
         }
         dialog.remote_cseq = Some(request.cseq());
-        let contact_user = dialog.local_tag.clone();
+        let own = dialog.own();
         match (request.method(), request.sdp()) {
             (Method::Update, None) => {
                 dialog.refresh(request.contacts());
-                self.answer_update(now, peer, key, &contact_user, request);
+                self.answer_update(now, peer, key, &own, request);
             }
             (Method::Update, Some(_)) if early.update.is_some() => {
                 self.answer_plain(now, peer, key, request, 500, |writer| {
@@ -247,11 +247,11 @@ impl Endpoint {
         now: Duration,
         peer: Peer,
         key: Key,
-        contact_user: &str,
+        own: &Own,
         request: &Request,
     ) {
         let mut contact = crate::wire::Writer::fragment();
-        self.write_contact(contact_user, peer, &mut contact);
+        self.write_contact(own, peer, &mut contact);
         let contact = contact.into_lines();
         self.answer_plain(now, peer, key, request, 200, |writer| {
             writer.lines(&contact);
@@ -290,14 +290,14 @@ impl Endpoint {
             _ => return false,
         };
         let Pending { tx, echo, target } = pending;
-        let contact_user = dialog.local_tag.clone();
+        let (contact_user, own) = (dialog.local_tag.clone(), dialog.own());
         if let (Ok(_), Some(target)) = (answer, target) {
             dialog.target = target;
         }
         match answer {
             Ok(sdp) => {
                 let mut writer = echo.respond(200, None, Some(&contact_user));
-                self.write_contact(&contact_user, echo.back.peer, &mut writer);
+                self.write_contact(&own, echo.back.peer, &mut writer);
                 writer.header("Allow", ALLOW);
                 let bytes = self.finish(writer, "application/sdp", sdp);
                 self.reply(now, tx, 200, bytes);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rsip::Method;
 
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Own};
 use crate::digest;
 use crate::endpoint::{Acked, Authorization, Compose, Endpoint, Event, Purpose, Start};
 use crate::ids::Key;
@@ -15,7 +15,7 @@ use crate::leg::{EndCause, Identity, Invite, LegId};
 use crate::leg::{persist, session};
 use crate::message::Response;
 use crate::transaction::{Datagram, timeout};
-use crate::wire::{ALLOW, escape_user, quote, write_parts};
+use crate::wire::{ALLOW, Scheme, escape_user, quote, write_parts};
 
 const SDP: &str = "application/sdp";
 /// How often a call is sent in all, with a password or another timer.
@@ -78,7 +78,12 @@ impl Endpoint {
         let mut composed = self.compose(&parts);
         let mut head = self.head_of(&parts, &composed.branch, invite.pinned);
         let writer = &mut composed.writer;
-        self.write_contact(&calling.tag, invite.next_hop, writer);
+        let secure = invite.next_hop.transport.is_secure();
+        let own = Own {
+            user: calling.tag.clone(),
+            secure: secure && invite.target.scheme() == Scheme::Sips,
+        };
+        self.write_contact(&own, invite.next_hop, writer);
         writer.header("Allow", ALLOW);
         let supported = match invite.persists {
             true => "100rel",

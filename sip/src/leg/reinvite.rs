@@ -222,7 +222,7 @@ impl Endpoint {
         };
         let (mut composed, peer, mut head) = self.compose_inside(&up.dialog, method, cseq);
         let writer = &mut composed.writer;
-        self.write_contact(&up.dialog.local_tag, peer, writer);
+        self.write_contact(&up.dialog.own(), peer, writer);
         writer.header("Allow", ALLOW);
         writer.header("Supported", "timer");
         session::write_refresh(writer, up.session.as_ref());

@@ -252,7 +252,7 @@ impl Endpoint {
         let cseq = up.dialog.next_cseq();
         let (mut composed, peer, _) = self.compose_inside(&up.dialog, Method::Update, cseq);
         let writer = &mut composed.writer;
-        self.write_contact(&up.dialog.local_tag, peer, writer);
+        self.write_contact(&up.dialog.own(), peer, writer);
         writer.header("Allow", ALLOW);
         writer.header("Supported", "timer");
         write_refresh(writer, up.session.as_ref());

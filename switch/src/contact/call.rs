@@ -159,9 +159,10 @@ impl Contact {
         }
     }
 
-    /// The first of these places that may be called as our policy and `own`
-    /// want it: one that can't be reached encrypted isn't called in the clear.
-    pub(super) fn choose<P>(
+    /// The first of these places that may be called as our policy, `own` and the
+    /// caller's `sips:` want it: one that can't be reached encrypted isn't called
+    /// in the clear.
+    pub(crate) fn choose<P>(
         &self,
         own: Option<Encryption>,
         mut places: impl FnMut() -> Option<(Target, P)>,
@@ -169,6 +170,10 @@ impl Contact {
     ) -> Option<(Target, P, Encryption)> {
         let mut refused = false;
         while let Some((target, place)) = places() {
+            if self.secure && !target.peer.transport.is_secure() {
+                refused = true;
+                continue;
+            }
             match cx.setup.encryption.towards(target.peer, own) {
                 Ok(encryption) => return Some((target, place, encryption)),
                 Err(EncryptionUnavailable) => refused = true,
