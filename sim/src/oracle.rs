@@ -282,6 +282,16 @@ impl Oracle {
         }
     }
 
+    /// A phone's connection is closed: it is signed out, and of a call that it hasn't answered at all nothing can be
+    /// said any more.
+    pub(crate) fn connection_closes(&mut self, now: Duration, phone: usize) {
+        if let Some(lease) = self.leases.get_mut(phone) {
+            *lease = Some(now);
+        }
+        self.rings
+            .retain(|(of, _), ring| *of != phone || ring.provisional_at.is_some());
+    }
+
     fn ring_over(&mut self, phone: usize, sight: Sight<'_>) {
         let key = (phone, sight.header("Call-ID").unwrap_or("").to_owned());
         self.asking.remove(&key);

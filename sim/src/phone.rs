@@ -230,7 +230,7 @@ pub(crate) struct Phone {
     user: String,
     secret: String,
     realm: String,
-    switch: Peer,
+    pub(crate) switch: Peer,
     registering: Option<RequestId>,
     /// What is to be registered when the answer to the REGISTER under way has
     /// come: never two at a time (RFC 3261 section 10.2).
@@ -321,7 +321,10 @@ impl Phone {
             .collect();
         Self {
             index,
-            peer: Peer::udp(addr),
+            peer: Peer {
+                addr,
+                transport: switch.transport,
+            },
             endpoint: Endpoint::new(config),
             plan,
             dice,
@@ -352,6 +355,19 @@ impl Phone {
     /// Nothing reaches it, nothing leaves it.
     pub(crate) fn is_vanished(&self, now: Duration) -> bool {
         self.vanished_until.is_some_and(|until| now < until)
+    }
+
+    /// Does it speak by a connection?
+    pub(crate) fn has_connection(&self) -> bool {
+        self.switch.transport.is_reliable()
+    }
+
+    /// That is closed; the next is made after so long, if nothing is to be said before.
+    pub(crate) fn connection_closes(&mut self, now: Duration, again: Duration) {
+        if !self.is_vanished(now) {
+            self.endpoint.transport_error(now, self.switch);
+            self.timers.push((now + again, PhoneTimer::Renew));
+        }
     }
 
     /// Nobody signs in any more, whoever is signed in signs out, and whoever talks hangs up: the world ends.

@@ -99,6 +99,10 @@ pub struct Weather {
     pub people: u8,
     /// When the whole node crashes and is started again.
     pub crashes: Vec<Duration>,
+    /// Every other agent's phone speaks by a connection: nothing is lost on the way, until that is closed.
+    pub streams: bool,
+    /// When one of those connections is closed.
+    pub closings: Vec<Duration>,
 }
 
 impl Weather {
@@ -120,6 +124,8 @@ impl Weather {
             media_busy: false,
             people: 0,
             crashes: Vec::new(),
+            streams: false,
+            closings: Vec::new(),
         }
     }
 
@@ -179,7 +185,7 @@ impl Weather {
         } else {
             Vec::new()
         };
-        Self {
+        let mut weather = Self {
             datagrams,
             messages,
             store,
@@ -189,6 +195,14 @@ impl Weather {
             media_busy: dice.chance(200_000),
             people: dice.below(4) as u8,
             crashes,
+            streams: dice.chance(400_000),
+            closings: Vec::new(),
+        };
+        if weather.streams {
+            let closings = dice.below(12);
+            let closing = |_| dice.between(Duration::ZERO, span);
+            weather.closings = (0..closings).map(closing).collect();
         }
+        weather
     }
 }

@@ -142,6 +142,8 @@ pub(crate) enum Due {
     Node(u32, NodeDue),
     Crash,
     Restart,
+    /// A phone's connection is closed.
+    Closing,
     /// Is this leg of a caller still hearing nothing?
     CheckSilence(u32, MediaLegId, Duration, bool),
     /// Does a phone still ring for a caller who hung up?
@@ -254,6 +256,10 @@ impl World {
             .zip(users.chain(std::iter::repeat(("partner", ""))))
             .enumerate()
             .map(|(n, (plan, (user, secret)))| {
+                let mut switch_peer = switch_peer;
+                if weather.streams && n < analysts.len() && n % 2 == 1 {
+                    switch_peer.transport = sip::Transport::Tcp;
+                }
                 Phone::new(
                     n,
                     user,
@@ -304,6 +310,9 @@ impl World {
         };
         for crash in world.weather.crashes.clone() {
             world.agenda.enter(crash, Due::Crash);
+        }
+        for closing in world.weather.closings.clone() {
+            world.agenda.enter(closing, Due::Closing);
         }
         for phone in 0..world.phones.len() {
             world.phone_timers(phone);
@@ -524,6 +533,15 @@ impl World {
         for delay in [travel.first, travel.second].into_iter().flatten() {
             self.agenda.enter(self.now + delay, datagram());
         }
+    }
+
+    /// What goes to a phone, or comes from it.
+    fn along(&mut self, phone: usize, message: impl Fn() -> Due) {
+        if !self.phones[phone].has_connection() {
+            return self.network(message);
+        }
+        let delay = self.weather.datagrams.delay_min;
+        self.agenda.enter(self.now + delay, message());
     }
 
     fn crash(&mut self) {

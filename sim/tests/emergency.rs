@@ -299,7 +299,7 @@ fn a_strangers_call_goes_nowhere_and_a_password_does_without_a_registration() {
     world.wait(secs(2));
     assert!(matches!(
         world.end_of(caller),
-        Some((_, CallerEnd::Refused(404)))
+        Some((_, CallerEnd::Refused(401)))
     ));
     assert!(world.rung(RESCUE).is_empty());
     dials(&mut world, CLEO, "911");

@@ -85,6 +85,8 @@ fn a_busy_partner_costs_seconds_and_not_the_place() {
         (486, TakenBack::Busy),
         (600, TakenBack::Busy),
         (480, TakenBack::NoAnswer),
+        // It rang for too long.
+        (408, TakenBack::NoAnswer),
         (404, TakenBack::Failed),
     ] {
         let mut world = world(true);
@@ -158,7 +160,7 @@ fn out_of_service_the_next_gateway_is_called_within_half_a_second() {
     }
 }
 
-/// A 500 is about one call, a 503 about the gateway: a caller who comes before it has been asked how it is goes past it.
+/// A 500 or 408 is about one call, a 503 about the gateway: a caller who comes before it has been asked how it is goes past it.
 #[test]
 fn only_out_of_service_keeps_the_next_caller_away() {
     // How many of two callers, one shortly after the other, were sent to the first gateway.

@@ -5,10 +5,18 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::interface::{Peer, is_private};
 use crate::message::{Request, Response};
-use crate::wire::{Host, NameAddr, Uri};
+use crate::wire::{Host, NameAddr, Scheme, Uri};
 
 /// Most Route entries taken from a peer's Record-Route.
 const ROUTES_MAX: usize = 32;
+
+/// Our Contact in a dialog.
+#[derive(Debug, Clone)]
+pub(crate) struct Own {
+    pub(crate) user: Box<str>,
+    /// A `sips:` one.
+    pub(crate) secure: bool,
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Dialog {
@@ -32,6 +40,9 @@ pub(crate) struct Dialog {
     pinned: bool,
     /// The connection that led to `source` is closed.
     flow_lost: bool,
+    /// Nobody on the way may read along: our Contact is a `sips:` one (section
+    /// 12.1.1).
+    secure: bool,
     /// We chose its Call-ID, which says who waits longer after a glare
     /// (section 14.1).
     pub(crate) is_ours: bool,
@@ -80,6 +91,7 @@ impl Dialog {
             source,
             pinned: natted,
             flow_lost: false,
+            secure: source.transport.is_secure() && wants_security(request),
             is_ours: false,
         })
     }
@@ -88,6 +100,7 @@ impl Dialog {
     /// Contact.
     pub(crate) fn from_response(response: &Response, source: Peer, pinned: bool) -> Option<Self> {
         let target = contact(response.contacts())?;
+        let secure = source.transport.is_secure() && target.scheme() == Scheme::Sips;
         let mut route: Vec<Box<str>> = response
             .record_routes()
             .take(ROUTES_MAX)
@@ -107,6 +120,7 @@ impl Dialog {
             source,
             pinned,
             flow_lost: false,
+            secure,
             is_ours: true,
         })
     }
@@ -132,6 +146,14 @@ impl Dialog {
         if self.pinned || self.flow_lost || connection {
             self.source = peer;
             self.flow_lost = false;
+        }
+    }
+
+    /// Our Contact in it.
+    pub(crate) fn own(&self) -> Own {
+        Own {
+            user: self.local_tag.clone(),
+            secure: self.secure,
         }
     }
 
@@ -181,6 +203,10 @@ impl Dialog {
         if !reachable(ip, self.source.addr.ip()) || port == 0 {
             return self.source;
         }
+        // What came encrypted goes on so, whatever the peer writes.
+        if self.source.transport.is_secure() && !transport.is_secure() {
+            return self.source;
+        }
         let same_host = ip.to_canonical() == self.source.addr.ip().to_canonical();
         let same_flow = same_host && transport == self.source.transport;
         if same_flow && transport.is_reliable() && !self.flow_lost {
@@ -191,6 +217,16 @@ impl Dialog {
             transport,
         }
     }
+}
+
+/// Section 12.1.1: `sips:` in the Request-URI, and in the first Record-Route or
+/// else in Contact.
+fn wants_security(request: &Request) -> bool {
+    let is_sips =
+        |value: &str| NameAddr::parse(value).is_ok_and(|value| value.uri.scheme() == Scheme::Sips);
+    let first = request.record_routes().next();
+    let first = first.or_else(|| request.contacts().next());
+    request.uri().scheme() == Scheme::Sips || first.is_some_and(is_sips)
 }
 
 /// False for addresses that can't be meant seriously from where the peer is:

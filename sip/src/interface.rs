@@ -45,6 +45,12 @@ impl Transport {
         !matches!(self, Self::Udp)
     }
 
+    /// True when nobody on the way can read along.
+    #[must_use]
+    pub fn is_secure(self) -> bool {
+        matches!(self, Self::Tls)
+    }
+
     /// The port a URI or sent-by without one means.
     #[must_use]
     pub fn default_port(self) -> u16 {

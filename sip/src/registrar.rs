@@ -224,7 +224,7 @@ impl Registrar {
             if wanted.len() == self.config.contacts_max {
                 return Err(Reply::new(403));
             }
-            wanted.push(self.wanted(request, contact)?);
+            wanted.push(self.wanted(peer, request, contact)?);
         }
         let present = self.bindings.get(aor).map_or(&[][..], Vec::as_slice);
         for binding in present {
@@ -245,7 +245,7 @@ impl Registrar {
         Ok(())
     }
 
-    fn wanted(&self, request: &Request, contact: &str) -> Result<Wanted, Reply> {
+    fn wanted(&self, peer: Peer, request: &Request, contact: &str) -> Result<Wanted, Reply> {
         let address = NameAddr::parse(contact).map_err(|_| Reply::new(400))?;
         if !matches!(address.uri.scheme(), Scheme::Sip | Scheme::Sips) {
             return Err(Reply::new(400));
@@ -256,6 +256,11 @@ impl Registrar {
             Some(text) => seconds(text).unwrap_or(self.config.expires_default),
             None => self.config.expires_default,
         };
+        // It would have to be called back by what it came by, and may not be.
+        let open = address.uri.scheme() == Scheme::Sips && !peer.transport.is_secure();
+        if open && !expires.is_zero() {
+            return Err(Reply::new(400));
+        }
         if !expires.is_zero() && expires < self.config.expires_min {
             let min = self.config.expires_min.as_secs();
             return Err(Reply::new(423).with("Min-Expires", min.to_string()));

@@ -1,15 +1,17 @@
-//! Calls over a wire that loses, doubles and reorders at random, with hang-ups
-//! and changes at random moments: whatever happens, each leg ends exactly
+//! Calls over a wire that loses, doubles and reorders at random, with hang-ups,
+//! changes, transfers and lost connections at random moments: whatever happens, each leg ends exactly
 //! once, both sides are told, and nothing is left behind.
 
 mod pair;
 
 use pair::{Act, CALLEE, CALLER, Fate, Habit, Pair, ms};
 use proptest::prelude::*;
+use sip::Transport;
 
 fn habit() -> impl Strategy<Value = Habit> {
     prop_oneof![
         4 => Just(Habit::Answers),
+        3 => Just(Habit::EarlyMedia),
         1 => Just(Habit::Rings),
         1 => Just(Habit::Busy),
         1 => Just(Habit::Silent),
@@ -20,7 +22,10 @@ fn act() -> impl Strategy<Value = (u64, Act)> {
     let side = prop_oneof![Just(CALLER), Just(CALLEE)];
     let act = prop_oneof![
         side.clone().prop_map(Act::HangUp),
-        side.prop_map(Act::Reinvite),
+        side.clone().prop_map(Act::Reinvite),
+        side.clone().prop_map(Act::Update),
+        side.clone().prop_map(Act::Refer),
+        side.prop_map(Act::Lost),
         Just(Act::Call),
         Just(Act::CallWithoutOffer),
     ];
@@ -45,10 +50,12 @@ proptest! {
     #[test]
     fn every_leg_ends_exactly_once(
         habit in habit(),
+        transport in prop_oneof![Just(Transport::Udp), Just(Transport::Tcp)],
         acts in prop::collection::vec(act(), 0..6),
         dice in prop::collection::vec((0..10_u8, 1..1500_u16, 1..1500_u16), 7..60),
     ) {
         let mut pair = Pair::new(habit, fate(dice));
+        pair.transport = transport;
         pair.at(ms(0), Act::Call);
         for (at, act) in acts {
             pair.at(ms(at), act);

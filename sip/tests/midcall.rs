@@ -320,6 +320,115 @@ fn an_interval_too_small_is_refused_and_ours_is_raised() {
     );
 }
 
+const CHALLENGE: &str =
+    "Proxy-Authenticate: Digest realm=\"provider\", nonce=\"n1\", qop=\"auth\"\n";
+
+/// Who asks for a password at each request, inside a call too.
+#[test]
+fn a_call_by_a_provider_that_challenges_is_refreshed() {
+    for (by, allow) in [("UPDATE", "Allow: ACK, BYE, UPDATE\n"), ("INVITE", "")] {
+        for calls in [true, false] {
+            let mut alone = Alone::new();
+            let password = sip::Credentials::new("desk", "secret");
+            let timer = format!("{CONTACT}Supported: timer\nSession-Expires: 90;refresher=");
+            if calls {
+                let target = Uri::sip("1", "192.0.2.10", None).unwrap();
+                let mut call =
+                    Invite::new(target, peer(CALLER), Identity::default(), OFFER.to_vec());
+                call.credentials = Some(password);
+                alone.endpoint.invite(ms(0), call);
+                let first = alone.one();
+                alone.feed(&response(&first, 407, CHALLENGE, ""));
+                let again = alone.sent().pop().unwrap();
+                let ok = format!("{timer}uac\n{allow}");
+                alone.feed(&response(&again, 200, &ok, &body(ANSWER)));
+                let ack = alone.one();
+                assert!(ack.starts_with("ACK "), "{ack}");
+                // RFC 3261 section 22.1.
+                let shown = header(&again, "Proxy-Authorization");
+                assert!(shown.contains("response="), "{again}");
+                assert_eq!(header(&ack, "Proxy-Authorization"), shown);
+            } else {
+                let leg = alone.invited(&format!("{}uas\n{allow}", &timer[CONTACT.len()..]));
+                alone.endpoint.answers_as(leg, password);
+                alone.endpoint.answer(ms(0), leg, ANSWER, &[]);
+                let ok = alone.one();
+                let tag = header(&ok, "To").split(";tag=").nth(1).unwrap();
+                alone.feed(&inside("ACK", "ack", tag, 1, "", ""));
+            }
+            alone.events();
+            // Longer than two intervals: each refresh is challenged.
+            for round in 1..=4 {
+                let sent = alone.pass(secs(45 * round));
+                let [bare] = &sent[..] else {
+                    panic!("{by} {calls} {round}: {sent:#?}")
+                };
+                assert!(bare.starts_with(by), "{bare}");
+                alone.feed(&response(bare, 407, CHALLENGE, ""));
+                let again = alone.sent().pop().unwrap();
+                let shown = header(&again, "Proxy-Authorization").to_owned();
+                assert!(shown.contains("username=\"desk\""), "{again}");
+                let uri = again.split(' ').nth(1).unwrap();
+                assert!(shown.contains(&format!("uri=\"{uri}\"")), "{shown}");
+                alone.feed(&response(
+                    &again,
+                    200,
+                    &format!("{timer}uac\n"),
+                    &body(ANSWER),
+                ));
+                if by == "INVITE" {
+                    let ack = alone.sent().pop().unwrap();
+                    assert_eq!(header(&ack, "Proxy-Authorization"), shown);
+                }
+                let ends = alone.events();
+                assert!(!ends.iter().any(|e| matches!(e, Event::Ended { .. })));
+            }
+        }
+    }
+}
+
+/// Wrong ones aren't shown over and over.
+#[test]
+fn a_provider_that_takes_no_password_is_asked_again_later_and_not_for_ever() {
+    for by in ["INVITE", "UPDATE"] {
+        for more in [
+            CHALLENGE.to_owned(),
+            CHALLENGE.replace("qop", "stale=true, qop"),
+        ] {
+            let mut alone = Alone::new();
+            let allow = format!("Allow: ACK, BYE, {by}\n");
+            let timer = format!("Supported: timer\nSession-Expires: 90;refresher=uas\n{allow}");
+            let leg = alone.invited(&timer);
+            let password = sip::Credentials::new("desk", "secret");
+            alone.endpoint.answers_as(leg, password);
+            alone.endpoint.answer(ms(0), leg, ANSWER, &[]);
+            let ok = alone.one();
+            let tag = header(&ok, "To").split(";tag=").nth(1).unwrap();
+            alone.feed(&inside("ACK", "ack", tag, 1, "", ""));
+            let mut asked = 0;
+            let mut waiting = alone.pass(secs(46));
+            for second in 46..=60 {
+                waiting.extend(alone.pass(secs(second)));
+                while let Some(text) = waiting.pop() {
+                    if text.starts_with(by) {
+                        asked += 1;
+                        alone.feed(&response(&text, 407, &more, ""));
+                        waiting.extend(alone.sent());
+                    }
+                }
+            }
+            assert!((3..=24).contains(&asked), "{by} {more}: {asked}");
+            let ends = alone.events();
+            let end = EndCause::SessionExpired;
+            assert!(
+                ends.iter()
+                    .any(|e| matches!(e, Event::Ended { cause, .. } if *cause == end)),
+                "{ends:?}"
+            );
+        }
+    }
+}
+
 // --- changing the session ----------------------------------------------------
 
 #[test]
@@ -570,6 +679,68 @@ fn a_caller_that_never_acknowledges_its_ringing_is_refused() {
     ));
 }
 
+/// RFC 3262 section 3: our 200 crosses the PRACK, which is answered all the same.
+#[test]
+fn a_prack_may_come_after_the_answer() {
+    let mut alone = Alone::new();
+    let leg = alone.invited("Require: 100rel\n");
+    alone.endpoint.ring(ms(0), leg, 180, &[], None);
+    let ringing = alone.one();
+    let rseq = header(&ringing, "RSeq").to_owned();
+    alone.endpoint.answer(ms(0), leg, ANSWER, &[]);
+    let ok = alone.one();
+    let tag = header(&ok, "To").split(";tag=").nth(1).unwrap().to_owned();
+    for (branch, cseq, rack, expected) in [
+        ("p1", 2, "1 1 INVITE", "481"),
+        ("p2", 3, &*format!("{rseq} 1 INVITE"), "200"),
+        ("p3", 4, &*format!("{rseq} 1 INVITE"), "481"),
+    ] {
+        let prack = format!("RAck: {rack}\n");
+        alone.feed(&inside("PRACK", branch, &tag, cseq, &prack, ""));
+        assert_eq!(code(&alone.one()), expected, "{rack}");
+    }
+}
+
+/// Somebody calls for help by a telephone that never says PRACK.
+#[test]
+fn nothing_of_a_call_that_persists_waits_for_a_prack() {
+    for (wish, most) in [("Supported", secs(0)), ("Require", secs(3))] {
+        let mut alone = Alone::new();
+        let leg = alone.invited(&format!("{wish}: 100rel\n"));
+        alone.endpoint.persist(leg);
+        alone.endpoint.ring(ms(0), leg, 183, &[], Some(ANSWER));
+        let ringing = alone.one();
+        let rseq = header(&ringing, "RSeq").to_owned();
+        assert_eq!(rseq.is_empty(), wish == "Supported", "{ringing}");
+        alone.endpoint.answer(ms(0), leg, ANSWER, &[]);
+        let mut sent = alone.sent();
+        sent.extend(alone.pass(most));
+        let answered = sent.iter().find(|text| code(text) == "200");
+        let tag = header(answered.unwrap(), "To")
+            .split(";tag=")
+            .nth(1)
+            .unwrap();
+        if wish == "Require" {
+            let prack = format!("RAck: {rseq} 1 INVITE\n");
+            alone.feed(&inside("PRACK", "late", tag, 2, &prack, ""));
+            assert_eq!(code(&alone.one()), "200");
+        }
+        alone.feed(&inside("ACK", "ack", tag, 1, "", ""));
+        assert!(matches!(alone.events()[..], [Event::Confirmed { .. }]));
+        alone.pass(secs(100));
+        assert!(alone.events().is_empty() && alone.endpoint.legs() == 1);
+    }
+    // Nor does it end while it rings.
+    let mut alone = Alone::new();
+    let leg = alone.invited("Require: 100rel\n");
+    alone.endpoint.persist(leg);
+    alone.endpoint.ring(ms(0), leg, 180, &[], None);
+    alone.pass(secs(100));
+    assert!(alone.events().is_empty());
+    alone.endpoint.answer(alone.now, leg, ANSWER, &[]);
+    assert_eq!(code(&alone.one()), "200");
+}
+
 #[test]
 fn an_early_session_may_be_changed_once_it_is_settled() {
     let mut alone = Alone::new();
@@ -605,23 +776,26 @@ fn an_early_session_may_be_changed_once_it_is_settled() {
     assert!(ok.as_bytes().ends_with(ANSWER));
 }
 
-#[test]
-fn forks_are_acknowledged_apart_and_the_first_answer_wins() {
-    let mut alone = Alone::new();
+/// We call, and a proxy forks: two ring, each with an answer that came reliably.
+/// One of them, `two`, moves its media before anybody answers. Gives what each
+/// says, by tag, code, headers and SDP.
+fn forks_ring(alone: &mut Alone) -> (LegId, impl Fn(&str, u16, &str, &str) -> String + use<>) {
     let (leg, call_id, our_tag, branch) = alone.calls();
-    let answer = |tag: &str, code: u16, more: &str, sdp: &str| {
+    let dialog = format!("tag={our_tag}|Call-ID: {call_id}");
+    let says = move |tag: &str, code: u16, more: &str, sdp: &str| {
         let end = if sdp.is_empty() { "\n" } else { sdp };
+        let (our_tag, call_id) = dialog.split_once('|').unwrap();
         format!(
             "SIP/2.0 {code} X\nVia: SIP/2.0/UDP 198.51.100.20:5060;branch={branch}\n\
-             From: <sip:198.51.100.20:5060>;tag={our_tag}\nTo: <sip:5550100@192.0.2.10>;tag={tag}\n\
-             Call-ID: {call_id}\nCSeq: 1 INVITE\nContact: <sip:{tag}@192.0.2.10>\n\
+             From: <sip:198.51.100.20:5060>;{our_tag}\nTo: <sip:5550100@192.0.2.10>;tag={tag}\n\
+             {call_id}\nCSeq: 1 INVITE\nContact: <sip:{tag}@192.0.2.10>\n\
              Allow: INVITE, ACK, BYE, UPDATE\n{more}{end}"
         )
     };
     let sdp = body(ANSWER);
     let reliable = |rseq: u32| format!("Require: 100rel\nRSeq: {rseq}\n");
     for (tag, rseq, fork) in [("one", 7, 0), ("two", 100, 1)] {
-        alone.feed(&answer(tag, 183, &reliable(rseq), &sdp));
+        alone.feed(&says(tag, 183, &reliable(rseq), &sdp));
         let prack = alone.one();
         assert!(
             prack.starts_with(&format!("PRACK sip:{tag}@192.0.2.10 ")),
@@ -635,10 +809,9 @@ fn forks_are_acknowledged_apart_and_the_first_answer_wins() {
         );
     }
     // A repeat, and one too many: neither heard nor acknowledged.
-    alone.feed(&answer("one", 183, &reliable(7), &sdp));
-    alone.feed(&answer("one", 183, &reliable(9), &sdp));
+    alone.feed(&says("one", 183, &reliable(7), &sdp));
+    alone.feed(&says("one", 183, &reliable(9), &sdp));
     assert!(alone.sent().is_empty() && alone.events().is_empty());
-    // One of them moves its media before anybody answers.
     let update = format!(
         "UPDATE sip:x@198.51.100.20 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKu\n\
          From: <sip:5550100@192.0.2.10>;tag=two\nTo: <sip:198.51.100.20:5060>;tag={our_tag}\n\
@@ -650,22 +823,59 @@ fn forks_are_acknowledged_apart_and_the_first_answer_wins() {
         alone.events()[..],
         [Event::EarlyUpdate { fork: 1, .. }]
     ));
-    alone.endpoint.answer_reinvite(ms(0), leg, OFFER);
+    alone.endpoint.answer_reinvite(ms(0), leg, MOVED);
     assert_eq!(code(&alone.one()), "200");
+    (leg, says)
+}
+
+/// What we answer to an UPDATE before the call is answered.
+const MOVED: &[u8] = b"v=0\r\no=- 1 2 IN IP4 192.0.2.10\r\ns=-\r\nt=0 0\r\n";
+
+#[test]
+fn forks_are_acknowledged_apart_and_the_first_answer_wins() {
+    let mut alone = Alone::new();
+    let (leg, says) = forks_ring(&mut alone);
     // The other answers first; its reliable answer isn't repeated.
-    alone.feed(&answer("one", 200, "", ""));
+    alone.feed(&says("one", 200, "", ""));
     let events = alone.events();
     assert!(matches!(&events[..], [Event::Answered { sdp: Some(s), .. }] if s == ANSWER));
     let ack = alone.one();
     assert!(ack.starts_with("ACK sip:one@"), "{ack}");
     assert_eq!(header(&ack, "CSeq"), "1 ACK");
     // And the second is thanked and let go.
-    alone.feed(&answer("two", 200, "", &sdp));
+    alone.feed(&says("two", 200, "", &body(ANSWER)));
     let sent = alone.sent();
     assert!(sent[0].starts_with("ACK sip:two@") && sent[1].starts_with("BYE sip:two@"));
     alone.endpoint.hangup(ms(0), leg, None);
     // After the PRACK's.
     assert_eq!(header(&alone.one(), "CSeq"), "3 BYE");
+}
+
+/// Who has moved its media and then answers has said all of it, whether or not
+/// it repeats what it said at first.
+#[test]
+fn what_an_update_agreed_on_outlives_the_answer() {
+    for late in ["", &body(ANSWER)] {
+        let mut alone = Alone::new();
+        let (_, says) = forks_ring(&mut alone);
+        if !late.is_empty() {
+            alone.feed(&says("two", 183, "", late));
+            let events = alone.events();
+            assert!(matches!(events[..], [Event::Ringing { sdp: None, .. }]));
+        }
+        let timer = "Session-Expires: 90;refresher=uac\nAllow: INVITE, ACK, BYE\n";
+        alone.feed(&says("two", 200, "", late).replace("Allow: INVITE, ACK, BYE, UPDATE\n", timer));
+        let events = alone.events();
+        assert!(
+            matches!(events[..], [Event::Answered { sdp: None, .. }]),
+            "{events:?}"
+        );
+        alone.sent();
+        // And so is what we said ourselves.
+        let sent = alone.pass(secs(45));
+        let refresh = sent.iter().find(|text| text.starts_with("INVITE "));
+        assert!(refresh.unwrap().as_bytes().ends_with(MOVED), "{sent:?}");
+    }
 }
 
 // --- transfers ---------------------------------------------------------------

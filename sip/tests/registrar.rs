@@ -106,6 +106,22 @@ fn listed(reply: &Reply) -> Vec<&str> {
     contacts.map(|(_, value)| value.as_str()).collect()
 }
 
+/// Who is to be called by TLS alone can't be called back by anything else.
+#[test]
+fn a_sips_contact_is_taken_by_tls_alone() {
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+        let mut desk = Desk::new();
+        desk.source.transport = transport;
+        let (reply, _) = desk.register(0, "Contact: <sips:agent7@192.0.2.10>\n");
+        let expected = if transport == Transport::Tls {
+            200
+        } else {
+            400
+        };
+        assert_eq!(reply.code, expected, "{transport:?}");
+    }
+}
+
 #[test]
 fn a_phone_signs_in_refreshes_and_leaves() {
     let mut desk = Desk::new();

@@ -88,6 +88,60 @@ impl Story {
     }
 }
 
+/// A call that came by TLS doesn't leave it, whatever its Contact and Record-Route say.
+#[test]
+fn an_encrypted_dialog_stays_encrypted() {
+    let tls = |addr: &str| Peer {
+        addr: addr.parse().unwrap(),
+        transport: Transport::Tls,
+    };
+    let source = tls("192.0.2.10:40001");
+    for (contact, route, hop) in [
+        ("sip:a@192.0.2.10:5070", "", source),
+        ("sip:a@192.0.2.10:5070;transport=udp", "", source),
+        ("sip:a@192.0.2.10:5070;transport=tcp", "", source),
+        ("sip:a@192.0.2.77:5070;transport=udp", "", source),
+        (
+            "sip:a@192.0.2.77:5071;transport=tls",
+            "",
+            tls("192.0.2.77:5071"),
+        ),
+        ("sips:a@192.0.2.77", "", tls("192.0.2.77:5061")),
+        (
+            "sips:a@192.0.2.77",
+            "Record-Route: <sip:192.0.2.78;transport=udp;lr>\r\n",
+            source,
+        ),
+    ] {
+        let here = Interface::local("198.51.100.20:5060".parse().unwrap());
+        let mut endpoint = Endpoint::new(EndpointConfig::new(here, 3, [7; 32]));
+        let ask = |method: &str, tag: &str, cseq: u32| {
+            let text = format!(
+                "{method} sip:5550100@198.51.100.20 SIP/2.0\r\n\
+                 Via: SIP/2.0/TLS 192.0.2.10;branch=z9hG4bK{method}{cseq}\r\n\
+                 From: <sip:5550199@192.0.2.10>;tag=f1\r\nTo: <sip:5550100@198.51.100.20>{tag}\r\n\
+                 Call-ID: c1\r\nCSeq: {cseq} {method}\r\nContact: <{contact}>\r\n{route}\
+                 Content-Length: 0\r\n\r\n"
+            );
+            parse_datagram(text.as_bytes(), source).unwrap()
+        };
+        endpoint.receive(ms(0), source, ask("INVITE", "", 1));
+        let Some(Event::Incoming { leg, .. }) = endpoint.poll_event() else {
+            panic!()
+        };
+        endpoint.answer(ms(0), leg, ANSWER, &[]);
+        let ok = endpoint.poll_transmit().unwrap();
+        let ok = String::from_utf8(ok.bytes.to_vec()).unwrap();
+        let to = ok.lines().find(|line| line.starts_with("To:")).unwrap();
+        let tag = &to[to.find(";tag=").unwrap()..];
+        endpoint.receive(ms(0), source, ask("ACK", tag, 1));
+        endpoint.hangup(ms(0), leg, None);
+        let bye = endpoint.poll_transmit().unwrap();
+        assert!(bye.bytes.starts_with(b"BYE "));
+        assert_eq!(bye.peer, hop, "{contact} {route}");
+    }
+}
+
 fn went(what: &str, to: &str) -> (String, String) {
     (what.to_owned(), to.to_owned())
 }

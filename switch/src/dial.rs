@@ -26,7 +26,7 @@ pub struct DialRules {
 ///
 /// What is dear is never meant by the way: a number abroad, a premium one, or
 /// one of the North American plan that lies abroad is allowed only by a prefix
-/// that says so itself (`+1900`, not `+1`).
+/// that says so itself (`+1900`, not `+1`; `91900` behind an access code, not `9`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutsideRule {
     /// How they begin, as agents dial them: digits, perhaps behind a `+`.
@@ -95,7 +95,44 @@ impl DialRules {
             rule.digits.contains(&digits.len())
                 && rule.prefix.len() >= said
                 && number.starts_with(&rule.prefix)
+                && self.fits_behind_access(rule, number)
         })
+    }
+
+    /// What a prefix begins with may be what a gateway takes for itself (`9` for
+    /// a line outside): then what stands behind that is what is called, and the
+    /// rest of the prefix has to say what makes it dear.
+    fn fits_behind_access(&self, rule: &OutsideRule, number: &str) -> bool {
+        if number.starts_with('+') {
+            return true;
+        }
+        let public = *rule.digits.end() >= LOCAL_DIGITS || matches!(&*rule.prefix, "9" | "0");
+        (1..=rule.prefix.len()).all(|access| {
+            let (code, called) = number.split_at(access);
+            let emergency = public && EMERGENCY_NUMBERS.contains(&called);
+            let whole = is_whole(code, called, &self.country_code);
+            let said = rule.prefix.len() - access;
+            !emergency && !(whole && said_itself(called, &self.country_code) > said)
+        })
+    }
+}
+
+/// Fewest digits of a number of the public network, others than emergency numbers.
+const LOCAL_DIGITS: usize = 7;
+
+/// Is this a whole number of the public network, behind an access code, rather
+/// than the end of one?
+fn is_whole(access: &str, called: &str, country_code: &str) -> bool {
+    let abroad = ["011", "00"]
+        .iter()
+        .any(|begins| called.starts_with(begins));
+    if abroad && called.len() > 10 {
+        return true;
+    }
+    match country_code {
+        "" | "1" => called.len() == 10 || (called.len() == 11 && called.starts_with('1')),
+        // Behind the national 0; what stands before it is no part of the number.
+        _ => called.starts_with('0') && !access.starts_with('0'),
     }
 }
 
@@ -289,6 +326,49 @@ mod tests {
             assert!(!allowed("1", &[("9", 1..=20), (number, 1..=20)], number));
         }
         assert!(allowed("1", &[("91", 4..=4)], "9115"));
+        for number in EMERGENCY_NUMBERS {
+            for prefix in ["9", "0", "8", "99"] {
+                let dialled = format!("{prefix}{number}");
+                assert!(!allowed("1", &[(prefix, 3..=12)], &dialled), "{dialled}");
+            }
+            // Extensions of an exchange.
+            let extension = format!("7{number}");
+            assert!(allowed("1", &[("7", 4..=4)], &extension), "{extension}");
+        }
+        assert!(!allowed("1", &[("9", 4..=4)], "9911"));
+    }
+
+    #[test]
+    fn an_access_code_hides_nothing_dear() {
+        for (country, prefix, number, expected) in [
+            ("1", "9", "919005550101", false),
+            ("1", "9", "99005550101", false),
+            ("1", "91", "919005550101", false),
+            ("1", "91900", "919005550101", true),
+            ("1", "9900", "99005550101", true),
+            ("1", "99", "9918765550101", false),
+            ("1", "9", "912175550101", true),
+            ("1", "9", "92175550101", true),
+            ("1", "9", "901144205550101", false),
+            ("1", "9011", "901144205550101", false),
+            ("1", "90114", "901144205550101", true),
+            ("1", "8", "80044205550101", false),
+            ("", "9", "919005550101", false),
+            // The end of a number isn't one.
+            ("1", "+1555", "+15559005550", true),
+            ("1", "1555", "15559005550", true),
+            ("1", "1217", "12170011555", true),
+            ("44", "9", "90905550101", false),
+            ("44", "9", "90205550101", true),
+            ("44", "909", "90905550101", true),
+            ("44", "9", "900332055501", false),
+            ("44", "02", "02090905550", true),
+            ("49", "0", "00905550101", false),
+        ] {
+            let rules = [(prefix, 3..=20)];
+            let told = allowed(country, &rules, number);
+            assert_eq!(told, expected, "{country} {prefix} {number}");
+        }
     }
 
     #[test]

@@ -151,6 +151,15 @@ impl Phones {
             .unwrap_or_default()
     }
 
+    /// Can any agent be called by TLS?
+    pub(crate) fn somebody_by_tls(&self) -> bool {
+        let mut bindings = self
+            .agents
+            .values()
+            .flat_map(|aor| self.registrar.lookup(aor));
+        bindings.any(|binding| binding.peer.transport.is_secure())
+    }
+
     /// Where this user is registered, the best last.
     pub(crate) fn registered(&self, setup: &Setup, user: &str) -> Vec<Target> {
         self.at(&format!("sip:{user}@{}", setup.realm))

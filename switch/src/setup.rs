@@ -422,6 +422,27 @@ pub(crate) mod tests {
         }
     }
 
+    /// A trunk with so many gateways, at 192.0.2.1 and so on.
+    pub(crate) fn trunk(name: &str, gateways: u8) -> Trunk {
+        let gateway = |index: u8| Gateway::Address {
+            host: format!("gw{index}.example"),
+            peer: sip::Peer::udp(([192, 0, 2, index], 5060).into()),
+        };
+        Trunk {
+            name: name.into(),
+            gateways: (1..=gateways).map(gateway).collect(),
+            calls_max: 2,
+            credentials: None,
+            probe_every: None,
+            trusted: true,
+            encryption: None,
+            register: None,
+            location: false,
+            identity: None,
+            redirects: Redirects::Refuse,
+        }
+    }
+
     #[test]
     fn keys_travel_by_tls_or_where_it_is_allowed() {
         use Encryption::{Off, Offered, Required};

@@ -41,7 +41,10 @@ macro_rules! cx {
 mod conferences;
 mod emergencies;
 mod replaces;
+mod said;
 mod screen;
+#[cfg(test)]
+mod secure;
 mod transfers;
 
 use replaces::Replacing;
@@ -165,6 +168,7 @@ impl Switch {
                 self.certified.remove(&peer);
                 self.sip.transport_error(now.mono, peer);
                 self.trunks.registrations().peer_lost(now.mono, peer);
+                self.emergency_connection_lost(now, peer);
                 let out = &mut self.out;
                 let mut say = |message| out.push_back(Output::ToAcd(message));
                 self.phones.flow_lost(now.mono, &self.setup, peer, &mut say);
@@ -545,7 +549,11 @@ impl Switch {
             consulting,
             encryption,
             by_trunk,
+            credentials,
         } = *admitted;
+        if let Some(credentials) = credentials {
+            self.sip.answers_as(leg, credentials);
+        }
         let arrival = Arrival {
             leg,
             peer,
@@ -555,6 +563,7 @@ impl Switch {
             carried,
             encryption,
             by_trunk,
+            secure: request.uri().scheme() == sip::wire::Scheme::Sips,
             hops_left: request.max_forwards(),
             sdp: request.sdp().map(<[u8]>::to_vec),
             consulting,

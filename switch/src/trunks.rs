@@ -233,6 +233,13 @@ impl Trunks {
         }
     }
 
+    /// Does this way answer nothing any more, as far as it is asked?
+    pub(crate) fn is_silent(&self, trunk: &str, way: &Way) -> bool {
+        let ways = self.states.get(trunk).map(|state| state.ways.iter());
+        let health = ways.into_iter().flatten().find(|(known, _)| known == way);
+        health.is_some_and(|(_, health)| health.lost >= PROBES_LOST_MAX)
+    }
+
     fn health(&mut self, trunk: &str, way: &Way) -> Option<&mut Health> {
         let ways = &mut self.states.get_mut(trunk)?.ways;
         let found = ways.iter_mut().find(|(known, _)| known == way)?;

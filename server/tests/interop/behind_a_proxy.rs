@@ -122,3 +122,16 @@ fn an_agent_hands_the_caller_over_through_a_proxy() {
     hand_over(&By::Proxy(proxy.address), &server, "kam-attended");
     proxy.passes_on("REFER", "a phone");
 }
+
+/// Behind a proxy a telephone isn't known by where it calls from: it shows its password, and is put through.
+#[test]
+fn a_call_for_help_gets_through_a_proxy() {
+    let server = Server::start("kamailio-help");
+    let proxy = Kamailio::start(&server, "help", Towards::Udp);
+    let by = By::Proxy(proxy.address);
+    let ana = Baresip::start_by(&by, &server, "kam-help", "ana", Some("demo-ana"), AGENT_HZ);
+    ana.dial_by(&by, &server, "911");
+    server.wait_for("EMERGENCY CALL to 911 from ana: Begun", SOON);
+    ana.command("hangup", "");
+    server.wait_for("EMERGENCY CALL to 911 from ana: Ended(Caller)", SOON);
+}

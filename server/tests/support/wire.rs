@@ -1,13 +1,18 @@
 //! What reaches a telephone by the loopback, seen beneath it: for what a telephone doesn't record. (baresip 1.0.0 records
 //! nothing any more of a call that it has held.) It takes the right to capture, which root has.
 
+use std::io::Write as _;
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use media::codec::Codec;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 use super::ear::pitch_share;
+
+/// How often there was no right to look.
+static MISSED: AtomicUsize = AtomicUsize::new(0);
 
 /// Half a second.
 const ENOUGH: usize = 25;
@@ -29,7 +34,12 @@ pub fn reaches(
         SockFlag::empty(),
         SockProtocol::EthAll,
     ) else {
-        eprintln!("{what}: not looked at, without the right to capture");
+        // Straight to the terminal: said also when all else is well.
+        let missed = MISSED.fetch_add(1, Ordering::Relaxed) + 1;
+        let _ = writeln!(
+            std::io::stderr(),
+            "NOT LOOKED AT ({missed} so far), without the right to capture: {what}"
+        );
         return false;
     };
     // Whatever kind of socket it is: read is read.

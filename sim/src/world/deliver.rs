@@ -52,6 +52,15 @@ impl World {
                 }
             }
             Due::Restart => self.restart(),
+            Due::Closing => {
+                let phones = 0..self.phones.len();
+                let phones = phones.filter(|&phone| self.phones[phone].has_connection());
+                let phones: Vec<_> = phones.collect();
+                if !phones.is_empty() {
+                    let phone = *self.dice.pick(&phones);
+                    self.connection_closes(phone);
+                }
+            }
             Due::CheckSilence(caller, leg, since, idle) => {
                 self.check_silence(caller, leg, since, idle);
             }
@@ -112,14 +121,32 @@ impl World {
             return self.answered_nobody(phone, bytes);
         }
         trace!(self, "phone {} <- {}", phone + 1, brief(bytes));
-        let Ok(message) = sip::parse_datagram(bytes, self.oracle.switch_peer) else {
+        let switch = self.phones[phone].switch;
+        let Ok(message) = sip::parse_datagram(bytes, switch) else {
             return self.fail("a phone can't read what the switch wrote".to_owned());
         };
-        let switch = self.oracle.switch_peer;
         let now = self.now;
         self.phones[phone].endpoint.receive(now, switch, message);
         self.phone_says(phone);
         self.answered_nobody(phone, bytes);
+    }
+
+    /// A phone's connection is closed, and what is on it lost. It makes another, soon or when it has something to say.
+    fn connection_closes(&mut self, phone: usize) {
+        trace!(self, "phone {}: the connection is CLOSED", phone + 1);
+        let peer = self.phones[phone].peer;
+        self.agenda.retain(|due| match due {
+            Due::ToSwitch(from, _) => *from != peer,
+            Due::ToPhone(to, _) => *to != phone,
+            _ => true,
+        });
+        self.oracle.connection_closes(self.now, phone);
+        if self.node.is_some() {
+            self.tell_switch(Input::PeerLost { peer });
+        }
+        let again = self.dice.millis(0, 5_000);
+        self.phones[phone].connection_closes(self.now, again);
+        self.phone_says(phone);
     }
 
     /// Nobody speaks on a call that is answered when its phone knows nothing of it any more.
@@ -158,15 +185,15 @@ impl World {
     /// Takes everything a phone wants done.
     pub(super) fn phone_says(&mut self, phone: usize) {
         let now = self.now;
-        let trunk_to = self.oracle.switch_peer;
+        let switch = self.phones[phone].switch;
         self.phones[phone].events(now);
         while let Some(transmit) = self.phones[phone].endpoint.poll_transmit() {
             if self.phones[phone].is_vanished(now) {
                 continue;
             }
-            debug_assert_eq!(transmit.peer, trunk_to);
+            debug_assert_eq!(transmit.peer, switch);
             let peer = self.phones[phone].peer;
-            self.network(|| Due::ToSwitch(peer, transmit.bytes.clone()));
+            self.along(phone, || Due::ToSwitch(peer, transmit.bytes.clone()));
         }
         self.phone_timers(phone);
         if let Some(at) = self.phones[phone].endpoint.poll_timeout()

@@ -137,7 +137,7 @@ impl World {
             }
             self.oracle.response_to_phone(self.now, phone, sight);
         }
-        self.network(|| Due::ToPhone(phone, bytes.clone()));
+        self.along(phone, || Due::ToPhone(phone, bytes.clone()));
     }
 
     /// The 200 to a caller tells whose leg the port is.

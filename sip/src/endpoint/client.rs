@@ -7,7 +7,7 @@ use std::time::Duration;
 use rsip::Method;
 
 use super::{Endpoint, RequestId};
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Own};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::{Leg, LegId};
@@ -56,10 +56,15 @@ pub(crate) struct Head {
     pub(crate) cseq: u32,
     /// See [`Dialog::from_response`].
     pub(crate) pinned: bool,
+    /// The INVITE's credentials, which its ACKs repeat (section 22.1).
+    pub(crate) authorization: Option<Authorization>,
     /// What each who answered has got, by their tags: repeats of their 2xx get it again, until the transaction forgets
     /// (timer M).
     acked: Vec<(Box<str>, Acked)>,
 }
+
+/// Name and value of a header that answers a challenge.
+pub(crate) type Authorization = (&'static str, String);
 
 /// An ACK for a 2xx, and where it went.
 #[derive(Debug)]
@@ -78,7 +83,16 @@ impl Head {
         writer.lines(&self.lines);
         writer.header("To", to);
         writer.header("CSeq", &format!("{} {name}", self.cseq));
+        if method == Method::Ack {
+            self.authorize(&mut writer);
+        }
         writer
+    }
+
+    fn authorize(&self, writer: &mut Writer) {
+        if let Some((name, value)) = &self.authorization {
+            writer.header(name, value);
+        }
     }
 }
 
@@ -182,8 +196,17 @@ impl Endpoint {
             to: parts.to.into(),
             cseq: parts.cseq,
             pinned,
+            authorization: None,
             acked: Vec::new(),
         })
+    }
+
+    /// Writes the credentials of this INVITE into its ACK.
+    pub(crate) fn authorize_ack(&self, invite: Key, writer: &mut Writer) {
+        let entry = self.clients.get(&invite);
+        if let Some(head) = entry.and_then(|entry| entry.head.as_ref()) {
+            head.authorize(writer);
+        }
     }
 
     /// Sends the ACK for a 2xx, and remembers it for repeats of that (section 13.2.2.4).
@@ -198,13 +221,13 @@ impl Endpoint {
     }
 
     /// Our Contact towards a peer.
-    pub(crate) fn write_contact(&self, user: &str, peer: Peer, writer: &mut Writer) {
+    pub(crate) fn write_contact(&self, own: &Own, peer: Peer, writer: &mut Writer) {
         writer.header_with("Contact", |out| {
-            out.extend_from_slice(b"<sip:");
-            out.extend_from_slice(user.as_bytes());
+            out.extend_from_slice(if own.secure { b"<sips:" } else { b"<sip:" });
+            out.extend_from_slice(own.user.as_bytes());
             out.push(b'@');
             self.config.interface.write_host_port(peer, out);
-            if let Some(transport) = peer.transport.uri_param() {
+            if let Some(transport) = peer.transport.uri_param().filter(|_| !own.secure) {
                 out.extend_from_slice(b";transport=");
                 out.extend_from_slice(transport.as_bytes());
             }

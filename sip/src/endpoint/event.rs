@@ -45,7 +45,8 @@ pub enum Event {
     Answered {
         /// The leg.
         leg: LegId,
-        /// The SDP answer.
+        /// The SDP answer; `None` where an [`Event::EarlyUpdate`] has agreed
+        /// on other media since.
         sdp: Option<Vec<u8>>,
         /// The 200, for its headers.
         response: Box<Response>,

@@ -26,7 +26,7 @@ use crate::wire::Uri;
 pub use config::{EndpointConfig, Limits, SessionTimer, Timing};
 pub use event::Event;
 
-pub(crate) use client::{Acked, ClientEntry, Compose, Purpose, Start};
+pub(crate) use client::{Acked, Authorization, ClientEntry, Compose, Purpose, Start};
 pub(crate) use serve::{Machine, ServerEntry, Serving};
 
 /// One request: handed up and awaiting [`Endpoint::respond`], or sent with

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rsip::Method;
 
 use super::{Compose, Endpoint, Event, OutRequest, Purpose, RequestId, Start};
+use crate::dialog::Own;
 use crate::digest;
 use crate::message::Response;
 use crate::wire::method_name;
@@ -65,8 +66,11 @@ impl Endpoint {
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("Contact"));
         if request.method == Method::Register && !has_contact {
-            let user = request.from.user_raw().unwrap_or("careline");
-            self.write_contact(user, request.next_hop, &mut composed.writer);
+            let own = Own {
+                user: request.from.user_raw().unwrap_or("careline").into(),
+                secure: false,
+            };
+            self.write_contact(&own, request.next_hop, &mut composed.writer);
         }
         if let Some((name, value)) = &authorization {
             composed.writer.header(name, value);

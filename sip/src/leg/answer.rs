@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::dialog::Dialog;
+use crate::digest::Credentials;
 use crate::echo::{Back, Echo};
 use crate::endpoint::{Endpoint, Event, Serving};
 use crate::ids::Key;
@@ -65,6 +66,7 @@ impl Endpoint {
             offered: request.sdp().is_some(),
             able: Able::default().heard(request.header("Allow")),
             granted,
+            credentials: None,
             reliable: Reliable::new(Wanted::of(&request)),
             update: None,
         };
@@ -74,6 +76,14 @@ impl Endpoint {
             peer,
             request: Box::new(request),
         });
+    }
+
+    /// What challenges of our requests inside this call are answered with. It
+    /// came in, and isn't answered yet.
+    pub fn answers_as(&mut self, leg: LegId, credentials: Credentials) {
+        if let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) {
+            incoming.credentials = Some(credentials);
+        }
     }
 
     /// Sends 180 or 183 (with SDP: early media) on an incoming leg. Reliably
@@ -104,7 +114,7 @@ impl Endpoint {
         };
         let tag = &incoming.dialog.local_tag;
         let mut writer = incoming.echo.respond(code, None, Some(tag));
-        self.write_contact(tag, incoming.echo.back.peer, &mut writer);
+        self.write_contact(&incoming.dialog.own(), incoming.echo.back.peer, &mut writer);
         if let Some(rseq) = rseq {
             writer.header("Require", "100rel");
             writer.number("RSeq", rseq.into());
@@ -151,10 +161,11 @@ impl Endpoint {
             dialog: incoming.dialog,
             dialog_key: incoming.dialog_key,
             phase: Phase::Unconfirmed,
+            outstanding: incoming.reliable.outstanding(incoming.cseq),
             ok: Some(ok),
             modify: Modify::Idle,
             again: None,
-            credentials: None,
+            credentials: incoming.credentials,
             able: incoming.able,
             referring: None,
             session: granted.map(|granted| granted.begin(now)),
@@ -222,7 +233,7 @@ impl Endpoint {
         granted: Option<Granted>,
     ) -> crate::transaction::Datagram {
         let mut writer = echo.respond(200, None, Some(&dialog.local_tag));
-        self.write_contact(&dialog.local_tag, echo.back.peer, &mut writer);
+        self.write_contact(&dialog.own(), echo.back.peer, &mut writer);
         writer.header("Allow", ALLOW);
         if let Some(granted) = granted {
             granted.write(&mut writer);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rsip::Method;
 
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Own};
 use crate::echo::Back;
 use crate::endpoint::{Endpoint, Event, Purpose, Serving, Start};
 use crate::ids::Key;
@@ -30,6 +30,9 @@ pub(crate) struct Early {
     settled: bool,
     /// The last answer heard, for a 2xx that leaves it out.
     sdp: Option<Vec<u8>>,
+    /// Our answer to its last UPDATE: what responses to the INVITE say of the
+    /// media is older, and counts no more (RFC 3261 section 13.2.1).
+    moved: Option<Vec<u8>>,
     able: Able,
     pub(crate) update: Option<Pending>,
 }
@@ -46,6 +49,7 @@ pub(crate) struct Ripened {
     pub(crate) local_cseq: u32,
     pub(crate) remote_cseq: Option<u32>,
     pub(crate) sdp: Option<Vec<u8>>,
+    pub(crate) moved: Option<Vec<u8>>,
     pub(crate) able: Able,
 }
 
@@ -59,7 +63,7 @@ impl Endpoint {
         pinned: bool,
         response: &Response,
     ) {
-        let (code, sdp) = (response.code(), response.sdp().map(<[u8]>::to_vec));
+        let (code, mut sdp) = (response.code(), response.sdp().map(<[u8]>::to_vec));
         let rseq = response.lists("Require", "100rel").then(|| {
             let rseq = response.header("RSeq");
             rseq.and_then(|value| value.trim().parse::<u32>().ok())
@@ -86,6 +90,7 @@ impl Endpoint {
                 rseq: None,
                 settled: false,
                 sdp: None,
+                moved: None,
                 able: Able::default(),
                 update: None,
             });
@@ -108,6 +113,7 @@ impl Endpoint {
                 }
                 _ => heard = false,
             }
+            sdp.take_if(|_| early.moved.is_some());
             if heard && sdp.is_some() {
                 early.sdp.clone_from(&sdp);
             }
@@ -157,6 +163,7 @@ impl Endpoint {
             }
             if *early.tag == *tag {
                 ripened.sdp = early.sdp;
+                ripened.moved = early.moved;
                 ripened.able = early.able;
             }
         }
@@ -191,11 +198,11 @@ impl Endpoint {
             return self.refuse(request, peer, 500, |_| {});
         }
         dialog.remote_cseq = Some(request.cseq());
-        let contact_user = dialog.local_tag.clone();
+        let own = dialog.own();
         match (request.method(), request.sdp()) {
             (Method::Update, None) => {
                 dialog.refresh(request.contacts());
-                self.answer_update(now, peer, key, &contact_user, request);
+                self.answer_update(now, peer, key, &own, request);
             }
             (Method::Update, Some(_)) if early.update.is_some() => {
                 self.answer_plain(now, peer, key, request, 500, |writer| {
@@ -240,11 +247,11 @@ impl Endpoint {
         now: Duration,
         peer: Peer,
         key: Key,
-        contact_user: &str,
+        own: &Own,
         request: &Request,
     ) {
         let mut contact = crate::wire::Writer::fragment();
-        self.write_contact(contact_user, peer, &mut contact);
+        self.write_contact(own, peer, &mut contact);
         let contact = contact.into_lines();
         self.answer_plain(now, peer, key, request, 200, |writer| {
             writer.lines(&contact);
@@ -269,7 +276,11 @@ impl Endpoint {
                 let mut forks = calling.early.iter_mut();
                 let found = forks.find_map(|early| {
                     let (dialog, _) = early.dialog.as_mut()?;
-                    Some((early.update.take()?, dialog))
+                    let pending = early.update.take()?;
+                    if let Ok(sdp) = answer {
+                        early.moved = Some(sdp.to_vec());
+                    }
+                    Some((pending, dialog))
                 });
                 match found {
                     Some(found) => found,
@@ -279,14 +290,14 @@ impl Endpoint {
             _ => return false,
         };
         let Pending { tx, echo, target } = pending;
-        let contact_user = dialog.local_tag.clone();
+        let (contact_user, own) = (dialog.local_tag.clone(), dialog.own());
         if let (Ok(_), Some(target)) = (answer, target) {
             dialog.target = target;
         }
         match answer {
             Ok(sdp) => {
                 let mut writer = echo.respond(200, None, Some(&contact_user));
-                self.write_contact(&contact_user, echo.back.peer, &mut writer);
+                self.write_contact(&own, echo.back.peer, &mut writer);
                 writer.header("Allow", ALLOW);
                 let bytes = self.finish(writer, "application/sdp", sdp);
                 self.reply(now, tx, 200, bytes);

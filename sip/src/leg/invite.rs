@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rsip::Method;
 
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Own};
 use crate::digest;
-use crate::endpoint::{Acked, Compose, Endpoint, Event, Purpose, Start};
+use crate::endpoint::{Acked, Authorization, Compose, Endpoint, Event, Purpose, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::state::{Calling, Cancelling, Closing, Leg, Modify, Phase, Up};
@@ -15,7 +15,7 @@ use crate::leg::{EndCause, Identity, Invite, LegId};
 use crate::leg::{persist, session};
 use crate::message::Response;
 use crate::transaction::{Datagram, timeout};
-use crate::wire::{ALLOW, escape_user, quote, write_parts};
+use crate::wire::{ALLOW, Scheme, escape_user, quote, write_parts};
 
 const SDP: &str = "application/sdp";
 /// How often a call is sent in all, with a password or another timer.
@@ -58,7 +58,7 @@ impl Endpoint {
         now: Duration,
         leg: LegId,
         mut calling: Calling,
-        authorization: Option<(&'static str, String)>,
+        authorization: Option<Authorization>,
     ) {
         let invite = &calling.invite;
         let from = self.write_from(&invite.from, invite.next_hop, &calling.tag);
@@ -76,9 +76,14 @@ impl Endpoint {
             cseq: calling.cseq,
         };
         let mut composed = self.compose(&parts);
-        let head = self.head_of(&parts, &composed.branch, invite.pinned);
+        let mut head = self.head_of(&parts, &composed.branch, invite.pinned);
         let writer = &mut composed.writer;
-        self.write_contact(&calling.tag, invite.next_hop, writer);
+        let secure = invite.next_hop.transport.is_secure();
+        let own = Own {
+            user: calling.tag.clone(),
+            secure: secure && invite.target.scheme() == Scheme::Sips,
+        };
+        self.write_contact(&own, invite.next_hop, writer);
         writer.header("Allow", ALLOW);
         let supported = match invite.persists {
             true => "100rel",
@@ -89,6 +94,7 @@ impl Endpoint {
         if let Some((name, value)) = &authorization {
             writer.header(name, value);
         }
+        head.authorization = authorization;
         for (name, value) in &invite.headers {
             writer.header(name, value);
         }
@@ -203,13 +209,16 @@ impl Endpoint {
         let cseq = calling.cseq;
         // RFC 3262 section 5: a reliable answer isn't repeated in the 2xx.
         let sdp = match response.sdp() {
+            _ if early.moved.is_some() => None,
             Some(sdp) => Some(sdp.to_vec()),
             None => early.sdp,
         };
+        let local_sdp = early.moved.unwrap_or(calling.invite.sdp);
         let up = Up {
             dialog,
             dialog_key,
             phase: Phase::Talking,
+            outstanding: None,
             ok: None,
             modify: Modify::Idle,
             again: None,
@@ -217,7 +226,7 @@ impl Endpoint {
             able: early.able.heard(response.header("Allow")),
             referring: None,
             session: session::begun(now, &response).filter(|_| calling.session.is_some()),
-            local_sdp: calling.invite.sdp.into(),
+            local_sdp: local_sdp.into(),
         };
         self.insert_leg(leg, Leg::Up(Box::new(up)));
         self.send_ack(leg, tx, cseq);
@@ -234,13 +243,14 @@ impl Endpoint {
         let Some(Leg::Up(up)) = self.legs.remove(&leg.0) else {
             return;
         };
-        let ack = self.write_ack(&up.dialog, cseq);
+        let ack = self.write_ack(tx, &up.dialog, cseq);
         self.acknowledged(tx, &up.dialog.remote_tag, ack);
         self.legs.insert(leg.0, Leg::Up(up));
     }
 
-    fn write_ack(&mut self, dialog: &Dialog, cseq: u32) -> Acked {
-        let (composed, peer, _) = self.compose_inside(dialog, Method::Ack, cseq);
+    fn write_ack(&mut self, tx: Key, dialog: &Dialog, cseq: u32) -> Acked {
+        let (mut composed, peer, _) = self.compose_inside(dialog, Method::Ack, cseq);
+        self.authorize_ack(tx, &mut composed.writer);
         let bytes: Datagram = Arc::from(composed.writer.finish("", &[]));
         Acked { bytes, peer }
     }
@@ -256,9 +266,12 @@ impl Endpoint {
         response: &Response,
     ) {
         let Some(mut dialog) = Dialog::from_response(response, source, pinned) else {
+            if let Some(leg) = leg {
+                self.persistent.remove(&leg);
+            }
             return;
         };
-        let ack = self.write_ack(&dialog, response.cseq());
+        let ack = self.write_ack(tx, &dialog, response.cseq());
         self.acknowledged(tx, &dialog.remote_tag, ack);
         match leg {
             Some(leg) => {

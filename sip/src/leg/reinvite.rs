@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rsip::Method;
 
+use crate::digest;
 use crate::echo::Echo;
-use crate::endpoint::{Endpoint, Event, Purpose, Serving, Start};
+use crate::endpoint::{Authorization, Endpoint, Event, Purpose, Serving, Start};
 use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::answer::{acceptable, write_extra};
@@ -194,15 +195,22 @@ impl Endpoint {
                 attempts: 1,
                 update,
                 refresh: false,
+                authorized: false,
             };
-            self.send_ask(now, leg, ask);
+            self.send_ask(now, leg, ask, None);
         } else {
             self.events
                 .push_back(Event::ReinviteRefused { leg, code: 491 });
         }
     }
 
-    pub(crate) fn send_ask(&mut self, now: Duration, leg: LegId, ask: Ask) {
+    pub(crate) fn send_ask(
+        &mut self,
+        now: Duration,
+        leg: LegId,
+        mut ask: Ask,
+        authorization: Option<Authorization>,
+    ) {
         let Some(Leg::Up(mut up)) = self.legs.remove(&leg.0) else {
             return;
         };
@@ -212,12 +220,19 @@ impl Endpoint {
         } else {
             (Method::Invite, Purpose::Reinvite(leg))
         };
-        let (mut composed, peer, head) = self.compose_inside(&up.dialog, method, cseq);
+        let (mut composed, peer, mut head) = self.compose_inside(&up.dialog, method, cseq);
         let writer = &mut composed.writer;
-        self.write_contact(&up.dialog.local_tag, peer, writer);
+        self.write_contact(&up.dialog.own(), peer, writer);
         writer.header("Allow", ALLOW);
         writer.header("Supported", "timer");
         session::write_refresh(writer, up.session.as_ref());
+        ask.authorized = authorization.is_some();
+        if let Some((name, value)) = &authorization {
+            writer.header(name, value);
+        }
+        if let Some(head) = &mut head {
+            head.authorization = authorization;
+        }
         let bytes = composed.writer.finish(SDP, &ask.sdp);
         let tx = self.start_client(
             now,
@@ -328,7 +343,7 @@ impl Endpoint {
             again.at = now + Duration::from_secs(1);
             up.again = Some(again);
         } else {
-            self.send_ask(now, leg, again.ask);
+            self.send_ask(now, leg, again.ask, None);
         }
     }
 
@@ -394,7 +409,20 @@ impl Endpoint {
                     update: false,
                     ..ask
                 };
-                self.send_ask(now, leg, ask);
+                self.send_ask(now, leg, ask, None);
+            }
+            401 | 407 if ask.attempts < ATTEMPTS_MAX => {
+                let method = if ask.update { "UPDATE" } else { "INVITE" };
+                match self.answer_challenge(leg, method, ask.authorized, response) {
+                    Some(authorization) => {
+                        let ask = Ask {
+                            attempts: ask.attempts + 1,
+                            ..ask
+                        };
+                        self.send_ask(now, leg, ask, Some(authorization));
+                    }
+                    None => self.ask_failed(now, leg, &ask, code),
+                }
             }
             422 => {
                 self.refresh_refused(now, leg, response);
@@ -405,6 +433,25 @@ impl Endpoint {
             _ if ask.refresh => self.refresh_refused(now, leg, response),
             _ => self.events.push_back(Event::ReinviteRefused { leg, code }),
         }
+    }
+
+    /// Our credentials for a request inside a call that got this challenge
+    /// (section 22.2). Whoever has answered one, and hears no more than another,
+    /// has the wrong ones.
+    pub(crate) fn answer_challenge(
+        &mut self,
+        leg: LegId,
+        method: &str,
+        answered: bool,
+        response: &Response,
+    ) -> Option<Authorization> {
+        let cnonce = self.tokens.token();
+        let up = self.up_mut(leg)?;
+        if answered && !digest::is_stale(response) {
+            return None;
+        }
+        let uri = up.dialog.routed().0;
+        digest::answer(response, up.credentials.as_ref()?, method, &uri, &cnonce)
     }
 
     /// Asks whether the peer of an answered leg is still there, by an OPTIONS

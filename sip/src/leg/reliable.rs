@@ -11,6 +11,9 @@ use crate::leg::{EndCause, LegId};
 use crate::message::Request;
 use crate::transaction::{Datagram, timeout};
 
+/// How long a call that persists waits for a PRACK: what follows is worth more.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// What the caller says of reliable provisional responses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Wanted {
@@ -41,6 +44,8 @@ pub(crate) struct Reliable {
     /// The last RSeq.
     rseq: u32,
     open: Option<Open>,
+    /// The last one isn't waited for any more. Its PRACK may come yet.
+    late: bool,
     /// Our answer was acknowledged: either side may change the session.
     pub(crate) settled: bool,
     /// Sent as soon as the open one is acknowledged (sections 3 and 5).
@@ -55,6 +60,22 @@ struct Open {
     repeat_at: Duration,
     interval: Duration,
     give_up_at: Duration,
+}
+
+/// Which response a PRACK acknowledges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RAck {
+    rseq: u32,
+    cseq: u32,
+}
+
+impl RAck {
+    fn of(request: &Request) -> Option<Self> {
+        let mut parts = request.header("RAck")?.split_whitespace();
+        let mut number = || parts.next()?.parse().ok();
+        let (rseq, cseq) = (number()?, number()?);
+        (parts.next() == Some("INVITE")).then_some(Self { rseq, cseq })
+    }
 }
 
 #[derive(Debug)]
@@ -97,6 +118,14 @@ impl Reliable {
         open.is_some_and(|open| code < 200 || open.answers)
     }
 
+    /// What the PRACK says that may come after the answer to the INVITE of this
+    /// CSeq (section 3).
+    pub(crate) fn outstanding(&self, cseq: u32) -> Option<RAck> {
+        let outstanding = self.open.is_some() || self.late;
+        let rseq = self.rseq;
+        outstanding.then_some(RAck { rseq, cseq })
+    }
+
     /// Keeps a response until the open one is acknowledged; the latest counts,
     /// and a 2xx is the last.
     pub(crate) fn hold(&mut self, held: Held) {
@@ -113,13 +142,15 @@ impl Endpoint {
     pub(crate) fn reliably(&mut self, leg: LegId, with_sdp: bool) -> Option<u32> {
         // The RFC's range for the first one is 1 to 2**31 - 1.
         let first = 1 + self.tokens.below(1 << 30);
+        let persists = self.persists(leg);
         let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
             return None;
         };
         let reliable = &mut incoming.reliable;
         let wanted = match reliable.wanted {
             Wanted::No => false,
-            Wanted::Supported => with_sdp && incoming.offered,
+            // Nothing of a call that ends by nothing else may wait for a PRACK.
+            Wanted::Supported => with_sdp && incoming.offered && !persists,
             Wanted::Required => true,
         };
         if !wanted {
@@ -141,13 +172,18 @@ impl Endpoint {
         with_sdp: bool,
     ) {
         let timing = self.config.timing;
+        let patience = match self.persists(leg) {
+            true => PATIENCE,
+            false => timeout(&timing),
+        };
         if let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) {
+            incoming.reliable.late = false;
             incoming.reliable.open = Some(Open {
                 bytes,
                 answers: with_sdp,
                 repeat_at: now + timing.t1,
                 interval: timing.t1,
-                give_up_at: now + timeout(&timing),
+                give_up_at: now + patience,
             });
             self.arm_leg(leg);
         }
@@ -155,6 +191,7 @@ impl Endpoint {
 
     /// Repeats what wasn't acknowledged, or gives the call up (section 3).
     pub(crate) fn repeat_reliable(&mut self, now: Duration, leg: LegId) {
+        let persists = self.persists(leg);
         let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
             return;
         };
@@ -162,7 +199,11 @@ impl Endpoint {
         let Some(open) = &mut incoming.reliable.open else {
             return;
         };
-        if open.give_up_at <= now {
+        if open.give_up_at <= now && persists {
+            incoming.reliable.late = true;
+            incoming.reliable.open = None;
+            self.send_held(now, leg);
+        } else if open.give_up_at <= now {
             if self.refuse_incoming(now, leg, 504, None, &[]) {
                 self.ended(leg, EndCause::AckTimeout);
             }
@@ -183,17 +224,24 @@ impl Endpoint {
         leg: LegId,
         request: &Request,
     ) {
-        let Some(Leg::Incoming(incoming)) = self.legs.get_mut(&leg.0) else {
-            return self.answer_plain(now, peer, key, request, 481, |_| {});
+        let said = RAck::of(request);
+        let incoming = match self.legs.get_mut(&leg.0) {
+            Some(Leg::Incoming(incoming)) => incoming,
+            // It crossed our 200.
+            Some(Leg::Up(up)) if said.is_some() && up.outstanding == said => {
+                up.outstanding = None;
+                return self.answer_plain(now, peer, key, request, 200, |_| {});
+            }
+            _ => return self.answer_plain(now, peer, key, request, 481, |_| {}),
         };
+        let outstanding = incoming.reliable.outstanding(incoming.cseq);
         let reliable = &mut incoming.reliable;
-        let mut parts = request.header("RAck").unwrap_or("").split_whitespace();
-        let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
-        let matches = number() == Some(reliable.rseq)
-            && number() == Some(incoming.cseq)
-            && parts.next() == Some("INVITE");
-        let Some(open) = reliable.open.take_if(|_| matches) else {
+        if said.is_none() || said != outstanding {
             return self.answer_plain(now, peer, key, request, 481, |_| {});
+        }
+        reliable.late = false;
+        let Some(open) = reliable.open.take() else {
+            return self.answer_plain(now, peer, key, request, 200, |_| {});
         };
         reliable.settled |= open.answers;
         match request.sdp() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rsip::Method;
 
-use crate::endpoint::{Endpoint, Purpose, SessionTimer, Start};
+use crate::endpoint::{Authorization, Endpoint, Purpose, SessionTimer, Start};
 use crate::leg::state::{Ask, Modify, Phase};
 use crate::leg::{EndCause, LegId};
 use crate::message::{Request, Response};
@@ -17,6 +17,8 @@ const EXPIRED: &str = "SIP;cause=408;text=\"Session expired\"";
 const INTERVAL_MIN: Duration = Duration::from_secs(20);
 /// How long a refresh waits that can't be sent now.
 const BUSY: Duration = Duration::from_secs(2);
+/// How often one refresh answers a challenge: a nonce may have grown stale.
+const CHALLENGES_MAX: u8 = 2;
 /// Min-SE where there is none (section 5).
 const MIN_SE: Duration = Duration::from_secs(90);
 
@@ -40,6 +42,8 @@ pub(crate) struct Session {
     /// We refresh; the peer does otherwise.
     ours: bool,
     refresh_at: Option<Duration>,
+    /// How often the refresh under way has answered a challenge.
+    challenges: u8,
     /// Unless it is refreshed before.
     ends_at: Duration,
 }
@@ -53,6 +57,7 @@ impl Session {
             interval,
             ours,
             refresh_at: ours.then(|| now + interval / 2),
+            challenges: 0,
             ends_at: now + interval - before,
         }
     }
@@ -217,8 +222,9 @@ impl Endpoint {
             return;
         }
         session.refresh_at = None;
+        session.challenges = 0;
         if up.able.update {
-            return self.send_refresh(now, leg);
+            return self.send_refresh(now, leg, None);
         }
         let ready = matches!(up.phase, Phase::Talking)
             && up.ok.is_none()
@@ -230,25 +236,29 @@ impl Endpoint {
                 attempts: 1,
                 update: false,
                 refresh: true,
+                authorized: false,
             };
-            self.send_ask(now, leg, ask);
+            self.send_ask(now, leg, ask, None);
         } else {
             session.refresh_at = Some(now + BUSY);
         }
     }
 
     /// UPDATE without a body: nothing changes but the timer (section 7.4).
-    fn send_refresh(&mut self, now: Duration, leg: LegId) {
+    fn send_refresh(&mut self, now: Duration, leg: LegId, authorization: Option<Authorization>) {
         let Some(crate::leg::Leg::Up(mut up)) = self.legs.remove(&leg.0) else {
             return;
         };
         let cseq = up.dialog.next_cseq();
         let (mut composed, peer, _) = self.compose_inside(&up.dialog, Method::Update, cseq);
         let writer = &mut composed.writer;
-        self.write_contact(&up.dialog.local_tag, peer, writer);
+        self.write_contact(&up.dialog.own(), peer, writer);
         writer.header("Allow", ALLOW);
         writer.header("Supported", "timer");
         write_refresh(writer, up.session.as_ref());
+        if let Some((name, value)) = &authorization {
+            writer.header(name, value);
+        }
         let bytes = composed.writer.finish("", &[]);
         self.insert_leg(leg, crate::leg::Leg::Up(up));
         self.start_client(
@@ -276,6 +286,19 @@ impl Endpoint {
                 self.session_refreshed(now, leg, response);
             }
             481 | 408 => self.lose(now, leg, EndCause::DialogLost),
+            401 | 407 => {
+                let answered = match &mut up.session {
+                    Some(session) if session.challenges < CHALLENGES_MAX => {
+                        session.challenges += 1;
+                        session.challenges > 1
+                    }
+                    _ => return self.refresh_refused(now, leg, response),
+                };
+                match self.answer_challenge(leg, "UPDATE", answered, response) {
+                    Some(authorization) => self.send_refresh(now, leg, Some(authorization)),
+                    None => self.refresh_refused(now, leg, response),
+                }
+            }
             code => {
                 // What UPDATE can't do, re-INVITE may.
                 up.able.update &= !matches!(code, 405 | 420 | 501);

@@ -10,7 +10,7 @@ use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::early::Early;
 use crate::leg::reinvite::target_of;
-use crate::leg::reliable::Reliable;
+use crate::leg::reliable::{RAck, Reliable};
 use crate::leg::session::{Granted, Session};
 use crate::leg::transfer::Referring;
 use crate::leg::{EndCause, Invite, LegId};
@@ -44,6 +44,7 @@ pub(crate) struct Incoming {
     pub(crate) able: Able,
     /// What our 2xx will say of the session's timer.
     pub(crate) granted: Option<Granted>,
+    pub(crate) credentials: Option<Credentials>,
     pub(crate) reliable: Reliable,
     /// An UPDATE that awaits our answer.
     pub(crate) update: Option<Pending>,
@@ -124,6 +125,8 @@ pub(crate) struct Up {
     pub(crate) dialog: Dialog,
     pub(crate) dialog_key: Key,
     pub(crate) phase: Phase,
+    /// A provisional response of ours whose PRACK hadn't come before our 200.
+    pub(crate) outstanding: Option<RAck>,
     /// A 200 of ours whose ACK hasn't come.
     pub(crate) ok: Option<Unacked>,
     pub(crate) modify: Modify,
@@ -198,6 +201,8 @@ pub(crate) struct Ask {
     /// Nothing changes, the timer starts anew: the layer above doesn't wait
     /// for it.
     pub(crate) refresh: bool,
+    /// It has answered a challenge.
+    pub(crate) authorized: bool,
 }
 
 /// Both sides asked at once; we ask again at that moment (section 14.1),

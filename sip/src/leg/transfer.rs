@@ -104,7 +104,7 @@ impl Endpoint {
         let mut reply = Reply::new(202);
         if let Some(Leg::Up(up)) = self.legs.get(&leg.0) {
             let mut contact = Writer::fragment();
-            self.write_contact(&up.dialog.local_tag, up.dialog.hop(), &mut contact);
+            self.write_contact(&up.dialog.own(), up.dialog.hop(), &mut contact);
             let lines = String::from_utf8_lossy(&contact.into_lines()).into_owned();
             if let Some((_, value)) = lines.trim_end().split_once(": ") {
                 reply = reply.with("Contact", value);
@@ -140,7 +140,7 @@ impl Endpoint {
         let dialog = dialog.clone();
         let (mut composed, peer, _) = self.compose_inside(&dialog, Method::Notify, cseq);
         let writer = &mut composed.writer;
-        self.write_contact(&dialog.local_tag, peer, writer);
+        self.write_contact(&dialog.own(), peer, writer);
         writer.header("Event", "refer");
         let state = if last {
             "terminated;reason=noresource"
@@ -246,7 +246,7 @@ impl Endpoint {
         let cseq = up.dialog.next_cseq();
         let (mut composed, peer, _) = self.compose_inside(&up.dialog, Method::Refer, cseq);
         let writer = &mut composed.writer;
-        self.write_contact(&up.dialog.local_tag, peer, writer);
+        self.write_contact(&up.dialog.own(), peer, writer);
         writer.header("Refer-To", &referring.refer_to);
         if let Some((name, value)) = &authorization {
             writer.header(name, value);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::dialog::Own;
 use crate::echo::Echo;
 use crate::endpoint::{Endpoint, Event, Serving};
 use crate::ids::Key;
@@ -27,10 +28,10 @@ impl Endpoint {
         let refuse_later = |writer: &mut Writer| writer.number("Retry-After", retry_after);
         match self.legs.get_mut(&leg.0) {
             Some(Leg::Incoming(incoming)) => {
-                let user = incoming.dialog.local_tag.clone();
+                let own = incoming.dialog.own();
                 let Some(sdp) = request.sdp() else {
                     incoming.dialog.refresh(request.contacts());
-                    return self.answer_update(now, peer, key, &user, request);
+                    return self.answer_update(now, peer, key, &own, request);
                 };
                 // Section 5.2: the offer of its INVITE has no answer yet, or
                 // the one before has none.
@@ -69,8 +70,8 @@ impl Endpoint {
         up.able = up.able.heard(request.header("Allow"));
         let Some(sdp) = request.sdp() else {
             up.dialog.refresh(request.contacts());
-            let user = up.dialog.local_tag.clone();
-            return self.refreshed_by_peer(now, peer, key, leg, &user, granted, request);
+            let own = up.dialog.own();
+            return self.refreshed_by_peer(now, peer, key, leg, &own, granted, request);
         };
         let open_offer = up.ok.as_ref().is_some_and(|ok| !ok.offered);
         match &up.modify {
@@ -109,12 +110,12 @@ impl Endpoint {
         peer: Peer,
         key: Key,
         leg: LegId,
-        contact_user: &str,
+        own: &Own,
         granted: Option<Granted>,
         request: &Request,
     ) {
         let mut lines = Writer::fragment();
-        self.write_contact(contact_user, peer, &mut lines);
+        self.write_contact(own, peer, &mut lines);
         if let Some(granted) = granted {
             granted.write(&mut lines);
         }

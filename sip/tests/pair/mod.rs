@@ -10,7 +10,7 @@ use sip::digest::{Accounts, AuthLimits, Authenticator, Ha1s, Verdict};
 use sip::registrar::{Registrar, RegistrarConfig};
 use sip::{
     Credentials, Endpoint, EndpointConfig, Event, Identity, Interface, Invite, LegId, Message,
-    Method, OutRequest, Peer, RequestId, Uri, parse_datagram,
+    Method, OutRequest, Peer, RequestId, Transport, Uri, parse_datagram,
 };
 
 pub const CALLER: usize = 0;
@@ -65,6 +65,9 @@ pub enum Act {
     Reinvite(usize),
     Update(usize),
     Refer(usize),
+    /// This side's connection is closed, or its network says that nobody is
+    /// there.
+    Lost(usize),
     Register,
     Options,
 }
@@ -78,6 +81,8 @@ pub struct Pair {
     authenticator: Authenticator,
     pub registrar: Registrar,
     pub habit: Habit,
+    /// What the two speak by.
+    pub transport: Transport,
     /// Everything that was put on the wire: sender and first line.
     pub sent: Vec<(usize, String)>,
     /// What either side was told.
@@ -122,6 +127,7 @@ impl Pair {
             authenticator: Authenticator::new([5; 32], AuthLimits::default()),
             registrar: Registrar::new(RegistrarConfig::new(REALM)),
             habit,
+            transport: Transport::Udp,
             sent: Vec::new(),
             told: [Vec::new(), Vec::new()],
             legs: [Vec::new(), Vec::new()],
@@ -131,6 +137,13 @@ impl Pair {
             order: 0,
             without_offer: false,
             offerless: BTreeSet::new(),
+        }
+    }
+
+    fn peer(&self, side: usize) -> Peer {
+        Peer {
+            addr: addr(side),
+            transport: self.transport,
         }
     }
 
@@ -166,7 +179,7 @@ impl Pair {
                     break;
                 }
                 let (to, bytes) = entry.remove();
-                let from = peer(1 - to);
+                let from = self.peer(1 - to);
                 match parse_datagram(&bytes, from) {
                     Ok(message) => self.ends[to].receive(self.now, from, message),
                     Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&bytes)),
@@ -218,6 +231,10 @@ impl Pair {
                     self.ends[side].refer(now, *leg, "<sip:2002@x>", &[], None);
                 }
             }
+            Pending::Act(Act::Lost(side)) => {
+                let far = self.peer(1 - side);
+                self.ends[side].transport_error(now, far);
+            }
             Pending::Act(Act::Register) => {
                 let mut request = out_request(Method::Register);
                 request.credentials = Some(Credentials::new("agent7", "secret"));
@@ -236,7 +253,8 @@ impl Pair {
             user: "5550199".into(),
             host: None,
         };
-        let invite = Invite::new(target, peer(CALLEE), from, OFFER.to_vec());
+        let to = self.peer(CALLEE);
+        let invite = Invite::new(target, to, from, OFFER.to_vec());
         let leg = self.ends[CALLER].invite(self.now, invite);
         self.legs[CALLER].push(leg);
     }
@@ -245,7 +263,7 @@ impl Pair {
         for side in [CALLER, CALLEE] {
             loop {
                 while let Some(transmit) = self.ends[side].poll_transmit() {
-                    assert_eq!(transmit.peer, peer(1 - side));
+                    assert_eq!(transmit.peer, self.peer(1 - side));
                     let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
                     let text = self.offers_nothing(side, text);
                     let line = text.lines().next().unwrap().to_owned();

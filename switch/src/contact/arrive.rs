@@ -11,7 +11,7 @@ use media::sdp::{self, Capabilities, LocalMedia};
 use media::srtp::Secret;
 
 use super::outbox::Outbox;
-use super::{Audio, Consulting, Contact, Cx, Side, Sound, Stage};
+use super::{Audio, Consulting, Contact, Cx, Side, Sound, Stage, target_of};
 use crate::admission::Permit;
 use crate::input::{MediaKey, NoteSide, NoteWhat};
 use crate::setup::{Encryption, EncryptionUnavailable, Line};
@@ -30,6 +30,8 @@ pub(crate) struct Arrival {
     pub(crate) encryption: Option<Encryption>,
     /// It comes by a trunk.
     pub(crate) by_trunk: bool,
+    /// Its Request-URI is a `sips:` one.
+    pub(crate) secure: bool,
     /// Max-Forwards.
     pub(crate) hops_left: Option<u8>,
     pub(crate) sdp: Option<Vec<u8>>,
@@ -45,6 +47,19 @@ pub(crate) struct Opened {
     pub(crate) secret: Secret,
 }
 
+/// Can anybody at all be called so that nobody on the way reads along?
+fn somebody_by_tls(cx: &Cx<'_>) -> bool {
+    let by_trunk = || {
+        cx.setup.trunks.values().any(|trunk| {
+            let ways = cx.trunks.ways(cx.now.mono, trunk).into_iter();
+            let mut targets =
+                ways.filter_map(|way| target_of(trunk, &way, "0", cx.phones, cx.setup));
+            targets.any(|target| target.peer.transport.is_secure())
+        })
+    };
+    cx.phones.somebody_by_tls() || by_trunk()
+}
+
 impl Contact {
     /// A call comes in: it is noted down, and a media leg asked for.
     pub(crate) fn arrive(id: ContactId, arrival: Arrival, cx: &mut Cx<'_>) -> Self {
@@ -57,6 +72,7 @@ impl Contact {
             carried,
             encryption,
             by_trunk,
+            secure,
             hops_left,
             sdp,
             consulting,
@@ -83,6 +99,7 @@ impl Contact {
             peer,
             encryption,
             by_trunk,
+            secure,
             text: false,
             offer_in: sdp,
             audio: Audio::None,
@@ -112,6 +129,7 @@ impl Contact {
             contact.caller = consulting.caller;
             contact.ani = consulting.ani;
             contact.carried = consulting.carried;
+            contact.secure |= consulting.secure;
             contact.came = consulting.class.map(|class| ("".into(), class));
             contact.note(cx, NoteWhat::Consults(consulting.consult.of));
             contact.consult = Some(Box::new(consulting.consult));
@@ -174,6 +192,13 @@ impl Contact {
     /// Answers the INVITE.
     fn accept(&mut self, opened: Opened, cx: &mut Cx<'_>) {
         let Opened { leg, port, secret } = opened;
+        if self.secure && !somebody_by_tls(cx) {
+            cx.media(MediaCommand::Close { leg });
+            self.audio = Audio::None;
+            self.note(cx, NoteWhat::NotEncrypted(NoteSide::Agent));
+            cx.sip.reject(cx.now.mono, self.leg, 480, None, &[]);
+            return self.over(cx, desk::EndCause::NotEncrypted, None);
+        }
         let address = cx.setup.media.address_towards(self.peer.addr.ip());
         let local = LocalMedia::new(address, port, self.id.0);
         cx.index.media.insert(leg, (self.id, Side::Caller));

@@ -162,9 +162,10 @@ impl Contact {
         }
     }
 
-    /// The first of these places that may be called as our policy and `own`
-    /// want it: one that can't be reached encrypted isn't called in the clear.
-    pub(super) fn choose<P>(
+    /// The first of these places that may be called as our policy, `own` and the
+    /// caller's `sips:` want it: one that can't be reached encrypted isn't called
+    /// in the clear.
+    pub(crate) fn choose<P>(
         &self,
         own: Option<Encryption>,
         mut places: impl FnMut() -> Option<(Target, P)>,
@@ -172,6 +173,10 @@ impl Contact {
     ) -> Option<(Target, P, Encryption)> {
         let mut refused = false;
         while let Some((target, place)) = places() {
+            if self.secure && !target.peer.transport.is_secure() {
+                refused = true;
+                continue;
+            }
             match cx.setup.encryption.towards(target.peer, own) {
                 Ok(encryption) => return Some((target, place, encryption)),
                 Err(EncryptionUnavailable) => refused = true,
@@ -262,9 +267,20 @@ impl Contact {
     }
 }
 
-/// A ticket's number as User-to-User carries it: hex of its digits, and
-/// nothing else (RFC 7433).
+/// A ticket's number as User-to-User carries it (RFC 7433), and nothing else.
+/// There is one package, of what ISDN carries (RFC 7434), and it is meant where
+/// none is named: its first octet says that characters follow (ITU-T Q.931
+/// section 4.5.30), here the digits.
 pub(super) fn user_to_user(ticket: &str) -> String {
     let hex: String = ticket.bytes().map(|b| format!("{b:02x}")).collect();
-    format!("{hex};encoding=hex")
+    format!("04{hex};purpose=isdn-uui;encoding=hex")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_ticket_is_what_isdn_carries_as_characters() {
+        let value = super::user_to_user("4719");
+        assert_eq!(value, "0434373139;purpose=isdn-uui;encoding=hex");
+    }
 }

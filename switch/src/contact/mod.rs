@@ -436,6 +436,8 @@ pub(crate) struct Consulting {
     ani: Option<PhoneNumber>,
     carried: Vec<(String, String)>,
     class: Option<Class>,
+    /// See [`Contact::secure`].
+    secure: bool,
     /// The caller's media: the two may be joined.
     with: Option<MediaLegId>,
 }
@@ -461,6 +463,8 @@ pub(crate) struct Contact {
     encryption: Option<Encryption>,
     /// It comes by a trunk.
     by_trunk: bool,
+    /// It came for a `sips:` address: nobody is called for it but by TLS (RFC 3261 section 26.2.2).
+    secure: bool,
     /// The caller types: a text telephone was heard.
     text: bool,
     /// The INVITE's offer, until it is answered.

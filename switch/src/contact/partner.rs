@@ -275,14 +275,21 @@ impl Contact {
         let Some(leg) = self.call().and_then(|call| call.progress.leg()) else {
             return;
         };
+        let rang = matches!(
+            self.call().map(|call| &call.progress),
+            Some(Progress::Ringing { .. })
+        );
         cx.index.legs.remove(&leg);
         let why = match how {
             LegEnd::Refused(486 | 600 | 603) => TakenBack::Busy,
             LegEnd::Refused(480 | 487) | LegEnd::HungUp => TakenBack::NoAnswer,
+            // It rang for too long, there or here.
+            LegEnd::Refused(408) | LegEnd::Broken if rang => TakenBack::NoAnswer,
             // Not the partner's answer but this gateway's. Only 503 and silence
-            // say that the others' calls will fare no better (RFC 3263 section 4.3).
-            LegEnd::Refused(408 | 503) | LegEnd::Broken => return self.gateway_is_dead(cx),
-            LegEnd::Refused(500..=599) => return self.next_gateway(cx),
+            // of its own say that the others' calls will fare no better (RFC 3263
+            // section 4.3); with 408 it says that somebody behind it is silent.
+            LegEnd::Refused(503) | LegEnd::Broken => return self.gateway_is_dead(cx),
+            LegEnd::Refused(408 | 500..=599) => return self.next_gateway(cx),
             LegEnd::Refused(_) => TakenBack::Failed,
         };
         match how {

@@ -146,6 +146,12 @@ impl Contact {
         let address = cx.setup.media.address_towards(taking.peer.addr.ip());
         let local = LocalMedia::new(address, port, self.id.0 ^ (1 << 51));
         let policy = cx.setup.encryption.towards(taking.peer, taking.encryption);
+        let open = self.secure && !taking.peer.transport.is_secure();
+        let policy = if open {
+            Err(EncryptionUnavailable)
+        } else {
+            policy
+        };
         let Ok(encryption) = policy.map_err(|EncryptionUnavailable| {
             self.note(cx, NoteWhat::NotEncrypted(NoteSide::Agent));
         }) else {

@@ -93,6 +93,7 @@ impl Contact {
             ani: self.ani.clone(),
             carried: self.carried.clone(),
             class: self.came.as_ref().map(|(_, class)| *class),
+            secure: self.secure,
             with: self.audio.leg(),
             dnis: self.dnis.clone(),
             line: crate::setup::Line {

@@ -124,11 +124,12 @@ impl EmergencyCall {
         cx.index.media.insert(leg, (self.id, Side::Caller));
         let policy = cx.setup.encryption;
         let policy = policy.towards(self.caller.peer, self.caller.encryption);
-        // What is required elsewhere is asked for here: an emergency call in the clear is better than none.
+        // What is required elsewhere is asked for here: an emergency call in the clear is better than none,
+        // and one with keys that others may read too.
         let wishes = match policy {
             Ok(Encryption::Required) => &[Encryption::Required, Encryption::Offered][..],
             Ok(Encryption::Offered) => &[Encryption::Offered],
-            Ok(Encryption::Off) | Err(_) => &[Encryption::Off],
+            Ok(Encryption::Off) | Err(_) => &[Encryption::Off, Encryption::Offered],
         };
         let mut refusal = 488;
         for wish in wishes {

@@ -20,6 +20,8 @@ mod caller;
 mod rules;
 mod sound;
 mod station;
+#[cfg(test)]
+mod tests;
 mod ways;
 
 use std::sync::Arc;
@@ -38,7 +40,7 @@ pub use rules::{Emergency, EmergencyNumber, EmergencyRoute};
 pub use sound::EMERGENCY_WORDS;
 use sound::Sound;
 pub use station::{CivicAddress, Station};
-use ways::Place;
+use ways::{Place, Rings};
 
 /// Which ids are emergency calls': beyond those of contacts, consultations,
 /// and what the distributor knows beside a contact.
@@ -72,6 +74,10 @@ pub(crate) struct EmergencyCall {
     call: Option<Call>,
     /// The way it takes at the moment.
     trunked: Option<Trunked>,
+    /// Its INVITE says where the telephone stands.
+    located: bool,
+    /// It rings there.
+    rings: Option<Rings>,
     /// Ways not tried yet, the best last.
     untried: Vec<Place>,
     /// How often all of them came to nothing.
@@ -145,6 +151,8 @@ impl EmergencyCall {
             phase: Phase::Opening,
             call: None,
             trunked: None,
+            located: false,
+            rings: None,
             untried: Vec::new(),
             rounds: 0,
             sound: Sound::Nothing,
@@ -187,6 +195,16 @@ impl EmergencyCall {
     /// Does this agent call for help?
     pub(crate) fn is_of(&self, agent: AgentId) -> bool {
         self.busy.as_ref().is_some_and(|busy| busy.agent == agent)
+    }
+
+    /// Is it a telephone's of this account?
+    pub(crate) fn is_by(&self, account: &str) -> bool {
+        *self.dialled.account == *account
+    }
+
+    /// Do the two talk?
+    pub(crate) fn is_connected(&self) -> bool {
+        self.phase == Phase::Talking
     }
 
     /// Is somebody still on the line?
@@ -353,6 +371,12 @@ impl EmergencyCall {
     /// The process stops.
     pub(crate) fn stopped(&mut self, cx: &mut Cx<'_>) {
         self.hang_up(Some("SIP;cause=503;text=\"Out of service\""), cx);
+        self.over(EmergencyEnd::Us, cx);
+    }
+
+    /// Its telephone calls for help once more.
+    pub(crate) fn replaced(&mut self, cx: &mut Cx<'_>) {
+        self.hang_up(Some("SIP;cause=487;text=\"Called again\""), cx);
         self.over(EmergencyEnd::Us, cx);
     }
 

@@ -3,7 +3,13 @@
 //! First those of the trunks that are meant for it, in their order, then every
 //! other one; of both those that are believed dead come last, and are tried all
 //! the same. What refuses, whatever it says, isn't asked again before all
-//! others were. When none is left, all are tried again.
+//! others were, but for one that may have stumbled over the location: it is
+//! called once more without. When none is left, all are tried again, with the
+//! location and without in turn.
+//!
+//! A way that rings is left when its connection is closed or it answers no
+//! OPTIONS any more, and, with nothing to be heard, after [`RINGING_MAX`] if
+//! another works.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +30,25 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// How often at most the patience with a way that says 100 and no more is doubled.
 const DOUBLED_MAX: u32 = 3;
 
+/// How long a way may ring with nothing to be heard while another works: a
+/// service that only is busy has its callers hear so.
+const RINGING_MAX: Duration = Duration::from_secs(60);
+/// How often it is looked whether a way that rings is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// A way outside that may be tried.
 #[derive(Debug)]
 pub(super) struct Place {
     trunk: Arc<Trunk>,
     way: Way,
+    /// The location stays at home.
+    plain: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rings {
+    since: Duration,
+    look_at: Duration,
 }
 
 impl EmergencyCall {
@@ -50,7 +70,9 @@ impl EmergencyCall {
             for (way, works) in cx.trunks.every_way(cx.now.mono, trunk) {
                 let trunk = Arc::clone(trunk);
                 let places = if works { &mut alive } else { &mut dead };
-                places.push(Place { trunk, way });
+                // What is lost with a large INVITE is seldom heard of.
+                let plain = self.rounds % 2 == 1;
+                places.push(Place { trunk, way, plain });
             }
         }
         alive.append(&mut dead);
@@ -71,7 +93,9 @@ impl EmergencyCall {
             .untried
             .iter()
             .rev()
-            .filter_map(|Place { trunk, way }| target_of(trunk, way, number, cx.phones, cx.setup));
+            .filter_map(|Place { trunk, way, .. }| {
+                target_of(trunk, way, number, cx.phones, cx.setup)
+            });
         let Some(peer) = targets.next().map(|target| target.peer) else {
             return self.unplaced(cx);
         };
@@ -111,7 +135,7 @@ impl EmergencyCall {
 
     /// `None` when it leads nowhere at the moment.
     fn take_way(&mut self, place: Place, cx: &mut Cx<'_>) -> Option<()> {
-        let Place { trunk, way } = place;
+        let Place { trunk, way, plain } = place;
         let number = Arc::clone(&self.dialled.number.sent);
         let mut target = target_of(&trunk, &way, &number, cx.phones, cx.setup)?;
         if way.gateway == 0 {
@@ -132,7 +156,8 @@ impl EmergencyCall {
             *negotiated = None;
         }
         let ours = cx.setup.host_towards(target.peer);
-        let invite = self.invite(target, &trunk, &ours, body, cx);
+        let invite = self.invite(target, &trunk, plain, &ours, body, cx);
+        self.located = !invite.attached.is_empty();
         cx.trunks.seize_regardless(&trunk.name);
         let leg = cx.sip.invite(cx.now.mono, invite);
         cx.index.legs.insert(leg, (self.id, Side::Agent));
@@ -151,6 +176,7 @@ impl EmergencyCall {
         &self,
         target: crate::phones::Target,
         trunk: &Trunk,
+        plain: bool,
         ours: &str,
         body: Vec<u8>,
         cx: &Cx<'_>,
@@ -184,7 +210,8 @@ impl EmergencyCall {
         for (name, value) in &self.dialled.carried {
             header(name, value.clone());
         }
-        if let Some(address) = self.station.address.as_ref().filter(|_| trunk.location) {
+        let told = trunk.location && !plain;
+        if let Some(address) = self.station.address.as_ref().filter(|_| told) {
             // RFC 6442 sections 3.2 and 4.2. Nobody else makes such an id: the call's own is never used again.
             let content_id = format!("station-{:x}@careline.invalid", self.id.0);
             header("Geolocation", format!("<cid:{content_id}>"));
@@ -235,6 +262,10 @@ impl EmergencyCall {
             && let Progress::Calling { leg, .. } = call.progress
         {
             call.progress = Progress::Ringing { leg };
+            self.rings = Some(Rings {
+                since: cx.now.mono,
+                look_at: cx.now.mono + LOOK_EVERY,
+            });
         }
         if let Some(trunked) = &self.trunked {
             trunked.alive(cx);
@@ -263,6 +294,7 @@ impl EmergencyCall {
             trunked.alive(cx);
         }
         self.phase = Phase::Talking;
+        self.rings = None;
         self.gone.service = None;
         self.say_at = None;
         self.answer_caller(cx);
@@ -285,9 +317,51 @@ impl EmergencyCall {
                 self.try_all(cx);
                 self.sounds(cx);
             }
-            (Side::Agent, LegEnd::Refused(408 | 503) | LegEnd::Broken) => self.way_is_dead(cx),
+            (Side::Agent, LegEnd::Refused(code)) if self.located && stumbles(code) => {
+                let trunked = self.trunked.as_ref();
+                let again = trunked.and_then(|trunked| {
+                    Some(Place {
+                        trunk: Arc::clone(&trunked.trunk),
+                        way: trunked.way.clone()?,
+                        plain: true,
+                    })
+                });
+                self.untried.extend(again);
+                self.way_failed(cx);
+            }
+            // Silence while it was called; what rings has shown that it lives.
+            (Side::Agent, LegEnd::Broken) if self.rings.is_none() => self.way_is_dead(cx),
+            (Side::Agent, LegEnd::Refused(503)) => self.way_is_dead(cx),
             (Side::Agent, _) => self.way_failed(cx),
         }
+    }
+
+    /// The connection by which `peer` was called is closed.
+    pub(crate) fn connection_lost(&mut self, peer: sip::Peer, cx: &mut Cx<'_>) {
+        if self.rings.is_some() && self.call.as_ref().is_some_and(|call| call.peer == peer) {
+            self.way_failed(cx);
+        }
+    }
+
+    /// Is the way that rings still there, and worth waiting for?
+    fn look(&mut self, rings: Rings, cx: &mut Cx<'_>) {
+        let now = cx.now.mono;
+        let way = self.trunked.as_ref().and_then(|trunked| {
+            let way = trunked.way.as_ref()?;
+            Some((&*trunked.trunk.name, way))
+        });
+        if way.is_some_and(|(trunk, way)| cx.trunks.is_silent(trunk, way)) {
+            return self.way_failed(cx);
+        }
+        let mute = !self.call.as_ref().is_some_and(Call::is_usable);
+        let works = |place: &Place| cx.trunks.ways(now, &place.trunk).contains(&place.way);
+        if mute && now >= rings.since + RINGING_MAX && self.untried.iter().any(works) {
+            return self.way_failed(cx);
+        }
+        self.rings = Some(Rings {
+            look_at: now + LOOK_EVERY,
+            ..rings
+        });
     }
 
     /// For a while nobody else is sent there.
@@ -311,6 +385,7 @@ impl EmergencyCall {
     /// Gives the way up that is taken at the moment. Its media leg stays.
     pub(super) fn leave_way(&mut self, reason: Option<&str>, cx: &mut Cx<'_>) {
         self.unbridge(cx);
+        self.rings = None;
         if let Some(call) = &mut self.call {
             if let Some(leg) = call.progress.leg()
                 && cx.index.legs.remove(&leg).is_some()
@@ -331,7 +406,8 @@ impl EmergencyCall {
         match self.call.as_ref()?.progress {
             Progress::Opening { since } => Some(since + MEDIA_OPEN_MAX),
             Progress::Calling { until, .. } => Some(until),
-            Progress::Ringing { .. } | Progress::Accepting { .. } => None,
+            Progress::Ringing { .. } => Some(self.rings?.look_at),
+            Progress::Accepting { .. } => None,
         }
     }
 
@@ -343,7 +419,17 @@ impl EmergencyCall {
         match self.call.as_ref().map(|call| &call.progress) {
             Some(Progress::Calling { .. }) => self.way_is_dead(cx),
             Some(Progress::Opening { .. }) => self.no_audio_outside(cx),
+            Some(Progress::Ringing { .. }) => {
+                if let Some(rings) = self.rings {
+                    self.look(rings, cx);
+                }
+            }
             _ => {}
         }
     }
+}
+
+/// May it be the location that is refused? (RFC 6442 section 4.3: 424.)
+fn stumbles(code: u16) -> bool {
+    matches!(code, 400 | 413 | 415 | 424 | 488 | 493 | 513 | 606)
 }

@@ -11,6 +11,9 @@ use crate::contact::{Cx, LegEnd, Opened, Side};
 use crate::emergency::{Dialled, EmergencyCall, is_emergency};
 use crate::input::{Input, Now};
 
+/// Emergency calls of one account at a time.
+const CALLS_MAX: usize = 2;
+
 impl Switch {
     /// A call to an emergency service got through the transaction layer.
     pub(super) fn emergency_begins(
@@ -21,6 +24,9 @@ impl Switch {
         request: &sip::Request,
         dialled: Dialled,
     ) {
+        if !self.makes_room(now, &dialled.account) {
+            return self.sip.reject(now.mono, leg, 486, None, &[]);
+        }
         self.contact += 1;
         let count = self.contact;
         let begun = {
@@ -37,6 +43,23 @@ impl Switch {
         let id = call.id();
         self.emergencies.insert(id, Box::new(call));
         self.schedule_emergency(now, id);
+    }
+
+    /// Of one account's calls the oldest that nobody has answered makes room for
+    /// another; false when all are.
+    fn makes_room(&mut self, now: Now, account: &str) -> bool {
+        let calls = self.emergencies.values();
+        let own = calls.filter(|call| call.is_live() && call.is_by(account));
+        let mut own: Vec<_> = own.map(|call| (call.id(), call.is_connected())).collect();
+        if own.len() < CALLS_MAX {
+            return true;
+        }
+        own.sort_unstable_by_key(|(id, _)| *id);
+        let waits = own.iter().find(|(_, connected)| !connected);
+        if let Some((id, _)) = waits {
+            self.with_emergency(now, *id, EmergencyCall::replaced);
+        }
+        waits.is_some()
     }
 
     /// Lets a call work. A panic in it is the end of that call alone.
@@ -90,10 +113,19 @@ impl Switch {
 
     /// The process stops.
     pub(super) fn stop_emergencies(&mut self, now: Now) {
+        self.every_emergency(now, EmergencyCall::stopped);
+    }
+
+    /// A connection is closed.
+    pub(super) fn emergency_connection_lost(&mut self, now: Now, peer: sip::Peer) {
+        self.every_emergency(now, |call, cx| call.connection_lost(peer, cx));
+    }
+
+    fn every_emergency(&mut self, now: Now, f: impl Fn(&mut EmergencyCall, &mut Cx<'_>)) {
         let mut all: Vec<_> = self.emergencies.keys().copied().collect();
         all.sort_unstable();
         for id in all {
-            self.with_emergency(now, id, EmergencyCall::stopped);
+            self.with_emergency(now, id, &f);
         }
     }
 
@@ -229,6 +261,7 @@ mod tests {
         };
         setup.accounts = HashMap::from([
             ("ana".to_owned(), account("ana", false)),
+            ("ben".to_owned(), account("ben", false)),
             ("exchange".to_owned(), account("exchange", true)),
         ]);
         setup.trusted = vec!["192.0.2.0/24".parse().expect("a network")];
@@ -359,8 +392,8 @@ mod tests {
             (HOME, "nobody", None, 401),
             (elsewhere, "ana", Some("guess"), 403),
             (elsewhere, "nobody", Some("guess"), 403),
-            // A trunk's caller stands where none of our telephones does.
-            ([192, 0, 2, 9], "+15550199042", None, 404),
+            // It may be a proxy, with telephones of ours behind it.
+            ([192, 0, 2, 9], "+15550199042", None, 401),
             (elsewhere, "exchange", Some("secret"), 404),
         ] {
             let code = desk.dials(from, user, "sip:911@test", password);
@@ -380,6 +413,22 @@ mod tests {
         assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 401);
     }
 
+    /// A trunk's caller stands where none of our telephones does.
+    #[test]
+    fn who_has_shown_to_be_a_trunk_is_told_so() {
+        let mut desk = Desk::new(setup());
+        let peer = sip::Peer::udp(([192, 0, 2, 9], 5060).into());
+        desk.switch
+            .certified
+            .insert(peer, std::sync::Arc::from("city"));
+        let code = |desk: &mut Desk| desk.dials([192, 0, 2, 9], "ben", "sip:911@test", None);
+        assert_eq!(code(&mut desk), 401, "there is no such trunk");
+        let trunk = crate::setup::tests::trunk("city", 1);
+        let trunks = &mut desk.switch.setup.trunks;
+        trunks.insert("city".into(), std::sync::Arc::new(trunk));
+        assert_eq!(code(&mut desk), 404);
+    }
+
     #[test]
     fn a_registered_exchange_is_no_telephone() {
         let mut desk = Desk::new(setup());
@@ -394,6 +443,12 @@ mod tests {
         assert_eq!(desk.registers(PROXY, "ana", path, "secret"), 200);
         assert_eq!(desk.dials(PROXY, "ana", "sip:911@test", None), 401);
         assert_eq!(desk.dials(PROXY, "ana", "sip:911@test", Some("secret")), 0);
+        // The telephone knows us by another name than we do.
+        let lines = "From: <sip:ana@pbx.example>;tag=1\r\nTo: <sip:911@pbx.example>\r\n\
+                     Contact: <sip:ana@10.0.0.9>\r\n";
+        let head = "INVITE sip:911@pbx.example";
+        assert_eq!(desk.asks(PROXY, head, lines, None), 401);
+        assert_eq!(desk.asks(PROXY, head, lines, Some("secret")), 0);
     }
 
     #[test]
@@ -403,8 +458,57 @@ mod tests {
         for _ in 0..12 {
             assert_eq!(desk.registers(HOME, "nobody", "", "guess"), 403);
         }
-        assert!(desk.switch.counters().sign_ins_blocked > 0);
+        let blocked = desk.switch.counters().sign_ins_blocked;
+        assert!(blocked > 0);
         assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 0);
+        // Nor anybody else with the right password; the wrong ones are told no more than before.
+        assert_eq!(desk.dials(HOME, "ben", "sip:911@test", Some("secret")), 0);
+        assert_eq!(desk.registers(HOME, "ben", "", "secret"), 403);
+        for user in ["ben", "nobody"] {
+            assert_eq!(desk.dials(HOME, user, "sip:911@test", Some("guess")), 403);
+        }
+        assert_eq!(desk.switch.counters().sign_ins_blocked, blocked + 1);
+    }
+
+    /// Whoever has forgotten the password has time for more than ten calls.
+    #[test]
+    fn a_call_for_help_with_a_wrong_password_blocks_nobody() {
+        let mut desk = Desk::new(setup());
+        for _ in 0..12 {
+            let code = desk.dials(HOME, "ana", "sip:911@test", Some("guess"));
+            assert_eq!(code, 403);
+        }
+        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
+    }
+
+    #[test]
+    fn a_telephone_calls_for_help_twice_at_most() {
+        let mut desk = Desk::new(setup());
+        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
+        let calls = |desk: &Desk| {
+            let live = desk
+                .switch
+                .emergencies
+                .values()
+                .filter(|call| call.is_live());
+            let mut live: Vec<_> = live.map(|call| call.id()).collect();
+            live.sort_unstable();
+            live
+        };
+        for _ in 0..2 {
+            assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 0);
+        }
+        let before = calls(&desk);
+        for n in 0..5 {
+            // The last one said is the refusal of the oldest, which isn't answered.
+            assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 503, "{n}");
+        }
+        let after = calls(&desk);
+        assert_eq!((before.len(), after.len()), (2, 2));
+        assert!(after.iter().all(|id| !before.contains(id)));
+        // Somebody else's are their own.
+        assert_eq!(desk.dials(HOME, "ben", "sip:911@test", Some("secret")), 0);
+        assert_eq!(desk.switch.emergency_calls(), 3);
     }
 
     #[test]

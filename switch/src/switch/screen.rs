@@ -8,18 +8,13 @@ use desk::PhoneNumber;
 use sip::digest::Verdict;
 
 use super::Switch;
+use super::said::{carried, digits, trunk_number};
 use crate::admission::Permit;
 use crate::contact::Consulting;
 use crate::emergency::{Dialled, EmergencyNumber};
 use crate::input::{Now, Output};
 use crate::phones;
 use crate::setup::{Account, Encryption, Line, Register, Setup, Trunk};
-
-/// Longest calling or called number taken from a message.
-const NUMBER_MAX: usize = 32;
-/// Diversion and History-Info entries passed on, of each, and how long they may be.
-const CARRIED_MAX: usize = 5;
-const CARRIED_LENGTH_MAX: usize = 512;
 
 /// An admitted call: who calls which number, and the right to it.
 pub(super) struct Admitted {
@@ -33,6 +28,8 @@ pub(super) struct Admitted {
     pub(super) encryption: Option<Encryption>,
     /// It comes by a trunk.
     pub(super) by_trunk: bool,
+    /// What that trunk knows us by, should it challenge what we say in the call.
+    pub(super) credentials: Option<sip::Credentials>,
 }
 
 /// What a new call that may come in is.
@@ -104,12 +101,13 @@ impl Switch {
         // whether there is such an account or number.
         let named = self.trunk_of(peer, request);
         let trunk = named.is_some() || self.is_trunk_by_address(peer, request);
+        let believed = named.as_ref().map_or(trunk, |trunk| trunk.trusted);
         let (ani, encryption, by_trunk) = if trunk {
             if named.is_some() {
                 self.known(peer);
             }
             let own = named.as_ref().and_then(|trunk| trunk.encryption);
-            (trunk_number(request), own, true)
+            (trunk_number(request, believed), own, true)
         } else {
             let user = self.authenticate(now, peer, request)?;
             if let Some(consulting) = self.consulting(&user, request) {
@@ -118,14 +116,14 @@ impl Switch {
             }
             let account = self.setup.accounts.get(&user);
             let number = match account {
-                Some(account) if account.trunk => trunk_number(request),
+                Some(account) if account.trunk => trunk_number(request, true),
                 account => account.and_then(|account| account.number.clone()),
             };
             let by_trunk = account.is_some_and(|account| account.trunk);
             let encryption = account.and_then(|account| account.encryption);
             (number, encryption, by_trunk)
         };
-        let carried = carried(request, trunk);
+        let carried = carried(request, believed);
         let register = named.as_ref().and_then(|trunk| trunk.register.as_ref());
         let line = self.line_of(request);
         let line = line.or_else(|| self.line_by_registration(register?, request));
@@ -145,6 +143,7 @@ impl Switch {
                     consulting: None,
                     encryption,
                     by_trunk,
+                    credentials: named.and_then(|trunk| trunk.credentials.clone()),
                 })))
             }
             Err(_) => Err(self.no_room()),
@@ -153,8 +152,10 @@ impl Switch {
 
     /// A telephone of ours may call an emergency service: one that is registered
     /// here and calls from where it registered, at once, since seconds count;
-    /// and one that shows its password. Nobody else may, a trunk's caller
-    /// neither: no strange telephone stands where ours do.
+    /// and one that shows its password, whoever else has guessed at one from
+    /// there. Nobody else may, a trunk's caller neither: no strange telephone
+    /// stands where ours do. That is what a trunk is told which has shown who it
+    /// is; by an address it may be a proxy, with a telephone of ours behind it.
     fn screen_emergency(
         &mut self,
         now: Now,
@@ -164,13 +165,11 @@ impl Switch {
     ) -> Result<Entry, sip::Reply> {
         let user = match self.phones.calls_from(&self.setup, peer, request) {
             Some(user) => user,
-            None if self.trunk_of(peer, request).is_some()
-                || self.is_trunk_by_address(peer, request) =>
-            {
+            None if self.trunk_of(peer, request).is_some() => {
                 self.counters.unknown_numbers += 1;
                 return Err(sip::Reply::new(404));
             }
-            None => self.authenticate(now, peer, request)?,
+            None => self.authenticate_uncounted(now, peer, request)?,
         };
         let account = self.setup.accounts.get(&user);
         if account.is_none_or(|account| account.trunk) {
@@ -292,6 +291,36 @@ impl Switch {
         }
     }
 
+    /// The same, whoever has guessed from there before, and however often: a
+    /// wrong password keeps nobody from showing the right one afterwards.
+    fn authenticate_uncounted(
+        &mut self,
+        now: Now,
+        peer: sip::Peer,
+        request: &sip::Request,
+    ) -> Result<String, sip::Reply> {
+        let accounts = phones::accounts(&self.setup);
+        let (realm, source) = (&self.setup.realm, origin(&self.setup, peer, request));
+        let verdict = self
+            .authenticator
+            .check(now.mono, source, request, realm, &accounts);
+        drop(accounts);
+        match verdict {
+            Verdict::Accepted { username } => {
+                self.known(peer);
+                Ok(username)
+            }
+            Verdict::Challenge(reply) => {
+                self.counters.challenged += 1;
+                Err(reply)
+            }
+            Verdict::Refused(reply) => {
+                self.counters.sign_ins_refused += 1;
+                Err(reply)
+            }
+        }
+    }
+
     /// A stranger's connection may be closed for another's sake: this one's isn't.
     fn known(&mut self, peer: sip::Peer) {
         if peer.transport.is_reliable() {
@@ -338,157 +367,12 @@ fn origin(setup: &Setup, peer: sip::Peer, request: &sip::Request) -> IpAddr {
     before.unwrap_or(nearest)
 }
 
-/// What goes along on the calls made for this one: its Session-ID (RFC 7989)
-/// and, of a trunk that we believe, where it was dialled before it came to us
-/// (Diversion, RFC 5806; History-Info, RFC 7044).
-fn carried(request: &sip::Request, trunk: bool) -> Vec<(String, String)> {
-    let mut carried = Vec::new();
-    let session = request.header("Session-ID").unwrap_or("");
-    let session = session.split(';').next().unwrap_or("").trim();
-    let is_id = session.len() == 32 && session.bytes().all(|b| b.is_ascii_hexdigit());
-    if is_id && session.bytes().any(|b| b != b'0') {
-        let nobody = "0".repeat(32);
-        let value = format!("{};remote={nobody}", session.to_ascii_lowercase());
-        carried.push(("Session-ID".to_owned(), value));
-    }
-    let private = |kinds: &[&str]| {
-        let values = request.header_values("Privacy");
-        let mut asked = values.flat_map(|value| value.split([';', ',']).map(str::trim));
-        asked.any(|asked| kinds.iter().any(|kind| asked.eq_ignore_ascii_case(kind)))
-    };
-    for (name, kinds) in [
-        ("Diversion", &["id", "user"][..]),
-        ("History-Info", &["id", "user", "history", "header"][..]),
-    ] {
-        if trunk && !private(kinds) {
-            let values = request.header_values(name);
-            let values = values.filter(|value| value.len() <= CARRIED_LENGTH_MAX);
-            let values = values.take(CARRIED_MAX);
-            carried.extend(values.map(|value| (name.to_owned(), value.to_owned())));
-        }
-    }
-    carried
-}
-
-/// The calling number as a trunk says it; `None`: withheld.
-fn trunk_number(request: &sip::Request) -> Option<PhoneNumber> {
-    // RFC 3323 section 4.2 separates its values by semicolons.
-    let withheld = request
-        .header_values("Privacy")
-        .flat_map(|value| value.split([';', ',']))
-        .any(|value| {
-            ["id", "user"]
-                .iter()
-                .any(|p| value.trim().eq_ignore_ascii_case(p))
-        });
-    if withheld {
-        return None;
-    }
-    let asserted = request
-        .header("P-Asserted-Identity")
-        .and_then(|value| sip::wire::NameAddr::parse(value).ok());
-    asserted
-        .or_else(|| request.from())
-        .and_then(|from| from.uri.user().map(|user| digits(&user)))
-        .filter(|number| number.bytes().any(|b| b.is_ascii_digit()))
-        .map(PhoneNumber)
-}
-
-/// The digits of a number as a peer wrote it, with a leading `+` if it had one.
-fn digits(text: &str) -> String {
-    // Behind a semicolon stand parameters of the user part (`;npdi;rn=…`).
-    let number = text.split(';').next().unwrap_or_default();
-    number
-        .char_indices()
-        .filter(|&(index, c)| c.is_ascii_digit() || (c == '+' && index == 0))
-        .map(|(_, c)| c)
-        .take(NUMBER_MAX)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::input::Input;
-
-    fn number(lines: &str) -> Option<String> {
-        trunk_number(&invite(lines)).map(|number| number.0)
-    }
-
-    fn invite(lines: &str) -> sip::Request {
-        let text = format!(
-            "INVITE sip:1001@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n\
-             From: <sip:+15550177002@192.0.2.9>;tag=1\r\nTo: <sip:1001@192.0.2.1>\r\nCall-ID: 1\r\n\
-             CSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.9>\r\n{lines}Content-Length: 0\r\n\r\n"
-        );
-        let peer = sip::Peer::udp(([192, 0, 2, 9], 5060).into());
-        match sip::parse_datagram(text.as_bytes(), peer) {
-            Ok(sip::Message::Request(request)) => request,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn who_calls_is_what_the_trunk_asserts_unless_withheld() {
-        for (lines, expected) in [
-            ("", Some("+15550177002")),
-            (
-                "P-Asserted-Identity: \"Ada\" <sip:+15550177001@trunk>\r\n",
-                Some("+15550177001"),
-            ),
-            (
-                "P-Asserted-Identity: <sip:+15550177001;isup-oli=00@trunk>\r\n",
-                Some("+15550177001"),
-            ),
-            (
-                "P-Asserted-Identity: <tel:+1-555-017-7001;phone-context=x9>\r\n",
-                Some("+15550177001"),
-            ),
-            ("Privacy: none\r\n", Some("+15550177002")),
-            ("Privacy: id\r\n", None),
-            ("Privacy: user;id\r\n", None),
-            ("Privacy: id;critical\r\n", None),
-            ("Privacy: critical; ID\r\n", None),
-        ] {
-            assert_eq!(number(lines).as_deref(), expected, "{lines}");
-        }
-    }
-
-    #[test]
-    fn what_a_call_went_through_goes_along_as_far_as_it_may() {
-        let id = "47755A9DE7794BA387653F2099600EF2";
-        let session = format!("Session-ID: {id};remote={}\r\n", "0".repeat(32));
-        let past = "Diversion: <sip:1@x>;reason=no-answer, <sip:2@x>\r\n\
-                    History-Info: <sip:3@x>;index=1\r\n";
-        let names = |lines: &str, trunk: bool| {
-            let carried = carried(&invite(lines), trunk);
-            let names: Vec<_> = carried.iter().map(|(name, _)| name.clone()).collect();
-            names.join(" ")
-        };
-        let all = format!("{session}{past}");
-        assert_eq!(
-            names(&all, true),
-            "Session-ID Diversion Diversion History-Info"
-        );
-        assert_eq!(names(&all, false), "Session-ID", "anybody could write it");
-        assert_eq!(
-            names(&format!("{all}Privacy: history\r\n"), true),
-            "Session-ID Diversion Diversion"
-        );
-        assert_eq!(names(&format!("{all}Privacy: id\r\n"), true), "Session-ID");
-        let (_, value) = carried(&invite(&session), true).remove(0);
-        assert_eq!(
-            value,
-            format!("{};remote={}", id.to_lowercase(), "0".repeat(32))
-        );
-        for bad in ["", "0000", &"0".repeat(32), &"g".repeat(32)] {
-            assert_eq!(names(&format!("Session-ID: {bad}\r\n"), true), "", "{bad}");
-        }
-        let many = "Diversion: <sip:1@x>\r\n".repeat(40);
-        assert_eq!(carried(&invite(&many), true).len(), CARRIED_MAX);
-    }
 
     /// Ten wrong passwords from one address, for whomever.
     #[test]

@@ -61,6 +61,7 @@ impl Switch {
                 consulting: Some(consulting),
                 encryption: None,
                 by_trunk: false,
+                credentials: None,
             }),
             Err(_) => Err(self.no_room()),
         }
