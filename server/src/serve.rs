@@ -20,6 +20,7 @@ use switch::Switch;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::actions::{self, Actions};
 use crate::config::{self, ConfigError, HelpDesk, Process};
 use crate::control;
 use crate::http;
@@ -111,6 +112,8 @@ pub struct Loaded {
     pub process_file: PathBuf,
     /// What the help desk is.
     pub helpdesk: HelpDesk,
+    /// Where its HTTP actions lead.
+    pub actions: actions::Book,
     /// Where everything is kept.
     pub data_dir: PathBuf,
     /// Where rendered prompts are kept.
@@ -156,6 +159,7 @@ impl Loaded {
                 ConfigError::new(&file, format!("{fault}; {help}"))
             })?;
         }
+        let actions = actions::Book::read(&helpdesk, &options.config_dir)?;
         let data_dir = match &options.data_dir {
             Some(dir) => dir.clone(),
             None => options.config_dir.join(&process.store.dir),
@@ -175,6 +179,7 @@ impl Loaded {
             config_dir: options.config_dir.clone(),
             process_file,
             helpdesk,
+            actions,
             data_dir,
             speech_dir,
         })
@@ -356,6 +361,8 @@ impl Server {
         let distributor = acd_setup(&loaded.helpdesk, number);
         let (control, control_receiver) = mpsc::channel(16);
         let streams = Streams::new(certificates.clone(), connections_max);
+        let (asking, answers) =
+            Actions::start(loaded.actions.clone()).map_err(io_error("thread for HTTP actions"))?;
         let entropy = Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
         let node = move |socket, streams| Node {
             clock,
@@ -379,6 +386,8 @@ impl Server {
             done,
             media_events,
             ready,
+            actions: asking,
+            answers,
             control: control_receiver,
             notes,
             counters: Counters::default(),

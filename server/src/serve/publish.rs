@@ -28,6 +28,8 @@ pub struct Fresh {
     pub switch: switch::Setup,
     /// People and queues for the distributor.
     pub acd: acd::Setup,
+    /// Where HTTP actions lead.
+    pub actions: crate::actions::Book,
     /// Who calls from which number.
     pub directories: Vec<(TenantId, Directory)>,
     /// Fixed prompts.
@@ -322,6 +324,7 @@ impl Publisher {
             switch: setup::setup(loaded, interface, audio, self.seed, &self.root)
                 .map_err(StartError::from)?,
             acd: setup::acd_setup(&loaded.helpdesk, number),
+            actions: loaded.actions.clone(),
             directories,
             prompts,
             published: Vec::new(),

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod actions;
 mod changes;
 mod clinicians;
 mod hanging_up;
@@ -14,6 +15,9 @@ mod waiting;
 
 use std::time::{Duration, Instant};
 
+use actions::{
+    what_a_hospitals_system_says_is_heard, who_waits_for_a_system_hears_music_and_then_a_person,
+};
 use changes::{
     a_desk_is_closed_on_the_spot, a_folder_is_served_without_a_restart,
     hours_decide_where_a_call_goes,
@@ -136,6 +140,14 @@ async fn keys() {
         the_next_day_with_the_ticket_number(),
         a_folder_is_served_without_a_restart(),
         a_desk_is_closed_on_the_spot(),
+    );
+}
+
+#[tokio::test]
+async fn hospitals_own_systems() {
+    tokio::join!(
+        what_a_hospitals_system_says_is_heard(),
+        who_waits_for_a_system_hears_music_and_then_a_person(),
     );
 }
 
