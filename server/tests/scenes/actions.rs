@@ -125,6 +125,20 @@ pub(super) async fn what_a_hospitals_system_says_is_heard() {
     let (theirs, _) = caller_ends(&mut caller, call, &mut ben, &ring).await;
     assert!(!theirs.heard_text("That system"), "{:#?}", theirs.heard);
     assert_eq!(ends(&house), [ActionEnd::Answered, ActionEnd::Failed]);
+    // The system moves: whoever calls from now on asks there, and no address is shown.
+    let (elsewhere, asked_there) = system();
+    let moved = house.folder("moved", &[(file, &*url, &*elsewhere)]);
+    let plan = house.administrator("apply", &moved).await.expect("sound");
+    assert!(
+        plan.contains("~ st-anne: action system-status: url\n"),
+        "{plan}"
+    );
+    assert!(!plan.contains("127.0.0.1"), "{plan}");
+    let mut caller = house.caller(UNKNOWN, 0).await;
+    caller.dial_doing("1011", "w0 1").await;
+    caller.hears("That system works").await;
+    let times = [&asked, &asked_there].map(|asked| asked.lock().unwrap().len());
+    assert_eq!(times, [2, 1]);
 }
 
 pub(super) async fn who_waits_for_a_system_hears_music_and_then_a_person() {
