@@ -27,7 +27,7 @@ voices: needs
 ## Build, load the demo, serve, and say what to dial.
 run: voices
 	$(CARGO) build --release -p server --bin careline
-	@$(CARELINE) serve --config $(CONFIG) --bind $(BIND) --welcome --show-calls --stand-in nightline
+	@$(CARELINE) serve --config $(CONFIG) --bind $(BIND) --welcome --show-calls --stand-in nightline --stand-in http://127.0.0.1:5080
 
 ## Place a call and see what the caller hears. NUMBER, AS, KEYS and AGENT can be set.
 call: voices

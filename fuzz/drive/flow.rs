@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivr_flows::{
-    CallerFacts, Expansions, Facts, Flow, HoursState, Input, PartnerOutcome, Piece, PlayId, Role,
-    Session, Step, prompts, run_tests,
+    CallerFacts, Expansions, Facts, Fields, Flow, HoursState, Input, PartnerOutcome, Piece, PlayId,
+    Role, Session, Step, Val, prompts, run_tests,
 };
 
 use super::bounds::within;
@@ -82,6 +82,8 @@ struct Walk {
     ticket_given: bool,
     queue: bool,
     partner: bool,
+    /// The fields that an action under way is asked for.
+    action: Option<Vec<Arc<str>>>,
     talking: bool,
     hung_up: bool,
 }
@@ -96,13 +98,14 @@ impl Walk {
             ticket_given: false,
             queue: false,
             partner: false,
+            action: None,
             talking: false,
             hung_up: false,
         }
     }
 
     fn happens(&mut self, what: u8, how: u8) {
-        let input = match what % 20 {
+        let input = match what % 21 {
             0 => return self.wait(Duration::from_millis(u64::from(how) * 100)),
             1 | 2 => return self.fire(),
             3 | 4 => match self.on_air.take() {
@@ -172,6 +175,18 @@ impl Walk {
                 self.hung_up = true;
                 Input::CallerHungUp
             }
+            20 => match self.action.take() {
+                Some(wanted) if !how.is_multiple_of(4) => {
+                    let value = match how % 4 {
+                        1 => Val::Truth(how & 8 == 0),
+                        2 => Val::Number(i64::from(how)),
+                        _ => Val::Text("words".into()),
+                    };
+                    let fields = wanted.into_iter().map(|name| (name, value.clone()));
+                    Input::ActionAnswered(fields.collect::<Fields>())
+                }
+                _ => Input::ActionFailed,
+            },
             _ => return,
         };
         self.tell(input);
@@ -222,7 +237,8 @@ impl Walk {
                     self.plays(play, &prompt);
                 }
                 Step::Announce { play, prompt } => {
-                    assert!((self.queue || self.partner) && !self.talking);
+                    let waits = self.queue || self.partner || self.action.is_some();
+                    assert!(waits && !self.talking);
                     assert!(
                         self.on_air.is_none(),
                         "announcements don't cut one another off"
@@ -246,6 +262,10 @@ impl Walk {
                 Step::Partner { .. } | Step::Transfer { .. } => {
                     assert!(self.on_air.is_none() && !self.talking && !self.queue);
                     assert!(!std::mem::replace(&mut self.partner, true));
+                }
+                Step::CallAction { wanted, .. } => {
+                    assert!(self.on_air.is_none() && !self.talking && !self.queue);
+                    self.action = Some(wanted);
                 }
                 Step::LeavePartner => assert!(std::mem::take(&mut self.partner)),
                 Step::HangUp { .. } => self.hung_up = true,

@@ -26,6 +26,8 @@ use cel::{IdedExpr, parser::Parser};
 
 use lower::{Lowering, Operand};
 
+pub(crate) use crate::fields::Val;
+
 /// Longest expression, in bytes.
 pub(crate) const SOURCE_BYTES_MAX: usize = 400;
 /// Deepest nesting.
@@ -47,14 +49,6 @@ pub(crate) struct Known<'a> {
     pub(crate) has_ticket: Option<bool>,
     /// The flow's own.
     pub(crate) vars: Option<&'a [Val]>,
-}
-
-/// What a variable of a flow holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Val {
-    Truth(bool),
-    Text(Arc<str>),
-    Number(i64),
 }
 
 /// What a variable of a flow may hold.
@@ -79,6 +73,15 @@ impl ValKind {
             ValKind::Truth => Val::Truth(false),
             ValKind::Text => Val::Text(Arc::from("")),
             ValKind::Number => Val::Number(0),
+        }
+    }
+
+    /// As somebody might write one.
+    pub(crate) fn example(self) -> &'static str {
+        match self {
+            ValKind::Truth => "true",
+            ValKind::Text => "words",
+            ValKind::Number => "3",
         }
     }
 

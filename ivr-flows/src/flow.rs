@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::expression::{Condition, Expression, Val, Words};
+use crate::expression::{Condition, Expression, Val, ValKind, Words};
 use crate::language::Language;
 use crate::script::Script;
 use crate::text::Text;
@@ -159,6 +159,19 @@ impl Flow {
         })
     }
 
+    /// The HTTP actions it may call, node by node.
+    pub fn actions(&self) -> impl Iterator<Item = NamedAction<'_>> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
+            Kind::Http(http) => Some(NamedAction {
+                file: &node.file,
+                line: node.line,
+                node: &node.name,
+                action: &http.action,
+            }),
+            _ => None,
+        })
+    }
+
     /// Whether it has a transfer whose target is computed in the call.
     pub(crate) fn computes_targets(&self) -> bool {
         self.nodes.iter().any(|node| {
@@ -209,6 +222,19 @@ pub struct FixedTransfer<'a> {
     pub to: &'a str,
 }
 
+/// An HTTP action that a flow calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedAction<'a> {
+    /// The file it is named in: a sub-flow's is another than the flow's.
+    pub file: &'a str,
+    /// Its node's line, counted from 1.
+    pub line: u32,
+    /// The node.
+    pub node: &'a str,
+    /// As the hospital's file names it.
+    pub action: &'a str,
+}
+
 /// A node of one flow. Made by `build` alone, so that it always leads somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeIndex(pub(crate) u16);
@@ -241,6 +267,7 @@ pub(crate) enum Kind {
     Queue(Box<Queue>),
     Partner(Box<Partner>),
     Transfer(Box<Transfer>),
+    Http(Box<Http>),
     Language(Tongue),
     Set(Set),
     /// The end of a flow that others call; in a linked flow, of the outermost alone.
@@ -416,6 +443,32 @@ pub(crate) struct Partner {
     pub(crate) call: Outgoing,
 }
 
+/// An HTTP action of the hospital's.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    /// As the hospital's file names it: where it leads is nothing a flow knows.
+    pub(crate) action: Arc<str>,
+    /// The fields sent.
+    pub(crate) with: Box<[(Arc<str>, Expression)]>,
+    pub(crate) save: Box<[Save]>,
+    /// Said while it lasts.
+    pub(crate) say: Text,
+    /// Not only when it lasts longer.
+    pub(crate) at_once: bool,
+    pub(crate) music: bool,
+    pub(crate) ok: NodeIndex,
+    pub(crate) failed: NodeIndex,
+}
+
+/// A field of an action's answer, and the variable it is kept in.
+#[derive(Debug, Clone)]
+pub(crate) struct Save {
+    /// Within the flow's own.
+    pub(crate) slot: u16,
+    pub(crate) kind: ValKind,
+    pub(crate) field: Arc<str>,
+}
+
 /// A telephone inside or a number outside, called by the hospital's dial rules while we stay in the path.
 #[derive(Debug, Clone)]
 pub(crate) struct Transfer {
@@ -585,6 +638,7 @@ impl Kind {
                 .collect(),
             Kind::Partner(partner) => partner.call.targets_mut(),
             Kind::Transfer(transfer) => transfer.call.targets_mut(),
+            Kind::Http(http) => vec![&mut http.ok, &mut http.failed],
             Kind::Language(tongue) => tongue
                 .choices
                 .iter_mut()
@@ -644,6 +698,7 @@ impl Kind {
                 .collect(),
             Kind::Partner(partner) => partner.call.exits().map(free).collect(),
             Kind::Transfer(transfer) => transfer.call.exits().map(free).collect(),
+            Kind::Http(http) => vec![free(http.ok), free(http.failed)],
             Kind::Language(tongue) => tongue
                 .choices
                 .iter()
@@ -691,6 +746,7 @@ impl Kind {
             }
             Kind::Partner(partner) => partner.call.texts(),
             Kind::Transfer(transfer) => transfer.call.texts(),
+            Kind::Http(http) => vec![&http.say],
             Kind::Language(tongue) => tongue.choices.iter().map(|choice| &choice.say).collect(),
             Kind::HangUp(hang_up) => vec![&hang_up.text],
         }

@@ -95,6 +95,7 @@ fn what(kind: &Kind) -> (&'static str, Option<String>) {
             Target::Fixed { to, .. } => ("transfer", Some(to.to_string())),
             Target::Computed { .. } => ("transfer", None),
         },
+        Kind::Http(http) => ("http", Some(http.action.to_string())),
         Kind::Language(_) => ("language", None),
         Kind::Set(set) if set.enters.is_some() => ("flow", None),
         Kind::Set(_) => ("set", None),
@@ -157,6 +158,7 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
             .collect(),
         Kind::Partner(partner) => called(&partner.call, "failed"),
         Kind::Transfer(transfer) => called(&transfer.call, "refused"),
+        Kind::Http(http) => vec![named("ok", http.ok), named("failed", http.failed)],
         Kind::Language(tongue) => tongue
             .choices
             .iter()

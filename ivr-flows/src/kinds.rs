@@ -2,6 +2,7 @@
 
 mod asking;
 pub(crate) mod calling;
+mod http;
 mod queue;
 mod routes;
 mod set;
@@ -20,20 +21,13 @@ use crate::link::Sub;
 use crate::text::{Placeholder, Text};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 15] = [
+pub(crate) const KINDS: [&str; 16] = [
     "play", "menu", "collect", "identify", "hours", "branch", "ticket", "queue", "partner",
-    "transfer", "language", "set", "flow", "exit", "hang_up",
+    "transfer", "http", "language", "set", "flow", "exit", "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 6] = [
-    "verify",
-    "incident",
-    "on_call",
-    "callback",
-    "voicemail",
-    "http",
-];
+const LATER: [&str; 5] = ["verify", "incident", "on_call", "callback", "voicemail"];
 
 /// Most options of a menu: the keys there are.
 const OPTION_KEYS: &str = "0123456789*#";
@@ -173,6 +167,9 @@ impl Surroundings<'_> {
             "transfer" => self
                 .transfer(&mut keys, findings)
                 .map(|transfer| Kind::Transfer(Box::new(transfer))),
+            "http" => self
+                .http(&mut keys, findings)
+                .map(|http| Kind::Http(Box::new(http))),
             "language" => self.tongue(&mut keys, findings).map(Kind::Language),
             "set" => self.set(&mut keys, findings).map(Kind::Set),
             "exit" => self.exit(&mut keys, findings).map(Kind::Exit),

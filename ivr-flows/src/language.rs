@@ -81,6 +81,10 @@ pub(crate) const PARTNER_LOST: &Said = &[
     ("en", "The connection was lost. Please stay on the line."),
     ("es", "Se perdió la conexión. No cuelgue, por favor."),
 ];
+pub(crate) const ONE_MOMENT: &Said = &[
+    ("en", "One moment, please."),
+    ("es", "Un momento, por favor."),
+];
 /// How a ticket stands: level 1, so that nothing of its matter is told.
 pub(crate) const TICKET_OPEN: &Said = &[
     ("en", "Your ticket is open. Nobody has taken it up yet."),

@@ -18,6 +18,7 @@
 //! | `text` | sentences and their placeholders |
 //! | `language` | languages, and what is said in each by default |
 //! | `expression` | CEL, bounded, type-checked, three-valued for the checker |
+//! | `fields` | what goes to an HTTP action and comes back |
 //! | `keys` | one map's keys, each taken once, the rest refused |
 //! | `kinds` | one node: everything a single node can get wrong |
 //! | `script` | a flow's own tests as they are written |
@@ -36,6 +37,7 @@ mod document;
 mod edit;
 mod error;
 mod expression;
+mod fields;
 mod flow;
 mod graph;
 mod keys;
@@ -52,7 +54,8 @@ mod trial;
 
 pub use edit::{At, Document, EditError, Yaml};
 pub use error::CheckError;
-pub use flow::{FixedTransfer, Flow, Pace, Purpose};
+pub use fields::{Fields, Val};
+pub use flow::{FixedTransfer, Flow, NamedAction, Pace, Purpose};
 pub use graph::{Graph, GraphEdge, GraphNode, graph};
 pub use language::Language;
 pub use link::Drafts;

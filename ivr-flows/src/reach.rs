@@ -302,6 +302,7 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
         | Kind::Queue(_)
         | Kind::Partner(_)
         | Kind::Transfer(_)
+        | Kind::Http(_)
         | Kind::Language(_)
         | Kind::Set(_)
         | Kind::Exit(_)

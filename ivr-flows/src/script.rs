@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::document::{Place, Tree, Value};
+use crate::document::{Entry, Place, Tree, Value};
 use crate::flow::NodeIndex;
 use crate::keys::{Findings, Keys, duration, shortened};
 use crate::{CallerFacts, Flow, HoursState, PartnerOutcome, Role, TicketStatus};
@@ -18,7 +18,7 @@ pub(crate) const OWN_TICKET: &str = "2963236026";
 const LINES_MAX: usize = 60;
 
 /// Everything that can be done, as it is written.
-pub(crate) const ACTS: &str = "wait, wait 10s, press 1, press 1 at once, answer, busy, refuses, analyst hangs up, partner hangs up, line breaks, analysts leave, analysts return, position 2, hang up";
+pub(crate) const ACTS: &str = "wait, wait 10s, press 1, press 1 at once, answer, busy, refuses, analyst hangs up, partner hangs up, line breaks, action answers works=true, action fails, analysts leave, analysts return, position 2, hang up";
 
 /// One test.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub(crate) struct Script {
     pub(crate) signed_in: bool,
     /// What every partner says at once; `None`: it rings, until somebody answers.
     pub(crate) partner: Option<PartnerOutcome>,
+    /// What HTTP actions are answered, by their names.
+    pub(crate) http: BTreeMap<String, Reply>,
     pub(crate) position: u32,
     pub(crate) does: Vec<Act>,
     pub(crate) hears: Vec<String>,
@@ -59,6 +61,17 @@ pub(crate) enum Store {
     Late,
 }
 
+/// What an HTTP action is answered, at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// These fields, as they are written: of which type each is, whoever keeps it says.
+    Fields(Vec<(String, String)>),
+    /// An error, or nothing that can be read.
+    Fails,
+    /// Nothing, until the deadline.
+    Never,
+}
+
 /// One thing done by the caller, or by the desk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -72,6 +85,8 @@ pub(crate) enum Act {
     Declines(PartnerOutcome),
     /// The analyst or the partner hangs up.
     AnalystHangsUp,
+    /// The HTTP action under way is answered, as in [`Script::http`].
+    Replies(Reply),
     /// The analyst's side breaks down.
     LineBreaks,
     /// The last analyst signs out, or one signs in.
@@ -154,6 +169,7 @@ impl Script {
             own_ticket: None,
             signed_in: true,
             partner: None,
+            http: BTreeMap::new(),
             position: 1,
             does: Vec::new(),
             hears: Vec::new(),
@@ -221,6 +237,7 @@ impl Script {
             ],
             findings,
         );
+        let http = replies(&mut keys, findings);
         let position = keys.number("position", 1..=10_000, findings);
         let does = lines(&mut keys, "does", act, findings);
         let hears = lines(&mut keys, "hears", sentence, findings);
@@ -278,6 +295,7 @@ impl Script {
             own_ticket,
             signed_in: signed_in.unwrap_or(true),
             partner: partner.flatten(),
+            http,
             position: position.unwrap_or(1),
             does,
             hears,
@@ -308,6 +326,41 @@ fn caller(keys: &mut Keys<'_>, findings: &mut Findings) -> (CallerFacts, bool) {
     let withheld = keys.truth("withheld", findings).unwrap_or(false);
     keys.finish("a caller", findings);
     (facts, withheld)
+}
+
+/// What HTTP actions are answered: `http: {system-status: {works: true}, other: fails}`.
+fn replies(keys: &mut Keys<'_>, findings: &mut Findings) -> BTreeMap<String, Reply> {
+    let Some(entry) = keys.take("http") else {
+        return BTreeMap::new();
+    };
+    let mut replies = BTreeMap::new();
+    for action in Keys::of(&entry.value, None, "`http`", findings).take_all() {
+        let reply = match &action.value.value {
+            Value::Text(word) if word == "fails" => Some(Reply::Fails),
+            Value::Text(word) if word == "never" => Some(Reply::Never),
+            Value::Map(fields) if fields.len() <= LINES_MAX => {
+                let field = |field: &Entry| match &field.value.value {
+                    Value::Text(value) => Some((field.key.clone(), value.clone())),
+                    _ => None,
+                };
+                let fields: Option<Vec<_>> = fields.iter().map(field).collect();
+                fields.map(Reply::Fields)
+            }
+            _ => None,
+        };
+        match reply {
+            Some(reply) => {
+                replies.insert(action.key.clone(), reply);
+            }
+            None => findings.add(
+                action.at,
+                None,
+                format!("`http` can't hold this for `{}`", shortened(&action.key)),
+                Some("Fields and their values, `fails` or `never`: http: {system-status: {works: true}}".to_owned()),
+            ),
+        }
+    }
+    replies
 }
 
 /// A list of short texts, each understood by `read`.
@@ -378,6 +431,17 @@ fn sentence(line: &str) -> Option<String> {
 pub(crate) fn act(line: &str) -> Option<Act> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
+        ["action", "fails"] => Some(Act::Replies(Reply::Fails)),
+        ["action", "answers", ..] => {
+            let (_, fields) = line.split_once("answers")?;
+            let field = |field: &str| {
+                let (name, value) = field.split_once('=')?;
+                Some((name.trim().to_owned(), value.trim().to_owned()))
+            };
+            let fields = fields.split(',').filter(|field| !field.trim().is_empty());
+            let fields: Option<Vec<_>> = fields.map(field).collect();
+            Some(Act::Replies(Reply::Fields(fields?)))
+        }
         ["wait"] => Some(Act::Wait(None)),
         ["wait", time] => duration(time)
             .filter(|time| *time <= Duration::from_secs(4 * 3600))

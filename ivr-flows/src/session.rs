@@ -1,5 +1,6 @@
 //! One caller's walk through a flow.
 
+mod acting;
 mod asking;
 mod calling;
 mod ticket;
@@ -19,6 +20,7 @@ use crate::{
     Role, Step,
 };
 
+use acting::Acting;
 use asking::{Asking, Keyed};
 use calling::Calling;
 use ticket::Reading;
@@ -70,6 +72,8 @@ pub struct Session {
     /// The flow's variables, those of its sub-flows behind them.
     vars: Box<[Val]>,
     plays: u32,
+    /// HTTP actions called.
+    actions: u32,
     state: State,
     steps: VecDeque<Step>,
     /// The nodes walked through, when somebody wants to know.
@@ -115,6 +119,8 @@ enum State {
     Waiting(Box<Waiting>),
     /// A partner, or whom the caller is sent to, is being called.
     Calling(Calling),
+    /// An HTTP action is being called.
+    Acting(Acting),
     Talking {
         at: NodeIndex,
     },
@@ -156,6 +162,7 @@ impl Session {
             attempts: 0,
             ahead: Keyed::default(),
             plays: 0,
+            actions: 0,
             state: State::New,
             steps: VecDeque::new(),
             trace: None,
@@ -198,6 +205,8 @@ impl Session {
             Input::QueueRefused => self.refused(now),
             Input::QueueAnswered => self.answered(now),
             Input::Partner(outcome) => self.called(now, outcome),
+            Input::ActionAnswered(fields) => self.acted(now, Some(&fields)),
+            Input::ActionFailed => self.acted(now, None),
             Input::ConversationEnded => self.conversation_over(now),
             Input::ConversationBroken => {
                 if let State::Talking { at } = self.state {
@@ -237,6 +246,7 @@ impl Session {
             State::Choosing(_) => self.language_timeout(now),
             State::Waiting(_) => self.wait_timeout(now),
             State::Calling(_) => self.call_timeout(now),
+            State::Acting(_) => self.acting_timeout(now),
             State::New | State::Talking { .. } | State::Ended { .. } => {}
         }
     }
@@ -256,6 +266,7 @@ impl Session {
             State::Choosing(choosing) => Some(choosing.due()),
             State::Waiting(waiting) => waiting.due(),
             State::Calling(calling) => Some(calling.due()),
+            State::Acting(acting) => Some(acting.due()),
             State::New | State::Talking { .. } | State::Ended { .. } => None,
         }
     }
@@ -346,6 +357,7 @@ impl Session {
             State::Choosing(choosing) => choosing.at,
             State::Waiting(waiting) => waiting.at,
             State::Calling(calling) => calling.at,
+            State::Acting(acting) => acting.at,
         }
     }
 
@@ -442,6 +454,7 @@ impl Session {
                     }
                     None => return,
                 },
+                Kind::Http(http) => self.call_action(now, at, http),
                 Kind::Language(tongue) => match self.tongue(now, at, tongue) {
                     Some(next) => {
                         at = next;
@@ -580,6 +593,7 @@ impl Session {
             State::Reading(reading) if reading.speaks(play) => self.ticket_read(now),
             State::Choosing(choosing) if choosing.speaks(play) => self.language_offered(now),
             State::Calling(calling) if calling.speaks(play) => self.call_announced(),
+            State::Acting(acting) if acting.speaks(play) => self.moment_said(now),
             State::Waiting(waiting) if waiting.speaks(play) => self.announced(now, heard),
             _ => {}
         }
@@ -590,7 +604,8 @@ impl Session {
             State::Identifying { .. }
             | State::AskingHours { .. }
             | State::Ticketing { .. }
-            | State::Finding { .. } => {
+            | State::Finding { .. }
+            | State::Acting(_) => {
                 self.ahead.push(key);
             }
             State::Playing { at, on_air } => {

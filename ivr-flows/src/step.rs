@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Language;
+use crate::{Fields, Language};
 
 /// Who somebody is, as far as routing is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -193,6 +193,10 @@ pub enum Input {
     /// [`Input::ConversationEnded`]; otherwise the call to them is over, and the
     /// caller is taken back.
     Partner(PartnerOutcome),
+    /// What [`Step::CallAction`] was answered.
+    ActionAnswered(Fields),
+    /// It can't be called, or hasn't been answered in time, or not as it should.
+    ActionFailed,
     /// The analyst or the partner hung up, the caller still being there.
     ConversationEnded,
     /// The other side broke down in mid-conversation: the caller hears so, and
@@ -363,7 +367,26 @@ pub enum Step {
     /// Give up calling the partner, or whom the caller is transferred to. No
     /// [`Input::Partner`] is expected any more.
     LeavePartner,
-    /// Say this in the queue, or while the other side rings: music pauses and resumes after it.
+    /// Call an HTTP action of the hospital's, and answer by
+    /// [`Input::ActionAnswered`] or [`Input::ActionFailed`] within its deadline,
+    /// 15 s at most.
+    CallAction {
+        /// As the hospital's file names it.
+        action: Arc<str>,
+        /// The node that calls it.
+        node: Arc<str>,
+        /// Counts the actions that this session calls, from 1: with the node, it tells
+        /// one call of an action from another and from its repetition.
+        visit: u32,
+        /// What is sent.
+        with: Fields,
+        /// The fields of the answer that are of use; the others needn't be kept.
+        wanted: Vec<Arc<str>>,
+        /// Whether music plays behind what is announced.
+        music: bool,
+    },
+    /// Say this in the queue, while the other side rings, or while an action is called: music
+    /// pauses and resumes after it.
     Announce {
         /// Its id, named again when it has ended.
         play: PlayId,

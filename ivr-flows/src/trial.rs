@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::expression::ValKind;
 use crate::keys::shortened;
-use crate::script::{ACTS, Act, Ending, OWN_TICKET, Script, Store};
+use crate::script::{ACTS, Act, Ending, OWN_TICKET, Reply, Script, Store};
 use crate::{
-    CallerFacts, Facts, Flow, FoundTicket, Input, PartnerOutcome, Piece, PlayId, Session, Step,
-    TicketAsk,
+    CallerFacts, Facts, Fields, Flow, FoundTicket, Input, PartnerOutcome, Piece, PlayId, Session,
+    Step, TicketAsk, Val,
 };
 
 /// The ticket number every test gets.
@@ -19,6 +20,8 @@ const HOSPITAL_NAME: &str = "the hospital";
 const ACT_MAX: Duration = Duration::from_secs(600);
 /// Most events in one test, against a flow that would never settle.
 const EVENTS_MAX: u32 = 20_000;
+/// After how long an HTTP action has failed: what a hospital's file says where it says nothing.
+const ACTION_MAX: Duration = Duration::from_secs(5);
 /// How long a spoken word lasts.
 const WORD: Duration = Duration::from_millis(400);
 
@@ -72,6 +75,8 @@ struct Trial {
     /// Who is being called, or talks to the caller: where the call ends if it stays so.
     called: Option<Ending>,
     talking: bool,
+    /// What an HTTP action is sent that nobody has said an answer of.
+    asked: Option<(Arc<str>, Fields)>,
     signed_in: bool,
     position: u32,
     /// The flow hung up, or the caller did.
@@ -113,6 +118,7 @@ impl Trial {
             queue: None,
             called: None,
             talking: false,
+            asked: None,
             signed_in: script.signed_in,
             position: script.position,
             over: None,
@@ -214,7 +220,12 @@ impl Trial {
         match act {
             Act::Wait(None) => {
                 let limit = self.now + ACT_MAX;
-                while self.over.is_none() && self.advance(limit) == Moved::Event {}
+                let asked = self.asked.is_some();
+                // Whoever types is asked what an action answers, before it fails.
+                while self.over.is_none()
+                    && self.asked.is_some() <= asked
+                    && self.advance(limit) == Moved::Event
+                {}
             }
             Act::Wait(Some(time)) => self.pass(*time),
             Act::Press { keys, at_once } => {
@@ -252,6 +263,13 @@ impl Trial {
                 }
                 self.input(Input::Partner(*outcome));
             }
+            Act::Replies(reply) => {
+                self.until("waits for an HTTP action", |trial| {
+                    trial.session.awaits_fields().is_some()
+                })?;
+                self.reply(reply, Duration::ZERO);
+                self.pass(Duration::from_millis(100));
+            }
             Act::AnalystHangsUp | Act::LineBreaks => {
                 if !self.talking {
                     return Err("there is no conversation to end".to_owned());
@@ -280,6 +298,32 @@ impl Trial {
             }
         }
         Ok(())
+    }
+
+    /// Has the HTTP action under way answered after so long.
+    fn reply(&mut self, reply: &Reply, delay: Duration) {
+        self.ahead
+            .retain(|_, input| !matches!(input, Input::ActionFailed));
+        let input = match reply {
+            Reply::Fields(given) => Input::ActionAnswered(self.typed(given)),
+            Reply::Fails | Reply::Never => Input::ActionFailed,
+        };
+        self.later(delay, input);
+    }
+
+    /// Fields as they are written, each of the type that is wanted of it if it can be.
+    fn typed(&self, given: &[(String, String)]) -> Fields {
+        let wanted: Vec<_> = self.session.awaits_fields().into_iter().flatten().collect();
+        let typed = |(name, text): &(String, String)| {
+            let kind = wanted.iter().find(|(field, _)| field == name);
+            let value = match (kind.map(|(_, kind)| kind), text.parse(), text.parse()) {
+                (Some(ValKind::Number), Ok(number), _) => Val::Number(number),
+                (Some(ValKind::Truth), _, Ok(truth)) => Val::Truth(truth),
+                _ => Val::Text(Arc::from(text.as_str())),
+            };
+            (Arc::from(name.as_str()), value)
+        };
+        given.iter().map(typed).collect()
     }
 
     fn waits(&self) -> bool {
@@ -372,6 +416,9 @@ impl Trial {
         {
             self.on_air = None;
         }
+        if matches!(input, Input::ActionAnswered(_) | Input::ActionFailed) {
+            self.asked = None;
+        }
         self.session.handle(self.now, input);
         self.carry_out();
     }
@@ -449,6 +496,17 @@ impl Trial {
                     self.called = Some(Ending::Transfer(to.to_string()));
                 }
                 Step::LeavePartner => self.called = None,
+                Step::CallAction { action, with, .. } => match self.script.http.get(&*action) {
+                    None => {
+                        self.asked = Some((action, with));
+                        self.later(ACTION_MAX, Input::ActionFailed);
+                    }
+                    Some(Reply::Never) => self.later(ACTION_MAX, Input::ActionFailed),
+                    Some(reply) => {
+                        let reply = reply.clone();
+                        self.reply(&reply, soon);
+                    }
+                },
                 Step::HangUp { .. } => {
                     self.over = Some(match self.session.exit() {
                         Some(exit) => Ending::Exit(exit.to_owned()),
@@ -504,6 +562,25 @@ impl Rehearsal {
     /// Where the call rests or has ended, in the words of a test's `ends`.
     pub fn place(&self) -> Option<String> {
         self.trial.ending().map(|ending| ending.to_string())
+    }
+
+    /// The HTTP action that waits for an answer, by an act of whoever tries
+    /// the call: what it is sent, and how to answer.
+    pub fn asked(&self) -> Option<String> {
+        let (action, with) = self.trial.asked.as_ref()?;
+        let sent = with.iter().map(|(name, value)| match value {
+            Val::Truth(truth) => format!("{name}={truth}"),
+            Val::Text(text) => format!("{name}=\"{text}\""),
+            Val::Number(number) => format!("{name}={number}"),
+        });
+        let wanted = self.trial.session.awaits_fields()?;
+        let wanted = wanted.map(|(name, kind)| format!("{name}={}", kind.example()));
+        let (sent, wanted) = (sent.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
+        Some(format!(
+            "{action} is sent {{{}}}: action answers {}, or action fails",
+            sent.join(", "),
+            wanted.join(", ")
+        ))
     }
 
     /// How long the call has lasted.

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ivr_flows::{
-    CallerFacts, Expansions, Facts, Flow, Input, Language, PartnerOutcome, Piece, PlayId, Role,
-    Session, Step, prompts,
+    CallerFacts, Expansions, Facts, Fields, Flow, Input, Language, PartnerOutcome, Piece, PlayId,
+    Role, Session, Step, Val, prompts,
 };
 use proptest::prelude::*;
 
@@ -21,6 +21,7 @@ const SHIPPED: [(&str, &str); 5] = [
 const EVERYTHING: &str = "
 flow: everything
 language: [en, es]
+variables: {works: yes-or-no, minutes: number}
 start: tongue
 nodes:
   tongue: {language: {'9': {speak: es, say: 'Para español, oprima el nueve.'}, '8': {speak: es, say: Ocho., next: menu}}, next: who}
@@ -32,9 +33,11 @@ nodes:
     options: {1: {next: open, role: staff}, 2: {next: number, role: clinician}, 3: menu, '9': {next: menu, language: es}, '#': hear, '*': open}
     timeout: number
     invalid: number
+  status: {http: {action: status, with: {number: digits}, save: {works: works, minutes: in}}, ok: works, failed: first}
+  works: {branch: [{when: 'vars.works && vars.minutes > 3', next: hear}], else: open}
   number: {collect: Key in your number., digits: 4-10, next: read, timeout: open, invalid: open, tries: 1}
   read: {branch: [{when: 'digits.startsWith(\"47\") && size(digits) > 5', next: hear}], else: known}
-  known: {branch: [{when: 'digits.startsWith(\"7\")', next: extension}], else: open}
+  known: {branch: [{when: 'digits.startsWith(\"7\")', next: extension}, {when: 'digits.startsWith(\"1\")', next: status}], else: open}
   extension: {transfer: {to: digits}, greeting: It rings., refused: no_such, next: open, after: after}
   no_such: {play: There is no such extension., next: outside}
   outside: {transfer: '+15550142', ring_for: 20s, next: open}
@@ -80,6 +83,7 @@ struct Driver {
     ticket_given: bool,
     queue: Option<String>,
     partner: bool,
+    action: bool,
     talking: bool,
     hung_up: bool,
     caller: Option<CallerFacts>,
@@ -104,6 +108,7 @@ enum Happens {
     Over,
     Broken,
     Partner(PartnerOutcome),
+    Action(Option<(bool, i64)>),
 }
 
 fn arb_happening() -> impl Strategy<Value = Happens> {
@@ -130,6 +135,7 @@ fn arb_happening() -> impl Strategy<Value = Happens> {
             PartnerOutcome::NoAnswer,
         ])
         .prop_map(Happens::Partner),
+        2 => any::<Option<(bool, i64)>>().prop_map(Happens::Action),
     ]
 }
 
@@ -149,7 +155,7 @@ impl Driver {
                     self.plays(play, prompt);
                 }
                 Step::Announce { play, prompt } => {
-                    assert!((self.queue.is_some() || self.partner) && !self.talking);
+                    assert!((self.queue.is_some() || self.partner || self.action) && !self.talking);
                     assert!(
                         self.on_air.is_none(),
                         "announcements don't cut one another off"
@@ -175,6 +181,10 @@ impl Driver {
                 Step::Partner { .. } | Step::Transfer { .. } => {
                     assert!(self.on_air.is_none() && !self.talking && self.queue.is_none());
                     assert!(!std::mem::replace(&mut self.partner, true));
+                }
+                Step::CallAction { .. } => {
+                    assert!(self.on_air.is_none() && !self.talking && self.queue.is_none());
+                    self.action = true;
                 }
                 Step::LeavePartner => assert!(std::mem::take(&mut self.partner)),
                 Step::HangUp { .. } => self.hung_up = true,
@@ -324,6 +334,16 @@ fn run(which: usize, happenings: &[Happens], dnis: &str, withheld: bool) -> Driv
                 driver.talking = outcome == PartnerOutcome::Answered;
                 driver.partner = driver.talking;
                 Input::Partner(outcome)
+            }
+            Happens::Action(answer) => {
+                driver.action = false;
+                match answer {
+                    Some((works, minutes)) => Input::ActionAnswered(Fields::from_iter([
+                        ("works".into(), Val::Truth(works)),
+                        ("in".into(), Val::Number(minutes)),
+                    ])),
+                    None => Input::ActionFailed,
+                }
             }
             Happens::Over if driver.talking => {
                 driver.talking = false;

@@ -42,7 +42,7 @@ fn properties(definition: &Value) -> BTreeSet<String> {
 fn every_kind_of_node() {
     let schema = schema();
     let kinds = schema["$defs"]["node"]["oneOf"].as_array().expect("kinds");
-    assert_eq!(kinds.len(), 15);
+    assert_eq!(kinds.len(), 16);
     for kind in kinds {
         let name = kind["$ref"]
             .as_str()
@@ -59,6 +59,7 @@ fn every_kind_of_node() {
                 "ticket" => value,
                 "branch" => "[{when: 'true', next: a}]",
                 "set" => "{}",
+                "http" => "{action: a}",
                 "language" => "en",
                 "queue" | "hours" | "partner" | "transfer" | "flow" | "exit" => "desk",
                 _ => "Hello.",
@@ -341,12 +342,13 @@ nodes:
   hello: {play: {en: 'Hello {caller.name}.', es: Hola.}, barge_in: true, next: ask}
   ask:
     menu: Press 1.
-    options: {1: {next: number, role: staff, language: es}, '*': desk, 2: tongue, 3: open}
+    options: {1: {next: number, role: staff, language: es}, '*': desk, 2: tongue, 3: open, 4: status}
     timeout: desk
     invalid: desk
     tries: 2
     wait: 6s
     sorry: Sorry.
+  status: {http: {action: system-status, with: {system: vars.where}, save: {twice: works}}, say: One moment., music: true, ok: desk, failed: desk}
   number: {collect: Key it in., digits: 4-10, secret: false, next: note, timeout: desk, invalid: desk, tries: 1, wait: 4s, sorry: Again.}
   note: {set: {where: digits, twice: true, times: vars.times + 1}, next: route}
   route: {branch: [{when: 'vars.times > 1', next: found}, {when: true, next: onward}], else: desk}
@@ -389,6 +391,7 @@ tests:
     own_ticket: in hand
     agents: signed in
     partner: rings
+    http: {system-status: {works: true}, other: fails}
     position: 2
     does: [press 2]
     hears: Hello Ms Haddad.

@@ -17,6 +17,7 @@
 //! | [`secrets`] | keys of this installation |
 //! | [`phone`] | the built-in test phone |
 
+pub mod actions;
 pub mod cli;
 pub mod config;
 pub mod control;

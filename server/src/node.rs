@@ -19,6 +19,7 @@ use switch::{Input, NoteWhat, Now, Output, Switch};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::actions::{Actions, Answer};
 use crate::phone::RingHub;
 use crate::prompter::{Prompter, Ready};
 use crate::rtp::{Media, MediaError, RingPhone, ThreadHint};
@@ -118,6 +119,10 @@ pub struct Node {
     pub media_events: mpsc::Receiver<MediaEvent>,
     /// What the voice has finished.
     pub ready: mpsc::Receiver<Ready>,
+    /// Asks hospitals' own systems.
+    pub actions: Actions,
+    /// What they have answered.
+    pub answers: mpsc::Receiver<Answer>,
     /// Questions from outside.
     pub control: mpsc::Receiver<Control>,
     /// Told of every contact's stations; for the terminal.
@@ -281,6 +286,7 @@ impl Node {
                 Some(ready) = self.ready.recv() => {
                     self.prompter.ready(ready, |input| inputs.push_back(input));
                 }
+                Some(answer) = self.answers.recv() => inputs.push_back(answer.into()),
                 control = self.control.recv(), if stop_by.is_none() => {
                     if !self.control_says(control, &mut inputs) {
                         inputs.push_back(Input::HangUpAll);
@@ -313,6 +319,12 @@ impl Node {
                     break;
                 };
                 self.prompter.ready(ready, |input| inputs.push_back(input));
+            }
+            for _ in 0..BATCH_MAX {
+                let Ok(answer) = self.answers.try_recv() else {
+                    break;
+                };
+                inputs.push_back(answer.into());
             }
             if stop_by.is_none()
                 && let Ok(control) = self.control.try_recv()
@@ -407,6 +419,7 @@ impl Node {
         for (tenant, directory) in fresh.directories {
             self.desk.set_directory(tenant, directory);
         }
+        self.actions.serve(fresh.actions);
         self.acd.reconfigure(now, fresh.acd);
         self.switch.reconfigure(fresh.switch);
         for published in fresh.published {
@@ -618,6 +631,8 @@ impl Node {
             Output::Render { id, tenant, pieces } => {
                 inputs.extend(self.prompter.render(now.mono, id, tenant, pieces));
             }
+            Output::Query(query) => inputs.extend(self.actions.ask(query)),
+            Output::Forget(id) => self.actions.forget(id),
             Output::ToAcd(message) => self.acd.handle(now.mono, message),
             Output::ToDesk(command) => {
                 self.desk.handle(now.mono, desk::Input::Command(command));

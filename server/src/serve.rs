@@ -23,6 +23,7 @@ use switch::Switch;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::actions::{self, Actions};
 use crate::config::{self, ConfigError, HelpDesk, Process};
 use crate::control;
 use crate::http;
@@ -125,6 +126,8 @@ pub struct Loaded {
     pub process_file: PathBuf,
     /// What the help desk is.
     pub helpdesk: HelpDesk,
+    /// Where its HTTP actions lead.
+    pub actions: actions::Book,
     /// Where everything is kept.
     pub data_dir: PathBuf,
     /// Where rendered prompts are kept.
@@ -170,6 +173,7 @@ impl Loaded {
                 ConfigError::new(&file, format!("{fault}; {help}"))
             })?;
         }
+        let actions = actions::Book::read(&helpdesk, &options.config_dir)?;
         let data_dir = match &options.data_dir {
             Some(dir) => dir.clone(),
             None => options.config_dir.join(&process.store.dir),
@@ -189,6 +193,7 @@ impl Loaded {
             config_dir: options.config_dir.clone(),
             process_file,
             helpdesk,
+            actions,
             data_dir,
             speech_dir,
         })
@@ -392,6 +397,8 @@ impl Server {
         for gateway in addresses_of(&switch_setup) {
             streams.gateway(gateway, None);
         }
+        let (asking, answers) =
+            Actions::start(loaded.actions.clone()).map_err(io_error("thread for HTTP actions"))?;
         let entropy = Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
         let mut desk = Desk::new(desk::Setup {
             tenants,
@@ -421,6 +428,8 @@ impl Server {
             done,
             media_events,
             ready,
+            actions: asking,
+            answers,
             control: control_receiver,
             notes,
             counters: Counters::default(),

@@ -142,3 +142,34 @@ fn the_schema_is_the_published_one() {
     let published = std::fs::read_to_string(published).expect("the schema");
     assert_eq!(text.trim_end(), published.trim_end());
 }
+
+const SYSTEMS: &str = r#"
+flow: systems
+variables: {works: yes-or-no}
+start: ask
+nodes:
+  ask: {http: {action: status, with: {asked: 'true'}, save: {works: works}}, ok: told, failed: desk}
+  told: {branch: [{when: vars.works, next: bye}], else: desk}
+  desk: {queue: service, no_agents: stay}
+  bye: {hang_up: It works.}
+"#;
+
+#[test]
+fn a_trial_call_asks_what_an_action_answers() {
+    let path = file("systems.yaml", SYSTEMS);
+    let (text, fine) = flow(&["try", &path], "action answers works=true\n");
+    assert!(fine, "{text}");
+    for expected in [
+        "? status is sent {asked=true}: action answers works=true, or action fails",
+        "\"It works.\"",
+    ] {
+        assert!(text.contains(expected), "{expected}\nin:\n{text}");
+    }
+    let (text, _) = flow(&["try", &path], "action fails\n");
+    assert!(text.contains("desk: queue service"), "{text}");
+    let (text, _) = flow(&["draw", &path], "");
+    assert!(
+        text.contains("http status") && text.contains("failed"),
+        "{text}"
+    );
+}

@@ -67,6 +67,7 @@ pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
         (2, Door::Portal),
         (1, Door::Extension),
         (1, Door::Pharmacy),
+        (1, Door::Systems),
     ]);
     let from = *dice.pick(&[
         Some(OKAFOR),

@@ -13,9 +13,9 @@ use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceReco
 use ivr_flows::Flow;
 use media::clip::Clip;
 use switch::{
-    Account, CivicAddress, DialRules, Emergency, EmergencyNumber, EmergencyRoute, EncryptionPolicy,
-    Gateway, Inside, Limits, Line, OutsideRule, Partner, Queue, Redirects, Setup, SipSettings,
-    Sounds, Station, Tenant, Trunk,
+    Account, Action, ActionLimits, CivicAddress, DialRules, Emergency, EmergencyNumber,
+    EmergencyRoute, EncryptionPolicy, Gateway, Inside, Limits, Line, OutsideRule, Partner, Queue,
+    Redirects, Setup, SipSettings, Sounds, Station, Tenant, Trunk,
 };
 
 /// One of the two hospitals.
@@ -46,6 +46,8 @@ pub enum Door {
     Extension,
     /// Whoever wants the pharmacy, which is outside.
     Pharmacy,
+    /// Whoever wants to know whether everything works: an HTTP action says so.
+    Systems,
 }
 
 impl Hospital {
@@ -85,6 +87,8 @@ impl Hospital {
             (Self::Mercy, Door::Extension) => "15550102009",
             (Self::StAnne, Door::Pharmacy) => "15550101010",
             (Self::Mercy, Door::Pharmacy) => "15550102010",
+            (Self::StAnne, Door::Systems) => "15550101011",
+            (Self::Mercy, Door::Systems) => "15550102011",
             (Self::Mercy, Door::Portal) => "15550102005",
             (Self::Mercy, Door::Clinician) => "15550102001",
             (Self::Mercy, Door::Staff) => "15550102002",
@@ -121,7 +125,7 @@ impl Hospital {
 
 impl Door {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Clinician,
         Self::Staff,
         Self::Patient,
@@ -130,6 +134,7 @@ impl Door {
         Self::Status,
         Self::Extension,
         Self::Pharmacy,
+        Self::Systems,
     ];
 }
 
@@ -184,6 +189,11 @@ pub(crate) const QUEUE_IDS: [acd::QueueId; 6] = [
 /// The partner's telephones, behind a trunk: the preferred first.
 pub(crate) const PARTNER_PHONES: usize = 2;
 
+/// How long an HTTP action's answer is waited for.
+pub(crate) const ACTION_MAX: Duration = Duration::from_secs(5);
+/// How many actions one hospital's callers may call at a time.
+pub(crate) const ACTIONS_AT_ONCE: usize = 4;
+
 pub(crate) const REALM: &str = "careline.example";
 pub(crate) const SWITCH: &str = "203.0.113.5:5060";
 
@@ -235,8 +245,26 @@ nodes:
   bye: {hang_up: Thank you for calling the pharmacy.}
 ";
 
-fn flows() -> &'static [Arc<Flow>; 8] {
-    static FLOWS: OnceLock<[Arc<Flow>; 8]> = OnceLock::new();
+/// A flow that calls an HTTP action.
+const SYSTEMS: &str = "
+flow: systems
+variables: {works: yes-or-no, minutes: number}
+start: ticket
+nodes:
+  ticket: {ticket: open, wait: 1s, next: ask}
+  ask:
+    http: {action: system-status, with: {caller: caller.role}, save: {works: works, minutes: minutes}}
+    ok: told
+    failed: unknown
+  told: {branch: [{when: vars.works, next: works}], else: broken}
+  works: {hang_up: Everything works.}
+  broken: {play: Something is broken., next: desk}
+  unknown: {play: Nobody knows whether everything works., next: desk}
+  desk: {queue: service, class: patient, greeting: Please stay on the line., no_agents: stay}
+";
+
+fn flows() -> &'static [Arc<Flow>; 9] {
+    static FLOWS: OnceLock<[Arc<Flow>; 9]> = OnceLock::new();
     FLOWS.get_or_init(|| {
         [
             (
@@ -268,6 +296,7 @@ fn flows() -> &'static [Arc<Flow>; 8] {
                 include_str!("../../ivr-flows/flows/extension.yaml"),
             ),
             ("pharmacy.yaml", PHARMACY),
+            ("systems.yaml", SYSTEMS),
         ]
         .map(|(file, text)| match Flow::parse(file, text) {
             Ok(flow) => {
@@ -533,6 +562,18 @@ pub(crate) fn switch_setup(
             .map(|trunk| (Arc::clone(&trunk.name), Arc::new(trunk)))
             .collect(),
         partners,
+        actions: Hospital::ALL
+            .into_iter()
+            .map(|hospital| {
+                let name = Arc::from("system-status");
+                let deadline = ACTION_MAX;
+                ((desk::TenantId(hospital.id()), name), Action { deadline })
+            })
+            .collect(),
+        action_limits: ActionLimits {
+            per_tenant: ACTIONS_AT_ONCE,
+            all: ACTIONS_AT_ONCE * 3 / 2,
+        },
         emergency: emergency(),
         languages: [ivr_flows::Language::ENGLISH].into(),
         trusted: vec!["192.0.2.0/24".parse().expect("a network")],

@@ -53,4 +53,4 @@ pub use phone::{Deed, Habit, PhonePlan, Reaction, Rung};
 pub use runner::{Broken, play, replay};
 pub use trace::Trace;
 pub use weather::{Path, StoreWeather, Weather};
-pub use world::{Failure, Figures, Heard, World, WorldConfig};
+pub use world::{Failure, Figures, Heard, Reply, World, WorldConfig};

@@ -8,10 +8,9 @@ use std::time::Duration;
 use acd::{Acd, AgentId, AgentState, Class, Notice, OfferId, OfferOutcome, ToAcd};
 use desk::ContactId;
 use media::engine::LegId as MediaLegId;
-use sip::Peer;
 use switch::{Note, NoteWhat, View};
 
-use crate::hospital::{self, Analyst, QUEUE_IDS};
+use crate::hospital::{Analyst, QUEUE_IDS};
 use crate::sip_text::Sight;
 use crate::world::{Due, World};
 
@@ -26,7 +25,6 @@ const IDLE_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(crate) struct Oracle {
-    pub(crate) switch_peer: Peer,
     /// The caller whose INVITE is being handed to the switch.
     pub(crate) inviting: Option<u32>,
     pub(crate) same_wake: u32,
@@ -73,7 +71,6 @@ struct Ring {
 impl Oracle {
     pub(crate) fn new(analysts: &[Analyst]) -> Self {
         Self {
-            switch_peer: Peer::udp(hospital::SWITCH.parse().expect("our own address")),
             inviting: None,
             same_wake: 0,
             callers: Vec::new(),

@@ -1,19 +1,24 @@
 //! The world: virtual time, everybody in it, and the ways between them.
 
+mod actions;
 mod deliver;
 mod outputs;
 mod story;
 
+pub use actions::Reply;
 pub use story::Heard;
+
+use actions::Actions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use acd::{FromAcd, ToAcd};
+use ivr_flows::Fields;
 use media::clip::Clip;
 use media::engine::{Event as MediaEvent, LegId as MediaLegId, PlayId};
 use sip::Peer;
-use switch::{MediaKey, RenderId};
+use switch::{MediaKey, QueryId, RenderId};
 
 use crate::agenda::Agenda;
 use crate::audio::{Audio, AudioDoes};
@@ -165,6 +170,7 @@ pub(crate) enum NodeDue {
     RtpLost(MediaLegId),
     Rendered(RenderId, Vec<Arc<Clip>>),
     RenderFailed(RenderId),
+    Answer(QueryId, Option<Fields>),
     Written(desk::CommitId, bool),
     Answered(desk::CommitId, bool),
 }
@@ -186,6 +192,7 @@ pub struct World {
     phone_wakes: Vec<Option<Duration>>,
     audio: Audio,
     voice: Voice,
+    actions: Actions,
     store: Store,
     oracle: Oracle,
     media_told_at: Duration,
@@ -293,6 +300,7 @@ impl World {
             phones,
             audio,
             voice,
+            actions: Actions::default(),
             store,
             media_told_at: Duration::ZERO,
             trunk: Peer::udp(TRUNK.parse().expect("our own address")),
@@ -553,6 +561,7 @@ impl World {
         self.agenda
             .retain(|due| !matches!(due, Due::Node(of, _) if *of < life));
         self.audio.crash();
+        self.actions.crash();
         let restart = self.now + self.dice.millis(200, 8_000);
         self.agenda.enter(restart, Due::Restart);
         self.oracle.crash();

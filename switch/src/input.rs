@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acd::{FromAcd, OfferId, ToAcd};
 use desk::{ContactId, EndCause, TenantId};
-use ivr_flows::Piece;
+use ivr_flows::{Fields, Piece};
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, LegId as MediaLegId};
 use media::srtp::Secret;
@@ -29,6 +29,30 @@ pub struct MediaKey(pub u64);
 /// Names a prompt that is being rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RenderId(pub u64);
+
+/// Names a question to an HTTP action until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueryId(pub u64);
+
+/// A question to one of a hospital's HTTP actions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// Echoed in the answer.
+    pub id: QueryId,
+    /// Whose action.
+    pub tenant: TenantId,
+    /// Its name in the hospital's file.
+    pub action: Arc<str>,
+    /// What is sent. What callers keyed in may be among it.
+    pub with: Fields,
+    /// The fields of the answer that are of use; no others need be handed on.
+    pub wanted: Vec<Arc<str>>,
+    /// The same for every attempt to have this question answered, and for no
+    /// other question ever (`Idempotency-Key`). ASCII.
+    pub key: String,
+    /// After this time nobody waits for the answer.
+    pub deadline: Duration,
+}
 
 /// What can happen to a switch.
 #[derive(Debug)]
@@ -107,6 +131,15 @@ pub enum Input {
     Acd(FromAcd),
     /// The desk answers.
     Desk(desk::Answer),
+    /// An HTTP action has answered. Late, doubled or of a question that was taken
+    /// back, it changes nothing.
+    Answer {
+        /// Which question.
+        id: QueryId,
+        /// Its flat fields, as far as they were wanted; `None`: it couldn't be called, or said no,
+        /// or nothing that can be read.
+        answer: Option<Fields>,
+    },
     /// No new calls from now on; those in progress go on.
     Drain,
     /// The process stops: everybody is hung up on, rather than left in silence.
@@ -138,6 +171,11 @@ pub enum Output {
         /// What is to be said.
         pieces: Vec<Piece>,
     },
+    /// Call an HTTP action. Answered by [`Input::Answer`]. Never more than
+    /// [`crate::ActionLimits`] say at a time.
+    Query(Query),
+    /// Nobody waits for this answer any more: what isn't sent yet needn't be.
+    Forget(QueryId),
     /// Tell the distributor.
     ToAcd(ToAcd),
     /// Tell the desk.
@@ -216,6 +254,8 @@ pub enum NoteWhat {
     },
     /// The dial rules don't lead where a flow sends its caller.
     FlowTargetForbidden,
+    /// This HTTP action was called.
+    Action(Arc<str>, ActionEnd),
     /// Talks with the partner, or outside.
     Transferred,
     /// The partner or who was called outside couldn't take it; the contact is
@@ -247,6 +287,20 @@ pub enum NoteWhat {
     Panicked,
     /// Over.
     Ended(EndCause),
+}
+
+/// What came of calling an HTTP action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionEnd {
+    /// It has answered. What the flow wanted may be missing all the same.
+    Answered,
+    /// It can't be called, or said no, or nothing that can be read.
+    Failed,
+    /// It hasn't answered in time.
+    TimedOut,
+    /// Too many are being called, by this hospital or by all.
+    Crowded,
 }
 
 /// What happens to a call to an emergency service.
@@ -327,6 +381,14 @@ pub struct Counters {
     pub now_in_clear: u64,
     /// Answers to offers of ours that couldn't be used.
     pub answers_unusable: u64,
+    /// HTTP actions that flows have called.
+    pub actions: u64,
+    /// Of these, those that couldn't be called, said no, or nothing that can be read.
+    pub actions_failed: u64,
+    /// Those that haven't answered in time.
+    pub actions_timed_out: u64,
+    /// Those that weren't called because too many were being called.
+    pub actions_crowded: u64,
     /// Prompts that could not be had in time.
     pub prompts_missed: u64,
     /// Commands that the desk never answered.

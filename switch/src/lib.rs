@@ -33,11 +33,12 @@ pub use emergency::{
     CivicAddress, EMERGENCY_WORDS, Emergency, EmergencyNumber, EmergencyRoute, Station,
 };
 pub use input::{
-    Counters, EmergencyStep, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay, Output,
-    RenderId,
+    ActionEnd, Counters, EmergencyStep, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay,
+    Output, Query, QueryId, RenderId,
 };
 pub use setup::{
-    Account, CodecPolicy, Encryption, EncryptionPolicy, EncryptionUnavailable, Gateway, Line,
-    Partner, Queue, Redirects, Register, Setup, SipSettings, Sounds, Tenant, Trunk,
+    Account, Action, ActionLimits, CodecPolicy, Encryption, EncryptionPolicy,
+    EncryptionUnavailable, Gateway, Line, Partner, Queue, Redirects, Register, Setup, SipSettings,
+    Sounds, Tenant, Trunk,
 };
 pub use switch::Switch;

@@ -50,6 +50,10 @@ pub struct Setup {
     pub trunks: HashMap<Arc<str>, Arc<Trunk>>,
     /// Partners by the name flows use, per tenant.
     pub partners: HashMap<(TenantId, Arc<str>), Partner>,
+    /// HTTP actions by the name flows use, per tenant.
+    pub actions: HashMap<(TenantId, Arc<str>), Action>,
+    /// How many may be called at a time.
+    pub action_limits: ActionLimits,
     /// Calls to emergency services.
     pub emergency: Emergency,
     /// The languages there is a voice for: flows offer and speak no others.
@@ -311,6 +315,31 @@ pub struct Partner {
     pub number: String,
 }
 
+/// An HTTP action as the calls see it. Where it leads only the shell knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Action {
+    /// How long its answer is waited for, 15 s at most.
+    pub deadline: Duration,
+}
+
+/// How many HTTP actions may be called at a time; beyond that they fail at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActionLimits {
+    /// By one hospital's callers: a slow system of theirs holds up nobody else's.
+    pub per_tenant: usize,
+    /// By all together.
+    pub all: usize,
+}
+
+impl Default for ActionLimits {
+    fn default() -> Self {
+        Self {
+            per_tenant: 16,
+            all: 64,
+        }
+    }
+}
+
 impl Gateway {
     /// The host in Request-URIs; none where whoever is registered says it.
     pub(crate) fn host(&self) -> Option<&str> {
@@ -408,6 +437,8 @@ pub(crate) mod tests {
             trusted: Vec::new(),
             trunks: HashMap::new(),
             partners: HashMap::new(),
+            actions: HashMap::new(),
+            action_limits: ActionLimits::default(),
             emergency: Emergency::default(),
             sounds: Sounds {
                 music: Arc::clone(&quiet),

@@ -140,6 +140,7 @@ impl Switch {
             accounts,
             queues,
             partners,
+            actions,
             emergency,
             ..
         } = setup;
@@ -149,6 +150,7 @@ impl Switch {
         self.setup.accounts = accounts;
         self.setup.queues = queues;
         self.setup.partners = partners;
+        self.setup.actions = actions;
         self.setup.emergency = emergency;
     }
 
@@ -238,6 +240,13 @@ impl Switch {
                 self.with(now, answer.contact, |contact, cx| {
                     contact.desk_answer(answer, cx);
                 });
+            }
+            Input::Answer { id, answer } => {
+                if let Some((contact, _)) = self.index.queries.remove(&id) {
+                    self.with(now, contact, |contact, cx| {
+                        contact.action_answered(id, answer, cx);
+                    });
+                }
             }
             Input::Drain => self.admission.drain(),
             Input::HangUpAll => {
@@ -395,6 +404,7 @@ impl Switch {
                 + index.media.len()
                 + index.wishes.len()
                 + index.renders.len()
+                + index.queries.len()
                 + index.offers.len()
                 + index.direct.len()
                 + index.transferors.len()

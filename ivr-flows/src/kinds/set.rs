@@ -54,7 +54,7 @@ impl Surroundings<'_> {
     }
 
     /// A map of names and expressions.
-    fn expressions(
+    pub(super) fn expressions(
         &self,
         keys: &mut Keys<'_>,
         key: &'static str,

@@ -5,6 +5,7 @@ mod call;
 mod flow;
 mod publish;
 mod serve;
+mod stand_in;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -24,7 +24,8 @@ pub(super) struct Args {
     /// Print a line for every station of every call.
     #[arg(long)]
     show_calls: bool,
-    /// Also play the after-hours partner: a phone that signs in as this user and answers.
+    /// Also play the after-hours partner: a phone that signs in as this user and answers; or, with
+    /// http://ADDRESS, the hospital's system that HTTP actions call.
     #[arg(long, value_name = "USER")]
     stand_in: Vec<String>,
     /// Print what to dial, and with which accounts. For demos: it shows secrets.
@@ -74,7 +75,18 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
         server.address
     ));
     if !args.stand_in.is_empty() {
-        super::agent::stand_in(&loaded, &book, server.address, &args.stand_in)?;
+        let (systems, users): (Vec<_>, Vec<_>) = args
+            .stand_in
+            .iter()
+            .cloned()
+            .partition(|name| name.starts_with("http://"));
+        super::agent::stand_in(&loaded, &book, server.address, &users)?;
+        for system in &systems {
+            // Another demo on this machine may play it already.
+            if let Err(error) = super::stand_in::start(system) {
+                eprintln!("careline: {error:#}");
+            }
+        }
     }
 
     loop {
@@ -197,6 +209,7 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::Redirected { followed: false } => {
             "the trunk would send it on: not followed".to_owned()
         }
+        NoteWhat::Action(action, how) => format!("action {action}: {how:?}"),
         NoteWhat::FlowTargetForbidden => {
             "the flow sends it where the dial rules don't lead: refused".to_owned()
         }
@@ -247,6 +260,7 @@ fn welcome(helpdesk: &HelpDesk, address: SocketAddr) -> String {
                     "patient portal after hours: 2, and the partner takes the call or gives it back"
                 }
                 "status" => "patients with a ticket number: how it stands, and whoever has it",
+                "systems" => "whether a system works, as the hospital's own status page knows it",
                 "extension" => "whoever has the extension that is keyed in: 7004 in the demo",
                 "location" => "theatre, ICU, ED: no key is ever needed",
                 other => other,

@@ -202,6 +202,16 @@ fn parts(old: &super::Hospital, new: &super::Hospital, changes: &mut Vec<Change>
         |(_, old), (_, new)| differing!(old, new: id, trunk, number),
         changes,
     );
+    let named = |map: &std::collections::BTreeMap<String, super::ActionConfig>| {
+        map.clone().into_iter().collect::<Vec<_>>()
+    };
+    compare(
+        &named(&old.actions),
+        &named(&new.actions),
+        |(name, _)| format!("{key}: action {name}"),
+        |(_, old), (_, new)| differing!(old, new: url, method, headers, secret_headers, timeout_s, authority),
+        changes,
+    );
 }
 
 /// What keeps `new` from being served without a restart, and what to do.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use desk::{NumberRule, PhoneNumber};
 use ivr_flows::{At, Flow};
 
+use super::actions;
 use super::emergency::StationConfig;
 use super::faults::{Faults, at};
 use super::helpdesk::{Hospital, LineSetup, OperatorFile};
@@ -159,6 +160,7 @@ impl<'a> Check<'a, '_> {
             ("places", hospital.places.len()),
             ("phones", hospital.phones.len()),
             ("outside", hospital.outside.len()),
+            ("actions", hospital.actions.len()),
         ] {
             if entries > ENTRIES_MAX {
                 let long = format!("`{list}` has more than {ENTRIES_MAX} entries");
@@ -166,6 +168,12 @@ impl<'a> Check<'a, '_> {
             }
         }
         self.partners(hospital);
+        for (name, action) in &hospital.actions {
+            if let Err(fault) = action.check() {
+                let way = at!["actions", name.as_str()];
+                self.fault(way, format!("action \"{name}\": {fault}"));
+            }
+        }
         if let Err(fault) = hospital.emergency.route() {
             self.fault(at!["emergency"], fault);
         }
@@ -294,6 +302,12 @@ impl<'a> Check<'a, '_> {
             );
             return self.fault(way, missing);
         };
+        for fault in flow
+            .actions()
+            .filter_map(|named| actions::fault(hospital, &named))
+        {
+            self.faults.flow(fault);
+        }
         if flow.is_part() {
             let part = format!(
                 "{answered}, which has exits: it is for other flows to call, and would leave a caller in silence"

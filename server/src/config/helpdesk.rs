@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
+use super::actions::ActionConfig;
 use super::check::check;
 use super::emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 use super::faults::{Faults, at};
@@ -17,7 +18,7 @@ use super::outside::{OutsideConfig, PartnerConfig, TrunkConfig};
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 7] = [
+pub(crate) const SHIPPED: [(&str, &str); 8] = [
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
@@ -42,6 +43,10 @@ pub(crate) const SHIPPED: [(&str, &str); 7] = [
     (
         "extension",
         include_str!("../../../ivr-flows/flows/extension.yaml"),
+    ),
+    (
+        "systems",
+        include_str!("../../../ivr-flows/flows/systems.yaml"),
     ),
 ];
 
@@ -189,6 +194,9 @@ pub struct Hospital {
     /// Who takes calls over, by the name flows use.
     #[serde(default)]
     pub partners: BTreeMap<String, PartnerConfig>,
+    /// HTTP actions, by the name flows use.
+    #[serde(default)]
+    pub actions: BTreeMap<String, ActionConfig>,
     /// What differs from the operator's `emergency` for its telephones.
     #[serde(default)]
     pub emergency: HospitalEmergency,

@@ -5,13 +5,14 @@
 //! demo/
 //!   careline.toml       addresses, ports, data directory, limits
 //!   operator.yaml       queues, analysts, trunks
-//!   hospitals/*.yaml    lines, hours, people, places, phones, partners of one hospital each
+//!   hospitals/*.yaml    lines, hours, people, places, phones, partners, actions of one hospital each
 //!   flows/*.yaml        flows of one's own; the shipped ones are built in
 //! ```
 //!
 //! Everything is checked when it is read. An error names the file, the line
 //! where there is one, what is wrong and what to do; all are told, not the first alone.
 
+mod actions;
 mod changes;
 mod check;
 mod emergency;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use ivr_flows::CheckError;
 
+pub use actions::{ActionConfig, Method, SecretFrom};
 pub use changes::{Change, How, changes, obstacles};
 pub use emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 pub(crate) use helpdesk::SHIPPED;
@@ -233,6 +235,95 @@ nodes:
                 told.contains("`outside` in hospitals/st-anne.yaml"),
                 "{told}"
             );
+        }
+    }
+
+    #[test]
+    fn a_flow_calls_actions_that_its_hospital_has() {
+        let node =
+            "bye: { hang_up: Goodbye. }\n  on: { http: { action: status }, ok: bye, failed: bye }";
+        let calls = |action: &str| {
+            let lines = format!("actions: {{ {action} }}\nlines:");
+            faults(&[
+                ("bye: { hang_up: Goodbye. }", node),
+                ("start: bye", "start: on"),
+                ("flow: clinician", "flow: own"),
+                ("lines:", &lines),
+            ])
+        };
+        for action in [
+            "status: { url: \"https://api.example/status?a=b\", timeout_s: 15 }",
+            "status: { url: \"http://[::1]:8080\", method: put, headers: { X-A: b } }",
+            "status: { url: \"https://a.example/\", authority: ca.pem, secret_headers: { X-A: { env: A } } }",
+        ] {
+            assert_eq!(calls(action), "", "{action}");
+        }
+        let told = calls("other: { url: \"https://api.example/\" }");
+        let expected = "flows/own.yaml:8: on: hospital \"st-anne\" has no action \"status\"";
+        assert!(told.starts_with(expected), "{told}");
+        assert!(
+            told.contains("hospitals/st-anne.yaml; there are: other"),
+            "{told}"
+        );
+        let told = calls("");
+        assert!(told.contains("it has none yet"), "{told}");
+        for (settings, said) in [
+            ("url: \"ftp://a.example/\"", "`url` isn't an HTTP address"),
+            ("url: \"/status\"", "`url` isn't an HTTP address"),
+            ("url: \"https://\"", "`url` isn't an HTTP address"),
+            (
+                "url: \"https://me:s3cret@a.example/\"",
+                "`url` holds a password; write it under `secret_headers`",
+            ),
+            (
+                "url: \"https://a.example\", timeout_s: 16",
+                "timeout_s is 16; a caller waits for 1 to 15 seconds",
+            ),
+            ("url: \"https://a.example\", timeout_s: 0", "timeout_s is 0"),
+            (
+                "url: \"http://a.example\", authority: ca.pem",
+                "`authority` is of no use with http",
+            ),
+            (
+                "url: \"https://a.example\", headers: { host: b }",
+                "header \"host\" is set by Careline",
+            ),
+            (
+                "url: \"https://a.example\", headers: { \"a b\": c }",
+                "\"a b\" can't be a header's name",
+            ),
+            (
+                "url: \"https://a.example\", headers: { a: \"b\\nc\" }",
+                "the value of header \"a\" can't be sent",
+            ),
+            (
+                "url: \"https://a.example\", secret_headers: { a: {} }",
+                "is found in a `file` or in `env`",
+            ),
+            (
+                "url: \"https://a.example\", secret_headers: { a: { env: A, file: a } }",
+                "one of them",
+            ),
+            (
+                "url: \"https://a.example\", headers: { a: b }, secret_headers: { A: { env: A } }",
+                "is there twice",
+            ),
+            (
+                "url: \"https://a.example\", method: get",
+                "unknown variant `get`",
+            ),
+            (
+                "url: \"https://a.example\", redirects: follow",
+                "unknown field `redirects`",
+            ),
+        ] {
+            let told = calls(&format!("status: {{ {settings} }}"));
+            assert!(
+                told.starts_with("hospitals/st-anne.yaml:6: "),
+                "{settings}: {told}"
+            );
+            assert!(told.contains(said), "{settings}: {told}");
+            assert!(!told.contains("s3cret"), "{told}");
         }
     }
 

@@ -416,6 +416,10 @@ pub struct Limits {
     pub calls_max: u32,
     /// Of these, how many only clinical numbers may use.
     pub clinical_reserve: u32,
+    /// HTTP actions called at a time, per hospital.
+    pub actions_per_tenant_max: usize,
+    /// HTTP actions called at a time altogether.
+    pub actions_max: usize,
     /// How long calls in progress may go on after SIGTERM, in seconds.
     pub drain_s: u64,
 }
@@ -423,18 +427,29 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let limits = switch::Limits::default();
+        let actions = switch::ActionLimits::default();
         Self {
             calls_per_second: limits.calls_per_second,
             burst: limits.burst,
             calls_per_tenant_max: limits.calls_per_tenant_max,
             calls_max: limits.calls_max,
             clinical_reserve: limits.clinical_reserve,
+            actions_per_tenant_max: actions.per_tenant,
+            actions_max: actions.all,
             drain_s: 30,
         }
     }
 }
 
 impl Limits {
+    /// Those of HTTP actions; a thousand are never called at a time.
+    pub fn actions(&self) -> switch::ActionLimits {
+        switch::ActionLimits {
+            per_tenant: self.actions_per_tenant_max.min(500),
+            all: self.actions_max.min(500),
+        }
+    }
+
     /// As the switch wants them.
     pub fn for_switch(&self) -> switch::Limits {
         switch::Limits {

@@ -113,6 +113,18 @@ impl Collector for Snapshot {
             "Answers of trunks that sent a call on (3xx), not followed",
             switch.redirects_refused,
         )?;
+        out.counter("actions", "HTTP actions that flows called", switch.actions)?;
+        let failed = [
+            ("said no", switch.actions_failed),
+            ("too late", switch.actions_timed_out),
+            ("too many at a time", switch.actions_crowded),
+        ];
+        let failed = failed.map(|(why, count)| ([("why", why.to_owned())].to_vec(), count));
+        out.counters(
+            "actions_failed",
+            "Of these, those without an answer",
+            failed,
+        )?;
         out.counter(
             "sign_ins_challenged",
             "Requests without a password",

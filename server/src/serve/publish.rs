@@ -33,6 +33,8 @@ pub struct Fresh {
     pub switch: switch::Setup,
     /// People and queues for the distributor.
     pub acd: acd::Setup,
+    /// Where HTTP actions lead.
+    pub actions: crate::actions::Book,
     /// Who calls from which number.
     pub directories: Vec<(TenantId, Directory)>,
     /// Fixed prompts.
@@ -391,6 +393,7 @@ impl Publisher {
             switch: setup::setup(loaded, interface, audio, self.seed, &self.root, versions)
                 .map_err(StartError::from)?,
             acd: setup::acd_setup(&loaded.helpdesk, number),
+            actions: loaded.actions.clone(),
             directories,
             prompts,
             published: Vec::new(),

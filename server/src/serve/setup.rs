@@ -9,8 +9,8 @@ use std::time::Duration;
 use acd::{AgentSetup, QueueSetup};
 use desk::{Directory, NumberRule, PersonId, PersonRecord, PhoneNumber, PlaceRecord, TenantId};
 use switch::{
-    Account, CodecPolicy, EncryptionPolicy, Line, Partner, Queue, Setup, SipSettings, Sounds,
-    Station, Tenant,
+    Account, Action, CodecPolicy, EncryptionPolicy, Line, Partner, Queue, Setup, SipSettings,
+    Sounds, Station, Tenant,
 };
 
 use super::versions::Versions;
@@ -266,6 +266,7 @@ pub(super) fn setup(
     }
     let dial = dial_rules(helpdesk);
     let mut partners = HashMap::new();
+    let mut actions = HashMap::new();
     let mut tenants = HashMap::new();
     let mut lines = HashMap::new();
     let mut queues = HashMap::new();
@@ -337,6 +338,11 @@ pub(super) fn setup(
                 },
             );
         }
+        for (name, action) in &hospital.actions {
+            let deadline = Duration::from_secs(action.timeout_s);
+            let key = (tenant, Arc::from(name.as_str()));
+            actions.insert(key, Action { deadline });
+        }
         for phone in &hospital.phones {
             accounts.insert(
                 phone.user.clone(),
@@ -373,6 +379,8 @@ pub(super) fn setup(
         trusted: process.sip.trusted(&loaded.process_file)?,
         trunks,
         partners,
+        actions,
+        action_limits: process.limits.actions(),
         emergency: emergency(helpdesk)
             .map_err(|fault| ConfigError::new(&loaded.config_dir, fault))?,
         sounds: Sounds {

@@ -32,6 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use connection::{Connection, Origin, Queue, converse};
 use strangers::{Bounds, Strangers};
+pub(crate) use tls::read_chain;
 pub use tls::{Certificates, TlsError};
 
 /// Connections at a time, where the system allows as many.

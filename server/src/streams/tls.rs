@@ -188,7 +188,8 @@ fn fault(file: &Path, why: &dyn std::fmt::Display) -> TlsError {
     }
 }
 
-fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The certificates of a PEM file, one at least.
+pub(crate) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain: Vec<_> = CertificateDer::pem_file_iter(file)
         .map_err(|error| fault(file, &error))?
         .collect::<Result<_, _>>()

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod actions;
 mod changes;
 mod clinicians;
 mod full_store;
@@ -16,6 +17,9 @@ mod waiting;
 
 use std::time::{Duration, Instant};
 
+use actions::{
+    what_a_hospitals_system_says_is_heard, who_waits_for_a_system_hears_music_and_then_a_person,
+};
 use changes::{
     a_desk_is_closed_on_the_spot, a_desk_is_closed_while_a_folder_is_prepared,
     a_folder_is_served_without_a_restart, hours_decide_where_a_call_goes,
@@ -141,6 +145,14 @@ async fn keys() {
         a_desk_is_closed_while_a_folder_is_prepared(),
         full_store::a_full_database_is_told_and_callers_reach_people(),
         log::a_log_for_programs_names_nobody(),
+    );
+}
+
+#[tokio::test]
+async fn hospitals_own_systems() {
+    tokio::join!(
+        what_a_hospitals_system_says_is_heard(),
+        who_waits_for_a_system_hears_music_and_then_a_person(),
     );
 }
 

@@ -202,13 +202,23 @@ impl House {
 
     /// Opens; phones of the clinical desk ring for so many seconds.
     pub async fn open_ringing(name: &str, ring_for_s: Option<u64>) -> Self {
-        let ringing = |config: &Path, _: &Path| {
-            if let Some(seconds) = ring_for_s {
-                let ring_for = format!("ring_for_s: {seconds}");
-                edit(&config.join("operator.yaml"), "ring_for_s: 15", &ring_for);
+        match ring_for_s {
+            None => Self::open_edited(name, &[]).await,
+            Some(seconds) => {
+                let shall = format!("ring_for_s: {seconds}");
+                Self::open_edited(name, &[("operator.yaml", "ring_for_s: 15", &shall)]).await
+            }
+        }
+    }
+
+    /// Opens with a text of a file replaced: the file, what stands there, what shall.
+    pub async fn open_edited(name: &str, edits: &[(&str, &str, &str)]) -> Self {
+        let edits = |config: &Path, _: &Path| {
+            for (file, is, shall) in edits {
+                edit(&config.join(file), is, shall);
             }
         };
-        Self::open_prepared(name, ringing).await
+        Self::open_prepared(name, edits).await
     }
 
     /// Opens, after something was done to the configuration and the data directory.

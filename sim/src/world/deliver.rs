@@ -373,6 +373,11 @@ impl World {
                 trace!(self, "speech: {id:?} can't be rendered");
                 self.tell_switch(Input::RenderFailed { id });
             }
+            NodeDue::Answer(id, answer) => {
+                trace!(self, "action: {id:?} answers {answer:?}");
+                self.actions.under_way.remove(&id);
+                self.tell_switch(Input::Answer { id, answer });
+            }
             NodeDue::Written(id, ok) => {
                 trace!(
                     self,

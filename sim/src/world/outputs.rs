@@ -51,6 +51,8 @@ impl World {
                         self.enter_node(self.now + delay, NodeDue::Rendered(id, clips));
                     }
                 }
+                Output::Query(query) => self.asks_action(query),
+                Output::Forget(id) => self.forgets_action(id),
                 Output::ToAcd(message) => self.wire(|| NodeDue::ToAcd(message.clone())),
                 Output::ToDesk(command) => self.wire(|| NodeDue::ToDesk(command.clone())),
                 Output::SignInRefused { .. }

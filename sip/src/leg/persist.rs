@@ -68,7 +68,7 @@ mod tests {
             let names = ["Via", "From", "To", "Call-ID", "CSeq"];
             let kept = sent.lines().filter(|line| {
                 let begins = |name: &&str| line.starts_with(&format!("{name}:"));
-                names.iter().any(|name| begins(&name))
+                names.iter().any(begins)
             });
             let kept: Vec<_> = kept.collect();
             let text = format!(

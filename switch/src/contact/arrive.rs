@@ -105,6 +105,7 @@ impl Contact {
             audio: Audio::None,
             sound: Sound::Nothing,
             session: Session::new(Arc::clone(&line.flow), facts),
+            acting: None,
             flow: line.flow,
             found: None,
             consult: None,

@@ -83,6 +83,15 @@ impl Contact {
         }
         index.wishes.retain(|_, (owner, _)| *owner != id);
         index.renders.retain(|_, owner| *owner != id);
+        let mut queries = Vec::new();
+        index.queries.retain(|query, (owner, _)| {
+            let mine = *owner == id;
+            if mine {
+                queries.push(*query);
+            }
+            !mine
+        });
+        cx.out.extend(queries.into_iter().map(Output::Forget));
         for leg in legs {
             cx.sip.hangup(cx.now.mono, leg, Some("SIP;cause=500"));
         }
@@ -147,6 +156,7 @@ impl Contact {
         }
         self.stop_taking(603, cx);
         self.free_agent(cx);
+        self.forget_action(cx);
         self.forget_render(cx);
         self.sound = Sound::Nothing;
         cx.index.legs.remove(&self.leg);

@@ -12,6 +12,7 @@ use ivr_flows::{
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, OneWayCause, PlayOutcome};
 
+use super::action::{Acting, Asked};
 use super::{Contact, Cx, KeysBy, RENDER_MAX, Side, Sound, Stage};
 use crate::input::{NoteWhat, OneWay, RenderId};
 
@@ -83,6 +84,24 @@ impl Contact {
             Step::Partner { partner, music } => self.call_partner(&partner, music, cx),
             Step::Transfer { to, outside, music } => self.send_on(&to, outside, music, cx),
             Step::LeavePartner => self.leave_called(cx),
+            Step::CallAction {
+                action,
+                node,
+                visit,
+                with,
+                wanted,
+                music,
+            } => {
+                let asked = Asked {
+                    action,
+                    node,
+                    visit,
+                    with,
+                    wanted,
+                    music,
+                };
+                self.call_action(asked, cx);
+            }
             Step::HangUp { cause } => {
                 let cause = match cause {
                     HangUpCause::Finished => desk::EndCause::FlowEnded,
@@ -155,10 +174,11 @@ impl Contact {
         cx.counters.prompts_missed += 1;
         let chime = std::sync::Arc::clone(&cx.setup.sounds.chime);
         self.sound = if music { Sound::Music } else { Sound::Nothing };
-        if matches!(
+        let waits = matches!(
             self.stage,
             Stage::Queue(_) | Stage::Offer(..) | Stage::Outside(_)
-        ) {
+        );
+        if waits || self.acting.is_some() {
             self.rest_sound(cx);
         } else if let Some(leg) = self.audio.leg() {
             let media = cx.play_id();
@@ -207,6 +227,7 @@ impl Contact {
             Stage::Queue(stay) | Stage::Offer(stay, _) => stay.music.then_some(stay.since),
             Stage::Outside(outside) => outside.music.then_some(outside.since),
             Stage::Conversation(_) => return,
+            Stage::Flow => self.acting.as_ref().and_then(Acting::music),
             _ => None,
         };
         match music {

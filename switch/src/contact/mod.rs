@@ -13,9 +13,10 @@
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`onward`], [`redirect`],
+//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`onward`], [`action`], [`redirect`],
 //! [`replace`], [`end`].
 
+mod action;
 mod arrive;
 mod call;
 mod conference;
@@ -44,7 +45,7 @@ use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
 use media::sdp::{Capabilities, LocalMedia, Negotiated, Streams};
 
 use crate::admission::Permit;
-use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, RenderId};
+use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, QueryId, RenderId};
 use crate::phones::Phones;
 use crate::setup::{Encryption, Setup, Trunk};
 use crate::trunks::{Trunks, Way};
@@ -100,6 +101,8 @@ pub(crate) struct Index {
     pub(crate) media: HashMap<MediaLegId, (ContactId, Side)>,
     pub(crate) wishes: HashMap<MediaKey, (ContactId, Side)>,
     pub(crate) renders: HashMap<RenderId, ContactId>,
+    /// Actions being called, and of which hospital they are.
+    pub(crate) queries: HashMap<QueryId, (ContactId, TenantId)>,
     pub(crate) offers: HashMap<OfferId, ContactId>,
     /// Agents called without the distributor, until that call is over.
     pub(crate) direct: HashMap<AgentId, OfferId>,
@@ -109,6 +112,7 @@ pub(crate) struct Index {
     pub(crate) takings: HashMap<sip::LegId, ContactId>,
     next_wish: u64,
     next_render: u64,
+    next_query: u64,
     next_play: u64,
 }
 
@@ -168,6 +172,27 @@ impl Cx<'_> {
         self.index.renders.insert(id, whose);
         self.out.push_back(Output::Render { id, tenant, pieces });
         id
+    }
+
+    /// Takes one of the hospital's share of actions; none when it is used up.
+    pub(crate) fn query(&mut self, whose: ContactId, tenant: TenantId) -> Option<QueryId> {
+        let queries = &mut self.index.queries;
+        let limits = self.setup.action_limits;
+        let theirs = queries.values().filter(|(_, of)| *of == tenant).count();
+        if queries.len() >= limits.all || theirs >= limits.per_tenant {
+            return None;
+        }
+        self.index.next_query += 1;
+        let id = QueryId(self.index.next_query);
+        queries.insert(id, (whose, tenant));
+        Some(id)
+    }
+
+    /// Nobody waits for this answer any more.
+    pub(crate) fn forget_query(&mut self, id: QueryId) {
+        if self.index.queries.remove(&id).is_some() {
+            self.out.push_back(Output::Forget(id));
+        }
     }
 
     /// Asks for a media leg.
@@ -473,6 +498,8 @@ pub(crate) struct Contact {
     sound: Sound,
     session: Session,
     flow: Arc<Flow>,
+    /// An HTTP action that the flow has called.
+    acting: Option<action::Acting>,
     /// The caller's own ticket, asked for by its number.
     found: Option<FoundTicket>,
     /// An agent's question to a colleague; the session is never begun then.
@@ -648,6 +675,7 @@ impl Contact {
         if let Sound::Rendering { since, .. } = self.sound {
             consider(Some(since + RENDER_MAX));
         }
+        consider(self.action_deadline());
         consider(self.taken_deadline());
         consider(self.taking_deadline());
         consider(self.outbox.repeat_at());
@@ -674,6 +702,7 @@ impl Contact {
             self.carry_out(cx);
         }
         self.render_timeout(cx);
+        self.action_timeout(cx);
         self.wait_timeout(cx);
         self.partner_timeout(cx);
         self.talk_timeout(cx);

@@ -25,6 +25,7 @@ pub(super) fn mermaid(graph: &Graph) -> String {
         let (open, close) = match node.kind {
             "menu" | "collect" | "branch" | "hours" | "identify" | "language" => ("{{", "}}"),
             "queue" | "partner" | "transfer" => ("([", "])"),
+            "http" => ("[[", "]]"),
             _ => ("[", "]"),
         };
         // Names and kinds hold no character that means something to Mermaid.
@@ -141,6 +142,7 @@ pub(super) fn svg(graph: &Graph) -> String {
                 "queue" | "partner" | "transfer" => "#d9efdc",
                 "menu" | "collect" | "language" => "#fdf0cf",
                 "hang up" | "exit" => "#f6dada",
+                "http" => "#e6def5",
                 _ => "#e3ecf7",
             };
             let edge = if n == graph.start { 3 } else { 1 };

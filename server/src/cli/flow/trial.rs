@@ -46,6 +46,9 @@ fn tell(call: &mut Rehearsal, out: &mut impl Write) -> io::Result<()> {
     for words in call.heard() {
         writeln!(out, "  \"{words}\"")?;
     }
+    if let Some(asked) = call.asked() {
+        writeln!(out, "  ? {asked}")?;
+    }
     let place = call
         .place()
         .map_or(String::new(), |place| format!(": {place}"));

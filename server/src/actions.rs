@@ -1,0 +1,524 @@
+//! HTTP actions: questions of flows to the hospitals' own systems.
+//!
+//! On a thread of its own, so that no name server, handshake or slow system
+//! delays a call. The calls bound how many there are at a time, and wait no
+//! longer than the deadline; whatever goes wrong here is an answer that says no.
+//!
+//! Straight on hyper, which health and metrics use already, with a connection
+//! for each question: a client library would bring connection pools, redirects,
+//! cookies and retries (and some forty crates), each of which would have to be
+//! kept from doing what must not happen here. A question is sent once. It is
+//! tried again only where the connection was refused: then nobody has seen it.
+
+use std::collections::HashMap;
+use std::io::{self, Read as _};
+use std::net::IpAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use desk::TenantId;
+use hyper::body::{Body, Incoming};
+use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::TokioIo;
+use ivr_flows::{Fields, Val};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use switch::{Input, Query, QueryId};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsConnector;
+
+use crate::config::{ActionConfig, ConfigError, HelpDesk, Method, SecretFrom};
+use crate::streams::read_chain;
+
+/// Longest answer read, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Longest head of an answer, in bytes.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Largest secret read from a file, in bytes.
+const SECRET_BYTES_MAX: usize = 8 * 1024;
+/// Enough to see that one is larger.
+const SECRET_READ_MAX: u64 = 8 * 1024 + 3;
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 4;
+/// How long one of several addresses may take to take a connection.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+/// After how long a refused connection is tried again, once: a system that is being started anew.
+const REFUSED_WAIT: Duration = Duration::from_millis(300);
+/// Names looked up at a time: the system's resolver blocks a thread for each.
+const LOOKUPS_MAX: usize = 8;
+/// The deadline is the calls', who take the question back then. This is the guard behind it.
+const GRACE: Duration = Duration::from_secs(1);
+/// Questions, and answers, that may wait for somebody's attention; the calls ask fewer at a time.
+const WAITING_MAX: usize = 1_024;
+
+/// Where an action leads, secrets included.
+struct Target {
+    host: String,
+    port: u16,
+    /// What is asked for there: path and query.
+    path: String,
+    method: Method,
+    headers: HeaderMap,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+/// Every hospital's actions. Nothing of it is shown.
+#[derive(Clone, Default)]
+pub struct Book(HashMap<(TenantId, Arc<str>), Arc<Target>>);
+
+impl std::fmt::Debug for Book {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Book {
+    /// Finds the secrets and certificates that the folder's actions need.
+    ///
+    /// # Errors
+    /// What isn't where the folder says.
+    pub fn read(helpdesk: &HelpDesk, dir: &Path) -> Result<Self, ConfigError> {
+        let mut book = HashMap::new();
+        let mut system = None;
+        for hospital in &helpdesk.hospitals {
+            for (name, action) in &hospital.actions {
+                let target = target(action, dir, &mut system).map_err(|fault| {
+                    let file = dir.join("hospitals").join(format!("{}.yaml", hospital.key));
+                    ConfigError::new(&file, format!("action \"{name}\": {fault}"))
+                })?;
+                let key = (TenantId(hospital.id), Arc::from(name.as_str()));
+                book.insert(key, Arc::new(target));
+            }
+        }
+        Ok(Self(book))
+    }
+}
+
+/// `system`: how certificates are checked where the action says nothing, once that was made.
+fn target(
+    action: &ActionConfig,
+    dir: &Path,
+    system: &mut Option<Arc<ClientConfig>>,
+) -> Result<Target, String> {
+    let uri = action.uri()?;
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let encrypted = uri.scheme_str() == Some("https");
+    let mut headers = HeaderMap::new();
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    for (name, value) in [
+        (HOST, authority),
+        (CONTENT_TYPE, "application/json"),
+        (ACCEPT, "application/json"),
+        (CONNECTION, "close"),
+        (USER_AGENT, concat!("Careline/", env!("CARGO_PKG_VERSION"))),
+    ] {
+        let value = HeaderValue::try_from(value).map_err(|_| "`url` can't be used".to_owned())?;
+        headers.insert(name, value);
+    }
+    let mut header = |name: &str, value: &str, secret: bool| {
+        let unusable = || format!("the value of header \"{name}\" can't be sent");
+        let mut value = HeaderValue::try_from(value).map_err(|_| unusable())?;
+        value.set_sensitive(secret);
+        let name = HeaderName::try_from(name).map_err(|_| unusable())?;
+        headers.insert(name, value);
+        Ok::<_, String>(())
+    };
+    for (name, value) in &action.headers {
+        header(name, value, false)?;
+    }
+    for (name, from) in &action.secret_headers {
+        header(name, &secret(from, dir)?, true)?;
+    }
+    let tls = match (encrypted, &action.authority) {
+        (false, _) => None,
+        (true, Some(file)) => Some(trusting(&dir.join(file))?),
+        (true, None) => Some(match system {
+            Some(config) => Arc::clone(config),
+            None => Arc::clone(system.insert(trusting_system()?)),
+        }),
+    };
+    let tls = tls.map(|config| {
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|_| "`url` names no host that a certificate could".to_owned())?;
+        Ok::<_, String>((config, name))
+    });
+    Ok(Target {
+        host: host.to_owned(),
+        port: uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 }),
+        path: uri
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned(),
+        method: action.method,
+        headers,
+        tls: tls.transpose()?,
+    })
+}
+
+/// Never part of a message: the secret.
+fn secret(from: &SecretFrom, dir: &Path) -> Result<String, String> {
+    let (what, found) = match (&from.file, &from.env) {
+        (Some(file), _) => {
+            let file = dir.join(file);
+            let mut found = String::new();
+            let read = std::fs::File::open(&file)
+                .and_then(|file| file.take(SECRET_READ_MAX).read_to_string(&mut found));
+            read.map_err(|error| format!("{}: {error}", file.display()))?;
+            (file.display().to_string(), found)
+        }
+        (None, Some(name)) => {
+            let found = std::env::var(name)
+                .map_err(|_| format!("environment variable {name} isn't set, or isn't text"))?;
+            (format!("environment variable {name}"), found)
+        }
+        (None, None) => return Err("a secret header says neither `file` nor `env`".to_owned()),
+    };
+    let found = found.trim_end_matches(['\r', '\n']);
+    if found.is_empty() || found.len() > SECRET_BYTES_MAX {
+        return Err(format!(
+            "{what} holds no secret: 1 to {SECRET_BYTES_MAX} bytes are read"
+        ));
+    }
+    Ok(found.to_owned())
+}
+
+fn verified_by(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn trusting(file: &Path) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_chain(file).map_err(|error| error.to_string())? {
+        roots
+            .add(certificate)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    verified_by(roots)
+}
+
+/// Whom this machine trusts.
+fn trusting_system() -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        return Err(
+            "this machine has no certificates of authorities (Debian: package ca-certificates); \
+             name some with `authority`"
+                .to_owned(),
+        );
+    }
+    verified_by(roots)
+}
+
+/// An answer for the calls.
+#[derive(Debug)]
+pub struct Answer {
+    id: QueryId,
+    answer: Option<Fields>,
+}
+
+impl From<Answer> for Input {
+    fn from(Answer { id, answer }: Answer) -> Self {
+        Input::Answer { id, answer }
+    }
+}
+
+enum Command {
+    Ask(Query, Arc<Target>),
+    Forget(QueryId),
+}
+
+/// The way to whoever asks.
+#[derive(Debug)]
+pub struct Actions {
+    book: Book,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Actions {
+    /// Starts the thread. Answers come out of the receiver; it ends when this is dropped.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start(book: Book) -> io::Result<(Self, mpsc::Receiver<Answer>)> {
+        let (commands, asked) = mpsc::channel(WAITING_MAX);
+        let (tell, answers) = mpsc::channel(WAITING_MAX);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(LOOKUPS_MAX)
+            .build()?;
+        std::thread::Builder::new()
+            .name("actions".into())
+            .spawn(move || {
+                runtime.block_on(serve(asked, tell));
+                // A name server may still be waited for: not by us.
+                runtime.shutdown_background();
+            })?;
+        Ok((Self { book, commands }, answers))
+    }
+
+    /// Other actions from now on.
+    pub fn serve(&mut self, book: Book) {
+        self.book = book;
+    }
+
+    /// Asks. What can't even be asked is answered at once.
+    pub fn ask(&self, query: Query) -> Option<Input> {
+        let id = query.id;
+        let key = (query.tenant, Arc::clone(&query.action));
+        let asked = self.book.0.get(&key).is_some_and(|target| {
+            let ask = Command::Ask(query, Arc::clone(target));
+            self.commands.try_send(ask).is_ok()
+        });
+        (!asked).then_some(Input::Answer { id, answer: None })
+    }
+
+    /// Nobody waits for this answer any more.
+    pub fn forget(&self, id: QueryId) {
+        // Where that can't be said, the deadline says it.
+        let _ = self.commands.try_send(Command::Forget(id));
+    }
+}
+
+/// A question under way.
+struct Live {
+    task: AbortHandle,
+    action: Arc<str>,
+    tenant: TenantId,
+    began: Instant,
+}
+
+impl Live {
+    /// Its deadline has come, or its caller has gone.
+    fn given_up(&self) {
+        let (action, tenant, ms) = (&*self.action, self.tenant.0, millis(self.began));
+        tracing::warn!(action, tenant, ms, status = "given up", "action failed");
+    }
+}
+
+fn millis(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+async fn serve(mut commands: mpsc::Receiver<Command>, tell: mpsc::Sender<Answer>) {
+    let mut asking: JoinSet<(QueryId, Option<Fields>)> = JoinSet::new();
+    let mut live: HashMap<QueryId, Live> = HashMap::new();
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                None => return,
+                Some(Command::Ask(query, target)) => {
+                    let (id, action, tenant) = (query.id, Arc::clone(&query.action), query.tenant);
+                    let began = Instant::now();
+                    let task = asking.spawn(async move { (query.id, ask(&target, &query).await) });
+                    live.insert(id, Live { task, action, tenant, began });
+                }
+                Some(Command::Forget(id)) => {
+                    if let Some(asked) = live.remove(&id) {
+                        asked.task.abort();
+                        asked.given_up();
+                    }
+                }
+            },
+            Some(done) = asking.join_next(), if !asking.is_empty() => {
+                live.retain(|_, asked| !asked.task.is_finished());
+                if let Ok((id, answer)) = done {
+                    // Whoever doesn't take it in time has a deadline.
+                    let _ = tell.try_send(Answer { id, answer });
+                }
+            }
+        }
+    }
+}
+
+/// Why there is no answer. For the log: nothing of what was sent or said.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("no connection ({0})")]
+    Unreachable(io::ErrorKind),
+    #[error("no TLS: {0}")]
+    Tls(io::Error),
+    #[error("the connection broke")]
+    Broken,
+    #[error("{0}xx")]
+    Status(u16),
+    #[error("the answer is too long")]
+    TooLong,
+    #[error("the answer isn't a JSON object")]
+    Unreadable,
+    #[error("no answer in time")]
+    TimedOut,
+}
+
+/// Asks, and writes one line about it.
+async fn ask(target: &Target, query: &Query) -> Option<Fields> {
+    let began = Instant::now();
+    let answer = tokio::time::timeout(query.deadline + GRACE, exchange(target, query)).await;
+    let answer = answer.unwrap_or(Err(Fault::TimedOut));
+    let ms = millis(began);
+    let (action, tenant) = (&*query.action, query.tenant.0);
+    match &answer {
+        Ok(_) => tracing::info!(action, tenant, ms, status = "2xx", "action"),
+        Err(fault) => tracing::warn!(action, tenant, ms, status = %fault, "action failed"),
+    }
+    answer.ok()
+}
+
+async fn exchange(target: &Target, query: &Query) -> Result<Fields, Fault> {
+    let stream = connect(target)
+        .await
+        .map_err(|error| Fault::Unreachable(error.kind()))?;
+    match &target.tls {
+        None => speak(stream, target, query).await,
+        Some((config, name)) => {
+            let connector = TlsConnector::from(Arc::clone(config));
+            let stream = connector.connect(name.clone(), stream);
+            speak(stream.await.map_err(Fault::Tls)?, target, query).await
+        }
+    }
+}
+
+/// Connects to one of the host's addresses.
+async fn connect(target: &Target) -> io::Result<TcpStream> {
+    match connect_once(target).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            tokio::time::sleep(REFUSED_WAIT).await;
+            connect_once(target).await
+        }
+        connected => connected,
+    }
+}
+
+async fn connect_once(target: &Target) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = match target.host.parse::<IpAddr>() {
+        Ok(address) => vec![(address, target.port).into()],
+        Err(_) => tokio::net::lookup_host((target.host.as_str(), target.port))
+            .await?
+            .take(ADDRESSES_MAX)
+            .collect(),
+    };
+    let mut refused = io::Error::from(io::ErrorKind::NotFound);
+    for address in addresses {
+        match tokio::time::timeout(CONNECT_MAX, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => refused = error,
+            Err(_) => refused = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(refused)
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    target: &Target,
+    query: &Query,
+) -> Result<Fields, Fault> {
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(HEAD_BYTES_MAX)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| Fault::Broken)?;
+    let request = request(target, query)?;
+    let answer = async {
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|_| Fault::Broken)?;
+        read(response, &query.wanted).await
+    };
+    tokio::pin!(answer);
+    tokio::select! {
+        biased;
+        answer = &mut answer => return answer,
+        // It may have brought all there is.
+        _ = connection => {}
+    }
+    answer.await
+}
+
+fn request(target: &Target, query: &Query) -> Result<Request<String>, Fault> {
+    let method = match target.method {
+        Method::Post => hyper::Method::POST,
+        Method::Put => hyper::Method::PUT,
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(&target.path)
+        .body(written(&query.with))
+        .map_err(|_| Fault::Broken)?;
+    *request.headers_mut() = target.headers.clone();
+    // A string in quotes (draft-ietf-httpapi-idempotency-key-header section 2.1).
+    let key = HeaderValue::try_from(format!("\"{}\"", query.key)).map_err(|_| Fault::Broken)?;
+    let name = HeaderName::from_static("idempotency-key");
+    request.headers_mut().insert(name, key);
+    Ok(request)
+}
+
+async fn read(response: Response<Incoming>, wanted: &[Arc<str>]) -> Result<Fields, Fault> {
+    let status = response.status();
+    // A redirection too: the address is the hospital's to change, not its far end's.
+    if !status.is_success() {
+        return Err(Fault::Status(status.as_u16() / 100));
+    }
+    if wanted.is_empty() {
+        return Ok(Fields::default());
+    }
+    let mut body = response.into_body();
+    let mut bytes = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|_| Fault::Broken)?;
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        if bytes.len() + data.len() > ANSWER_BYTES_MAX {
+            return Err(Fault::TooLong);
+        }
+        bytes.extend_from_slice(data);
+    }
+    flat(&bytes, wanted).ok_or(Fault::Unreadable)
+}
+
+fn written(fields: &Fields) -> String {
+    let fields = fields.iter().map(|(name, value)| {
+        let value = match value {
+            Val::Truth(truth) => (*truth).into(),
+            Val::Text(text) => (**text).into(),
+            Val::Number(number) => (*number).into(),
+        };
+        (name.to_owned(), value)
+    });
+    serde_json::Value::Object(fields.collect()).to_string()
+}
+
+/// The fields wanted of a JSON object, as far as they are texts, whole numbers, true or false; `None`: it is none.
+fn flat(bytes: &[u8], wanted: &[Arc<str>]) -> Option<Fields> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).ok()?;
+    let fields = wanted.iter().filter_map(|name| {
+        let value = match object.get(&**name)? {
+            serde_json::Value::Bool(truth) => Val::Truth(*truth),
+            serde_json::Value::String(text) => Val::Text(text.as_str().into()),
+            serde_json::Value::Number(number) => Val::Number(number.as_i64()?),
+            _ => return None,
+        };
+        Some((Arc::clone(name), value))
+    });
+    Some(fields.collect())
+}
+
+#[cfg(test)]
+mod tests;
