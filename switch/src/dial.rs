@@ -112,7 +112,8 @@ impl DialRules {
             let emergency = public && EMERGENCY_NUMBERS.contains(&called);
             let whole = is_whole(code, called, &self.country_code);
             let said = rule.prefix.len() - access;
-            !emergency && !(whole && said_itself(called, &self.country_code) > said)
+            let dear = whole && said_itself(called, &self.country_code) > said;
+            !(emergency || dear)
         })
     }
 }
