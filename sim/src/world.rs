@@ -94,6 +94,8 @@ pub struct Figures {
     pub messages_doubled: u64,
     /// The node went down.
     pub crashes: u64,
+    /// Connections of phones that were closed.
+    pub closings: u64,
     /// Writes that succeeded.
     pub commits: u64,
     /// Writes that failed.
@@ -125,6 +127,7 @@ impl Figures {
         self.messages_lost += other.messages_lost;
         self.messages_doubled += other.messages_doubled;
         self.crashes += other.crashes;
+        self.closings += other.closings;
         self.commits += other.commits;
         self.commits_failed += other.commits_failed;
         self.events_stored += other.events_stored;

@@ -41,7 +41,7 @@ fn play_all(from: u64, to: u64, contacts: u32) {
     let _ = writeln!(
         std::io::stderr(),
         "sim: {} worlds of {contacts}, {} contacts ({} talked), {} sent on, {} colleagues asked, {} events, {} of {} datagrams lost \
-         and {} doubled, {} of {} messages lost and {} doubled, {} crashes, {} commits and {} failed, \
+         and {} doubled, {} of {} messages lost and {} doubled, {} crashes, {} connections closed, {} commits and {} failed, \
          {} events in gaps, {} tickets spoken, {:.1} s",
         figures.worlds,
         figures.contacts,
@@ -56,6 +56,7 @@ fn play_all(from: u64, to: u64, contacts: u32) {
         figures.messages,
         figures.messages_doubled,
         figures.crashes,
+        figures.closings,
         figures.commits,
         figures.commits_failed,
         figures.events_in_gaps,

@@ -496,8 +496,8 @@ nodes:
             ),
             (
                 "hours: closed",
-                "hours: 20:00-02:00",
-                "st-anne.yaml:5: `hours` \"desk\": 2026-12-25: a date's hours end",
+                "hours: \"08:00-12:00, 11:00-13:00\"",
+                "st-anne.yaml:5: `hours` \"desk\": \"08:00-12:00, 11:00-13:00\": hours overlap",
             ),
             ("start: bye", "start: hello", "flows/own.yaml:5:"),
             ("pace: standard\n", "pace: [\n", "flows/own.yaml:"),

@@ -134,6 +134,7 @@ impl World {
     /// A phone's connection is closed, and what is on it lost. It makes another, soon or when it has something to say.
     fn connection_closes(&mut self, phone: usize) {
         trace!(self, "phone {}: the connection is CLOSED", phone + 1);
+        self.figures.closings += 1;
         let peer = self.phones[phone].peer;
         self.agenda.retain(|due| match due {
             Due::ToSwitch(from, _) => *from != peer,
