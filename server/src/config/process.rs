@@ -442,11 +442,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Those of HTTP actions; a thousand are never called at a time.
+    /// Those of HTTP actions; more than [`AT_ONCE_MAX`](crate::actions::AT_ONCE_MAX) are never called at a time.
     pub fn actions(&self) -> switch::ActionLimits {
         switch::ActionLimits {
-            per_tenant: self.actions_per_tenant_max.min(500),
-            all: self.actions_max.min(500),
+            per_tenant: self.actions_per_tenant_max,
+            all: self.actions_max.min(crate::actions::AT_ONCE_MAX),
         }
     }
 
