@@ -223,7 +223,7 @@ impl Trial {
                 let asked = self.asked.is_some();
                 // Whoever types is asked what an action answers, before it fails.
                 while self.over.is_none()
-                    && self.asked.is_some() <= asked
+                    && (asked || self.asked.is_none())
                     && self.advance(limit) == Moved::Event
                 {}
             }
