@@ -31,9 +31,6 @@ pub enum HoursError {
     /// Hours that overlap.
     #[error("\"{0}\": hours overlap")]
     Overlap(String),
-    /// A date's hours go on past midnight.
-    #[error("{0}: a date's hours end at midnight (24:00); write the rest under the next date")]
-    PastMidnight(String),
     /// The second of two dates is the earlier one.
     #[error("{1} comes before {0}")]
     Backwards(String, String),
