@@ -241,7 +241,12 @@ fn a_report_is_read_while_the_store_writes() {
                 agent: ana,
             }],
         );
-        bench.write(TENANT, at + waits + 90_000, &[ended(contact)]);
+        let wrapped_up = Event::ContactWrappedUp {
+            contact: id,
+            agent: ana,
+            ms: 10_000,
+        };
+        bench.write(TENANT, at + waits + 90_000, &[ended(contact), wrapped_up]);
     }
     // The other hospital has its own.
     let other = [
@@ -291,8 +296,8 @@ fn a_report_is_read_while_the_store_writes() {
     ];
     use report::By;
     let days = ask(Some(0), By::Day, "2026-11-22", "2026-11-23");
-    assert_eq!(row(&days, "2026-11-22", &keys), "2 2 1 0.5 22.5 90.0");
-    assert_eq!(row(&days, "2026-11-23", &keys), "1 1 1 1.0 0.0 90.0");
+    assert_eq!(row(&days, "2026-11-22", &keys), "2 2 1 0.5 22.5 100.0");
+    assert_eq!(row(&days, "2026-11-23", &keys), "1 1 1 1.0 0.0 100.0");
     let hours = ask(Some(0), By::Hour, "2026-11-22", "2026-11-22");
     assert_eq!(hours.rows.len(), 24);
     assert_eq!(row(&hours, "2026-11-22 23:00 -06:00", &keys[..1]), "2");
