@@ -113,7 +113,14 @@ fn journey(call: u64, begin: i64) -> Vec<Stamped> {
     let wait = 1_000 * (call % 37) as i64;
     let talk = 120_000 + 1_000 * (call % 601) as i64;
     let events = [
-        (0, Event::ContactStarted { contact }),
+        (
+            0,
+            Event::ContactStarted {
+                contact,
+                flow: None,
+                version: None,
+            },
+        ),
         (
             5,
             Event::ContactIdentified {

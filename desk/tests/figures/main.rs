@@ -37,7 +37,14 @@ impl Log {
 
     fn started(&mut self, at: i64, contact: u64) -> &mut Self {
         let contact = ContactId(contact);
-        self.at(at, Event::ContactStarted { contact })
+        self.at(
+            at,
+            Event::ContactStarted {
+                contact,
+                flow: None,
+                version: None,
+            },
+        )
     }
 
     fn queued(&mut self, at: i64, contact: u64, queue: QueueId) -> &mut Self {
