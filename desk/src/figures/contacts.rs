@@ -248,7 +248,8 @@ impl Figures {
     ) {
         let Stamped { at, event } = *stamped;
         let after = open.facts.position;
-        if before == after {
+        // Told again, with what was between missing: another one begins.
+        if before == after && !matches!(event, Event::ContactConnected { .. }) {
             return;
         }
         // Of a conversation that begins here the place may be known already: the visit's.
@@ -298,7 +299,11 @@ impl Figures {
             self.partners.entry(key).or_default().taken_back[cause(why)] += 1;
             self.gaps.touch(key.quarter, at);
         }
-        if before == after {
+        let again = matches!(
+            event,
+            Event::ContactPartnerCalled { .. } | Event::ContactTransferred { .. }
+        );
+        if before == after && !again {
             return;
         }
         if let Position::Transferred { since, .. } = before
