@@ -11,8 +11,8 @@ use crate::offers::{Ended, Offer};
 use crate::order::Line;
 use crate::timers::{Timer, Timers};
 use crate::{
-    AgentId, AgentView, ContactId, FromAcd, Limits, Notice, OfferId, QueueId, QueueSetup,
-    QueueView, Rules, Setup, ToAcd, Visit, WaitingView,
+    AgentId, AgentState, AgentView, ContactId, FromAcd, Limits, Notice, OfferId, QueueId,
+    QueueSetup, QueueView, Rules, Setup, ToAcd, Visit, WaitingView,
 };
 
 /// What comes out of [`Acd::poll`].
@@ -275,10 +275,23 @@ impl Acd {
         }
         let state = agent.state();
         if state != agent.shown {
+            let lasted = self.now.saturating_sub(agent.shown_since);
+            let wrapped_up = match agent.shown {
+                AgentState::WrapUp => agent.wraps_up.take(),
+                _ => None,
+            };
             agent.shown = state;
             agent.shown_since = self.now;
             let agent = agent.id;
             self.note(Notice::AgentState { agent, state });
+            if let Some((tenant, contact)) = wrapped_up {
+                self.note(Notice::WrappedUp {
+                    agent,
+                    tenant,
+                    contact,
+                    lasted,
+                });
+            }
         }
         self.looks.push_back(Look::Agent(index));
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::timers::Lease;
-use crate::{AgentId, AgentState, OfferId};
+use crate::{AgentId, AgentState, ContactId, OfferId, TenantId};
 
 #[derive(Debug)]
 pub(crate) struct Agent {
@@ -22,6 +22,8 @@ pub(crate) struct Agent {
     /// The state last told, and since when.
     pub(crate) shown: AgentState,
     pub(crate) shown_since: Duration,
+    /// For whom the after-call work is that goes on.
+    pub(crate) wraps_up: Option<(TenantId, ContactId)>,
 }
 
 /// A queue (by index) that an agent serves.

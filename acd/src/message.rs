@@ -252,6 +252,18 @@ pub enum Notice {
         /// To which state.
         state: AgentState,
     },
+    /// An agent's after-call work is over: its time went by, or the phone is gone. Told after the
+    /// state that follows it.
+    WrappedUp {
+        /// Who.
+        agent: AgentId,
+        /// The hospital.
+        tenant: TenantId,
+        /// For whom it was.
+        contact: ContactId,
+        /// How long it took.
+        lasted: Duration,
+    },
     /// An offer began.
     OfferCreated {
         /// Which.

@@ -287,7 +287,11 @@ impl Acd {
             AgentNext::Held => return,
             AgentNext::Back => Duty::Free { idle },
             AgentNext::Rest(rest) => self.begin_rest(index, rest),
-            AgentNext::WrapUp => self.begin_wrap_up(index),
+            AgentNext::WrapUp => {
+                // Nobody was talked with.
+                self.agents[index].wraps_up = None;
+                self.begin_wrap_up(index)
+            }
             AgentNext::Talk => Duty::Talking { conversations: 1 },
         };
         self.change_agent(index, |agent| agent.duty = duty);

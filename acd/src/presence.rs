@@ -114,6 +114,7 @@ impl Acd {
         }
     }
 
+    /// After a conversation; [`crate::agents::Agent::wraps_up`] says with whom.
     pub(crate) fn begin_wrap_up(&mut self, index: usize) -> Duty {
         let agent = &self.agents[index];
         if agent.wrap_up.is_zero() {

@@ -138,6 +138,7 @@ impl Acd {
             clinicians_in_a_row: 0,
             shown,
             shown_since: self.now,
+            wraps_up: None,
         }
     }
 

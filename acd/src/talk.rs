@@ -133,7 +133,10 @@ impl Acd {
             return;
         };
         self.remember_gone(offer.contact, offer.visit);
-        self.leave_conversation(offer.agent, |acd, index| acd.begin_wrap_up(index));
+        self.leave_conversation(offer.agent, |acd, index| {
+            acd.agents[index].wraps_up = Some((offer.tenant, offer.contact));
+            acd.begin_wrap_up(index)
+        });
     }
 
     /// It never came to a conversation: forgets the stay, so that it may go on.

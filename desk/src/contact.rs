@@ -210,6 +210,9 @@ impl Facts {
             | Event::OfferAccepted { .. }
             | Event::ContactEscalated { .. }
             | Event::ContactConferred { .. }
+            | Event::ContactWrappedUp { .. }
+            | Event::ServiceStarted
+            | Event::ServiceStopped
             | Event::AgentStateChanged { .. }
             | Event::TicketUpdated { .. }
             | Event::FlowPublished { .. }

@@ -135,6 +135,8 @@ pub enum Input {
     Published(FlowPublished),
     /// A desk of a hospital's was closed or opened on the spot, or keeps its hours again.
     Hours(HoursChanged),
+    /// Careline begins, or stops as it was told to.
+    Service(Service),
     /// The store has it on disk.
     Committed {
         /// What.
@@ -145,6 +147,17 @@ pub enum Input {
         /// What.
         id: CommitId,
     },
+}
+
+/// Careline begins or stops: what stands in the log between the two can be believed of agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// In whose log agents' states stand.
+    pub tenant: TenantId,
+    /// Wall clock, Unix milliseconds.
+    pub at: i64,
+    /// Begins; else it stops.
+    pub begins: bool,
 }
 
 /// How a ticket stands now. Of a ticket that isn't known nothing is written.
@@ -210,6 +223,15 @@ pub enum Noticed {
         agent: AgentId,
         /// To which.
         state: AgentState,
+    },
+    /// An agent's after-call work for a contact is over.
+    WrappedUp {
+        /// For whom.
+        contact: ContactId,
+        /// Who.
+        agent: AgentId,
+        /// How long it took, milliseconds.
+        ms: u64,
     },
     /// An offer began.
     OfferCreated {
@@ -395,6 +417,10 @@ impl Desk {
             Input::Hours(changed) => {
                 self.wall = (self.now, changed.at);
                 self.hours(changed);
+            }
+            Input::Service(Service { tenant, at, begins }) => {
+                self.wall = (self.now, at);
+                self.service(tenant, at, begins);
             }
             Input::Committed { id } => self.committed(id),
             Input::CommitFailed { id } => self.commit_failed(id),

@@ -123,6 +123,16 @@ pub enum Event {
         /// Why.
         why: TakenBack,
     },
+    /// An agent's after-call work for it is over. It may be over itself.
+    #[serde(rename = "contact.wrapped_up")]
+    ContactWrappedUp {
+        /// Whose journey.
+        contact: ContactId,
+        /// Who.
+        agent: AgentId,
+        /// How long it took, milliseconds.
+        ms: u64,
+    },
     /// Left the queue by hanging up.
     #[serde(rename = "contact.abandoned")]
     ContactAbandoned {
@@ -303,6 +313,12 @@ pub enum Event {
         /// By whose doing.
         by: EmergencyEnd,
     },
+    /// Careline began. Stands in the operator's log: what agents did before, they do no longer.
+    #[serde(rename = "service.started")]
+    ServiceStarted,
+    /// Careline stopped as it was told to: not after a crash.
+    #[serde(rename = "service.stopped")]
+    ServiceStopped,
     /// Events are missing here: the store couldn't take them in time. Figures
     /// over this span are incomplete and say so.
     #[serde(rename = "journal.gap")]
@@ -443,6 +459,7 @@ impl Event {
             | Self::ContactEscalated { contact, .. }
             | Self::ContactConferred { contact, .. }
             | Self::ContactTakenBack { contact, .. }
+            | Self::ContactWrappedUp { contact, .. }
             | Self::ContactAbandoned { contact }
             | Self::ContactFlowOut { contact }
             | Self::ContactEnded { contact, .. }
@@ -465,6 +482,8 @@ impl Event {
             | Self::HoursClosed { .. }
             | Self::HoursOpened { .. }
             | Self::HoursReopened { .. }
+            | Self::ServiceStarted
+            | Self::ServiceStopped
             | Self::JournalGap { .. } => None,
         }
     }
@@ -591,6 +610,16 @@ mod tests {
             },
             r#"{"type":"contact.taken_back","contact":7,"partner":6,"why":"no_answer"}"#,
         );
+        check(
+            Event::ContactWrappedUp {
+                contact,
+                agent,
+                ms: 9_750,
+            },
+            r#"{"type":"contact.wrapped_up","contact":7,"agent":2,"ms":9750}"#,
+        );
+        check(Event::ServiceStarted, r#"{"type":"service.started"}"#);
+        check(Event::ServiceStopped, r#"{"type":"service.stopped"}"#);
         check(
             Event::ContactQueued {
                 contact,

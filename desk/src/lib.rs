@@ -13,12 +13,14 @@
 //! | `tickets.rs` | a ticket's state, as a fold over the events |
 //! | `directory.rs` | who calls from which number |
 //! | `contact.rs` | a contact's state as a fold over its events, and what a command makes of it |
+//! | `figures/` | the service desk's figures, as a fold over the events of one log |
 //! | `desk.rs` | the machine: repetitions, deadlines, commits, overload |
 
 mod contact;
 mod desk;
 mod directory;
 mod event;
+pub mod figures;
 mod message;
 mod ticket;
 mod tickets;

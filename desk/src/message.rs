@@ -58,7 +58,7 @@ impl std::fmt::Debug for PhoneNumber {
 }
 
 /// What somebody is to the hospital.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Doctors, nurses, pharmacists: people who treat patients.

@@ -9,6 +9,7 @@
 
 mod days;
 mod parse;
+mod periods;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use jiff::{Timestamp, ToSpan};
 
 pub use days::{Day, Days};
 pub use parse::HoursError;
+pub use periods::{Period, Step, Zone};
 
 /// How far ahead the next change is looked for. A desk that neither opens nor
 /// closes within a year has no next change.

@@ -31,6 +31,9 @@ pub enum HoursError {
     /// Hours that overlap.
     #[error("\"{0}\": hours overlap")]
     Overlap(String),
+    /// The second of two dates is the earlier one.
+    #[error("{1} comes before {0}")]
+    Backwards(String, String),
     /// Too much.
     #[error("more than {0} {1}")]
     TooMany(usize, &'static str),

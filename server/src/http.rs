@@ -24,7 +24,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::node::{Control, Status};
+use crate::figures::Live;
+use crate::node::{Control, Status, wall};
 use crate::rtp::Media;
 use listener::Bounded;
 use metrics::Snapshot;
@@ -46,6 +47,7 @@ struct Sources {
     /// Weak: watching doesn't keep the process alive.
     control: mpsc::WeakSender<Control>,
     media: Media,
+    live: Live,
     /// Queues' names by id, from 1.
     queues: Arc<[String]>,
     readers: Arc<Semaphore>,
@@ -60,6 +62,7 @@ pub fn start(
     bind: SocketAddr,
     control: &mpsc::Sender<Control>,
     media: Media,
+    live: Live,
     queues: Vec<String>,
 ) -> io::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind(bind)?;
@@ -68,6 +71,7 @@ pub fn start(
     let sources = Sources {
         control: control.downgrade(),
         media,
+        live,
         queues: queues.into(),
         readers: Arc::new(Semaphore::new(READERS_MAX)),
         watchers: Arc::new(Semaphore::new(WATCHERS_AT_ONCE)),
@@ -157,6 +161,7 @@ async fn metrics(State(sources): State<Sources>) -> Response {
     let snapshot = Snapshot {
         status,
         media: sources.media.figures(),
+        today: sources.live.today(wall()),
         queues: Arc::clone(&sources.queues),
     };
     match metrics::text(snapshot) {

@@ -8,6 +8,8 @@
 //! | [`config`] | what an administrator writes |
 //! | [`serve`] | starting everything, and changing what is served |
 //! | [`control`] | how an administrator speaks to the server that is running |
+//! | [`report`] | the service desk's figures of some days |
+//! | [`figures`] | the same of today, as it goes |
 //! | [`node`] | the pump between the machines |
 //! | [`prompts`], [`prompter`] | from a flow's words to clips |
 //! | [`rtp`] | media threads |
@@ -22,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod durable;
+pub mod figures;
 pub mod http;
 pub mod log;
 pub mod names;
@@ -29,6 +32,7 @@ pub mod node;
 pub mod phone;
 pub mod prompter;
 pub mod prompts;
+pub mod report;
 pub mod rtp;
 pub mod secrets;
 pub mod serve;

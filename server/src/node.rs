@@ -267,6 +267,7 @@ impl Node {
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         let mut stop_by: Option<Duration> = None;
+        self.service(true);
         loop {
             let wake = self.next_timeout().unwrap_or(Duration::MAX);
             let wake = wake
@@ -289,6 +290,7 @@ impl Node {
                 Some(answer) = self.answers.recv() => inputs.push_back(answer.into()),
                 control = self.control.recv(), if stop_by.is_none() => {
                     if !self.control_says(control, &mut inputs) {
+                        self.service(false);
                         inputs.push_back(Input::HangUpAll);
                         stop_by = Some(self.clock.now().mono + FAREWELL_MAX);
                     }
@@ -351,6 +353,17 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// We begin, or stop: for the figures of agents.
+    fn service(&mut self, begins: bool) {
+        let Now {
+            mono: now,
+            wall: at,
+        } = self.clock.now();
+        let tenant = self.operator;
+        let service = desk::Service { tenant, at, begins };
+        self.desk.handle(now, desk::Input::Service(service));
     }
 
     /// False when the process is to stop.
@@ -825,6 +838,19 @@ impl Node {
                         AgentState::WrapUp => desk::AgentState::WrapUp,
                         AgentState::Resting => desk::AgentState::Resting,
                     },
+                },
+            ),
+            Notice::WrappedUp {
+                agent,
+                tenant,
+                contact,
+                lasted,
+            } => (
+                desk::TenantId(tenant.0),
+                Noticed::WrappedUp {
+                    contact: desk::ContactId(contact.0),
+                    agent: desk::AgentId(agent.0),
+                    ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
                 },
             ),
             Notice::OfferCreated {

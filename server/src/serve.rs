@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::actions::{self, Actions};
 use crate::config::{self, ConfigError, HelpDesk, Process};
 use crate::control;
+use crate::figures::{self, Live};
 use crate::http;
 use crate::names;
 use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
@@ -295,11 +296,19 @@ impl Server {
             root_key: Some(root.check()),
             ..Settings::default()
         };
+        let waker = figures::Waker::default();
+        let wake = waker.committed();
+        let store_error = |error| StartError::Store {
+            path: path.clone(),
+            error,
+        };
         let (store, mut recovered) = Store::open(&path, settings, wall(), move |batch| {
             // Unbounded, but never longer than what the desk has in flight.
             let _ = done_sender.send(batch);
+            wake();
         })
-        .map_err(|error| StartError::Store { path, error })?;
+        .map_err(store_error)?;
+        let live = Live::start(&path, &loaded.helpdesk, waker, wall).map_err(store_error)?;
 
         let seed: [u8; 32] = secrets::random().map_err(io_error("random source"))?;
         let number = u64::from_le_bytes(seed[..8].try_into().unwrap_or_default());
@@ -479,6 +488,7 @@ impl Server {
             seed,
             root,
             control: control.downgrade(),
+            live: live.clone(),
         };
         // The desk has them.
         versions.told();
@@ -493,7 +503,7 @@ impl Server {
         let http = match process.http.bind {
             None => None,
             Some(bind) => {
-                let at = http::start(bind, &control, media.clone(), queues);
+                let at = http::start(bind, &control, media.clone(), live, queues);
                 Some(at.map_err(io_error(format!("HTTP on {bind}")))?)
             }
         };

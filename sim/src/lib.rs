@@ -50,7 +50,7 @@ pub use hospital::{
     THEATRE, WARD,
 };
 pub use phone::{Deed, Habit, PhonePlan, Reaction, Rung};
-pub use runner::{Broken, play, replay};
+pub use runner::{Broken, play, play_and, replay};
 pub use trace::Trace;
 pub use weather::{Path, StoreWeather, Weather};
 pub use world::{Failure, Figures, Heard, Reply, World, WorldConfig};

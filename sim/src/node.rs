@@ -72,6 +72,13 @@ impl Node {
             acd_wake: None,
             desk_wake: None,
         };
+        // The first hospital is the home of all agents.
+        let begins = desk::Service {
+            tenant: desk::TenantId(1),
+            at: wall(now),
+            begins: true,
+        };
+        node.desk.handle(now, desk::Input::Service(begins));
         node.switch_wake = node.switch.poll_timeout();
         node.acd_wake = node.acd.poll_timeout();
         node.desk_wake = node.desk.poll_timeout();
@@ -118,6 +125,19 @@ pub(crate) fn noticed(now: Duration, notice: acd::Notice) -> desk::Notice {
                     acd::AgentState::WrapUp => desk::AgentState::WrapUp,
                     acd::AgentState::Resting => desk::AgentState::Resting,
                 },
+            },
+        ),
+        acd::Notice::WrappedUp {
+            agent: who,
+            tenant,
+            contact: whom,
+            lasted,
+        } => (
+            tenant.0,
+            desk::Noticed::WrappedUp {
+                contact: contact(whom),
+                agent: agent(who),
+                ms: lasted.as_millis() as u64,
             },
         ),
         acd::Notice::OfferCreated {

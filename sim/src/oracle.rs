@@ -37,6 +37,8 @@ pub(crate) struct Oracle {
     /// Legs whose phone has said goodbye, or was told it.
     pub(crate) parted: Vec<MediaLegId>,
     live_offers: HashMap<AgentId, OfferId>,
+    /// Whom each live offer is for.
+    offered: HashMap<OfferId, acd::ContactId>,
     states: HashMap<AgentId, AgentState>,
     talks: HashMap<acd::ContactId, (AgentId, OfferId)>,
     /// Who is said to wait: the latest stay, where, how urgently, since when.
@@ -80,6 +82,7 @@ impl Oracle {
             asking: BTreeMap::new(),
             parted: Vec::new(),
             live_offers: HashMap::new(),
+            offered: HashMap::new(),
             states: HashMap::new(),
             talks: HashMap::new(),
             waiting: HashMap::new(),
@@ -105,6 +108,7 @@ impl Oracle {
         self.rings.clear();
         self.asking.clear();
         self.live_offers.clear();
+        self.offered.clear();
         self.states.clear();
         self.talks.clear();
         self.waiting.clear();
@@ -346,6 +350,7 @@ impl Oracle {
                 }
                 Ok(())
             }
+            Notice::WrappedUp { .. } => Ok(()),
             Notice::OfferCreated {
                 offer,
                 contact,
@@ -358,6 +363,7 @@ impl Oracle {
                         agent.0, other.0, offer.0
                     ));
                 }
+                self.offered.insert(offer, contact);
                 self.fair(now, contact, agent, acd)
             }
             Notice::OfferEnded {
@@ -367,6 +373,7 @@ impl Oracle {
                 outcome,
                 ..
             } => {
+                self.offered.remove(&offer);
                 if self.live_offers.get(&agent) == Some(&offer) {
                     self.live_offers.remove(&agent);
                 }
@@ -418,8 +425,10 @@ impl Oracle {
             if other_rank > rank {
                 continue;
             }
-            let first = acd.waiting(acd::QueueId(other)).next();
-            if let Some(first) = first
+            // One whose offer ends at this very instant was still being offered when this was decided.
+            let in_line = |id| !self.offered.values().any(|offered| *offered == id);
+            let mut waiting = acd.waiting(acd::QueueId(other));
+            if let Some(first) = waiting.find(|waiting| in_line(waiting.contact))
                 && clinical(acd::QueueId(other), first.class)
             {
                 return Err(format!(

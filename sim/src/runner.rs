@@ -42,10 +42,28 @@ impl fmt::Display for Broken {
 ///
 /// What went wrong.
 pub fn play(seed: u64, contacts: u32) -> Result<Figures, Box<Broken>> {
-    match attempt(seed, contacts, Trace::Off) {
+    play_and(seed, contacts, |_| Ok(()))
+}
+
+/// Plays one world, and looks at what is left of it.
+///
+/// # Errors
+///
+/// What went wrong, in the world or for who looked at it.
+pub fn play_and(
+    seed: u64,
+    contacts: u32,
+    look: impl Fn(&World) -> Result<(), String>,
+) -> Result<Figures, Box<Broken>> {
+    match attempt(seed, contacts, Trace::Off, &look) {
         Ok(figures) => Ok(figures),
-        Err(_) => match replay(seed, contacts, Trace::Last(LINES_SHOWN, Default::default())) {
-            Err(broken) => Err(broken),
+        Err(_) => match attempt(
+            seed,
+            contacts,
+            Trace::Last(LINES_SHOWN, Default::default()),
+            &look,
+        ) {
+            Err(broken) => Err(as_broken(seed, contacts, broken)),
             Ok(_) => Err(Box::new(Broken {
                 seed,
                 contacts,
@@ -62,22 +80,32 @@ pub fn play(seed: u64, contacts: u32) -> Result<Figures, Box<Broken>> {
 ///
 /// What went wrong.
 pub fn replay(seed: u64, contacts: u32, trace: Trace) -> Result<Figures, Box<Broken>> {
-    attempt(seed, contacts, trace).map_err(|(what, lines)| {
-        Box::new(Broken {
-            seed,
-            contacts,
-            what,
-            lines,
-        })
+    attempt(seed, contacts, trace, &|_| Ok(())).map_err(|broken| as_broken(seed, contacts, broken))
+}
+
+fn as_broken(seed: u64, contacts: u32, (what, lines): (String, Vec<String>)) -> Box<Broken> {
+    Box::new(Broken {
+        seed,
+        contacts,
+        what,
+        lines,
     })
 }
 
-fn attempt(seed: u64, contacts: u32, trace: Trace) -> Result<Figures, (String, Vec<String>)> {
+fn attempt(
+    seed: u64,
+    contacts: u32,
+    trace: Trace,
+    look: &impl Fn(&World) -> Result<(), String>,
+) -> Result<Figures, (String, Vec<String>)> {
     let mut world = World::new(seed, &WorldConfig::contacts(contacts));
     world.set_trace(trace);
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let what = match result {
-        Ok(Ok(figures)) => return Ok(figures),
+        Ok(Ok(figures)) => match look(&world) {
+            Ok(()) => return Ok(figures),
+            Err(what) => what,
+        },
         Ok(Err(failure)) => format!("at {:.6} s: {}", failure.at.as_secs_f64(), failure.what),
         Err(panic) => {
             let text = panic

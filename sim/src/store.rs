@@ -29,8 +29,8 @@ pub(crate) struct Store {
 /// One tenant's part.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    /// The sequence number given last.
-    pub(crate) sequence: u64,
+    /// All of it: the sequence number of an event is its place, from 1.
+    pub(crate) events: Vec<Stamped>,
     pub(crate) contacts: BTreeMap<ContactId, Facts>,
     /// Why contacts came back from a partner, for stories.
     pub(crate) taken_back: BTreeMap<ContactId, Vec<desk::TakenBack>>,
@@ -181,7 +181,7 @@ impl Store {
 
 impl Log {
     fn append(&mut self, stamped: &Stamped) -> Result<(), String> {
-        self.sequence += 1;
+        self.events.push(*stamped);
         if let Event::JournalGap { count, .. } = stamped.event {
             self.gaps += count;
         }

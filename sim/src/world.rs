@@ -342,6 +342,12 @@ impl World {
         &self.trace
     }
 
+    /// What is on disk: each hospital's log, from its first event.
+    pub fn logs(&self) -> impl Iterator<Item = (desk::TenantId, &[desk::Stamped])> {
+        let logs = self.store.logs();
+        logs.map(|(tenant, log)| (tenant, log.events.as_slice()))
+    }
+
     /// How hostile it is.
     #[must_use]
     pub fn weather(&self) -> &Weather {

@@ -5,7 +5,69 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use sim::{Broken, Figures, Trace, play, replay};
+use desk::figures::{Service, Settings};
+use sim::{Broken, Figures, Trace, World, play_and, replay};
+
+#[path = "../../desk/tests/figures/naive.rs"]
+mod naive;
+
+/// 5 and 9: the service desk's figures of a world's log are those of a second
+/// computation, also when they were interrupted; and every visit to a queue is
+/// in one of them.
+fn figures_hold(world: &World) -> Result<(), String> {
+    use desk::figures::{Figures, Quarter};
+    for (tenant, log) in world.logs() {
+        let fold = |figures: &mut Figures, from: usize, to: usize| {
+            for (seq, stamped) in (1..).zip(log).take(to).skip(from) {
+                figures
+                    .apply(seq, stamped)
+                    .map_err(|missing| missing.to_string())?;
+            }
+            Ok::<_, String>(())
+        };
+        let new = || Figures::new(Settings::default(), 0);
+        let mut whole = new();
+        fold(&mut whole, 0, log.len())?;
+        let mut interrupted = new();
+        fold(&mut interrupted, 0, log.len() / 2)?;
+        fold(&mut interrupted, log.len() / 3, log.len())?;
+        if interrupted != whole {
+            return Err(format!(
+                "9: figures of hospital {} differ when interrupted",
+                tenant.0
+            ));
+        }
+        let naive = naive::Naive {
+            log,
+            target_ms: |_| 20_000,
+            short_ms: |_| 5_000,
+        };
+        let (folded, naive) = (naive::folded(&whole), naive.lines());
+        let mut keys = folded.keys().chain(naive.keys());
+        if let Some(key) = keys.find(|key| folded.get(*key) != naive.get(*key)) {
+            return Err(format!(
+                "9: hospital {}: {key} is {:?}, and {:?} by the second computation",
+                tenant.0,
+                folded.get(key),
+                naive.get(key)
+            ));
+        }
+        let mut sum = Service::default();
+        for (_, cell) in whole.service(Quarter(0)..Quarter::MAX) {
+            sum += cell;
+        }
+        if sum.waiting() != whole.open_visits() || sum.ended() > sum.queued {
+            return Err(format!(
+                "5: {} visits open, and {sum:?}",
+                whole.open_visits()
+            ));
+        }
+        if sum.lost > 0 && whole.events_missing() == 0 {
+            return Err(format!("5: visits are lost without a gap: {sum:?}"));
+        }
+    }
+    Ok(())
+}
 
 /// Plays the seeds `from..to` on two threads, which share nothing but the
 /// next seed.
@@ -24,7 +86,7 @@ fn play_all(from: u64, to: u64, contacts: u32) {
                     if seed >= to {
                         break;
                     }
-                    match play(seed, contacts) {
+                    match play_and(seed, contacts, figures_hold) {
                         Ok(one) => figures.add(&one),
                         Err(failure) => {
                             stop.store(true, Ordering::Relaxed);

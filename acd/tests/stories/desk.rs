@@ -38,6 +38,8 @@ pub(crate) struct Desk {
     pub(crate) outputs: Vec<Output>,
     offers: Vec<OfferId>,
     outcomes: Vec<(usize, OfferOutcome)>,
+    /// Whose after-call work for whom is over, and how long it took.
+    pub(crate) wrapped_up: Vec<(u32, u64, Duration)>,
     /// What each contact says while it waits.
     waits: HashMap<u64, ToAcd>,
     last_contact: u64,
@@ -53,6 +55,7 @@ impl Desk {
             outputs: Vec::new(),
             offers: Vec::new(),
             outcomes: Vec::new(),
+            wrapped_up: Vec::new(),
             waits: HashMap::new(),
             last_contact: 1_000,
             served: 0,
@@ -74,6 +77,12 @@ impl Desk {
                     let number = self.number(*offer);
                     self.outcomes.push((number, *outcome));
                 }
+                Output::Notice(Notice::WrappedUp {
+                    agent,
+                    contact,
+                    lasted,
+                    ..
+                }) => self.wrapped_up.push((agent.0, contact.0, *lasted)),
                 _ => {}
             }
             self.outputs.push(output);

@@ -27,6 +27,24 @@ fn a_contact_is_offered_at_once_and_bridged_after_confirmation() {
     desk.pass(10 * S);
     desk.check_state(1, AgentState::Available);
     desk.check_outcomes(&[(0, OfferOutcome::Accepted)]);
+    assert_eq!(desk.wrapped_up, [(1, 7, 10 * S)]);
+}
+
+#[test]
+fn a_sign_out_ends_after_call_work() {
+    let mut desk = Desk::new(setup(&[(1, &[1])], &[queue(1)]));
+    desk.sign_in(1);
+    desk.wait(7, 1, 1, Class::Staff);
+    desk.ringing(0);
+    desk.accept(0);
+    desk.finish(0);
+    desk.pass(4 * S);
+    desk.sign_out(1);
+    desk.check_state(1, AgentState::SignedOut);
+    desk.sign_in(1);
+    desk.pass(10 * S);
+    // What is left of it when the phone comes back belongs to nobody.
+    assert_eq!(desk.wrapped_up, [(1, 7, 4 * S)]);
 }
 
 #[test]

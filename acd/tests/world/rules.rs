@@ -121,6 +121,10 @@ impl Rulebook {
                 let before = self.states.insert(agent, state);
                 assert_ne!(before, Some(state), "seed {seed}: told twice");
             }
+            Notice::WrappedUp { agent, lasted, .. } => {
+                assert_ne!(self.states.get(&agent), Some(&AgentState::WrapUp));
+                assert!(lasted <= Duration::from_secs(60), "seed {seed}: {lasted:?}");
+            }
             Notice::OfferCreated {
                 offer,
                 contact,

@@ -59,6 +59,15 @@ impl Desk {
                 let event = Event::AgentStateChanged { agent, state };
                 self.queue(Owner::Tenant(tenant), Stamped { at, event });
             }
+            Noticed::WrappedUp { contact, agent, ms } => {
+                let event = Event::ContactWrappedUp { contact, agent, ms };
+                match self.contacts.get(&contact) {
+                    _ if !contact.is_journey() => {}
+                    Some(known) if known.tenant == tenant => self.record(contact, at, event),
+                    Some(_) => {}
+                    None => self.queue(Owner::Tenant(tenant), Stamped { at, event }),
+                }
+            }
             Noticed::OfferCreated {
                 offer,
                 contact,
@@ -101,6 +110,16 @@ impl Desk {
                 };
                 self.offer_event(tenant, contact, offer, Known::Ended, at, event);
             }
+        }
+    }
+
+    pub(super) fn service(&mut self, tenant: TenantId, at: i64, begins: bool) {
+        if let Some(&tenant) = self.tenant_index.get(&tenant) {
+            let event = match begins {
+                true => Event::ServiceStarted,
+                false => Event::ServiceStopped,
+            };
+            self.queue(Owner::Tenant(tenant), Stamped { at, event });
         }
     }
 

@@ -584,6 +584,27 @@ fn offers_are_logged_once_and_give_the_place_back() {
     }
     story.wait(100);
     assert_eq!(story.commit(true), ["agent.state_changed"]);
+    // After-call work belongs to the contact, though that is over.
+    let cause = EndCause::AgentHungUp;
+    story.journey(Journey::Ended { cause });
+    let written = story.commit(true);
+    assert_eq!(written.last().map(String::as_str), Some("contact.ended"));
+    let (contact, agent, ms) = (CONTACT, AgentId(3), 9_000);
+    story.input(notice(Noticed::WrappedUp { contact, agent, ms }));
+    let asks = ContactId(ContactId::JOURNEYS_END);
+    story.input(notice(Noticed::WrappedUp {
+        contact: asks,
+        agent,
+        ms,
+    }));
+    story.wait(100);
+    assert_eq!(story.commit(true), ["contact.wrapped_up"]);
+    for begins in [true, false] {
+        let (tenant, at) = (TenantId(1), 300_000);
+        story.input(Input::Service(Service { tenant, at, begins }));
+    }
+    story.wait(100);
+    assert_eq!(story.commit(true), ["service.started", "service.stopped"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod agent;
 mod call;
 mod flow;
 mod publish;
+mod report;
 mod serve;
 mod stand_in;
 
@@ -57,6 +58,8 @@ enum Command {
     Open(publish::Close),
     /// Let a desk keep its hours again.
     Reopen(publish::Reopen),
+    /// Say how the desk has served: the figures of some days, while the server runs or not.
+    Report(report::Args),
 }
 
 /// Runs the program.
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Close(args) => publish::close("close", &options, &args),
         Command::Open(args) => publish::close("open", &options, &args),
         Command::Reopen(args) => publish::reopen(&options, &args),
+        Command::Report(args) => report::run(&options, &args),
     };
     match result {
         Ok(code) => code,

@@ -94,7 +94,7 @@ pub fn changes(old: &HelpDesk, new: &HelpDesk) -> Vec<Change> {
         &old.queues,
         &new.queues,
         |queue| format!("queue {}", queue.name),
-        |old, new| differing!(old, new: extension, clinical, ring_for_s, wrap_up_s, spacing_s),
+        |old, new| differing!(old, new: extension, clinical, ring_for_s, wrap_up_s, spacing_s, target_s, short_s),
         &mut changes,
     );
     compare(

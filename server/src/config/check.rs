@@ -21,6 +21,9 @@ const RING_FOR_S: std::ops::RangeInclusive<u64> = 2..=120;
 /// A hospital's callers come no further apart than this on paper, or a few of them would wait for ever.
 const SPACING_S_MAX: u64 = 600;
 
+/// Within how many seconds callers are to be answered.
+const TARGET_S: std::ops::RangeInclusive<u64> = 1..=3_600;
+
 /// Looks at everything.
 pub(super) fn check<'a>(
     (operator_file, operator): (&'a Path, &'a OperatorFile),
@@ -92,6 +95,22 @@ impl<'a> Check<'a, '_> {
                     queue.spacing_s
                 );
                 self.fault(at!["queues", n, "spacing_s"], apart);
+            }
+        }
+        for (n, queue) in operator.queues.iter().enumerate() {
+            let (name, target, short) = (&queue.name, queue.target_s, queue.short_s);
+            if !TARGET_S.contains(&target) {
+                let odd = format!(
+                    "queue \"{name}\": target_s is {target}; a service level's target is {} to {} seconds",
+                    TARGET_S.start(),
+                    TARGET_S.end()
+                );
+                self.fault(at!["queues", n, "target_s"], odd);
+            } else if short > target {
+                let odd = format!(
+                    "queue \"{name}\": short_s is {short}, more than target_s, {target}: who was not answered in time would not have waited"
+                );
+                self.fault(at!["queues", n, "short_s"], odd);
             }
         }
         for (n, trunk) in operator.trunks.iter().enumerate() {

@@ -120,6 +120,12 @@ pub struct QueueConfig {
     /// come, at least, in seconds; 0: everybody in the order of arrival.
     #[serde(default = "default_spacing_s")]
     pub spacing_s: u64,
+    /// Who is answered within so many seconds is answered in time: for the figures, nobody is served by it.
+    #[serde(default = "default_target_s")]
+    pub target_s: u64,
+    /// Who hangs up before so many seconds hasn't waited, for the figures.
+    #[serde(default = "default_short_s")]
+    pub short_s: u64,
 }
 
 fn default_ring_for_s() -> u64 {
@@ -132,6 +138,14 @@ fn default_spacing_s() -> u64 {
 
 fn default_wrap_up_s() -> u64 {
     10
+}
+
+fn default_target_s() -> u64 {
+    20
+}
+
+fn default_short_s() -> u64 {
+    5
 }
 
 /// An analyst.
@@ -453,6 +467,19 @@ impl HelpDesk {
     pub fn queue_id(&self, name: &str) -> Option<u32> {
         let place = self.queues.iter().position(|queue| queue.name == name)?;
         u32::try_from(place + 1).ok()
+    }
+
+    /// What is promised for each queue.
+    pub fn targets(&self) -> desk::figures::Settings {
+        let targets = |(place, queue): (u32, &QueueConfig)| {
+            let targets = desk::figures::Targets {
+                target_ms: queue.target_s.saturating_mul(1_000),
+                short_ms: queue.short_s.saturating_mul(1_000),
+            };
+            (desk::QueueId(place), targets)
+        };
+        let queues = (1..).zip(&self.queues).map(targets).collect();
+        desk::figures::Settings { queues }
     }
 
     /// The account of an analyst or trunk: user, secret, and a name to show.

@@ -373,6 +373,16 @@ nodes:
     fn faults_say_where_they_are_and_what_to_do() {
         for (from, to, said) in [
             (
+                "ring_for_s: 15",
+                "target_s: 0",
+                "operator.yaml:3: queue \"clinical\": target_s is 0; a service level's target is 1 to 3600 seconds",
+            ),
+            (
+                "ring_for_s: 15",
+                "target_s: 20, short_s: 21",
+                "operator.yaml:3: queue \"clinical\": short_s is 21, more than target_s, 20",
+            ),
+            (
                 "threads = 1",
                 "threads = 0",
                 "careline.toml: media.threads is 0; ",

@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
+use crate::figures::Today;
 use crate::node::Status;
 use crate::rtp::{Figures, JITTER_BOUNDS_US, LATENESS_BOUNDS_US, LOSS_BOUNDS_MILLI};
 
@@ -28,6 +29,8 @@ pub(super) fn text(snapshot: Snapshot) -> Result<String, std::fmt::Error> {
 pub(super) struct Snapshot {
     pub(super) status: Status,
     pub(super) media: Figures,
+    /// Hospitals' queues today.
+    pub(super) today: Vec<Today>,
     /// Queues' names by id, from 1.
     pub(super) queues: Arc<[String]>,
 }
@@ -39,6 +42,7 @@ impl Collector for Snapshot {
         let Snapshot {
             status,
             media,
+            today,
             queues,
         } = self;
         let Status {
@@ -325,6 +329,7 @@ impl Collector for Snapshot {
             .iter()
             .map(|queue| (name(queue.queue.0), queue.free));
         out.family("queue_agents_free", "Agents free", free)?;
+        out.today(today, queues)?;
         let trunk = |name: &String| [("trunk", name.clone())].to_vec();
         let loads = status.trunks.iter().map(|it| (trunk(&it.name), it.calls));
         out.family("trunk_calls", "Calls on the trunk", loads)?;
@@ -365,6 +370,69 @@ fn cumulative(
 struct Out<'a, 'e>(&'a mut DescriptorEncoder<'e>);
 
 impl Out<'_, '_> {
+    /// The service desk's figures of today, folded from the log.
+    fn today(&mut self, today: &[Today], queues: &[String]) -> std::fmt::Result {
+        let labels = |it: &Today| -> Labels {
+            let name = (it.queue.0 as usize).checked_sub(1);
+            let name = name.and_then(|at| queues.get(at)).cloned();
+            let name = name.unwrap_or_else(|| it.queue.0.to_string());
+            vec![("hospital", it.hospital.clone()), ("queue", name)]
+        };
+        let each = |figure: fn(&Today) -> Option<f64>| {
+            today
+                .iter()
+                .filter_map(move |it| Some((labels(it), figure(it)?)))
+        };
+        self.reals(
+            "desk_waiting",
+            "Callers who wait, those being offered included",
+            each(|it| Some(it.waiting as f64)),
+        )?;
+        self.reals(
+            "desk_oldest_wait_seconds",
+            "How long the one who waits longest has",
+            each(|it| Some(it.oldest_wait_ms as f64 / 1e3)),
+        )?;
+        self.reals(
+            "desk_today_offered",
+            "Visits to the queue begun today",
+            each(|it| Some(it.service.queued as f64)),
+        )?;
+        self.reals(
+            "desk_today_answered",
+            "Of these, answered",
+            each(|it| Some(it.service.answered as f64)),
+        )?;
+        self.reals(
+            "desk_today_abandoned",
+            "Of these, abandoned, without those who hung up at once",
+            each(|it| Some((it.service.abandoned - it.service.abandoned_short) as f64)),
+        )?;
+        self.reals(
+            "desk_today_service_level",
+            "Strict service level of today, 0 to 1; absent while nobody was served",
+            each(|it| it.service.service_level().value()),
+        )?;
+        self.reals(
+            "desk_today_complete",
+            "0 when events of today are missing in the log",
+            each(|it| Some(f64::from(u8::from(it.complete)))),
+        )
+    }
+
+    fn reals(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels, f64)>,
+    ) -> std::fmt::Result {
+        let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+        for (labels, value) in values {
+            family.get_or_create(&labels).set(value);
+        }
+        self.metric(name, help, &family)
+    }
+
     fn metric(&mut self, name: &str, help: &str, metric: &impl EncodeMetric) -> std::fmt::Result {
         let kind = metric.metric_type();
         metric.encode(self.0.encode_descriptor(name, help, None, kind)?)

@@ -20,6 +20,7 @@ use super::closings::{Closing, Closings};
 use super::versions::{self, Raised, Versions};
 use super::{Loaded, Options, StartError, setup};
 use crate::config::{Change, HelpDesk, changes, obstacles};
+use crate::figures::Live;
 use crate::node::{Control, wall};
 use crate::prompts::{Book, Fixed};
 use crate::secrets::RootKey;
@@ -164,6 +165,7 @@ pub struct Publisher {
     root: RootKey,
     /// Weak: it doesn't keep the pump alive.
     control: mpsc::WeakSender<Control>,
+    live: Live,
 }
 
 struct Current {
@@ -182,6 +184,7 @@ pub(super) struct Means {
     pub(super) seed: [u8; 32],
     pub(super) root: RootKey,
     pub(super) control: mpsc::WeakSender<Control>,
+    pub(super) live: Live,
 }
 
 impl Publisher {
@@ -199,6 +202,7 @@ impl Publisher {
             seed,
             root,
             control,
+            live,
         } = means;
         Self {
             applying: Mutex::new(()),
@@ -213,6 +217,7 @@ impl Publisher {
             seed,
             root,
             control,
+            live,
         }
     }
 
@@ -249,6 +254,7 @@ impl Publisher {
             .map_err(|_| PublishError::Stopping)?;
         wait(changed, &claim, CHANGE_MAX)?;
         versions.told();
+        self.live.retarget(loaded.helpdesk.targets());
         let mut current = self.current();
         current.loaded = Arc::new(loaded);
         current.versions = versions;

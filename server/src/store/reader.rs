@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use desk::figures::Figures;
 use desk::{ContactId, Personal, PhoneNumber, TenantId, TicketNumber};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
@@ -35,6 +36,78 @@ impl Reader {
             });
         }
         Ok(Self { connection })
+    }
+}
+
+impl Reader {
+    /// The tenants that have a log, and the last sequence number of each.
+    ///
+    /// # Errors
+    ///
+    /// The database can't be read.
+    pub fn tenants(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT tenant, last_seq FROM tenant ORDER BY tenant")?;
+        let rows = statement.query_map([], |row| {
+            Ok((TenantId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned()))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// A place in a tenant's log before which everything is older than `at`
+    /// (Unix milliseconds), but for what was written late: events are in the
+    /// order of their writing. 0: the beginning.
+    ///
+    /// # Errors
+    ///
+    /// The database can't be read.
+    pub fn seq_before(&self, tenant: TenantId, at: i64) -> Result<u64, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT at FROM event WHERE tenant = ? AND seq = ?")?;
+        let tenants = self.tenants()?;
+        let last = tenants.into_iter().find(|(known, _)| *known == tenant);
+        let (mut older, mut not_older) = (0, last.map_or(0, |(_, last)| last) + 1);
+        while older + 1 < not_older {
+            let middle = older + (not_older - older) / 2;
+            let key = [i64::from(tenant.0), middle.cast_signed()];
+            let found: Option<i64> = statement.query_row(key, |row| row.get(0)).optional()?;
+            match found.is_some_and(|found| found < at) {
+                true => older = middle,
+                false => not_older = middle,
+            }
+        }
+        Ok(older)
+    }
+
+    /// Applies up to `limit` events to figures, those after the last they know.
+    /// Gives how many.
+    ///
+    /// # Errors
+    ///
+    /// The database can't be read. What was applied before stays.
+    pub fn read_into(
+        &self,
+        tenant: TenantId,
+        figures: &mut Figures,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {EVENT_COLUMNS} FROM event WHERE tenant = ? AND seq > ? ORDER BY seq LIMIT ?"
+        ))?;
+        let after = i64::try_from(figures.last_seq()).unwrap_or(i64::MAX);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut found = statement.query([i64::from(tenant.0), after, limit])?;
+        let mut applied = 0;
+        while let Some(row) = found.next()? {
+            let Logged { seq, stamped } = rows::logged(row)?;
+            figures
+                .apply(seq, &stamped)
+                .map_err(|_| StoreError::Unreadable("the order of the log"))?;
+            applied += 1;
+        }
+        Ok(applied)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the store, on real files.
 
 mod desk_and_store;
+mod figures;
 mod killed;
 mod load;
 mod tickets;
