@@ -231,9 +231,8 @@ fn another_codec_comes_in_the_middle_of_a_call() {
 
 #[test]
 fn a_phone_that_doesn_t_hear_us_says_so() {
-    /// The highest number received and the share lost, by report.
-    type Reports = fn(u32) -> (u32, u32);
     // What arrives stands still; nearly all is lost; all is well.
+    type Reports = fn(u32) -> (u32, u32);
     let all: [(Reports, bool); 3] = [
         (|_| (1_000, 0), true),
         (|n| (1_000 + n, 255), true),
