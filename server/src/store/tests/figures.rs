@@ -32,7 +32,7 @@ fn call(contact: u64, length: usize) -> Vec<Stamped> {
         QueueId(1 + (contact % 3) as u32),
         AgentId(1 + (contact % 4) as u32),
     );
-    let abandons = contact % 3 == 0;
+    let abandons = contact.is_multiple_of(3);
     let taken = match abandons {
         true => Event::ContactAbandoned { contact: id },
         false => Event::ContactConnected { contact: id, agent },
