@@ -398,6 +398,21 @@ nodes:
                 "careline.toml:2: unknown variant `perhaps`",
             ),
             (
+                "[media]",
+                "[http]\nbind = \"localhost\"\n[media]",
+                "careline.toml:2: invalid socket address syntax; write an IP address and a port, e.g. \"127.0.0.1:5060\"",
+            ),
+            (
+                "flow: own",
+                "flow: owm",
+                "own.yaml:1: flow \"owm\" stands in own.yaml, and a flow is called like its file",
+            ),
+            (
+                "ring_for_s: 15",
+                "ring_for_s: 15, ring_for_s: 15",
+                "ring_for_s is there twice; write it once",
+            ),
+            (
                 "calls_max = 10",
                 "calls_max = 1",
                 "careline.toml: limits.clinical_reserve is a part",
