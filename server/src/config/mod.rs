@@ -405,12 +405,7 @@ nodes:
             (
                 "flow: own",
                 "flow: owm",
-                "own.yaml:1: flow \"owm\" stands in own.yaml, and a flow is called like its file",
-            ),
-            (
-                "ring_for_s: 15",
-                "ring_for_s: 15, ring_for_s: 15",
-                "ring_for_s is there twice; write it once",
+                "flows/own.yaml:1: flow \"owm\" stands in own.yaml, and a flow is called like its file",
             ),
             (
                 "calls_max = 10",
@@ -535,5 +530,9 @@ nodes:
                 "a name of the program's own: {text}"
             );
         }
+        let twice = fault("ring_for_s: 15", "ring_for_s: 15, ring_for_s: 15");
+        assert!(twice.starts_with("operator.yaml:3: "), "{twice}");
+        assert!(twice.contains("is there twice; write it once"), "{twice}");
+        assert!(!twice.contains("Policy"), "{twice}");
     }
 }
