@@ -7,10 +7,24 @@ NUMBER ?= 1002
 ifneq ($(origin AS),command line)
 AS = unknown
 endif
-# Who isn't known has a menu on the staff line.
-KEYS ?= $(if $(filter 1002 2002,$(NUMBER)),"patient$(COMMA) 3" 1) w14 hangup
+# Longest time of a call, in seconds.
+FOR ?= 90
+# What leads to a person (or the partner) on each of the demo's numbers: who isn't known has a menu on the staff line.
+# A telephone of this program is known by its tone; with AGENT= nobody is there to be waited for.
+KEYS ?= $(KEYS_OF_$(LINE)) $(if $(AGENT),tone w5,w14) hangup
+LINE = $(patsubst 2%,1%,$(NUMBER))
 COMMA = ,
-AGENT ?= ana
+KEYS_OF_1002 = $(if $(filter unknown withheld,$(AS)),"patient$(COMMA) 3" 1)
+KEYS_OF_1003 = "press 0" 0
+KEYS_OF_1005 = "press 0" 0
+KEYS_OF_1007 = "press 0" 0
+KEYS_OF_1009 = "four digits" 7004
+KEYS_OF_1011 = "for printing" 0
+# Who has it in their queues, or is meant: space-separated, or none (AGENT=).
+AGENT ?= $(or $(AGENT_OF_$(LINE)),ana)
+AGENT_OF_1003 = ben
+AGENT_OF_1007 = ben
+AGENT_OF_1009 = dov
 
 CARGO = cargo
 # Release for people, the optimised dev profile for tests: one build each.
@@ -29,9 +43,9 @@ run: voices
 	$(CARGO) build --release -p server --bin careline
 	@$(CARELINE) serve --config $(CONFIG) --bind $(BIND) --welcome --show-calls --stand-in nightline --stand-in http://127.0.0.1:5080
 
-## Place a call and see what the caller hears. NUMBER, AS, KEYS and AGENT can be set.
+## Place a call and see what the caller hears. NUMBER, AS, KEYS, AGENT and FOR can be set.
 call: voices
-	@$(CARELINE) call $(NUMBER) --config $(CONFIG) --server $(BIND) --as $(AS) --keys '$(KEYS)' --with-agent $(AGENT) --for 40
+	@$(CARELINE) call $(NUMBER) --config $(CONFIG) --server $(BIND) --as $(AS) --keys '$(KEYS)' $(foreach user,$(AGENT),--with-agent $(user)) --for $(FOR)
 
 ## Everything: unit tests, the simulated world, real calls.
 test: voices

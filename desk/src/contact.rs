@@ -315,7 +315,10 @@ impl Facts {
                     // Whoever was waiting when the journey ended otherwise was failed by us.
                     (
                         Some(_),
-                        EndCause::AgentHungUp | EndCause::SystemFailure | EndCause::NotEncrypted,
+                        EndCause::AgentHungUp
+                        | EndCause::SystemFailure
+                        | EndCause::NotEncrypted
+                        | EndCause::Stopped,
                     )
                     | (None, _) => {}
                 }

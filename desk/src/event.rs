@@ -651,6 +651,13 @@ mod tests {
             r#"{"type":"contact.ended","contact":7,"cause":"system_failure"}"#,
         );
         check(
+            Event::ContactEnded {
+                contact,
+                cause: EndCause::Stopped,
+            },
+            r#"{"type":"contact.ended","contact":7,"cause":"stopped"}"#,
+        );
+        check(
             Event::OfferTimedOut {
                 offer,
                 contact,

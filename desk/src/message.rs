@@ -324,6 +324,8 @@ pub enum EndCause {
     SystemFailure,
     /// Encryption is required for this call, and the caller's phone can't or won't.
     NotEncrypted,
+    /// Careline was told to stop, and didn't wait for the call's end.
+    Stopped,
 }
 
 /// From the desk to the calls.

@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `plan DIR` | what the folder would change |
 //! | `apply DIR` | what it has changed; after an error nothing has |
+//! | `force DIR` | the same, though tests of its flows fail |
+//! | `folder` | the folder that is served, and on the next line where SIP is heard |
 //! | `export DIR` | how many files were written |
 //! | `close HOSPITAL HOURS MINUTES REASON` | what is closed or open on the spot |
 //! | `open HOSPITAL HOURS MINUTES REASON` | the same |
@@ -137,6 +139,10 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
             let opened = publisher.close(hospital, calendar, None);
             return opened.map_err(|error| error.to_string());
         }
+        ("folder", [""]) => {
+            let (served, _) = publisher.folders();
+            return Ok(format!("{}\n{}\n", served.display(), publisher.address()));
+        }
         _ => {}
     }
     let dir = Path::new(rest);
@@ -148,10 +154,18 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
     };
     match word {
         "plan" => publisher.plan(dir).map(|plan| plan.to_string()),
-        "apply" => publisher.apply(dir).map(|plan| {
+        "apply" | "force" => publisher.apply(dir, word == "force").map(|plan| {
             let mut text = plan.to_string();
             if !plan.changes.is_empty() {
                 let _ = writeln!(text, "Applied. Calls in progress finish as they began.");
+            }
+            let (served, started) = publisher.folders();
+            if served != started {
+                let _ = writeln!(
+                    text,
+                    "After a restart {} is served again: that is what Careline was started with (--config).",
+                    started.display()
+                );
             }
             text
         }),

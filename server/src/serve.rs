@@ -260,15 +260,7 @@ impl Server {
             loaded.data_dir.display()
         )))?;
         let (socket, tcp) = bind(process.sip.bind, process.sip.tcp)
-            .map_err(|error| {
-                let taken = error.kind() == io::ErrorKind::AddrInUse;
-                let help = if taken {
-                    " (another Careline? A second one needs an address and a data folder of its own: --bind, --data)"
-                } else {
-                    ""
-                };
-                io_error(format!("SIP on {}{help}", process.sip.bind))(error)
-            })?;
+            .map_err(|error| not_bound(process.sip.bind, error))?;
         let address = socket.local_addr().map_err(io_error("SIP socket"))?;
         let mut interface_settings = process.sip.clone();
         interface_settings.bind = address;
@@ -600,6 +592,26 @@ fn bind(
     let _ = setsockopt(&socket, sockopt::SndBuf, &(4 * 1024 * 1024));
     socket.set_nonblocking(true)?;
     Ok((socket, listener))
+}
+
+fn not_bound(address: SocketAddr, error: io::Error) -> StartError {
+    let help = if error.kind() == io::ErrorKind::AddrInUse {
+        " (another Careline? A second one needs an address and a data folder of its own: --bind, --data)"
+    } else {
+        ""
+    };
+    io_error(format!("SIP on {address}{help}"))(error)
+}
+
+/// Whether SIP can be heard where it is to be, before anything is done that takes time.
+///
+/// # Errors
+/// What [`Server::start`] would say.
+pub fn is_free(loaded: &Loaded) -> Result<(), StartError> {
+    let sip = &loaded.process.sip;
+    bind(sip.bind, sip.tcp)
+        .map(drop)
+        .map_err(|error| not_bound(sip.bind, error))
 }
 
 fn certificates(sip: &config::Sip, dir: &Path) -> Result<Option<Certificates>, TlsError> {

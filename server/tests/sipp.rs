@@ -47,7 +47,7 @@ fn a_clinician_is_greeted_by_name_and_a_phone_rings_at_once() {
     let ana = agent(&server, "ana", "demo-ana", &agent_ear);
     let started = Instant::now();
     let okafor = caller(&server, "1001", "+15550177001", &caller_ear, 8);
-    server.wait_for("a phone rings", Duration::from_secs(3));
+    server.wait_for("phone rings", Duration::from_secs(3));
     assert!(
         started.elapsed() < Duration::from_secs(3),
         "the clinical desk's phone rings within 2 s of the answer"
@@ -112,7 +112,7 @@ fn a_caller_who_hangs_up_stops_the_ringing() {
     gone.succeeded(Duration::from_secs(8));
     // The agent's scenario ends well only when CANCEL came and 487 was acknowledged.
     ana.succeeded(Duration::from_secs(20));
-    server.wait_for("ended: CallerHungUp", Duration::from_secs(2));
+    server.wait_for("ended: the caller hung up", Duration::from_secs(2));
 }
 
 /// The demo, but that the partner is behind these two ports.
@@ -214,7 +214,7 @@ fn a_silent_gateway_and_a_busy_partner_give_the_caller_back() {
     busy.succeeded(Duration::from_secs(20));
     let back = "Our partner can't take your call now. You have kept your place with us.";
     caller_ear.wait_for(back, clip(&book, back), 0.95, Duration::from_secs(12));
-    server.wait_for("talks (offer", Duration::from_secs(10));
+    server.wait_for("talks with ", Duration::from_secs(10));
     caller_ear.wait_for_tone(620.0, Duration::from_secs(4));
     agent_ear.wait_for_tone(440.0, Duration::from_secs(4));
     patient.succeeded(Duration::from_secs(35));
@@ -306,7 +306,8 @@ fn health_metrics_and_an_orderly_stop() {
     late.succeeded(Duration::from_secs(20));
     // The one in progress ends by itself, as long as it likes.
     waiting.succeeded(Duration::from_secs(12));
-    server.wait_for("ended: CallerHungUp", Duration::from_secs(2));
+    server.wait_for("ended: the caller hung up", Duration::from_secs(2));
+    server.wait_for("Stopped", Duration::from_secs(5));
 }
 
 /// A gateway that requires reliable provisional responses, refreshes its

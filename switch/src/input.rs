@@ -230,12 +230,16 @@ pub enum NoteWhat {
     Answered,
     /// Waits in this queue.
     Queued(Arc<str>),
+    /// The number that was dialled. Follows `Arrived`.
+    Dialled(Arc<str>),
+    /// It has this ticket.
+    Ticket(Arc<str>),
     /// An agent's phone is called.
-    Offered(OfferId),
+    Offered(OfferId, desk::AgentId),
     /// The offer came to nothing.
     OfferFailed(acd::Refusal),
     /// Talks.
-    Connected(OfferId),
+    Connected(OfferId, desk::AgentId),
     /// The agent's side broke down; the contact waits again.
     Broken,
     /// This partner is called.

@@ -6,15 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::time::Instant;
 
+use super::transcript::Transcript;
 use crate::config::HelpDesk;
 use crate::phone::{
-    AnswerPolicy, Ears, Library, Marker, Phone, PhoneAudio, PhoneConfig, PhoneEvents, PhoneMedia,
-    Printer, Registration, Voice,
+    AnswerPolicy, CallReport, Ears, Library, Marker, Phone, PhoneAudio, PhoneConfig,
+    PhoneEventKind, PhoneEvents, PhoneMedia, Printer, Registration, Voice,
 };
-use crate::prompts::Book;
+use crate::prompts::{self, Book};
 use crate::rtp::MediaConfig;
 use crate::serve::{Loaded, Options};
+
+/// Most calls of a phone that are kept for whoever asks after them.
+const REPORTS_MAX: usize = 64;
 
 /// Arguments of `careline agent`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +28,7 @@ pub(super) struct Args {
     #[arg(required = true)]
     users: Vec<String>,
     /// Where Careline is.
-    #[arg(long, default_value = "127.0.0.1:5060")]
+    #[arg(long, default_value = "127.0.0.1:5060", value_parser = super::address)]
     server: SocketAddr,
     /// Answer after so many seconds.
     #[arg(long, default_value_t = 2.0)]
@@ -32,9 +37,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = Loaded::read(options)?;
-    let (studio, book) = super::speak(&loaded)?;
-    let library = Arc::new(Library::new(book.library_with_names(&studio).into_iter()));
+    let library = library(options, &loaded, args.server)?;
     let audio = audio(args.server)?;
+    let (transcript, written) = Transcript::begin();
     let policy = AnswerPolicy::Answer {
         after: Duration::try_from_secs_f64(args.answer_after).unwrap_or(Duration::from_secs(2)),
     };
@@ -49,24 +54,82 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
             Ears::Listening(Arc::clone(&library)),
         )?;
         let (phone, events) = Phone::start(config).await?;
-        tasks.push((phone, tokio::spawn(show(user.clone(), events))));
+        let shown = show(user.clone(), phone.started(), events, transcript.clone());
+        tasks.push((phone, tokio::spawn(shown)));
     }
+    drop(transcript);
     tokio::signal::ctrl_c().await?;
     for (phone, task) in tasks {
         phone.stop().await;
         let _ = task.await;
     }
+    let _ = written.await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what happens to a phone.
-pub(super) async fn show(user: String, mut events: PhoneEvents) {
+/// Tells what happens to a phone. Gives the calls it has had.
+pub(super) async fn show(
+    user: String,
+    started: Instant,
+    mut events: PhoneEvents,
+    transcript: Transcript,
+) -> Vec<CallReport> {
     let mut printer = Printer::default();
+    let mut reports = Vec::new();
     while let Some(event) = events.next().await {
-        if let Some(line) = printer.line(&event) {
-            super::say(&format!("{user:<10} {line}"));
+        if let Some((at, told)) = printer.told(&event) {
+            transcript.tell(&user, started, at, &told).await;
+        }
+        if let PhoneEventKind::Ended(report) = event.kind
+            && reports.len() < REPORTS_MAX
+        {
+            reports.push(*report);
         }
     }
+    reports
+}
+
+/// What a phone knows by ear: the prompts that the server says, in all its languages. Those of its own folder, if it
+/// serves another and that can be had; else those of ours.
+pub(super) fn library(
+    options: &Options,
+    loaded: &Loaded,
+    server: SocketAddr,
+) -> anyhow::Result<Arc<Library>> {
+    let served = super::publish::served(options)
+        .filter(|(_, address)| address.port() == server.port())
+        .map(|(folder, _)| folder)
+        .filter(|folder| options.config_dir.canonicalize().ok().as_ref() != Some(folder));
+    let theirs = served.and_then(|folder| {
+        let theirs = Loaded::read(&Options {
+            config_dir: folder.clone(),
+            data_dir: Some(loaded.data_dir.clone()),
+            bind: options.bind,
+            speech_dir: Some(loaded.speech_dir.clone()),
+        });
+        let (at, own) = (folder.display(), options.config_dir.display());
+        match theirs {
+            Ok(theirs) => {
+                eprintln!("The server serves {at}, not {own}: its prompts are listened for");
+                Some(theirs)
+            }
+            Err(error) => {
+                eprintln!(
+                    "The server serves {at}, not {own}, and that can't be read: what {own} doesn't say is heard as                      unknown words ({error})"
+                );
+                None
+            }
+        }
+    });
+    let loaded = theirs.as_ref().unwrap_or(loaded);
+    let (studio, book) = super::speak(loaded)?;
+    let mut clips = book.library_with_names(&studio);
+    let (tongues, _) =
+        prompts::tongues(&loaded.process.speech, &loaded.speech_dir, &loaded.helpdesk)?;
+    for tongue in &tongues {
+        clips.extend(tongue.book.library_with_names(&tongue.studio));
+    }
+    Ok(Arc::new(Library::new(clips.into_iter())))
 }
 
 /// Media threads for phones of this process.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ivr_flows::{CheckError, Drafts, Flow, Role, run_tests, unvisited};
 
 /// The published schema of a flow's file, for editors.
@@ -59,6 +59,11 @@ enum Command {
     },
     /// Print the JSON Schema of a flow's file.
     Schema,
+    /// Print a shipped flow, to change it: `careline flow show staff > my-folder/flows/staff.yaml`.
+    Show {
+        /// Its name.
+        name: String,
+    },
 }
 
 fn role(word: &str) -> Result<Role, String> {
@@ -70,6 +75,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Schema => {
             super::say(SCHEMA.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Show { name } => {
+            let mut shipped = crate::config::SHIPPED.iter();
+            let Some((_, text)) = shipped.find(|(known, _)| known == name) else {
+                let known: Vec<_> = crate::config::SHIPPED
+                    .iter()
+                    .map(|(name, _)| *name)
+                    .collect();
+                bail!(
+                    "no flow \"{name}\" is shipped; there are {}",
+                    known.join(", ")
+                );
+            };
+            super::say(text.trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { files } => Ok(match read(files)? {

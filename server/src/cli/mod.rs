@@ -7,6 +7,7 @@ mod publish;
 mod report;
 mod serve;
 mod stand_in;
+mod transcript;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,7 +50,7 @@ enum Command {
     /// Show what serving a folder would change, and change nothing.
     Plan(publish::Folder),
     /// Serve a folder from now on, without a restart; calls in progress finish as they began.
-    Apply(publish::Folder),
+    Apply(publish::Apply),
     /// Write what is served into an empty folder.
     Export(publish::Export),
     /// Close a desk on the spot, whatever its hours say.
@@ -95,8 +96,8 @@ pub fn main() -> ExitCode {
         Command::Agent(args) => runtime.block_on(agent::run(&options, &args)),
         Command::Flow(args) => flow::run(&args),
         Command::Check => check(&options),
-        Command::Plan(args) => publish::folder("plan", &options, &args),
-        Command::Apply(args) => publish::folder("apply", &options, &args),
+        Command::Plan(args) => publish::plan(&options, &args),
+        Command::Apply(args) => publish::apply(&options, &args),
         Command::Export(args) => publish::export(&options, &args),
         Command::Close(args) => publish::close("close", &options, &args),
         Command::Open(args) => publish::close("open", &options, &args),
@@ -114,8 +115,18 @@ pub fn main() -> ExitCode {
 
 /// Prints a line; whoever has stopped reading (`| head`) doesn't want more.
 fn say(line: &str) {
+    print(&format!("{line}\n"));
+}
+
+/// The same with text that has its own line ends.
+fn print(text: &str) {
     use std::io::Write;
-    if writeln!(std::io::stdout(), "{line}").is_err() {
+    let mut out = std::io::stdout();
+    if out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .is_err()
+    {
         std::process::exit(0);
     }
 }
@@ -141,17 +152,29 @@ fn check(options: &crate::serve::Options) -> anyhow::Result<ExitCode> {
         for result in &results {
             if let Some(failure) = &result.failure {
                 bad += 1;
-                println!("  {name}:{}: {}: {failure}", result.line, result.name);
+                say(&format!(
+                    "  {name}:{}: {}: {failure}",
+                    result.line, result.name
+                ));
             }
         }
         failed += bad;
-        println!("flow {name}: {} tests, {bad} failed", results.len());
+        say(&format!(
+            "flow {name}: {} tests, {bad} failed",
+            results.len()
+        ));
     }
     Ok(if failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// An address of an argument.
+fn address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an IP address and a port, e.g. 127.0.0.1:5060".to_owned())
 }
 
 /// Starts the voice with a line of progress on a terminal.
@@ -164,13 +187,17 @@ fn speak(
     let mut said = false;
     let spoken = loaded.speak(|done, total| {
         // From the cache it takes no time and needs no word.
-        if terminal && started.elapsed().as_millis() > 500 {
+        let long = started.elapsed().as_millis() > 500;
+        if long && !said {
             said = true;
+            eprintln!("Preparing the voice (the first time this takes a minute)");
+        }
+        if long && terminal {
             eprint!("\rrendering prompts: {done} of {total} ");
             let _ = std::io::stderr().flush();
         }
     });
-    if said {
+    if said && terminal {
         eprintln!();
     }
     spoken

@@ -1,6 +1,7 @@
 //! `careline plan`, `apply` and `export`: what is served, and what would be;
 //! `close`, `open` and `reopen`: a desk that can't keep its hours.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +9,20 @@ use crate::config::Process;
 use crate::control;
 use crate::serve::Options;
 
-/// Arguments of `careline plan` and `careline apply`.
+/// What `careline plan` ends with where `apply` would refuse.
+const REFUSED: u8 = 2;
+
+/// Arguments of `careline apply`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    folder: Folder,
+    /// Serve it though tests of its flows fail.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Arguments of `careline plan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Folder {
     /// The folder; if absent, that of --config.
@@ -68,37 +82,57 @@ pub(super) fn reopen(options: &Options, args: &Reopen) -> anyhow::Result<ExitCod
     )
 }
 
-pub(super) fn folder(verb: &str, options: &Options, args: &Folder) -> anyhow::Result<ExitCode> {
-    ask(
-        verb,
-        options,
-        args.dir.as_deref().unwrap_or(&options.config_dir),
-    )
+/// Shows what a folder would change; [`REFUSED`] if it can't be applied as it is.
+pub(super) fn plan(options: &Options, args: &Folder) -> anyhow::Result<ExitCode> {
+    let text = ask("plan", options, args.dir.as_deref())?;
+    super::print(&text);
+    let refused = text
+        .lines()
+        .any(|line| line.starts_with("! can't be applied") || line.starts_with("! a test fails"));
+    Ok(if refused {
+        ExitCode::from(REFUSED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+pub(super) fn apply(options: &Options, args: &Apply) -> anyhow::Result<ExitCode> {
+    let verb = if args.force { "force" } else { "apply" };
+    super::print(&ask(verb, options, args.folder.dir.as_deref())?);
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn export(options: &Options, args: &Export) -> anyhow::Result<ExitCode> {
-    ask("export", options, &args.dir)
+    super::print(&ask("export", options, Some(&args.dir))?);
+    Ok(ExitCode::SUCCESS)
 }
 
-fn ask(verb: &str, options: &Options, dir: &Path) -> anyhow::Result<ExitCode> {
+/// The folder that the server of these options serves, and where it listens; none if there is no such server.
+pub(super) fn served(options: &Options) -> Option<(PathBuf, SocketAddr)> {
+    let answer = control::ask(&data_dir(options).ok()?, "folder").ok()?;
+    let mut lines = answer.lines();
+    Some((PathBuf::from(lines.next()?), lines.next()?.parse().ok()?))
+}
+
+fn ask(verb: &str, options: &Options, dir: Option<&Path>) -> anyhow::Result<String> {
     // The server has another working directory.
-    let dir = std::path::absolute(dir)?;
-    say(options, &format!("{verb}\t{}", dir.display()))
+    let dir = std::path::absolute(dir.unwrap_or(&options.config_dir))?;
+    control::ask(&data_dir(options)?, &format!("{verb}\t{}", dir.display()))
+        .map_err(anyhow::Error::msg)
 }
 
 fn say(options: &Options, question: &str) -> anyhow::Result<ExitCode> {
-    let data_dir = match &options.data_dir {
+    let text = control::ask(&data_dir(options)?, question).map_err(anyhow::Error::msg)?;
+    super::print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn data_dir(options: &Options) -> anyhow::Result<PathBuf> {
+    Ok(match &options.data_dir {
         Some(dir) => dir.clone(),
         None => {
             let process = Process::load(&options.config_dir.join("careline.toml"))?;
             options.config_dir.join(process.store.dir)
         }
-    };
-    match control::ask(&data_dir, question) {
-        Ok(text) => {
-            print!("{text}");
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(text) => Err(anyhow::Error::msg(text)),
-    }
+    })
 }

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use desk::EndCause;
 use switch::{NoteSide, NoteWhat, OneWay};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::config::HelpDesk;
 use crate::log;
+use crate::node::wall;
 use crate::serve::{Loaded, Options, Server};
 
 /// Notes that may wait for the terminal.
@@ -19,7 +21,7 @@ const NOTES_MAX: usize = 1_024;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Address and port for SIP, in place of sip.bind.
-    #[arg(long)]
+    #[arg(long, value_parser = super::address)]
     pub(super) bind: Option<SocketAddr>,
     /// Print a line for every station of every call.
     #[arg(long)]
@@ -37,7 +39,8 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
     let loaded = Loaded::read(options)?;
     let format = loaded.process.log.format;
     let tell = |text: &str| log::tell(format, text);
-    tell("Preparing the voice (the first time this takes a minute)");
+    // A port that is taken is told before the prompts are rendered, which may take a minute.
+    crate::serve::is_free(&loaded)?;
     let (studio, book) = super::speak(&loaded)?;
     let (notes, mut shown) = mpsc::channel(NOTES_MAX);
     let mut server = Server::start(
@@ -61,7 +64,7 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
         tell(&unvoiced.to_string());
     }
     if args.welcome {
-        print!("{}", welcome(&loaded.helpdesk, server.address));
+        super::print(&welcome(&loaded.helpdesk, server.address));
     }
     let tcp = if loaded.process.sip.tcp { ", TCP" } else { "" };
     let tls = server
@@ -115,7 +118,8 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                     }
                     _ = hang_up.recv() => {
                         match server.reload_certificates() {
-                            Ok(()) => tell("Certificates read anew"),
+                            Ok(()) if server.tls_port.is_some() => tell("Certificates read anew"),
+                            Ok(()) => {}
                             Err(error) => log::complain(
                                 format,
                                 &format!("the old certificate stays in use: {error}"),
@@ -124,7 +128,7 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                         let publisher = std::sync::Arc::clone(&server.publisher);
                         let dir = loaded.config_dir.clone();
                         // Prompts may have to be rendered: meanwhile notes are shown.
-                        tokio::task::spawn_blocking(move || match publisher.apply(&dir) {
+                        tokio::task::spawn_blocking(move || match publisher.apply(&dir, false) {
                             Ok(plan) => log::tell(format, plan.to_string().trim_end()),
                             Err(error) => {
                                 log::complain(format, &format!("what was served stays: {error}"));
@@ -136,9 +140,11 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
                 }
     }
     server.stop().await;
+    let _ = std::fs::remove_file(crate::control::socket(&loaded.data_dir));
     while let Ok(note) = shown.try_recv() {
         tell(&line(&loaded.helpdesk, &note));
     }
+    tell("Stopped");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -191,19 +197,34 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         .map_or(helpdesk.operator.as_str(), |hospital| {
             hospital.name.as_str()
         });
+    let name = |id: &desk::AgentId| {
+        let known = helpdesk.agents.iter().find(|agent| agent.id == id.0);
+        known.map_or_else(|| format!("agent {}", id.0), |agent| agent.user.clone())
+    };
     let what = match &note.what {
         NoteWhat::Consults(about) => format!("asks a colleague about contact {}", about.0),
         NoteWhat::Arrived => "call".to_owned(),
         NoteWhat::Answered => "answered".to_owned(),
         NoteWhat::Queued(queue) => format!("waits in queue {queue}"),
-        NoteWhat::Offered(offer) => format!("a phone rings (offer {})", offer.0),
-        NoteWhat::OfferFailed(why) => format!("not taken: {why:?}"),
-        NoteWhat::Connected(offer) => format!("talks (offer {})", offer.0),
+        NoteWhat::Dialled(number) => {
+            let mut lines = helpdesk
+                .hospitals
+                .iter()
+                .flat_map(|hospital| &hospital.lines);
+            let line = lines.find(|line| line.number == number.trim_start_matches('+'));
+            let short = line.and_then(|line| line.short.as_deref());
+            format!("dialled {}", short.unwrap_or(number))
+        }
+        NoteWhat::Ticket(number) => format!("ticket {number}"),
+        NoteWhat::Offered(_, agent) => format!("{}'s phone rings", name(agent)),
+        NoteWhat::OfferFailed(why) => format!("not taken: {}", refusal(*why)),
+        NoteWhat::Connected(_, agent) => format!("talks with {}", name(agent)),
         NoteWhat::Broken => "agent's side lost; waits again".to_owned(),
         NoteWhat::PartnerCalled(partner) => format!("partner {partner} is called"),
         NoteWhat::OutsideCalled => "a number outside is called".to_owned(),
         NoteWhat::TargetForbidden(agent) => {
-            format!("agent {} may not send it there: dial rules", agent.0)
+            let agent = name(&desk::AgentId(agent.0));
+            format!("{agent} may not send it there: dial rules")
         }
         NoteWhat::Redirected { followed: true } => "sent on by the trunk".to_owned(),
         NoteWhat::Redirected { followed: false } => {
@@ -238,9 +259,47 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
             step,
         } => format!("EMERGENCY CALL to {number} from {account}: {step:?}"),
         NoteWhat::Panicked => "ended by a bug: see the log".to_owned(),
-        NoteWhat::Ended(cause) => format!("ended: {cause:?}"),
+        NoteWhat::Ended(cause) => format!("ended: {}", ending(*cause)),
     };
-    format!("{:>16}  {hospital}: {what}", note.contact.0)
+    format!(
+        "{} {:>16}  {hospital}: {what}",
+        time_of_day(wall()),
+        note.contact.0
+    )
+}
+
+/// The time of day of a moment (Unix milliseconds), in UTC as in the log.
+fn time_of_day(at: i64) -> String {
+    let second = at.div_euclid(1_000).rem_euclid(86_400);
+    format!(
+        "{:02}:{:02}:{:02}Z",
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// Why a call ended, in words.
+fn ending(cause: EndCause) -> &'static str {
+    match cause {
+        EndCause::CallerHungUp => "the caller hung up",
+        EndCause::AgentHungUp => "the other side hung up",
+        EndCause::FlowEnded => "the flow was through",
+        EndCause::SystemFailure => "a failure of ours, or a connection lost",
+        EndCause::NotEncrypted => "encryption is required, and the caller's phone can't",
+        EndCause::Stopped => "Careline was stopped",
+    }
+}
+
+/// Why an agent's phone wasn't answered, in words.
+fn refusal(why: acd::Refusal) -> &'static str {
+    match why {
+        acd::Refusal::NoAnswer => "nobody answered",
+        acd::Refusal::Declined => "busy or declined",
+        acd::Refusal::Unreachable => "the phone can't be reached",
+        acd::Refusal::ContactGone => "the caller no longer waits",
+        acd::Refusal::Rescinded => "it goes to somebody else",
+    }
 }
 
 /// What to dial and as whom to register.

@@ -419,6 +419,13 @@ impl HelpDesk {
                 continue;
             };
             texts.insert(name.clone(), text.into());
+            if name != stem(&file) {
+                let other = format!(
+                    "flow \"{name}\" stands in {}.yaml, and a flow is called like its file: rename one of them",
+                    stem(&file)
+                );
+                faults.at(&file, at!["flow"], other);
+            }
             if !names.insert(name.clone()) {
                 let twice =
                     format!("flow \"{name}\" is also in another file of this folder; rename one");
@@ -510,6 +517,11 @@ fn yaml<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> 
             .and_then(|location| usize::try_from(location.line()).ok());
         // The bare message: its place is said by us.
         let message = UserMessageFormatter.format_message(error.without_snippet());
+        // What follows is for programmers.
+        let message = message.replace(
+            ", set DuplicateKeyPolicy in Options if acceptable",
+            " is there twice; write it once",
+        );
         ConfigError::at(file, line, message.escape_debug().to_string())
     })
 }
@@ -521,6 +533,8 @@ fn files(dir: &Path, ending: &str) -> Result<Vec<std::path::PathBuf>, ConfigErro
         let path = entry.map_err(unreadable)?.path();
         if path.extension().is_some_and(|e| e == ending) {
             found.push(path);
+        } else if path.extension().is_some_and(|e| e == "yml") {
+            tracing::warn!("{} isn't read: call it .yaml", path.display());
         }
     }
     found.sort();

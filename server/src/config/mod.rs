@@ -398,6 +398,16 @@ nodes:
                 "careline.toml:2: unknown variant `perhaps`",
             ),
             (
+                "[media]",
+                "[http]\nbind = \"localhost\"\n[media]",
+                "careline.toml:2: invalid socket address syntax; write an IP address and a port, e.g. \"127.0.0.1:5060\"",
+            ),
+            (
+                "flow: own",
+                "flow: owm",
+                "flows/own.yaml:1: flow \"owm\" stands in own.yaml, and a flow is called like its file",
+            ),
+            (
                 "calls_max = 10",
                 "calls_max = 1",
                 "careline.toml: limits.clinical_reserve is a part",
@@ -520,5 +530,9 @@ nodes:
                 "a name of the program's own: {text}"
             );
         }
+        let twice = fault("ring_for_s: 15", "ring_for_s: 15, ring_for_s: 15");
+        assert!(twice.starts_with("operator.yaml:3: "), "{twice}");
+        assert!(twice.contains("is there twice; write it once"), "{twice}");
+        assert!(!twice.contains("Policy"), "{twice}");
     }
 }

@@ -476,7 +476,13 @@ impl Process {
             let line = error
                 .span()
                 .map(|span| 1 + text.get(..span.start).unwrap_or("").matches('\n').count());
-            ConfigError::at(file, line, error.message())
+            let message = error.message();
+            let help = if message.contains("socket address") {
+                "; write an IP address and a port, e.g. \"127.0.0.1:5060\""
+            } else {
+                ""
+            };
+            ConfigError::at(file, line, format!("{message}{help}"))
         })?;
         process.check(file)?;
         Ok(process)

@@ -105,6 +105,7 @@ impl Call {
                 lasted: Duration::ZERO,
                 asserted: None,
                 ticket: None,
+                queue: None,
                 user_to_user: None,
                 reason: None,
                 heard: Vec::new(),
@@ -163,6 +164,7 @@ impl Call {
             }
         };
         take(&mut report.ticket, "X-Careline-Ticket");
+        take(&mut report.queue, "X-Careline-Queue");
         take(&mut report.user_to_user, "User-to-User");
         take(&mut report.reason, "Reason");
         if let Some(user) = header("P-Asserted-Identity").and_then(user_of) {

@@ -38,7 +38,7 @@ pub use config::{AnswerPolicy, Ears, PhoneConfig, PhoneMedia, Registration, Voic
 pub use event::{CallId, PhoneEvent, PhoneEventKind};
 pub use hearing::{Hearing, HearingEvent, Library, Sound};
 pub use marker::Marker;
-pub use printer::{Printer, summary};
+pub use printer::{Printer, details, moment};
 pub use report::{CallReport, Direction, HungUpBy, Pressed, PromptHeard};
 pub use script::Script;
 
@@ -111,6 +111,7 @@ enum Order {
 pub struct Phone {
     orders: mpsc::Sender<Order>,
     address: SocketAddr,
+    started: tokio::time::Instant,
 }
 
 impl Phone {
@@ -122,13 +123,23 @@ impl Phone {
     pub async fn start(config: PhoneConfig) -> Result<(Phone, PhoneEvents), PhoneError> {
         let (events_tx, events) = mpsc::channel(EVENTS_MAX);
         let (orders, orders_rx) = mpsc::channel(COMMANDS_MAX);
-        let address = task::start(config, orders_rx, events_tx).await?;
-        Ok((Phone { orders, address }, PhoneEvents { events }))
+        let (address, started) = task::start(config, orders_rx, events_tx).await?;
+        let phone = Phone {
+            orders,
+            address,
+            started,
+        };
+        Ok((phone, PhoneEvents { events }))
     }
 
     /// Where it listens for SIP.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// When it started, from which its events count.
+    pub fn started(&self) -> tokio::time::Instant {
+        self.started
     }
 
     /// Dials a number (or a whole `sip:` URI) through the configured server.

@@ -13,7 +13,8 @@ const WORTH_TELLING: Duration = Duration::from_millis(1_500);
 
 /// Writes one line an event, with the time since the call was placed: `00:01.2  heard     "Welcome." (…)`.
 ///
-/// Everything is told when it begins, a prompt once more at its end if it didn't arrive whole and as it was sent. With
+/// Everything is told when it begins, unknown words and silence when they end, a prompt once more at its end if it
+/// didn't arrive whole and as it was sent. With
 /// [`Printer::naming`], markers are told by the name of whom they belong to.
 #[derive(Debug, Default)]
 pub struct Printer {
@@ -33,8 +34,15 @@ impl Printer {
         }
     }
 
-    /// The line for an event; none for those nobody would miss.
+    /// The line for an event, with the time since its call began; none for those nobody would miss.
     pub fn line(&mut self, event: &PhoneEvent) -> Option<String> {
+        let (at, told) = self.told(event)?;
+        let since = at.saturating_sub(self.began.unwrap_or_default());
+        Some(format!("{}  {told}", moment(since)))
+    }
+
+    /// The same without a time, and when it happened, since the phone started.
+    pub fn told(&mut self, event: &PhoneEvent) -> Option<(Duration, String)> {
         let mut at = event.at;
         let (what, detail) = match &event.kind {
             PhoneEventKind::Registered { expires } => {
@@ -93,15 +101,8 @@ impl Printer {
             PhoneEventKind::ScriptEnded => return None,
             PhoneEventKind::Ended(report) => ("ended", ending(report)),
         };
-        let since = at.saturating_sub(self.began.unwrap_or_default());
-        let tenths = since.as_millis() / 100;
-        let line = format!(
-            "{:02}:{:02}.{}  {what:<11}{detail}",
-            tenths / 600,
-            tenths / 10 % 60,
-            tenths % 10
-        );
-        Some(line.trim_end().to_owned())
+        let told = format!("{what:<11}{detail}");
+        Some((at, told.trim_end().to_owned()))
     }
 
     /// What is said of something heard, and when it happened.
@@ -159,20 +160,31 @@ impl Printer {
                 Sound::Voice if to.saturating_sub(*from) > WORTH_TELLING => Some((
                     "heard",
                     format!(
-                        "a voice for {:.1} s",
+                        "unknown words for {:.1} s",
                         to.saturating_sub(*from).as_secs_f64()
                     ),
-                    *from,
+                    *to,
                 )),
                 Sound::Silence if to.saturating_sub(*from) > WORTH_TELLING => Some((
                     "silence",
                     format!("for {:.1} s", to.saturating_sub(*from).as_secs_f64()),
-                    *from,
+                    *to,
                 )),
                 _ => None,
             },
         }
     }
+}
+
+/// A time as it stands before a line: `01:02.3`.
+pub fn moment(since: Duration) -> String {
+    let tenths = since.as_millis() / 100;
+    format!(
+        "{:02}:{:02}.{}",
+        tenths / 600,
+        tenths / 10 % 60,
+        tenths % 10
+    )
 }
 
 fn short(text: &str) -> String {
@@ -211,12 +223,9 @@ fn meaning(code: u16) -> &'static str {
     }
 }
 
-/// The figures of a call, some lines for after its end.
-pub fn summary(report: &CallReport) -> Vec<String> {
+/// The figures of a call, for whoever looks into its audio: some lines for after its end.
+pub fn details(report: &CallReport) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(ticket) = &report.ticket {
-        lines.push(format!("ticket     {ticket}"));
-    }
     if let Some(share) = report.identical_share() {
         lines.push(format!(
             "prompts    {} heard, {:.1} % of their frames bit-identical and in order",
@@ -341,7 +350,12 @@ mod tests {
         check(
             11_500,
             ended(Sound::Silence, 65_000, 67_100),
-            Some("01:05.2  silence    for 2.1 s"),
+            Some("01:07.3  silence    for 2.1 s"),
+        );
+        check(
+            11_500,
+            ended(Sound::Voice, 65_000, 66_600),
+            Some("01:06.8  heard      unknown words for 1.6 s"),
         );
     }
 }

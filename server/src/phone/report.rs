@@ -72,6 +72,8 @@ pub struct CallReport {
     pub asserted: Option<String>,
     /// `X-Careline-Ticket` of the INVITE received, or of the 200.
     pub ticket: Option<String>,
+    /// `X-Careline-Queue` of the INVITE received: from where the call is offered.
+    pub queue: Option<String>,
     /// `User-to-User` (RFC 7433), likewise.
     pub user_to_user: Option<String>,
     /// `Reason` (RFC 3326) of whatever ended the call.

@@ -35,12 +35,12 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Longest datagram read.
 const DATAGRAM_MAX: usize = 65_535;
 
-/// Binds the socket and starts the task.
+/// Binds the socket and starts the task. Where it listens, and from when it counts.
 pub(super) async fn start(
     config: PhoneConfig,
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<PhoneEvent>,
-) -> Result<SocketAddr, PhoneError> {
+) -> Result<(SocketAddr, Instant), PhoneError> {
     let bind_error = |source| PhoneError::Bind {
         addr: config.bind,
         source,
@@ -74,6 +74,7 @@ pub(super) async fn start(
         Registrar::new(account, config.server, &host, local, call_id)
     });
     let (tell, audio) = mpsc::channel(AUDIO_EVENTS_MAX);
+    let epoch = Instant::now();
     let task = Task {
         endpoint: Endpoint::new(endpoint),
         registrar,
@@ -81,7 +82,7 @@ pub(super) async fn start(
         host,
         local,
         socket,
-        epoch: Instant::now(),
+        epoch,
         calls: Vec::new(),
         next_call: 1,
         outbox: Outbox {
@@ -94,7 +95,7 @@ pub(super) async fn start(
         config,
     };
     tokio::spawn(task.run(orders, audio));
-    Ok(local)
+    Ok((local, epoch))
 }
 
 /// The address of ours from which packets to `server` go out. Nothing is sent for it.

@@ -93,6 +93,12 @@ pub enum PublishError {
     /// It is right, but not for a server that is running.
     #[error("{}", .0.join("\n"))]
     Obstacles(Vec<String>),
+    /// Tests of its flows fail.
+    #[error(
+        "{}\nNothing was changed: a flow's own tests fail; `careline apply --force` serves it all the same",
+        .0.join("\n")
+    )]
+    Tests(Vec<String>),
     /// The server is about to stop.
     #[error("Careline is stopping, or doesn't answer; nothing was changed")]
     Stopping,
@@ -122,12 +128,15 @@ pub struct Plan {
     pub later: Vec<String>,
     /// What keeps it from being applied.
     pub obstacles: Vec<String>,
+    /// Tests of its flows that fail: flow, line, name and why.
+    pub failing: Vec<String>,
 }
 
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if *self == Plan::default() {
-            return writeln!(f, "No change: this is what is served.");
+        let told = (&self.changes, &self.versions, &self.later, &self.obstacles);
+        if told == (&Vec::new(), &Vec::new(), &Vec::new(), &Vec::new()) {
+            writeln!(f, "No change: this is what is served.")?;
         }
         for change in &self.changes {
             writeln!(f, "{change}")?;
@@ -148,6 +157,12 @@ impl std::fmt::Display for Plan {
         for obstacle in &self.obstacles {
             writeln!(f, "! can't be applied: {obstacle}")?;
         }
+        for failing in &self.failing {
+            writeln!(
+                f,
+                "! a test fails, which `apply` takes only with --force: {failing}"
+            )?;
+        }
         Ok(())
     }
 }
@@ -158,6 +173,8 @@ pub struct Publisher {
     applying: Mutex<()>,
     /// Held for moments.
     current: Mutex<Current>,
+    /// The folder that is served after a restart.
+    started: PathBuf,
     voices: Vec<(Language, Arc<speech::Studio>)>,
     interface: sip::Interface,
     audio: sip::Interface,
@@ -211,6 +228,7 @@ impl Publisher {
                 versions,
                 closings,
             }),
+            started: whole(&loaded.config_dir),
             voices,
             interface,
             audio,
@@ -219,6 +237,17 @@ impl Publisher {
             control,
             live,
         }
+    }
+
+    /// The folder that is served now, and the one that is after a restart.
+    pub fn folders(&self) -> (PathBuf, PathBuf) {
+        let served = whole(&self.current().loaded.config_dir);
+        (served, self.started.clone())
+    }
+
+    /// Where SIP is heard.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.interface.bind
     }
 
     /// What a folder would change.
@@ -230,16 +259,20 @@ impl Publisher {
         Ok(Self::compare(&served, &mut versions, dir)?.1)
     }
 
-    /// Serves a folder from now on, all of it or, after an error, nothing.
+    /// Serves a folder from now on, all of it or, after an error, nothing. One whose flows fail their tests is only
+    /// served with `force`.
     ///
     /// # Errors
     /// What is wrong with it, or keeps it from being served.
-    pub fn apply(&self, dir: &Path) -> Result<Plan, PublishError> {
+    pub fn apply(&self, dir: &Path, force: bool) -> Result<Plan, PublishError> {
         let _turn = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let (served, mut versions) = self.served();
         let (loaded, plan) = Self::compare(&served, &mut versions, dir)?;
         if !plan.obstacles.is_empty() {
             return Err(PublishError::Obstacles(plan.obstacles));
+        }
+        if !plan.failing.is_empty() && !force {
+            return Err(PublishError::Tests(plan.failing));
         }
         let mut fresh = self.prepare(&loaded, &versions)?;
         fresh.published = published(&loaded.helpdesk, &plan.versions);
@@ -369,6 +402,7 @@ impl Publisher {
             versions: versions.untold(),
             later,
             obstacles: obstacles(&served.helpdesk, &loaded.helpdesk),
+            failing: failing(&loaded.helpdesk),
         };
         Ok((loaded, plan))
     }
@@ -406,6 +440,28 @@ impl Publisher {
             claim: Claim::default(),
         })
     }
+}
+
+/// A folder by its whole name.
+fn whole(dir: &Path) -> PathBuf {
+    let known = dir.canonicalize().or_else(|_| std::path::absolute(dir));
+    known.unwrap_or_else(|_| dir.to_owned())
+}
+
+/// Tests of the flows that fail.
+fn failing(helpdesk: &HelpDesk) -> Vec<String> {
+    let mut failing = Vec::new();
+    for (name, flow) in &helpdesk.flows {
+        for result in ivr_flows::run_tests(flow) {
+            if let Some(failure) = result.failure {
+                failing.push(format!(
+                    "{name}:{}: {}: {failure}",
+                    result.line, result.name
+                ));
+            }
+        }
+    }
+    failing
 }
 
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> PublishError {

@@ -99,6 +99,7 @@ fn cause_code(cause: EndCause) -> &'static str {
         EndCause::FlowEnded => "flow_ended",
         EndCause::SystemFailure => "system_failure",
         EndCause::NotEncrypted => "not_encrypted",
+        EndCause::Stopped => "stopped",
     }
 }
 
@@ -109,6 +110,7 @@ fn cause(code: &str) -> Result<EndCause, StoreError> {
         "flow_ended" => Ok(EndCause::FlowEnded),
         "system_failure" => Ok(EndCause::SystemFailure),
         "not_encrypted" => Ok(EndCause::NotEncrypted),
+        "stopped" => Ok(EndCause::Stopped),
         _ => Err(StoreError::Unreadable("an end's cause")),
     }
 }

@@ -87,5 +87,5 @@ fn an_answer_finds_a_caller_whose_connection_is_closed() {
         }
     };
     assert!(bye.starts_with("SIP/2.0 200 "), "{bye}");
-    server.wait_for("ended: CallerHungUp", SOON);
+    server.wait_for("ended: the caller hung up", SOON);
 }

@@ -51,6 +51,22 @@ pub(super) async fn the_caller_hangs_up_in_the_queue() {
     assert_eq!((visits.abandoned, visits.answered), (1, 0), "{visits:?}");
 }
 
+/// Careline is told to stop: that is no failure, and the log says so.
+pub(super) async fn a_stop_is_told_as_one() {
+    let mut house = House::open("stopped").await;
+    let mut caller = house.caller(UNKNOWN, 0).await;
+    let (call, _) = caller.dial("1002").await;
+    caller.hears(MENU).await;
+    house.stop().await;
+    let report = caller.ended(call, SOON).await;
+    assert_eq!(report.hung_up_by, HungUpBy::Them);
+    let ends = |event| match event {
+        Event::ContactEnded { cause, .. } => Some(cause),
+        _ => None,
+    };
+    assert_eq!(house.logged(SAINT_ANNE, 1, ends).await, [EndCause::Stopped]);
+}
+
 pub(super) async fn the_caller_hangs_up_while_the_phone_rings() {
     let house = House::open("gone-ringing").await;
     let mut ana = house.agent("ana", 1, AnswerPolicy::Ring).await;

@@ -31,9 +31,10 @@ use clinicians::{
 };
 use desk::{ContactId, EndCause, Event, FlowName, Position, TenantId};
 use hanging_up::{
-    the_agent_goes_off_before_the_answer, the_agent_hangs_up_and_is_free_for_the_next,
-    the_caller_hangs_up_in_a_prompt, the_caller_hangs_up_in_the_conversation,
-    the_caller_hangs_up_in_the_queue, the_caller_hangs_up_while_the_phone_rings,
+    a_stop_is_told_as_one, the_agent_goes_off_before_the_answer,
+    the_agent_hangs_up_and_is_free_for_the_next, the_caller_hangs_up_in_a_prompt,
+    the_caller_hangs_up_in_the_conversation, the_caller_hangs_up_in_the_queue,
+    the_caller_hangs_up_while_the_phone_rings,
 };
 use server::phone::{AnswerPolicy, CallId, CallReport, HungUpBy, Sound};
 use staff_line::{
@@ -169,6 +170,7 @@ async fn waiting() {
 #[tokio::test]
 async fn hanging_up_at_every_moment() {
     tokio::join!(
+        a_stop_is_told_as_one(),
         the_caller_hangs_up_in_a_prompt(),
         the_caller_hangs_up_in_the_queue(),
         the_caller_hangs_up_while_the_phone_rings(),

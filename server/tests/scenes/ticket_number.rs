@@ -71,7 +71,7 @@ pub(super) async fn the_next_day_with_the_ticket_number() {
     let second = house
         .noted("the second contact", |note| {
             let contact = ContactId(note.contact.0);
-            let connected = matches!(note.what, NoteWhat::Connected(_));
+            let connected = matches!(note.what, NoteWhat::Connected(..));
             (connected && contact != first).then_some(contact)
         })
         .await;

@@ -11,7 +11,7 @@ async fn goes_to_the_next(name: &str, first_does: AnswerPolicy, within: Duration
     let (call, _) = caller.dial("1001").await;
     house
         .noted("Ana's phone is called", |note| {
-            matches!(note.what, NoteWhat::Offered(_)).then_some(())
+            matches!(note.what, NoteWhat::Offered(..)).then_some(())
         })
         .await;
     let called = Instant::now();

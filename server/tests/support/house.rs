@@ -444,6 +444,15 @@ impl House {
         }
     }
 
+    /// Careline is told to stop, and everything is written.
+    pub async fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let stopped = tokio::task::spawn_blocking(move || thread.join());
+            stopped.await.expect("a thread").expect("Careline stops");
+        }
+    }
+
     /// For which contact a ticket number was given, if it was, at a hospital.
     pub fn contact_of(&self, tenant: TenantId, number: TicketNumber) -> Option<ContactId> {
         Reader::open(&self.data)

@@ -138,6 +138,8 @@ impl Contact {
             return contact;
         }
         contact.note(cx, NoteWhat::Arrived);
+        let dialled = Arc::from(contact.dnis.0.as_str());
+        contact.note(cx, NoteWhat::Dialled(dialled));
         let flow = contact.flow.name();
         let version = cx.setup.flow_versions.get(flow).copied();
         let start = What::Start {

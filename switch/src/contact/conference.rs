@@ -236,7 +236,7 @@ impl Contact {
         if let Some((offer, agent)) = with {
             let agent = desk::AgentId(agent.0);
             self.journey(cx, Journey::Connected { agent });
-            self.note(cx, NoteWhat::Connected(offer));
+            self.note(cx, NoteWhat::Connected(offer, agent));
         } else {
             let partner = desk::PartnerId::OUTSIDE;
             self.journey(cx, Journey::Transferred { partner });

@@ -35,7 +35,7 @@ impl Contact {
         if matches!(self.stage, Stage::Opening { .. }) {
             self.refuse_arrival(cx, 503);
         } else {
-            self.hang_up(cx, EndCause::SystemFailure, reason);
+            self.hang_up(cx, EndCause::Stopped, reason);
         }
     }
 
@@ -142,7 +142,7 @@ impl Contact {
                 let how = match cause {
                     EndCause::CallerHungUp => Some(Journey::Abandoned),
                     EndCause::FlowEnded | EndCause::AgentHungUp => Some(Journey::FlowOut),
-                    EndCause::SystemFailure | EndCause::NotEncrypted => None,
+                    EndCause::SystemFailure | EndCause::NotEncrypted | EndCause::Stopped => None,
                 };
                 self.leave_queue(how, cx);
             }

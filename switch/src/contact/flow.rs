@@ -372,7 +372,8 @@ impl Contact {
             if let Reply::Ticket { number } = answer.reply
                 && self.session.ticket().is_none()
             {
-                let number = number.to_string().into();
+                let number: Arc<str> = number.to_string().into();
+                self.note(cx, NoteWhat::Ticket(Arc::clone(&number)));
                 self.session.handle(cx.now.mono, FlowInput::Ticket(number));
                 self.carry_out(cx);
             }
@@ -386,7 +387,9 @@ impl Contact {
             }
             (What::Identify { .. }, _) => FlowInput::IdentifyFailed,
             (What::OpenTicket | What::AttachTicket, Reply::Ticket { number }) => {
-                FlowInput::Ticket(number.to_string().into())
+                let number: Arc<str> = number.to_string().into();
+                self.note(cx, NoteWhat::Ticket(Arc::clone(&number)));
+                FlowInput::Ticket(number)
             }
             (What::OpenTicket | What::AttachTicket, _) => FlowInput::TicketFailed,
             (What::FindTicket { .. }, Reply::TicketFound(found)) => {

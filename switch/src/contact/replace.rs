@@ -218,7 +218,7 @@ impl Contact {
         );
         let agent = desk::AgentId(agent.0);
         self.journey(cx, Journey::Offered { agent });
-        self.note(cx, NoteWhat::Offered(id));
+        self.note(cx, NoteWhat::Offered(id, agent));
     }
 }
 

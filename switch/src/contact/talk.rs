@@ -83,13 +83,9 @@ impl Contact {
         if self.text {
             self.narrow(cx);
         }
-        self.journey(
-            cx,
-            Journey::Connected {
-                agent: desk::AgentId(agent.0),
-            },
-        );
-        self.note(cx, NoteWhat::Connected(id));
+        let agent = desk::AgentId(agent.0);
+        self.journey(cx, Journey::Connected { agent });
+        self.note(cx, NoteWhat::Connected(id, agent));
     }
 
     /// What a text telephone sends must arrive as it is: whoever speaks anything else is asked to change to G.711. Who

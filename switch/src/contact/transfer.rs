@@ -267,13 +267,9 @@ impl Contact {
             }),
         );
         self.announce_direct(cx);
-        self.journey(
-            cx,
-            Journey::Offered {
-                agent: desk::AgentId(agent.0),
-            },
-        );
-        self.note(cx, NoteWhat::Offered(id));
+        let agent = desk::AgentId(agent.0);
+        self.journey(cx, Journey::Offered { agent });
+        self.note(cx, NoteWhat::Offered(id, agent));
         if self.sound == Sound::Nothing {
             self.rest_sound(cx);
         }

@@ -282,13 +282,9 @@ impl Contact {
                 direct: None,
             }),
         );
-        self.journey(
-            cx,
-            Journey::Offered {
-                agent: desk::AgentId(agent.0),
-            },
-        );
-        self.note(cx, NoteWhat::Offered(id));
+        let agent = desk::AgentId(agent.0);
+        self.journey(cx, Journey::Offered { agent });
+        self.note(cx, NoteWhat::Offered(id, agent));
     }
 
     /// Calls the best registered contact of the agent that wasn't tried yet.

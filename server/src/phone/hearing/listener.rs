@@ -30,6 +30,10 @@ const VOICE_FRAMES: u32 = 40;
 const VOICE_SEARCHES: u32 = 3;
 /// How long a voice may pause.
 const VOICE_OVER: i64 = 8_000;
+/// What makes a likeness a prompt: one part in this many of the prompt, and this share of what was heard, in tenths.
+/// A few words that sound alike aren't told as words that were never said.
+const PROMPT_PART: u32 = 2;
+const HEARD_TENTHS: u32 = 7;
 /// Most a stream's timestamp may jump and still be followed: ten seconds.
 const JUMP_MAX: i64 = 80_000;
 
@@ -126,6 +130,7 @@ impl Hearing {
         if let Some(listener) = &mut self.listener {
             listener.tick(now);
             listener.stop_exact();
+            listener.disbelieve();
             listener.end_current(None);
         }
     }
@@ -173,6 +178,8 @@ struct Listener {
     past: Past,
     searcher: Searcher,
     current: Current,
+    /// A clip that it could be by its sound, too little of which was heard so far.
+    candidate: Option<Match>,
     events: VecDeque<HearingEvent>,
     /// Extended timestamp of the stream's position 0, and the last one seen.
     clock: Option<Clock>,
@@ -213,6 +220,7 @@ impl Listener {
             searcher: Searcher::new(Arc::clone(&library)),
             library,
             current: Current::Nothing,
+            candidate: None,
             events: VecDeque::new(),
             clock: None,
             rest: Vec::with_capacity(FRAME_SAMPLES),
@@ -328,6 +336,7 @@ impl Listener {
         } else {
             self.tones.clear();
             self.unexplained = 0;
+            self.candidate = None;
             self.searcher.reset();
         }
         self.notice_silence(at);
@@ -340,6 +349,18 @@ impl Listener {
                 Follow::GoesOn => return,
                 Follow::Over => self.end_current(None),
             }
+        }
+        if let Some(mut found) = self.candidate.take() {
+            if active {
+                self.count_unexplained(frame.position);
+            }
+            let followed = follow(&self.library, &self.past, &mut found, frame.position);
+            self.candidate = Some(found);
+            match followed {
+                Follow::GoesOn => self.believe(),
+                Follow::Over => self.disbelieve(),
+            }
+            return;
         }
         let tone = if active { pure_tone(samples) } else { None };
         self.notice_tone(frame.position, tone);
@@ -365,30 +386,63 @@ impl Listener {
             }
             return;
         }
-        if let Current::Voice { last, .. } = &mut self.current {
-            *last = frame.position + FRAME_SAMPLES as i64;
-        }
-        if self.unexplained == 0 {
-            self.unexplained_from = frame.position;
-        }
-        self.unexplained += 1;
-        self.unexplained_last = frame.position;
+        self.count_unexplained(frame.position);
         // Less than a third of a second is too little to go by.
         if self.unexplained >= 15
             && let Some(found) = self.searcher.search(&self.past, self.claimed)
         {
+            self.candidate = Some(found);
+            self.believe();
+        } else {
+            self.notice_voice();
+        }
+    }
+
+    fn count_unexplained(&mut self, position: i64) {
+        if let Current::Voice { last, .. } = &mut self.current {
+            *last = position + FRAME_SAMPLES as i64;
+        }
+        if self.unexplained == 0 {
+            self.unexplained_from = position;
+        }
+        self.unexplained += 1;
+        self.unexplained_last = position;
+    }
+
+    /// Tells of the candidate once enough of it was heard.
+    fn believe(&mut self) {
+        let convinces = |found: &mut Match| {
+            let known = &self.library.known()[found.clip];
+            known.loops()
+                || found.frames * PROMPT_PART >= known.clip.frames() as u32
+                    && found.frames * 10 >= found.span_frames() * HEARD_TENTHS
+        };
+        if let Some(found) = self.candidate.take_if(convinces) {
             let from = self.time_of(found.begin);
             self.end_current(Some(found.begin));
             self.unexplained = 0;
             let sound = self.sound_of_match(&found);
             self.begin(Current::Alike { found, from }, sound, from);
-        } else if self.unexplained >= VOICE_FRAMES
+        }
+    }
+
+    /// The candidate is none: what was heard remains unknown.
+    fn disbelieve(&mut self) {
+        if self.candidate.take().is_some() {
+            self.searcher.in_vain(VOICE_SEARCHES);
+            self.notice_voice();
+        }
+    }
+
+    /// A voice, once enough was heard that nothing explains.
+    fn notice_voice(&mut self) {
+        if self.unexplained >= VOICE_FRAMES
             && self.searcher.failures >= VOICE_SEARCHES
             && !matches!(self.current, Current::Voice { .. })
         {
             let from = self.time_of(self.unexplained_from);
             self.end_current(Some(self.unexplained_from));
-            let last = frame.position + FRAME_SAMPLES as i64;
+            let last = self.unexplained_last + FRAME_SAMPLES as i64;
             self.begin(Current::Voice { from, last }, Sound::Voice, from);
         }
     }
@@ -457,6 +511,7 @@ impl Listener {
     fn tick(&mut self, now: Duration) {
         if now.saturating_sub(self.last_at) > BROKEN_AFTER {
             self.stop_exact();
+            self.disbelieve();
             match &self.current {
                 Current::Alike { .. } => self.end_current(None),
                 Current::Tone { .. } | Current::Voice { .. }
@@ -482,7 +537,7 @@ impl Listener {
         let since = *self.sounded_at.get_or_insert(now);
         match self.current {
             Current::Nothing | Current::Voice { .. } | Current::Tone { .. }
-                if now.saturating_sub(since) > SILENCE_AFTER =>
+                if now.saturating_sub(since) > SILENCE_AFTER && self.candidate.is_none() =>
             {
                 self.end_current(None);
                 self.begin(Current::Silence { from: since }, Sound::Silence, since);

@@ -251,6 +251,12 @@ impl Searcher {
         self.failures = 0;
     }
 
+    /// What was found has turned out to be something else: that counts like this many searches.
+    pub(super) fn in_vain(&mut self, searches: u32) {
+        self.failures = self.failures.saturating_add(searches);
+        self.rest = 5;
+    }
+
     /// Searches when it is time: every 100 ms at first, every second once much was in vain.
     pub(super) fn search(&mut self, past: &Past, claimed: i64) -> Option<Match> {
         if self.rest > 0 {

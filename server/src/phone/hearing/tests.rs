@@ -317,6 +317,30 @@ fn what_is_transcoded_or_shifted_is_recognised_by_its_sound() {
 }
 
 #[test]
+fn a_few_words_that_sound_alike_are_no_prompt() {
+    let shifted = |frames: usize| {
+        let mut samples = vec![0; 53];
+        samples.extend_from_slice(&speech(2, 3_000)[..frames * FRAME_SAMPLES]);
+        samples
+    };
+    let (few, many) = (shifted(35), shifted(100));
+    let mut rest = speech(77, 2_000);
+    rest.resize(rest.len().next_multiple_of(FRAME_SAMPLES), 0);
+    let heard = |beginning: &[i16]| {
+        let mut stream = Stream::new();
+        let samples: Vec<i16> = beginning.iter().chain(&rest).copied().collect();
+        stream.play(&Clip::from_samples(&samples));
+        stream.pause(2_000);
+        stream.heard()
+    };
+    let unknown = heard(&few);
+    assert_eq!(unknown.len(), 2, "{unknown:?}");
+    assert!(unknown[0].starts_with("voice 0-2"), "{unknown:?}");
+    let known = heard(&many);
+    assert!(known[0].starts_with("Press 1. alike "), "{known:?}");
+}
+
+#[test]
 fn music_goes_round_from_anywhere() {
     let music = prompt(4, 5_000);
     check(

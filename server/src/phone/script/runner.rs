@@ -17,6 +17,9 @@ const FIRST_KEY_AFTER: Duration = Duration::from_millis(500);
 /// How much of what was said before is kept to find words in.
 const TRANSCRIPT_MAX: usize = 16_384;
 
+/// Share of a prompt's length without whose rest it still counts as said to its end.
+const WHOLE: f64 = 0.9;
+
 /// What the script wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -88,9 +91,18 @@ impl Runner {
                 ..
             } => self.transcript.begin(text),
             HearingEvent::Ended {
-                sound: Sound::Prompt { .. },
+                sound:
+                    Sound::Prompt {
+                        from_ms,
+                        span_frames,
+                        of_frames,
+                        ..
+                    },
                 ..
-            } => self.transcript.finish(),
+            } => {
+                let heard = f64::from(from_ms / 20 + span_frames);
+                self.transcript.finish(heard / f64::from(*of_frames));
+            }
             HearingEvent::Began { sound, .. } => self.transcript.sound = Some(sound.clone()),
             HearingEvent::Ended { sound, .. } => {
                 if self
@@ -195,6 +207,8 @@ fn same_kind(a: &Sound, b: &Sound) -> bool {
 struct Transcript {
     /// Words of all prompts begun, in order.
     text: String,
+    /// Where the last of them begins.
+    begun: usize,
     /// Up to where they have been heard to the end.
     finished: usize,
     /// Up to where a step has taken them.
@@ -213,11 +227,24 @@ impl Transcript {
         }
         // What was begun before is over, even if nobody said so.
         self.finished = self.text.len();
+        self.begun = self.finished;
         self.text.push(' ');
         self.text.push_str(&plain(prompt));
     }
 
-    fn finish(&mut self) {
+    /// Of the last prompt this share was heard: words behind it weren't.
+    fn finish(&mut self, share: f64) {
+        if share < WHOLE {
+            let said = (self.text.len() - self.begun) as f64 * share;
+            let mut end = self.begun + said as usize;
+            while !self.text.is_char_boundary(end) {
+                end -= 1;
+            }
+            // Half a word is none.
+            let words = self.text[self.begun..end].rfind(' ').unwrap_or(0);
+            self.text.truncate(self.begun + words);
+            self.taken = self.taken.min(self.text.len());
+        }
         self.finished = self.text.len();
     }
 
@@ -332,6 +359,26 @@ mod tests {
         };
         check("\"press 1\"→1", menu(), "4000:1 4200:end");
         check("\"press 1\"!→1", menu(), "2000:1 2200:end");
+        // What was cut off wasn't said.
+        let cut = |span_frames| {
+            let mut sound = prompt("For sign-in press 1, for all else press 2.");
+            if let Sound::Prompt {
+                span_frames: span,
+                of_frames,
+                ..
+            } = &mut sound
+            {
+                (*span, *of_frames) = (span_frames, 100);
+            }
+            vec![(1_000, Begins(sound.clone())), (2_000, Ends(sound))]
+        };
+        check("\"press 1\"→1", cut(60), "2000:1 2200:end");
+        check("\"press 2\"/5→2", cut(95), "2000:2 2200:end");
+        check(
+            "\"press 2\"/5→2",
+            cut(60),
+            "5000:gave up \"press 2\"/5 5000:2 5200:end",
+        );
         check(
             "\"welcome\"→1 \"press\"!→2",
             menu(),
