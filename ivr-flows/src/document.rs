@@ -147,7 +147,12 @@ fn unreadable(error: serde_saphyr::Error) -> Unreadable {
     } else if lower.contains("merge") {
         ("merge keys (<<) aren't used in flows".to_owned(), None)
     } else if lower.contains("duplicate") {
-        (raw, Some("A key may stand only once in a map.".to_owned()))
+        // What follows is for programmers.
+        let said = raw.split(", set DuplicateKeyPolicy").next();
+        (
+            said.unwrap_or_default().to_owned(),
+            Some("A key may stand only once in a map.".to_owned()),
+        )
     } else if lower.contains("budget") || lower.contains("limit") {
         (
             format!("the document is too large or too deeply nested: {raw}"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use acd::{Acd, AgentId, AgentState, Class, Notice, OfferId, OfferOutcome, ToAcd};
 use desk::ContactId;
 use media::engine::LegId as MediaLegId;
-use switch::{Note, NoteWhat, View};
+use switch::{EmergencyStep, Note, NoteWhat, View};
 
 use crate::hospital::{Analyst, QUEUE_IDS};
 use crate::sip_text::Sight;
@@ -32,8 +32,8 @@ pub(crate) struct Oracle {
     by_contact: HashMap<ContactId, u32>,
     leases: Vec<Option<Duration>>,
     rings: BTreeMap<(usize, String), Ring>,
-    /// Calls of phones to colleagues that are answered.
-    asking: BTreeMap<(usize, String), ()>,
+    /// Calls that phones have made, to colleagues or for help, and that are answered.
+    asking: BTreeMap<(usize, String), Asked>,
     /// Legs whose phone has said goodbye, or was told it.
     pub(crate) parted: Vec<MediaLegId>,
     live_offers: HashMap<AgentId, OfferId>,
@@ -45,6 +45,13 @@ pub(crate) struct Oracle {
     waiting: HashMap<acd::ContactId, (acd::Visit, acd::QueueId, Class, Duration)>,
     queues_of: Vec<Vec<(u32, u8)>>,
     idle_since: [Option<Duration>; QUEUE_IDS.len()],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Colleague,
+    Help,
+    Over,
 }
 
 /// What is known of a caller.
@@ -143,6 +150,20 @@ impl Oracle {
                     }
                 }
             }
+            // Over, though a phone that never acknowledged our 200 can't be told yet (RFC 3261 section 15).
+            NoteWhat::Emergency {
+                ref account,
+                step: EmergencyStep::Ended(_),
+                ..
+            } => {
+                let number = account.strip_prefix("analyst");
+                let phone = number.and_then(|n| n.parse::<usize>().ok());
+                for ((of, _), asked) in &mut self.asking {
+                    if Some(*of + 1) == phone && *asked == Asked::Help {
+                        *asked = Asked::Over;
+                    }
+                }
+            }
             _ => {
                 if let Some(&caller) = self.by_contact.get(&note.contact)
                     && self.callers[caller as usize].ended
@@ -187,7 +208,8 @@ impl Oracle {
             }
         }
         let (from, to) = ((phone, String::new()), (phone + 1, String::new()));
-        if self.asking.range(from.clone()..to.clone()).next().is_some() {
+        let mut asking = self.asking.range(from.clone()..to.clone());
+        if asking.any(|(_, asked)| *asked != Asked::Over) {
             return Err(format!(
                 "2: phone {} is called while it talks with a colleague",
                 phone + 1
@@ -247,7 +269,9 @@ impl Oracle {
             && sight.cseq_method() == "INVITE"
             && !self.rings.contains_key(&key)
         {
-            self.asking.insert(key, ());
+            let help = sight.header("To").is_some_and(|to| to.contains("sip:911@"));
+            let asked = if help { Asked::Help } else { Asked::Colleague };
+            self.asking.entry(key).or_insert(asked);
         }
         if sight.code() != Some(200) || sight.cseq_method() != "REGISTER" {
             return;

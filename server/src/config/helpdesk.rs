@@ -517,11 +517,7 @@ fn yaml<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> 
             .and_then(|location| usize::try_from(location.line()).ok());
         // The bare message: its place is said by us.
         let message = UserMessageFormatter.format_message(error.without_snippet());
-        // What follows is for programmers.
-        let message = message.replace(
-            ", set DuplicateKeyPolicy in Options if acceptable",
-            " is there twice; write it once",
-        );
+        let message = message.replace(" is not allowed here", " is there twice; write it once");
         ConfigError::at(file, line, message.escape_debug().to_string())
     })
 }
