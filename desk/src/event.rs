@@ -488,6 +488,29 @@ impl Event {
         }
     }
 
+    /// Whether it tells of a contact's journey, which ends with
+    /// [`Event::ContactEnded`]: nothing of this comes after that. (After-call
+    /// work and offers may well end later than the journey they belong to.)
+    pub fn is_journey(&self) -> bool {
+        matches!(
+            self,
+            Self::ContactStarted { .. }
+                | Self::ContactIdentified { .. }
+                | Self::ContactRoleSet { .. }
+                | Self::ContactQueued { .. }
+                | Self::ContactOffered { .. }
+                | Self::ContactConnected { .. }
+                | Self::ContactPartnerCalled { .. }
+                | Self::ContactTransferred { .. }
+                | Self::ContactEscalated { .. }
+                | Self::ContactConferred { .. }
+                | Self::ContactTakenBack { .. }
+                | Self::ContactAbandoned { .. }
+                | Self::ContactFlowOut { .. }
+                | Self::ContactEnded { .. }
+        )
+    }
+
     /// Appends the event's JSON to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         // Writing plain enums and numbers into memory can't fail; if a future

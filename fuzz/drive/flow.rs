@@ -263,9 +263,9 @@ impl Walk {
                     assert!(self.on_air.is_none() && !self.talking && !self.queue);
                     assert!(!std::mem::replace(&mut self.partner, true));
                 }
-                Step::CallAction { wanted, .. } => {
+                Step::CallAction(call) => {
                     assert!(self.on_air.is_none() && !self.talking && !self.queue);
-                    self.action = Some(wanted);
+                    self.action = Some(call.wanted);
                 }
                 Step::LeavePartner => assert!(std::mem::take(&mut self.partner)),
                 Step::HangUp { .. } => self.hung_up = true,

@@ -62,7 +62,7 @@ pub use link::Drafts;
 pub use prompts::{Expansions, prompts};
 pub use session::Session;
 pub use step::{
-    CallerFacts, Class, Facts, FoundTicket, HangUpCause, HoursState, Input, NextUpdate,
+    ActionCall, CallerFacts, Class, Facts, FoundTicket, HangUpCause, HoursState, Input, NextUpdate,
     PartnerOutcome, Piece, PlayId, Role, Step, TicketAsk, TicketStatus,
 };
 pub use trial::{Rehearsal, TestResult, run_tests, unvisited};

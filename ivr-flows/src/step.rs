@@ -370,21 +370,7 @@ pub enum Step {
     /// Call an HTTP action of the hospital's, and answer by
     /// [`Input::ActionAnswered`] or [`Input::ActionFailed`] within its deadline,
     /// 15 s at most.
-    CallAction {
-        /// As the hospital's file names it.
-        action: Arc<str>,
-        /// The node that calls it.
-        node: Arc<str>,
-        /// Counts the actions that this session calls, from 1: with the node, it tells
-        /// one call of an action from another and from its repetition.
-        visit: u32,
-        /// What is sent.
-        with: Fields,
-        /// The fields of the answer that are of use; the others needn't be kept.
-        wanted: Vec<Arc<str>>,
-        /// Whether music plays behind what is announced.
-        music: bool,
-    },
+    CallAction(ActionCall),
     /// Say this in the queue, while the other side rings, or while an action is called: music
     /// pauses and resumes after it.
     Announce {
@@ -398,4 +384,22 @@ pub enum Step {
         /// Why.
         cause: HangUpCause,
     },
+}
+
+/// An HTTP action that a flow calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionCall {
+    /// As the hospital's file names it.
+    pub action: Arc<str>,
+    /// The node that calls it.
+    pub node: Arc<str>,
+    /// Counts the actions that this session calls, from 1: with the node, it tells
+    /// one call of an action from another and from its repetition.
+    pub visit: u32,
+    /// What is sent.
+    pub with: Fields,
+    /// The fields of the answer that are of use; the others needn't be kept.
+    pub wanted: Vec<Arc<str>>,
+    /// Whether music plays behind what is announced.
+    pub music: bool,
 }

@@ -8,8 +8,8 @@ use crate::expression::ValKind;
 use crate::keys::shortened;
 use crate::script::{ACTS, Act, Ending, OWN_TICKET, Reply, Script, Store};
 use crate::{
-    CallerFacts, Facts, Fields, Flow, FoundTicket, Input, PartnerOutcome, Piece, PlayId, Session,
-    Step, TicketAsk, Val,
+    ActionCall, CallerFacts, Facts, Fields, Flow, FoundTicket, Input, PartnerOutcome, Piece,
+    PlayId, Session, Step, TicketAsk, Val,
 };
 
 /// The ticket number every test gets.
@@ -496,17 +496,19 @@ impl Trial {
                     self.called = Some(Ending::Transfer(to.to_string()));
                 }
                 Step::LeavePartner => self.called = None,
-                Step::CallAction { action, with, .. } => match self.script.http.get(&*action) {
-                    None => {
-                        self.asked = Some((action, with));
-                        self.later(ACTION_MAX, Input::ActionFailed);
+                Step::CallAction(ActionCall { action, with, .. }) => {
+                    match self.script.http.get(&*action) {
+                        None => {
+                            self.asked = Some((action, with));
+                            self.later(ACTION_MAX, Input::ActionFailed);
+                        }
+                        Some(Reply::Never) => self.later(ACTION_MAX, Input::ActionFailed),
+                        Some(reply) => {
+                            let reply = reply.clone();
+                            self.reply(&reply, soon);
+                        }
                     }
-                    Some(Reply::Never) => self.later(ACTION_MAX, Input::ActionFailed),
-                    Some(reply) => {
-                        let reply = reply.clone();
-                        self.reply(&reply, soon);
-                    }
-                },
+                }
                 Step::HangUp { .. } => {
                     self.over = Some(match self.session.exit() {
                         Some(exit) => Ending::Exit(exit.to_owned()),

@@ -116,19 +116,12 @@ fn the_flows_own_tests_answer_for_the_action() {
 fn what_is_asked_is_flat_typed_and_told_apart() {
     let (_, steps) = asked(FLOW);
     let call = steps.iter().find_map(|step| match step {
-        Step::CallAction {
-            action,
-            node,
-            visit,
-            with,
-            wanted,
-            music,
-        } => Some((action, node, visit, with, wanted, music)),
+        Step::CallAction(call) => Some(call),
         _ => None,
     });
-    let (action, node, visit, with, wanted, music) = call.expect("an action is called");
+    let call = call.expect("an action is called");
     assert_eq!(
-        (&**action, &**node, *visit, *music),
+        (&*call.action, &*call.node, call.visit, call.music),
         ("system-status", "ask", 1, true)
     );
     let sent = fields(&[
@@ -136,8 +129,8 @@ fn what_is_asked_is_flat_typed_and_told_apart() {
         ("again", Val::Truth(false)),
         ("count", Val::Number(7)),
     ]);
-    assert_eq!(*with, sent);
-    let wanted: Vec<&str> = wanted.iter().map(|name| &**name).collect();
+    assert_eq!(call.with, sent);
+    let wanted: Vec<&str> = call.wanted.iter().map(|name| &**name).collect();
     assert_eq!(wanted, ["works", "in", "about"]);
     let printed = format!("{steps:?}");
     assert!(!printed.contains("12\""), "what was keyed in: {printed}");

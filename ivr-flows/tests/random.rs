@@ -182,7 +182,7 @@ impl Driver {
                     assert!(self.on_air.is_none() && !self.talking && self.queue.is_none());
                     assert!(!std::mem::replace(&mut self.partner, true));
                 }
-                Step::CallAction { .. } => {
+                Step::CallAction(_) => {
                     assert!(self.on_air.is_none() && !self.talking && self.queue.is_none());
                     self.action = true;
                 }

@@ -164,7 +164,7 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
                 if music { "" } else { " mute" }
             ),
             Step::LeavePartner => "give up".to_owned(),
-            Step::CallAction { action, .. } => format!("action {action}"),
+            Step::CallAction(call) => format!("action {}", call.action),
             Step::HangUp { cause } => format!("hang up {cause:?}"),
         });
     }

@@ -4,6 +4,16 @@
 //! It decides nothing. It carries messages from one machine to the other,
 //! gives each the time, and does what they want done. (The world of the crate
 //! `sim` is the same pump, with lossy wires in between.)
+//!
+//! | file | what |
+//! |---|---|
+//! | `notes.rs` | what of the calls' notes is worth a line in the log |
+//! | `notices.rs` | the distributor's reports in the desk's words |
+//! | `status.rs` | how things are, for whoever asks |
+
+mod notes;
+mod notices;
+mod status;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -11,11 +21,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use acd::{Acd, AgentState, Notice, OfferOutcome};
-use desk::{Desk, Noticed};
+use acd::Acd;
+use desk::Desk;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, LegId};
 use media::srtp::Secret;
-use switch::{Input, NoteWhat, Now, Output, Switch};
+use switch::{Input, Now, Output, Switch};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,6 +37,8 @@ use crate::secrets::Entropy;
 use crate::serve::publish::Fresh;
 use crate::store::{Done, Journal};
 use crate::streams::{Arrived, Streams};
+
+pub use status::{Counters, Status, TrunkStatus};
 
 /// Largest datagram read. SIP over UDP is smaller; what is cut off fails to
 /// parse and is answered as that.
@@ -180,77 +192,6 @@ pub struct Located {
     pub gateway: usize,
     /// The best first; empty when there is no such name.
     pub targets: Vec<sip::locate::Target>,
-}
-
-/// How things are.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Status {
-    /// When this was so: time since the process began.
-    pub at: Duration,
-    /// Calls in progress, those to emergency services among them.
-    pub calls: u32,
-    /// Calls to emergency services in progress.
-    pub emergency_calls: u32,
-    /// No new calls are taken any more.
-    pub draining: bool,
-    /// Every queue.
-    pub queues: Vec<acd::QueueView>,
-    /// Every trunk.
-    pub trunks: Vec<TrunkStatus>,
-    /// Counts of the switch.
-    pub switch: switch::Counters,
-    /// SIP legs, transactions and index entries kept.
-    pub kept: (usize, usize, usize),
-    /// Load of the desk.
-    pub desk: desk::Load,
-    /// The latest write that the store answered failed.
-    pub store_failing: bool,
-    /// Counts of the voice.
-    pub prompts: crate::prompter::Counters,
-    /// Counts of the pump.
-    pub pump: Counters,
-}
-
-impl Status {
-    /// How long the oldest write has waited for the store.
-    pub fn oldest_write(&self) -> Duration {
-        let since = self.desk.oldest_commit.unwrap_or(self.at);
-        self.at.saturating_sub(since)
-    }
-}
-
-/// How a trunk is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrunkStatus {
-    /// Its name.
-    pub name: String,
-    /// Calls it carries.
-    pub calls: u32,
-    /// Gateways that work, as far as is known.
-    pub gateways_alive: usize,
-    /// Whether we are registered at its provider, where we register.
-    pub registered: Option<bool>,
-}
-
-/// What the pump counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Datagrams received.
-    pub datagrams: u64,
-    /// Messages received by connections.
-    pub messages: u64,
-    /// Of both, not SIP or not to be answered.
-    pub unreadable: u64,
-    /// Datagrams that a full socket lost.
-    pub unsent: u64,
-    /// Commands that a media thread was too busy for.
-    pub media_busy: u64,
-    /// Media legs that could not be opened.
-    pub media_refused: u64,
-    /// Writes that the store didn't take.
-    pub store_refused: u64,
-    /// Writes that it took, and that failed.
-    pub store_failed: u64,
 }
 
 impl Node {
@@ -457,33 +398,6 @@ impl Node {
         }
     }
 
-    fn status(&self) -> Status {
-        let now = self.clock.now().mono;
-        Status {
-            at: now,
-            calls: self.switch.calls(),
-            emergency_calls: self.switch.emergency_calls(),
-            draining: self.switch.is_draining(),
-            queues: self.acd.queues().collect(),
-            trunks: self
-                .switch
-                .trunks()
-                .map(|(name, calls, gateways_alive)| TrunkStatus {
-                    name: name.to_owned(),
-                    calls,
-                    gateways_alive,
-                    registered: self.switch.is_registered(now, name),
-                })
-                .collect(),
-            switch: self.switch.counters(),
-            kept: self.switch.kept(),
-            desk: self.desk.load(),
-            store_failing: self.store_failing,
-            prompts: self.prompter.counters(),
-            pump: self.counters,
-        }
-    }
-
     fn next_timeout(&self) -> Option<Duration> {
         [
             self.switch.poll_timeout(),
@@ -569,7 +483,7 @@ impl Node {
                 match output {
                     acd::Output::To(message) => inputs.push_back(Input::Acd(message)),
                     acd::Output::Notice(notice) => {
-                        let notice = self.translate(now, notice);
+                        let notice = notices::translate(now, self.operator, notice);
                         self.desk.handle(now.mono, desk::Input::Notice(notice));
                     }
                 }
@@ -667,64 +581,7 @@ impl Node {
                 );
             }
             Output::Note(note) => {
-                tracing::debug!(contact = note.contact.0, tenant = note.tenant.0, what = ?note.what);
-                if let NoteWhat::OneWayAudio(side, why) = note.what {
-                    tracing::warn!(
-                        contact = note.contact.0,
-                        tenant = note.tenant.0,
-                        ?side,
-                        ?why,
-                        "audio goes one way: this side isn't heard, or (unheard) doesn't hear us"
-                    );
-                }
-                if let NoteWhat::Emergency {
-                    account,
-                    number,
-                    step,
-                } = &note.what
-                {
-                    // What an alert hangs on: somebody of the house has to know, and meet those who come.
-                    tracing::warn!(
-                        call = note.contact.0,
-                        tenant = note.tenant.0,
-                        account = &**account,
-                        number = &**number,
-                        ?step,
-                        "EMERGENCY CALL"
-                    );
-                }
-                if let NoteWhat::TargetForbidden(agent) = note.what {
-                    tracing::warn!(
-                        contact = note.contact.0,
-                        tenant = note.tenant.0,
-                        agent = agent.0,
-                        "an agent's transfer or question leads where the dial rules don't: refused"
-                    );
-                }
-                if let NoteWhat::NotEncrypted(side) = note.what {
-                    tracing::warn!(
-                        contact = note.contact.0,
-                        tenant = note.tenant.0,
-                        ?side,
-                        "encryption is required and couldn't be had: refused"
-                    );
-                }
-                if let NoteWhat::NowInClear(side) = note.what {
-                    tracing::warn!(
-                        contact = note.contact.0,
-                        tenant = note.tenant.0,
-                        ?side,
-                        "a call that was encrypted goes on in the clear"
-                    );
-                }
-                if let NoteWhat::AnswerUnusable(side) = note.what {
-                    tracing::warn!(
-                        contact = note.contact.0,
-                        tenant = note.tenant.0,
-                        ?side,
-                        "an answer to an offer of ours can't be used: the call goes on as it was"
-                    );
-                }
+                notes::log(&note);
                 if let Some(notes) = &self.notes {
                     // Whoever watches too slowly misses some.
                     let _ = notes.try_send(note);
@@ -820,77 +677,6 @@ impl Node {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             // Unreachable, refused, too large: what UDP would lose on the way.
             Ok(_) | Err(_) => true,
-        }
-    }
-
-    /// The distributor's report in the desk's words.
-    fn translate(&self, now: Now, notice: Notice) -> desk::Notice {
-        let (tenant, what) = match notice {
-            Notice::AgentState { agent, state } => (
-                self.operator,
-                Noticed::AgentState {
-                    agent: desk::AgentId(agent.0),
-                    state: match state {
-                        AgentState::SignedOut => desk::AgentState::SignedOut,
-                        AgentState::Available => desk::AgentState::Available,
-                        AgentState::Offered => desk::AgentState::Offered,
-                        AgentState::Talking => desk::AgentState::Talking,
-                        AgentState::WrapUp => desk::AgentState::WrapUp,
-                        AgentState::Resting => desk::AgentState::Resting,
-                    },
-                },
-            ),
-            Notice::WrappedUp {
-                agent,
-                tenant,
-                contact,
-                lasted,
-            } => (
-                desk::TenantId(tenant.0),
-                Noticed::WrappedUp {
-                    contact: desk::ContactId(contact.0),
-                    agent: desk::AgentId(agent.0),
-                    ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
-                },
-            ),
-            Notice::OfferCreated {
-                offer,
-                tenant,
-                contact,
-                agent,
-            } => (
-                desk::TenantId(tenant.0),
-                Noticed::OfferCreated {
-                    offer: desk::OfferId(offer.0),
-                    contact: desk::ContactId(contact.0),
-                    agent: desk::AgentId(agent.0),
-                },
-            ),
-            Notice::OfferEnded {
-                offer,
-                tenant,
-                contact,
-                agent,
-                outcome,
-            } => (
-                desk::TenantId(tenant.0),
-                Noticed::OfferEnded {
-                    offer: desk::OfferId(offer.0),
-                    contact: desk::ContactId(contact.0),
-                    agent: desk::AgentId(agent.0),
-                    outcome: match outcome {
-                        OfferOutcome::Accepted => desk::OfferOutcome::Accepted,
-                        OfferOutcome::Declined => desk::OfferOutcome::Declined,
-                        OfferOutcome::TimedOut => desk::OfferOutcome::TimedOut,
-                        OfferOutcome::Rescinded => desk::OfferOutcome::Rescinded,
-                    },
-                },
-            ),
-        };
-        desk::Notice {
-            tenant,
-            at: now.wall,
-            what,
         }
     }
 }

@@ -228,24 +228,7 @@ impl Log {
             _ => {}
         }
         let facts = self.contacts.entry(contact).or_default();
-        let is_journey = matches!(
-            stamped.event,
-            Event::ContactStarted { .. }
-                | Event::ContactIdentified { .. }
-                | Event::ContactRoleSet { .. }
-                | Event::ContactQueued { .. }
-                | Event::ContactOffered { .. }
-                | Event::ContactConnected { .. }
-                | Event::ContactPartnerCalled { .. }
-                | Event::ContactTransferred { .. }
-                | Event::ContactEscalated { .. }
-                | Event::ContactConferred { .. }
-                | Event::ContactTakenBack { .. }
-                | Event::ContactAbandoned { .. }
-                | Event::ContactFlowOut { .. }
-                | Event::ContactEnded { .. }
-        );
-        if is_journey && facts.position.is_ended() {
+        if stamped.event.is_journey() && facts.position.is_ended() {
             return Err(format!(
                 "after its end, contact {}: {:?}",
                 contact.0, stamped.event

@@ -92,33 +92,14 @@ fn cause(why: TakenBack) -> usize {
     }
 }
 
-/// Could this be the first that is known of a contact?
-fn begins(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::ContactStarted { .. }
-            | Event::ContactIdentified { .. }
-            | Event::ContactRoleSet { .. }
-            | Event::ContactQueued { .. }
-            | Event::ContactOffered { .. }
-            | Event::ContactConnected { .. }
-            | Event::ContactPartnerCalled { .. }
-            | Event::ContactTransferred { .. }
-            | Event::ContactTakenBack { .. }
-            | Event::ContactEscalated { .. }
-            | Event::ContactConferred { .. }
-            | Event::ContactAbandoned { .. }
-            | Event::ContactFlowOut { .. }
-    )
-}
-
 impl Figures {
     pub(super) fn contact_event(&mut self, id: ContactId, stamped: &Stamped) {
         let Stamped { at, event } = *stamped;
         let quarter = Quarter::of(at);
         let mut open = match self.contacts.remove(&id) {
             Some(open) => open,
-            None if !begins(&event) => return,
+            // The last of a journey of which nothing else is known says nothing.
+            None if !event.is_journey() || matches!(event, Event::ContactEnded { .. }) => return,
             None if self.contacts.len() >= OPEN_MAX => return self.gaps.mark(quarter),
             None => Open {
                 unsure: !matches!(event, Event::ContactStarted { .. }),

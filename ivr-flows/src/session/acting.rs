@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{OnAir, Session, State};
 use crate::expression::ValKind;
 use crate::flow::{Http, Kind, NodeIndex};
-use crate::{Fields, PlayId, Step};
+use crate::{ActionCall, Fields, PlayId, Step};
 
 /// How long a caller hears nothing, where the node says nothing: most answers
 /// are there by then.
@@ -56,7 +56,7 @@ impl Session {
         let with = with.collect();
         let node = Arc::clone(&node.name);
         self.actions = self.actions.wrapping_add(1);
-        self.push(Step::CallAction {
+        self.push(Step::CallAction(ActionCall {
             action: Arc::clone(&http.action),
             node,
             visit: self.actions,
@@ -67,7 +67,7 @@ impl Session {
                 .map(|save| Arc::clone(&save.field))
                 .collect(),
             music: http.music,
-        });
+        }));
         self.state = State::Acting(Acting {
             at,
             on_air: None,

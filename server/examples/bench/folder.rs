@@ -179,7 +179,7 @@ pub(crate) fn write_limited(folder: &Path, calls_per_second: f64) -> io::Result<
         )
         .replace(
             "burst = 100000.0",
-            &format!("burst = {calls_per_second:.1}"),
+            &format!("burst = {:.1}", calls_per_second / 10.0),
         );
     fs::write(file, limited)
 }

@@ -14,6 +14,8 @@ use crate::{Settings, audio, setting};
 
 /// How long each call is up.
 const UP_MS: u64 = 1_000;
+/// Whose lines are called, in turn: the limit is shared out among them.
+const HOSPITALS: usize = 2;
 /// How many times the limit.
 const TIMES: f64 = 5.0;
 /// Of the limit, before and after.
@@ -33,7 +35,7 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
     let overload_ms = setting("W4_SECONDS", 10u64) * 1_000;
     println!("W4: a limit of {limit} calls a second, and {TIMES} times as many for a while");
     let config = settings.scratch.join("config-limited");
-    folder::write_limited(&config, limit)?;
+    folder::write_limited(&config, limit / HOSPITALS as f64)?;
     let server = Server::start(&config, &settings.scratch, "w4")?;
     let mut load = Load::new(&server, false, audio::Frames::new())?;
     let (begins, ends) = (BESIDE_MS, BESIDE_MS + overload_ms);
@@ -56,7 +58,8 @@ pub(crate) fn measure(settings: &Settings) -> io::Result<()> {
                     let answered_ms = None;
                     fates.push(Fate { ms, answered_ms });
                     let caller = folder::caller(n.wrapping_mul(7_919) % PEOPLE);
-                    load.callers.dial(caller, folder::line(n % 2, Line::Silent));
+                    load.callers
+                        .dial(caller, folder::line(n % HOSPITALS, Line::Silent));
                 }
             }
             for (call, _) in load.callers.answered() {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ivr_flows::{Fields, Input as FlowInput};
+use ivr_flows::{ActionCall, Fields, Input as FlowInput};
 
 use super::{Contact, Cx, Sound};
 use crate::input::{ActionEnd, NoteWhat, Output, Query, QueryId};
@@ -30,29 +30,19 @@ impl Acting {
     }
 }
 
-/// What the flow says of the action that it calls.
-pub(super) struct Asked {
-    pub(super) action: Arc<str>,
-    pub(super) node: Arc<str>,
-    pub(super) visit: u32,
-    pub(super) with: Fields,
-    pub(super) wanted: Vec<Arc<str>>,
-    pub(super) music: bool,
-}
-
 impl Contact {
     /// The flow calls an action.
-    pub(super) fn call_action(&mut self, asked: Asked, cx: &mut Cx<'_>) {
+    pub(super) fn call_action(&mut self, call: ActionCall, cx: &mut Cx<'_>) {
         self.forget_action(cx);
         cx.counters.actions += 1;
-        let Asked {
+        let ActionCall {
             action,
             node,
             visit,
             with,
             wanted,
             music,
-        } = asked;
+        } = call;
         let key = (self.tenant, Arc::clone(&action));
         let Some(deadline) = cx.setup.actions.get(&key).map(|action| action.deadline) else {
             return self.action_over(action, ActionEnd::Failed, cx);

@@ -12,7 +12,7 @@ use ivr_flows::{
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, OneWayCause, PlayOutcome};
 
-use super::action::{Acting, Asked};
+use super::action::Acting;
 use super::{Contact, Cx, KeysBy, RENDER_MAX, Side, Sound, Stage};
 use crate::input::{NoteWhat, OneWay, RenderId};
 
@@ -84,24 +84,7 @@ impl Contact {
             Step::Partner { partner, music } => self.call_partner(&partner, music, cx),
             Step::Transfer { to, outside, music } => self.send_on(&to, outside, music, cx),
             Step::LeavePartner => self.leave_called(cx),
-            Step::CallAction {
-                action,
-                node,
-                visit,
-                with,
-                wanted,
-                music,
-            } => {
-                let asked = Asked {
-                    action,
-                    node,
-                    visit,
-                    with,
-                    wanted,
-                    music,
-                };
-                self.call_action(asked, cx);
-            }
+            Step::CallAction(call) => self.call_action(call, cx),
             Step::HangUp { cause } => {
                 let cause = match cause {
                     HangUpCause::Finished => desk::EndCause::FlowEnded,

@@ -6,6 +6,7 @@ use desk::ContactId;
 use sip::refer::Replaces;
 
 use super::Switch;
+use super::screen::Guesses;
 use crate::contact::{Side, Taking};
 use crate::dial::Destination;
 use crate::input::Now;
@@ -45,7 +46,7 @@ impl Switch {
         request: &sip::Request,
     ) -> Result<Replacing, Refusal> {
         let user = self
-            .authenticate(now, peer, request)
+            .authenticate(now, peer, request, Guesses::Counted)
             .map_err(Refusal::Challenge)?;
         let mut values = request.header_values("Replaces");
         let value = values.next().and_then(Replaces::parse);

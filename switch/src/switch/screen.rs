@@ -39,6 +39,15 @@ pub(super) enum Entry {
     Emergency(Dialled),
 }
 
+/// Whether a wrong password is held against where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guesses {
+    /// It is: after too many of them nothing from there is looked at for a while.
+    Counted,
+    /// It isn't, nor is anybody blocked: a call for help is made by whoever shows the right one, however often others have guessed.
+    Uncounted,
+}
+
 impl Switch {
     pub(super) fn receive(&mut self, now: Now, peer: sip::Peer, message: sip::Message) {
         if let sip::Message::Request(request) = &message {
@@ -54,17 +63,17 @@ impl Switch {
                         self.admitted = Some(admitted);
                     }),
                 },
-                sip::Class::NewOther if request.method() == sip::Method::Register => {
-                    self.authenticate(now, peer, request).map(|user| {
+                sip::Class::NewOther if request.method() == sip::Method::Register => self
+                    .authenticate(now, peer, request, Guesses::Counted)
+                    .map(|user| {
                         self.registering = Some(user);
-                    })
-                }
+                    }),
                 // Knowing a call's tags isn't enough to send its caller elsewhere.
-                sip::Class::InDialog if request.method() == sip::Method::Refer => {
-                    self.authenticate(now, peer, request).map(|user| {
+                sip::Class::InDialog if request.method() == sip::Method::Refer => self
+                    .authenticate(now, peer, request, Guesses::Counted)
+                    .map(|user| {
                         self.referring = Some(user);
-                    })
-                }
+                    }),
                 _ => Ok(()),
             };
             if let Err(reply) = screened {
@@ -109,7 +118,7 @@ impl Switch {
             let own = named.as_ref().and_then(|trunk| trunk.encryption);
             (trunk_number(request, believed), own, true)
         } else {
-            let user = self.authenticate(now, peer, request)?;
+            let user = self.authenticate(now, peer, request, Guesses::Counted)?;
             if let Some(consulting) = self.consulting(&user, request) {
                 let admitted = self.admit_consulting(now, consulting?)?;
                 return Ok(Entry::Contact(Box::new(admitted)));
@@ -169,7 +178,7 @@ impl Switch {
                 self.counters.unknown_numbers += 1;
                 return Err(sip::Reply::new(404));
             }
-            None => self.authenticate_uncounted(now, peer, request)?,
+            None => self.authenticate(now, peer, request, Guesses::Uncounted)?,
         };
         let account = self.setup.accounts.get(&user);
         if account.is_none_or(|account| account.trunk) {
@@ -258,11 +267,13 @@ impl Switch {
         now: Now,
         peer: sip::Peer,
         request: &sip::Request,
+        guesses: Guesses,
     ) -> Result<String, sip::Reply> {
         let accounts = phones::accounts(&self.setup);
         let (realm, source) = (&self.setup.realm, origin(&self.setup, peer, request));
         let claimed = sip::digest::claimed_user(request, realm).unwrap_or_default();
-        if !claimed.is_empty() && !self.throttle.allows(now.mono, source, &claimed) {
+        let counted = guesses == Guesses::Counted;
+        if counted && !claimed.is_empty() && !self.throttle.allows(now.mono, source, &claimed) {
             // Right or wrong, known or not: it isn't looked at.
             self.counters.sign_ins_blocked += 1;
             return Err(sip::Reply::new(403));
@@ -273,7 +284,9 @@ impl Switch {
         drop(accounts);
         match verdict {
             Verdict::Accepted { username } => {
-                self.throttle.right(now.mono, source, &username);
+                if counted {
+                    self.throttle.right(now.mono, source, &username);
+                }
                 self.known(peer);
                 Ok(username)
             }
@@ -283,39 +296,11 @@ impl Switch {
             }
             Verdict::Refused(reply) => {
                 self.counters.sign_ins_refused += 1;
-                let blocked = self.throttle.wrong(now.mono, source, &claimed);
-                self.out
-                    .push_back(Output::SignInRefused { source, blocked });
-                Err(reply)
-            }
-        }
-    }
-
-    /// The same, whoever has guessed from there before, and however often: a
-    /// wrong password keeps nobody from showing the right one afterwards.
-    fn authenticate_uncounted(
-        &mut self,
-        now: Now,
-        peer: sip::Peer,
-        request: &sip::Request,
-    ) -> Result<String, sip::Reply> {
-        let accounts = phones::accounts(&self.setup);
-        let (realm, source) = (&self.setup.realm, origin(&self.setup, peer, request));
-        let verdict = self
-            .authenticator
-            .check(now.mono, source, request, realm, &accounts);
-        drop(accounts);
-        match verdict {
-            Verdict::Accepted { username } => {
-                self.known(peer);
-                Ok(username)
-            }
-            Verdict::Challenge(reply) => {
-                self.counters.challenged += 1;
-                Err(reply)
-            }
-            Verdict::Refused(reply) => {
-                self.counters.sign_ins_refused += 1;
+                if counted {
+                    let blocked = self.throttle.wrong(now.mono, source, &claimed);
+                    self.out
+                        .push_back(Output::SignInRefused { source, blocked });
+                }
                 Err(reply)
             }
         }
