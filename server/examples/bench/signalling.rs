@@ -19,8 +19,7 @@ use crate::{Settings, audio, setting};
 /// How long each call is up.
 const UP_MS: u64 = 1_000;
 /// Rates tried, upwards; then between the last that held and the first that
-/// didn't. The goal ends them: a port rests ten seconds after its call, so that
-/// more than 2,800 calls a second need more ports than there are.
+/// didn't. The goal ends them.
 const RATES: [f64; 6] = [250.0, 500.0, 1_000.0, 1_500.0, 2_000.0, 2_500.0];
 /// From INVITE to 200, 99 in 100.
 const ANSWER_P99_MS: f64 = 200.0;
