@@ -57,6 +57,9 @@ check:
 	@tools/needs.sh check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@# The fuzz targets, which aren't of the workspace, with what clippy has built; libFuzzer itself isn't wanted for that.
+	CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-$(CURDIR)/target} CUSTOM_LIBFUZZER_PATH=/none/libfuzzer.a \
+	  $(CARGO) check --manifest-path fuzz/Cargo.toml --bins --locked
 	cargo deny --locked check bans licenses sources
 	@# Advisories need the network; without it that is said, not hidden.
 	@if cargo deny --locked fetch db >/dev/null 2>&1; then cargo deny --locked check --disable-fetch advisories; \

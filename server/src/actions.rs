@@ -36,8 +36,6 @@ use tokio_rustls::TlsConnector;
 use crate::config::{ActionConfig, ConfigError, HelpDesk, Method, SecretFrom};
 use crate::streams::read_chain;
 
-/// Most questions at a time, whatever is configured.
-pub const AT_ONCE_MAX: usize = 128;
 /// Longest answer read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Longest head of an answer, in bytes.

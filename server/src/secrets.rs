@@ -104,6 +104,25 @@ impl RootKey {
         hex.as_str().chars().take(24).collect()
     }
 
+    /// Who this installation is towards registrars (RFC 5626 section 4.1): a
+    /// UUID of our own making (RFC 9562 section 5.8), the same at every start.
+    pub fn instance(&self) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(b"careline instance v1");
+        let mut hex: Vec<char> = hasher.finalize().to_hex().chars().take(32).collect();
+        hex[12] = '8';
+        hex[16] = 'a';
+        let part = |from: usize, to: usize| hex[from..to].iter().collect::<String>();
+        let parts = [
+            part(0, 8),
+            part(8, 12),
+            part(12, 16),
+            part(16, 20),
+            part(20, 32),
+        ];
+        format!("urn:uuid:{}", parts.join("-"))
+    }
+
     /// The key of a hospital's ticket numbers.
     pub fn ticket_key(&self, tenant: TenantId) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);

@@ -38,7 +38,7 @@ pub struct RegistrationConfig {
     pub call_id: String,
     /// Who we are across restarts, `urn:uuid:…` (RFC 5626 section 4.1). With
     /// it the connection that carried the REGISTER is asked to be the one that
-    /// calls come by.
+    /// calls come by, where that is a connection.
     pub instance: Option<String>,
     /// RFC 5626's `reg-id`: which of several ways to the registrar this is.
     pub reg_id: u32,
@@ -105,6 +105,8 @@ pub struct Registration {
     hop: Option<Peer>,
     service_route: Vec<String>,
     outbound: bool,
+    /// Somebody on the way doesn't know RFC 5626 (439): it is done without.
+    first_hop_lacks_outbound: bool,
     dice: u64,
 }
 
@@ -124,6 +126,7 @@ impl Registration {
             hop: None,
             service_route: Vec::new(),
             outbound: false,
+            first_hop_lacks_outbound: false,
             dice: seed,
         }
     }
@@ -184,7 +187,9 @@ impl Registration {
             value.push_str(transport);
         }
         let mut headers = Vec::new();
-        match &self.config.instance {
+        // Over UDP a flow would have to be kept by STUN, which we don't speak.
+        let outbound = hop.transport.is_reliable() && !self.first_hop_lacks_outbound;
+        match self.config.instance.as_ref().filter(|_| outbound) {
             Some(instance) => {
                 value.push_str(&format!(
                     ";ob>;+sip.instance=\"<{instance}>\";reg-id={}",
@@ -228,6 +233,10 @@ impl Registration {
         }
         match code {
             200..300 => self.granted(now, response),
+            439 if !self.first_hop_lacks_outbound => {
+                self.first_hop_lacks_outbound = true;
+                self.due = Some(now);
+            }
             // Section 10.2.8, once; a registrar that raises it for ever is a failure.
             423 => {
                 let min = response.header("Min-Expires");

@@ -132,6 +132,39 @@ fn each_register_says_what_the_rfcs_want() {
     assert_eq!(request.call_id.as_deref(), Some("r1@careline"));
 }
 
+/// RFC 5626, section 11.6: whoever is between us and the registrar can't do it. And over UDP it isn't asked for.
+#[test]
+fn outbound_is_done_without_where_it_cannot_be_had() {
+    let mut config = config();
+    config.instance = Some("urn:uuid:00000000-0000-1000-8000-000a95a0e128".into());
+    let mut registration = Registration::new(at(0), config.clone(), 1);
+    let tcp = Peer {
+        addr: "192.0.2.10:5060".parse().unwrap(),
+        transport: Transport::Tcp,
+    };
+    let request = registration.request(at(0), tcp, &interface()).unwrap();
+    assert!(header(&request, "Contact").contains(";reg-id=1"));
+    registration.answered(at(0), &response(439, ""));
+    for _ in 0..2 {
+        let due = registration.poll_timeout().unwrap();
+        let request = registration.request(due, tcp, &interface()).unwrap();
+        let contact = header(&request, "Contact");
+        assert!(
+            !contact.contains("reg-id") && !contact.contains(";ob"),
+            "{contact}"
+        );
+        assert_eq!(header(&request, "Supported"), "path");
+        // A registrar that says so again is a failure like any other.
+        registration.answered(due, &response(439, ""));
+        assert!(registration.poll_timeout().unwrap() >= due + at(15));
+    }
+    let mut registration = Registration::new(at(0), config, 1);
+    let request = registration
+        .request(at(0), peer(CALLER), &interface())
+        .unwrap();
+    assert!(!header(&request, "Contact").contains("instance"));
+}
+
 #[test]
 fn too_brief_an_interval_is_raised_once() {
     let mut registration = Registration::new(at(0), config(), 1);

@@ -222,6 +222,7 @@ impl State {
         let aor = register.aor.clone();
         let mut config = RegistrationConfig::new(aor, uri, &register.contact_user, &call_id);
         config.expires = register.expires;
+        config.instance = register.instance.as_deref().map(str::to_owned);
         config.credentials = trunk.credentials.clone();
         let seed = setup.seed.first_chunk().copied().unwrap_or_default();
         let seed = u64::from_le_bytes(seed) ^ (trunk.name.len() as u64);
@@ -284,6 +285,7 @@ mod tests {
                 register: Some(Register {
                     aor: uri("sip:15550100@provider.example"),
                     contact_user: CONTACT.into(),
+                    instance: None,
                     expires: Duration::from_secs(600),
                     number: Some("1001".into()),
                 }),

@@ -276,6 +276,9 @@ pub struct Register {
     /// The user of our Contact. Nobody but the registrar may guess it: calls
     /// to it, from its addresses, are believed to be its.
     pub contact_user: Arc<str>,
+    /// Who this installation is, `urn:uuid:…`, the same at every start (RFC
+    /// 5626 section 4.1).
+    pub instance: Option<Arc<str>>,
     /// For how long we ask to be registered.
     pub expires: Duration,
     /// The number of ours that its calls are for when they name none.

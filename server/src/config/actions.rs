@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 use super::helpdesk::Hospital;
 
+/// Most questions at a time, whatever is configured.
+pub const ACTIONS_AT_ONCE_MAX: usize = 128;
 /// How long an answer may be waited for: a caller waits with it.
 const TIMEOUT_S: std::ops::RangeInclusive<u64> = 1..=15;
 /// Most headers of one action.

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use ivr_flows::CheckError;
 
-pub use actions::{ActionConfig, Method, SecretFrom};
+pub use actions::{ACTIONS_AT_ONCE_MAX, ActionConfig, Method, SecretFrom};
 pub use changes::{Change, How, changes, obstacles};
 pub use emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 pub(crate) use helpdesk::SHIPPED;

@@ -146,6 +146,7 @@ impl RegisterConfig {
         Ok(switch::Register {
             aor,
             contact_user: Arc::from(""),
+            instance: None,
             expires: Duration::from_secs(self.expires_s),
             number: self.number.clone(),
         })

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ConfigError, read};
+use super::{ACTIONS_AT_ONCE_MAX, ConfigError, read};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -442,11 +442,11 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Those of HTTP actions; more than [`AT_ONCE_MAX`](crate::actions::AT_ONCE_MAX) are never called at a time.
+    /// Those of HTTP actions; more than [`ACTIONS_AT_ONCE_MAX`] are never called at a time.
     pub fn actions(&self) -> switch::ActionLimits {
         switch::ActionLimits {
             per_tenant: self.actions_per_tenant_max,
-            all: self.actions_max.min(crate::actions::AT_ONCE_MAX),
+            all: self.actions_max.min(ACTIONS_AT_ONCE_MAX),
         }
     }
 

@@ -4,7 +4,8 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{StartError, io_error};
-use crate::{actions, streams};
+use crate::config::ACTIONS_AT_ONCE_MAX;
+use crate::streams;
 
 /// A call is up to two media legs, of two sockets each.
 const PER_CALL: u64 = 4;
@@ -27,7 +28,7 @@ struct Share {
 
 /// What `calls_max` leaves of the hard limit.
 fn share(calls_max: u32, hard: u64) -> Result<Share, StartError> {
-    let besides = BESIDES + actions::AT_ONCE_MAX as u64;
+    let besides = BESIDES + ACTIONS_AT_ONCE_MAX as u64;
     let calls = (u64::from(calls_max) + EMERGENCY_CALLS) * PER_CALL + besides;
     let left = hard.saturating_sub(calls);
     if left < CONNECTIONS_LEAST {

@@ -246,6 +246,7 @@ pub(super) fn setup(
         }
         if let Some(register) = &mut trunk.register {
             register.contact_user = root.contact_user(&trunk.name).into();
+            register.instance = Some(root.instance().into());
         }
         trunks.insert(Arc::clone(&trunk.name), Arc::new(trunk));
         if let Some(account) = &config.account {

@@ -7,7 +7,7 @@ use sip::wire::{Framed, Framer};
 use sip::{Peer, WireError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, interval_at, timeout, timeout_at};
 
 use super::Arrived;
 
@@ -25,7 +25,13 @@ pub(super) const UNWRITTEN_MAX: usize = 4_096;
 /// Of these, every connection's own.
 pub(super) const UNWRITTEN_OWN: usize = 128;
 const READ_BYTES: usize = 4_096;
+const PING: &[u8] = b"\r\n\r\n";
 const PONG: &[u8] = b"\r\n";
+/// How often a connection that we made is pinged, so that networks on the way
+/// remember it (RFC 5626 section 4.4.1: between 95 and 120 s).
+const PING_EVERY: Duration = Duration::from_secs(100);
+/// How long the answer may take from whoever has answered before.
+const PONG_MAX: Duration = Duration::from_secs(10);
 
 /// The table's end of a connection.
 #[derive(Debug)]
@@ -81,6 +87,7 @@ enum Outgoing {
         /// Among what all connections may owe, beyond the first of each.
         _place: Option<OwnedSemaphorePermit>,
     },
+    Ping,
     Pong,
 }
 
@@ -150,20 +157,41 @@ pub(super) struct Choked;
 pub(super) async fn converse(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin,
     peer: Peer,
+    pinging: Pinging,
     talk: Talk,
     arrived: &mpsc::Sender<Arrived>,
 ) {
     let (reader, writer) = tokio::io::split(stream);
     tokio::select! {
-        () = read(reader, peer, &talk.pongs, arrived) => {}
-        () = write(writer, talk.outgoing) => {}
+        () = read(reader, peer, pinging, &talk.pongs, arrived) => {}
+        () = write(writer, pinging, talk.outgoing) => {}
     }
 }
 
-async fn write(mut writer: impl AsyncWrite + Unpin, mut outgoing: mpsc::Receiver<Outgoing>) {
-    while let Some(next) = outgoing.recv().await {
+/// Who keeps a connection alive (RFC 5626 section 4.4): whoever made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pinging {
+    Us,
+    FarEnd,
+}
+
+async fn write(
+    mut writer: impl AsyncWrite + Unpin,
+    pinging: Pinging,
+    mut outgoing: mpsc::Receiver<Outgoing>,
+) {
+    let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+    loop {
+        let next = tokio::select! {
+            next = outgoing.recv() => match next {
+                Some(next) => next,
+                None => break,
+            },
+            _ = pings.tick(), if pinging == Pinging::Us => Outgoing::Ping,
+        };
         let bytes = match &next {
             Outgoing::Bytes { bytes, .. } => bytes,
+            Outgoing::Ping => PING,
             Outgoing::Pong => PONG,
         };
         let written = timeout(WRITE_MAX, async {
@@ -181,6 +209,7 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut outgoing: mpsc::Receiver
 async fn read(
     mut reader: impl AsyncRead + Unpin,
     peer: Peer,
+    pinging: Pinging,
     pongs: &mpsc::WeakSender<Outgoing>,
     arrived: &mpsc::Sender<Arrived>,
 ) {
@@ -188,6 +217,7 @@ async fn read(
     let mut buffer = [0; READ_BYTES];
     let mut until = Instant::now() + FIRST_MESSAGE_MAX;
     let mut begun = false;
+    let mut idle_max = IDLE_MAX;
     loop {
         let count = match timeout_at(until, reader.read(&mut buffer)).await {
             Ok(Ok(count)) if count > 0 => count,
@@ -221,10 +251,14 @@ async fn read(
                 return;
             }
         }
+        if pinging == Pinging::Us && framer.take_pong() {
+            // It answers pings: no answer means that it is gone.
+            idle_max = PING_EVERY + PONG_MAX;
+        }
         // A message has its time from its first byte on, however many bytes it comes in.
         let now = Instant::now();
         match (whole, framer.begun()) {
-            (_, false) => until = now + IDLE_MAX,
+            (_, false) => until = now + idle_max,
             (true, true) => until = now + MESSAGE_TIME_MAX,
             (false, true) if !begun => until = until.min(now + MESSAGE_TIME_MAX),
             (false, true) => {}
@@ -256,6 +290,10 @@ mod tests {
     }
 
     fn connected() -> Far {
+        connected_by(Pinging::FarEnd)
+    }
+
+    fn connected_by(pinging: Pinging) -> Far {
         let (line, ours) = tokio::io::duplex(1_024);
         let (connection, queue) = Connection::new(1, Origin::Accepted);
         let (sender, arrived) = mpsc::channel(8);
@@ -265,7 +303,7 @@ mod tests {
         };
         let ended = tokio::spawn(async move {
             let began = Instant::now();
-            converse(ours, peer, queue.talk, &sender).await;
+            converse(ours, peer, pinging, queue.talk, &sender).await;
             began.elapsed()
         });
         Far {
@@ -302,6 +340,24 @@ mod tests {
         let mut pong = [0; 2];
         far.line.read_exact(&mut pong).await.unwrap();
         assert_eq!(&pong, b"\r\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_of_ours_is_kept_alive_while_its_far_end_answers() {
+        let mut far = connected_by(Pinging::Us);
+        far.line.write_all(OPTIONS).await.unwrap();
+        let began = Instant::now();
+        let mut ping = [0; 4];
+        for n in 1..=20u32 {
+            far.line.read_exact(&mut ping).await.unwrap();
+            assert_eq!((&ping, began.elapsed()), (b"\r\n\r\n", PING_EVERY * n));
+            far.line.write_all(b"\r\n").await.unwrap();
+        }
+        assert_eq!(far.ended.await.unwrap(), PING_EVERY * 21 + PONG_MAX);
+        // One that never answers pings may not know them: it isn't held to them.
+        let mut far = connected_by(Pinging::Us);
+        far.line.write_all(OPTIONS).await.unwrap();
+        assert_eq!(far.ended.await.unwrap(), IDLE_MAX);
     }
 
     #[tokio::test(start_paused = true)]

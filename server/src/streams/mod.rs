@@ -30,7 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use connection::{Connection, Origin, Queue, converse};
+use connection::{Connection, Origin, Pinging, Queue, converse};
 use strangers::{Bounds, Strangers};
 pub(crate) use tls::read_chain;
 pub use tls::{Certificates, TlsError};
@@ -246,10 +246,12 @@ impl Streams {
                         // Said for everybody: an earlier connection from there may have been another's.
                         let certified = Arrived::Certified { peer, names };
                         if sender.send(certified).await.is_ok() {
-                            converse(stream, peer, talk, &sender).await;
+                            converse(stream, peer, Pinging::FarEnd, talk, &sender).await;
                         }
                     }
-                    (Transport::Tcp, _) => converse(stream, peer, talk, &sender).await,
+                    (Transport::Tcp, _) => {
+                        converse(stream, peer, Pinging::FarEnd, talk, &sender).await;
+                    }
                     _ => {}
                 }
             };
@@ -384,12 +386,16 @@ impl Streams {
         let name = self.gateways.get(&peer).cloned().flatten();
         let sender = self.sender.clone();
         let certificates = self.certificates.clone();
+        let pinging = match origin {
+            Origin::Calling => Pinging::Us,
+            Origin::Answering | Origin::Accepted => Pinging::FarEnd,
+        };
         tokio::spawn(async move {
             let Queue { hung_up, talk } = queue;
             let conversation = async {
                 let open = open(peer, name.as_deref(), certificates.as_deref());
                 match tokio::time::timeout(CONNECT_MAX, open).await {
-                    Ok(Ok(stream)) => converse(stream, peer, talk, &sender).await,
+                    Ok(Ok(stream)) => converse(stream, peer, pinging, talk, &sender).await,
                     Ok(Err(error)) => tracing::info!(peer = %peer.addr, %error, "no connection"),
                     Err(_) => tracing::info!(peer = %peer.addr, "no connection in time"),
                 }

@@ -60,6 +60,17 @@ impl Framer {
         self.taken < self.buffer.len()
     }
 
+    /// Was what came since the last message or pong a pong (a blank line alone,
+    /// RFC 5626 section 4.4.1)? For whoever sends pings, once there is nothing
+    /// more to [`take`](Self::take).
+    pub fn take_pong(&mut self) -> bool {
+        let pong = self.blank == 2 && !self.begun();
+        if pong {
+            self.blank = 0;
+        }
+        pong
+    }
+
     /// The next message. To be called until it says [`Framed::Incomplete`].
     pub fn take(&mut self) -> Framed<'_> {
         if self.whole.is_none() {
@@ -204,6 +215,24 @@ mod tests {
                 assert_eq!(frames(stream, at_a_time), expected, "{at_a_time} at a time");
             }
         }
+    }
+
+    #[test]
+    fn a_pong_is_told_from_half_a_ping_and_from_what_comes_before_a_message() {
+        let mut framer = Framer::default();
+        for _ in 0..3 {
+            framer.push(b"\r\n");
+            assert_eq!(framer.take(), Framed::Incomplete);
+            assert!(framer.take_pong());
+            assert!(!framer.take_pong(), "once");
+        }
+        framer.push(b"\r\n\r\n");
+        assert_eq!(framer.take(), Framed::Ping);
+        assert_eq!(framer.take(), Framed::Incomplete);
+        assert!(!framer.take_pong());
+        framer.push(b"\r\nA b c\r\n");
+        assert_eq!(framer.take(), Framed::Incomplete);
+        assert!(!framer.take_pong());
     }
 
     /// A header of 64 kB that comes byte by byte is searched once, not 64
