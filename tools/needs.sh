@@ -30,6 +30,9 @@ if [ "$for_what" != run ]; then
   want kamailio kamailio "a proxy in front of the server"
   want sox sox "measures what was heard"
   want espeak-ng espeak-ng "speaks Spanish"
+  # Where Debian puts it, whatever its version.
+  PATH=$PATH:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+  want initdb postgresql "the other database: the store's tests start their own"
 fi
 if [ -n "$packages" ]; then
   if [ "$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; else
@@ -43,6 +46,10 @@ if [ -n "$packages" ]; then
   case "$packages" in *kamailio*)
     # Only the program is wanted. As a service it would take the port that `make run` uses.
     [ ! -d /run/systemd/system ] || $sudo systemctl disable --now --quiet kamailio ;;
+  esac
+  case "$packages" in *postgresql*)
+    # The same: the tests start servers of their own.
+    [ ! -d /run/systemd/system ] || $sudo systemctl disable --now --quiet postgresql ;;
   esac
 fi
 if [ "$for_what" = check ]; then

@@ -6,7 +6,6 @@
 //! to recover: the store has ended what was left open, and the log is read again.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use desk::{QueueId, TenantId};
 use hours::{Step, Zone};
 
 use crate::config::HelpDesk;
-use crate::store::{Reader, StoreError};
+use crate::store::{Database, Reader, StoreError};
 
 /// Least time between two looks at the log.
 const PACE: Duration = Duration::from_millis(100);
@@ -95,12 +94,12 @@ impl Live {
     /// # Errors
     /// The database can't be read.
     pub fn start(
-        path: &Path,
+        database: impl Into<Database>,
         helpdesk: &HelpDesk,
         waker: Waker,
         now: fn() -> i64,
     ) -> Result<Self, StoreError> {
-        let reader = Reader::open(path)?;
+        let reader = Reader::open(database)?;
         let settings = helpdesk.targets();
         let watched = |hospital: &crate::config::Hospital| Watched {
             tenant: TenantId(hospital.id),

@@ -8,18 +8,26 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `open.rs` | the database: settings, migrations, what a crash left open |
+//! | `database.rs` | which database: a SQLite file, or one on a PostgreSQL server |
+//! | `sql/` | a connection over both, and all in which they differ |
+//! | `open.rs` | the store: settings, what a crash left open |
 //! | `writer.rs` | the thread and its groups |
 //! | `rows.rs` | events and projections as rows |
 //! | `reader.rs` | questions, on a connection of their own |
 //! | `verify.rs` | is the database what its log says? |
 //!
-//! The calls and the console see the traits [`Journal`] and [`History`]; a
-//! second database would be a second implementation of the two.
+//! The calls and the console see the traits [`Journal`] and [`History`].
+//!
+//! **A table more** is a migration (`sql/migrations.rs`, one file for both
+//! databases), rows written by `Writer::write_rows` in the transaction of the
+//! events that they follow from, a question in `reader.rs`, and a comparison
+//! in `verify.rs`.
 
+mod database;
 mod open;
 mod reader;
 mod rows;
+mod sql;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -32,8 +40,10 @@ use desk::{
     TicketId, TicketNumber,
 };
 
+pub use database::{Database, Server};
 pub use open::{Settings, Store, needs_root_key};
 pub use reader::Reader;
+pub use sql::DatabaseError;
 pub use verify::{Fault, Verified};
 
 /// Takes writes.
@@ -107,7 +117,19 @@ pub enum Refused {
 pub enum StoreError {
     /// The database says so.
     #[error("database: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(#[from] DatabaseError),
+    /// It isn't one that may be trusted with a log: why, and what to do.
+    #[error("the database can't be used: {0}")]
+    Unsuitable(&'static str),
+    /// Another Careline has started on it, while this one was cut off from it.
+    #[error(
+        "another Careline has taken over the database: this one writes nothing more; end one of the two, and start this \
+         one again if it is the one to stay"
+    )]
+    TakenOver,
+    /// The answer to a commit was lost, and whether it is there can't be found out.
+    #[error("a commit's answer was lost, and whether it is in the database isn't known")]
+    Undecided,
     /// The file belongs to a newer Careline.
     #[error("the database has version {found}, this program knows {known}")]
     Newer {

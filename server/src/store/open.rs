@@ -1,9 +1,8 @@
-//! The database: settings, migrations, what a crash left open.
+//! The store: settings, what a crash left open.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,11 +11,11 @@ use desk::{
     Commit, CommitId, ContactId, EndCause, Event, KnownTicket, PhoneNumber, Stamped, TenantId,
     TicketId,
 };
-use rusqlite::{Connection, params};
 
 use super::rows::{self, TICKET_COLUMNS, TICKET_WIDTH};
+use super::sql::{Connection, values};
 use super::writer::Writer;
-use super::{Done, Journal, Recovered, RecoveredTenant, Refused, StoreError};
+use super::{Database, Done, Journal, Recovered, RecoveredTenant, Refused, StoreError};
 
 /// How the store works.
 #[derive(Debug, Clone)]
@@ -25,7 +24,7 @@ pub struct Settings {
     pub queue_max: usize,
     /// Writes in one transaction. Default 256.
     pub group_max: usize,
-    /// The database's largest size in bytes: beyond it commits fail, before
+    /// A SQLite file's largest size in bytes: beyond it commits fail, before
     /// the disk is full for everybody else. Default: no limit.
     pub size_max_bytes: Option<u64>,
     /// What the installation's root key is known by ([`crate::secrets::RootKey::check`]). A database
@@ -34,6 +33,9 @@ pub struct Settings {
     /// How long a write waits for another process that holds the database
     /// (a backup, somebody's SQL prompt) before it fails. Default 1 s.
     pub busy_wait: Duration,
+    /// How long a PostgreSQL server may take to answer before the session with
+    /// it counts as broken. Default 3 s.
+    pub answer_wait: Duration,
 }
 
 impl Default for Settings {
@@ -44,31 +46,24 @@ impl Default for Settings {
             size_max_bytes: None,
             root_key: None,
             busy_wait: Duration::from_secs(1),
+            answer_wait: Duration::from_secs(3),
         }
     }
 }
 
-/// The migrations, in order; the first is version 1.
-const MIGRATIONS: [&str; 3] = [
-    include_str!("../../migrations/0001_log_contacts_tickets.sql"),
-    include_str!("../../migrations/0002_tickets_state.sql"),
-    include_str!("../../migrations/0003_root_key.sql"),
-];
-
 /// Tickets of a tenant that are read when the store is opened: the latest.
 const TICKETS_READ_MAX: i64 = 100_000;
-
-const PAGE_BYTES: u32 = 4_096;
 
 /// Contacts ended by one transaction after a crash.
 const LEFT_OPEN_GROUP: usize = 1_000;
 
-/// The SQLite store. Dropping it writes what is queued and ends the writer.
+/// The store. Dropping it writes what is queued and ends the writer.
 #[derive(Debug)]
 pub struct Store {
     /// `None` only while being dropped.
     queue: Option<SyncSender<Commit>>,
     writer: Option<JoinHandle<()>>,
+    closing: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -81,27 +76,28 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The file can't be opened, is damaged, in use by another process, or
-    /// belongs to a newer Careline.
+    /// It can't be opened, is damaged, in use by another process, or belongs
+    /// to a newer Careline; a server isn't one that may be trusted with a log.
     pub fn open(
-        path: &Path,
+        database: impl Into<Database>,
         settings: Settings,
         at: i64,
         done: impl FnMut(Vec<Done>) + Send + 'static,
     ) -> Result<(Self, Recovered), StoreError> {
-        let lock = lock(path)?;
-        let mut connection = Connection::open(path)?;
-        configure(&connection, &settings)?;
-        migrate(&mut connection, at)?;
+        let connection = Connection::to_write(&database.into(), &settings)?;
+        connection.migrate(at)?;
         if let Some(key) = settings.root_key {
             know(&connection, key)?;
         }
+        let start = connection.row(
+            "UPDATE start SET count = count + 1 RETURNING count",
+            &[],
+            |row| row.get(0),
+        )?;
+        let start = start.ok_or(StoreError::Unreadable("the count of starts"))?;
+        connection.hold(start)?;
         let mut recovered = Recovered {
-            start: connection.query_row(
-                "UPDATE start SET count = count + 1 RETURNING count",
-                [],
-                |row| row.get(0),
-            )?,
+            start,
             tenants: BTreeMap::new(),
             tickets: BTreeMap::new(),
             left_open: left_open(&connection)?,
@@ -112,6 +108,7 @@ impl Store {
         }
         recovered.tenants = writer.tenants()?;
         recovered.tickets = writer.tickets()?;
+        let closing = writer.closing();
         let (queue, waiting) = sync_channel(settings.queue_max.max(1));
         let writer = std::thread::Builder::new()
             .name("store".into())
@@ -123,12 +120,12 @@ impl Store {
                     // Nothing would be durable any more, and nobody told: the process ends.
                     std::process::abort();
                 }
-                drop(lock);
             })
             .map_err(StoreError::Thread)?;
         let store = Self {
             queue: Some(queue),
             writer: Some(writer),
+            closing,
         };
         Ok((store, recovered))
     }
@@ -139,36 +136,30 @@ impl Store {
 ///
 /// # Errors
 /// It can't be read.
-pub fn needs_root_key(path: &Path) -> Result<bool, StoreError> {
-    if !path.try_exists().map_err(StoreError::Lock)? {
+pub fn needs_root_key(database: impl Into<Database>) -> Result<bool, StoreError> {
+    let database = database.into();
+    if let Database::File(path) = &database
+        && !path.try_exists().map_err(StoreError::Lock)?
+    {
         return Ok(false);
     }
-    let connection = Connection::open(path)?;
-    let holds = |table: &str| -> Result<bool, StoreError> {
-        let known: bool = connection.query_row(
-            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)",
-            [table],
-            |row| row.get(0),
-        )?;
-        if !known {
-            return Ok(false);
-        }
-        let query = format!("SELECT EXISTS (SELECT 1 FROM {table})");
-        Ok(connection.query_row(&query, [], |row| row.get(0))?)
-    };
+    let connection = Connection::to_read(&database)?;
     // Tickets: of a database from before it knew its key.
-    Ok(holds("root_key")? || holds("ticket")?)
+    Ok(connection.has_rows("root_key")? || connection.has_rows("ticket")?)
 }
 
 /// The database and the root key belong together, from the first time on.
 fn know(connection: &Connection, key: [u8; 16]) -> Result<(), StoreError> {
-    connection.execute("INSERT OR IGNORE INTO root_key VALUES (1, ?)", [key])?;
-    let known: Vec<u8> =
-        connection.query_row("SELECT known_by FROM root_key", [], |row| row.get(0))?;
-    if known == key {
-        Ok(())
-    } else {
-        Err(StoreError::OtherRootKey)
+    connection.execute(
+        "INSERT INTO root_key (one, known_by) VALUES (1, ?1) ON CONFLICT (one) DO NOTHING",
+        &values![&key[..]],
+    )?;
+    let known = connection.row("SELECT known_by FROM root_key", &[], |row| {
+        Ok(row.bytes(0)? == key)
+    })?;
+    match known {
+        Some(true) => Ok(()),
+        _ => Err(StoreError::OtherRootKey),
     }
 }
 
@@ -184,6 +175,7 @@ impl Journal for Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
         drop(self.queue.take());
         if let Some(writer) = self.writer.take()
             && writer.join().is_err()
@@ -193,89 +185,11 @@ impl Drop for Store {
     }
 }
 
-/// Two writers would give one sequence number twice: the lock lasts as long
-/// as the writer, and ends with the process however that ends.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = OsString::from(path);
-    name.push(".lock");
-    let file = File::create(PathBuf::from(name)).map_err(StoreError::Lock)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
-        Err(TryLockError::Error(error)) => Err(StoreError::Lock(error)),
-    }
-}
-
-fn configure(connection: &Connection, settings: &Settings) -> Result<(), StoreError> {
-    connection.busy_timeout(settings.busy_wait)?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A commit is answered when it would survive a power cut, not just a crash.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // Copying the write-ahead log back costs two flushes: rarer than the default.
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
-    connection.pragma_update(None, "cache_size", -32_768)?;
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    if let Some(bytes) = settings.size_max_bytes {
-        let pages = i64::try_from(bytes / u64::from(PAGE_BYTES)).unwrap_or(i64::MAX);
-        connection.pragma_update(None, "max_page_count", pages)?;
-    }
-    Ok(())
-}
-
-pub(super) fn version(connection: &Connection) -> Result<u32, StoreError> {
-    let known: bool = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'migration')",
-        [],
-        |row| row.get(0),
-    )?;
-    if !known {
-        return Ok(0);
-    }
-    let version = connection.query_row(
-        "SELECT COALESCE(MAX(version), 0) FROM migration",
-        [],
-        |row| row.get(0),
-    )?;
-    Ok(version)
-}
-
-/// The version this program reads and writes.
-pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
-
-fn migrate(connection: &mut Connection, at: i64) -> Result<(), StoreError> {
-    let found = version(connection)?;
-    if found > VERSION {
-        return Err(StoreError::Newer {
-            found,
-            known: VERSION,
-        });
-    }
-    for (version, sql) in (1_u32..).zip(MIGRATIONS).skip(found as usize) {
-        let transaction = connection.transaction()?;
-        if version == 1 {
-            transaction.execute_batch(
-                "CREATE TABLE migration (version INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT",
-            )?;
-        }
-        transaction.execute_batch(sql)?;
-        transaction.execute(
-            "INSERT INTO migration (version, at) VALUES (?, ?)",
-            params![version, at],
-        )?;
-        transaction.commit()?;
-    }
-    Ok(())
-}
-
 fn left_open(connection: &Connection) -> Result<Vec<(TenantId, ContactId)>, StoreError> {
-    let mut statement = connection
-        .prepare("SELECT tenant, contact FROM contact WHERE position <> 'ended' ORDER BY 1, 2")?;
-    let rows = statement.query_map([], |row| {
-        let contact = row.get::<_, i64>(1)?.cast_unsigned();
-        Ok((TenantId(row.get(0)?), ContactId(contact)))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let sql = "SELECT tenant, contact FROM contact WHERE position <> 'ended' ORDER BY 1, 2";
+    connection.all(sql, &[], |row| {
+        Ok((TenantId(row.get(0)?), ContactId(row.get(1)?)))
+    })
 }
 
 /// One commit per contact; their ids are nobody's, for nobody waits.
@@ -303,37 +217,36 @@ impl Writer {
             .map(|column| format!("t.{column}"))
             .collect::<Vec<_>>()
             .join(", ");
-        let mut statement = self.connection().prepare(&format!(
+        let sql = format!(
             "SELECT {columns}, t.tenant, p.ani FROM ticket t JOIN tenant n ON n.tenant = t.tenant \
              LEFT JOIN personal p ON p.tenant = t.tenant AND p.contact = t.contact \
-             WHERE t.ticket >= n.next_ticket - ? ORDER BY t.tenant, t.ticket"
-        ))?;
-        let mut found = statement.query([TICKETS_READ_MAX])?;
+             WHERE t.ticket >= n.next_ticket - ?1 ORDER BY t.tenant, t.ticket"
+        );
         let mut tickets: BTreeMap<TenantId, Vec<KnownTicket>> = BTreeMap::new();
-        while let Some(row) = found.next()? {
-            let ticket = rows::ticket(row)?;
-            let tenant = TenantId(row.get(TICKET_WIDTH)?);
-            let ani: Option<String> = row.get(TICKET_WIDTH + 1)?;
-            tickets.entry(tenant).or_default().push(KnownTicket {
-                ticket: ticket.ticket,
-                facts: ticket.facts,
-                ani: ani.map(PhoneNumber),
-            });
-        }
+        self.connection()
+            .rows(&sql, &values![TICKETS_READ_MAX], |row| {
+                let ticket = rows::ticket(row)?;
+                let tenant = TenantId(row.get(TICKET_WIDTH)?);
+                let ani = row.maybe_text(TICKET_WIDTH + 1)?;
+                tickets.entry(tenant).or_default().push(KnownTicket {
+                    ticket: ticket.ticket,
+                    facts: ticket.facts,
+                    ani: ani.map(|ani| PhoneNumber(ani.to_owned())),
+                });
+                Ok(())
+            })?;
         Ok(tickets)
     }
 
     fn tenants(&self) -> Result<BTreeMap<TenantId, RecoveredTenant>, StoreError> {
-        let mut statement = self
-            .connection()
-            .prepare("SELECT tenant, last_seq, next_ticket FROM tenant")?;
-        let rows = statement.query_map([], |row| {
+        let sql = "SELECT tenant, last_seq, next_ticket FROM tenant";
+        let tenants = self.connection().all(sql, &[], |row| {
             let recovered = RecoveredTenant {
-                last_seq: row.get::<_, i64>(1)?.cast_unsigned(),
-                next_ticket: TicketId(row.get::<_, i64>(2)?.cast_unsigned()),
+                last_seq: row.get(1)?,
+                next_ticket: TicketId(row.get(2)?),
             };
             Ok((TenantId(row.get(0)?), recovered))
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(tenants.into_iter().collect())
     }
 }

@@ -1,25 +1,63 @@
 //! Events and projections as rows.
 //!
-//! Ids of 64 bits are stored bit for bit in SQLite's signed integers.
+//! Ids of 64 bits are stored bit for bit in signed integers.
 
 use desk::{
     AgentId, ContactId, EndCause, Event, Facts, Found, PartnerId, PersonId, Position, QueueId,
     Role, Stamped, TicketFacts, TicketId, TicketNumber, TicketStatus, Visits,
 };
-use rusqlite::{Row, Statement};
 
+use super::sql::{Conflict, Insert, Row, Value, values};
 use super::{ContactRow, Logged, StoreError, TicketRow};
 
 /// The columns of `event` that make a [`Logged`], in the order in which [`logged`] reads them.
 pub(super) const EVENT_COLUMNS: &str = "seq, at, version, body";
 
-/// The columns of `contact` behind tenant and contact.
-pub(super) const CONTACT_COLUMNS: &str = "first_seq, last_seq, started_at, found, person, role, \
-     position, queue, agent, since, cause, ticket, number, \
-     queued, answered, abandoned, flow_out, system_failure";
+macro_rules! contact_columns {
+    () => {
+        "first_seq, last_seq, started_at, found, person, role, \
+         position, queue, agent, since, cause, ticket, number, \
+         queued, answered, abandoned, flow_out, system_failure"
+    };
+}
 
-/// How many columns `contact` has, tenant and contact included.
-pub(super) const CONTACT_WIDTH: usize = 20;
+/// The columns of `contact` behind tenant and contact.
+pub(super) const CONTACT_COLUMNS: &str = contact_columns!();
+
+/// How `event` is written.
+pub(super) const EVENT_INSERT: Insert = Insert {
+    table: "event",
+    columns: "tenant, seq, at, contact, version, body",
+    conflict: Conflict::Refuse,
+};
+
+/// How `contact` is written, by [`contact_values`] behind tenant and contact.
+pub(super) const CONTACT_INSERT: Insert = Insert {
+    table: "contact",
+    columns: concat!("tenant, contact, ", contact_columns!()),
+    conflict: Conflict::Replace("tenant, contact"),
+};
+
+/// How `ticket` is written when one is opened.
+pub(super) const TICKET_INSERT: Insert = Insert {
+    table: "ticket",
+    columns: "tenant, ticket, number, contact, opened_at",
+    conflict: Conflict::Refuse,
+};
+
+/// How `personal` is written.
+pub(super) const PERSONAL_INSERT: Insert = Insert {
+    table: "personal",
+    columns: "tenant, contact, dnis, ani",
+    conflict: Conflict::Replace("tenant, contact"),
+};
+
+/// How a tenant's counters are written.
+pub(super) const TENANT_INSERT: Insert = Insert {
+    table: "tenant",
+    columns: "tenant, last_seq, next_ticket",
+    conflict: Conflict::Replace("tenant"),
+};
 
 /// The columns of `ticket` that make a [`TicketRow`].
 pub(super) const TICKET_COLUMNS: &str =
@@ -29,13 +67,10 @@ pub(super) const TICKET_COLUMNS: &str =
 pub(super) const TICKET_WIDTH: usize = 8;
 
 pub(super) fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
-    let seq = row.get::<_, i64>(0)?.cast_unsigned();
+    let seq = row.get(0)?;
     let at = row.get(1)?;
     let version = row.get(2)?;
-    let body = row.get_ref(3)?;
-    let body = body
-        .as_bytes()
-        .map_err(|_| StoreError::Unreadable("an event's body"))?;
+    let body = row.bytes(3)?;
     let event = Event::decode(version, body).map_err(|source| StoreError::Event { seq, source })?;
     Ok(Logged {
         seq,
@@ -44,21 +79,20 @@ pub(super) fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
 }
 
 pub(super) fn ticket(row: &Row<'_>) -> Result<TicketRow, StoreError> {
-    let status = row.get_ref(4)?.as_str();
     Ok(TicketRow {
-        ticket: TicketId(row.get::<_, i64>(0)?.cast_unsigned()),
+        ticket: TicketId(row.get(0)?),
         opened_at: row.get(3)?,
         facts: TicketFacts {
             number: number(row.get(1)?)?,
-            contact: ContactId(row.get::<_, i64>(2)?.cast_unsigned()),
-            status: match status {
-                Ok("open") => TicketStatus::Open,
-                Ok("resolved") => TicketStatus::Resolved,
+            contact: ContactId(row.get(2)?),
+            status: match row.text(4)? {
+                "open" => TicketStatus::Open,
+                "resolved" => TicketStatus::Resolved,
                 _ => return Err(StoreError::Unreadable("a ticket's status")),
             },
-            next_update: row.get(5)?,
-            owner: row.get::<_, Option<u32>>(6)?.map(AgentId),
-            queue: row.get::<_, Option<u32>>(7)?.map(QueueId),
+            next_update: row.maybe(5)?,
+            owner: row.maybe(6)?.map(AgentId),
+            queue: row.maybe(7)?.map(QueueId),
         },
     })
 }
@@ -70,9 +104,8 @@ pub(super) fn status_code(status: TicketStatus) -> &'static str {
     }
 }
 
-fn number(value: i64) -> Result<TicketNumber, StoreError> {
-    TicketNumber::from_value(value.cast_unsigned())
-        .map_err(|_| StoreError::Unreadable("a ticket number"))
+fn number(value: u64) -> Result<TicketNumber, StoreError> {
+    TicketNumber::from_value(value).map_err(|_| StoreError::Unreadable("a ticket number"))
 }
 
 fn role_code(role: Role) -> &'static str {
@@ -115,12 +148,8 @@ fn cause(code: &str) -> Result<EndCause, StoreError> {
     }
 }
 
-/// Binds the columns [`CONTACT_COLUMNS`] from parameter `first` on.
-pub(super) fn bind_contact(
-    statement: &mut Statement<'_>,
-    first: usize,
-    row: &ContactRow,
-) -> rusqlite::Result<()> {
+/// Appends the values of [`CONTACT_COLUMNS`].
+pub(super) fn contact_values(row: &ContactRow, values: &mut Vec<Value<'_>>) {
     let ContactRow {
         facts,
         first_seq,
@@ -153,41 +182,33 @@ pub(super) fn bind_contact(
     };
     let queue = visit.and_then(|(queue, _)| queue).map(|queue| queue.0);
     let since = visit.map(|(_, since)| since);
-    let mut next = first;
-    let mut bind = |value: &dyn rusqlite::ToSql| {
-        let bound = statement.raw_bind_parameter(next, value);
-        next += 1;
-        bound
-    };
-    bind(&first_seq.cast_signed())?;
-    bind(&last_seq.cast_signed())?;
-    bind(&facts.started_at)?;
-    bind(&found)?;
-    bind(&person.map(|person| person.0))?;
-    bind(&facts.role.map(role_code))?;
-    bind(&position)?;
-    bind(&queue)?;
-    bind(&agent)?;
-    bind(&since)?;
-    bind(&cause)?;
-    bind(&facts.ticket.map(|(ticket, _)| ticket.0.cast_signed()))?;
-    bind(&facts.ticket.map(|(_, number)| number.value().cast_signed()))?;
-    bind(&facts.visits.queued)?;
-    bind(&facts.visits.answered)?;
-    bind(&facts.visits.abandoned)?;
-    bind(&facts.visits.flow_out)?;
-    bind(&facts.visits.system_failure)
+    values.extend(values![
+        *first_seq,
+        *last_seq,
+        facts.started_at,
+        found,
+        person.map(|person| person.0),
+        facts.role.map(role_code),
+        position,
+        queue,
+        agent,
+        since,
+        cause,
+        facts.ticket.map(|(ticket, _)| ticket.0),
+        facts.ticket.map(|(_, number)| number.value()),
+        facts.visits.queued,
+        facts.visits.answered,
+        facts.visits.abandoned,
+        facts.visits.flow_out,
+        facts.visits.system_failure,
+    ]);
 }
 
 /// Reads the columns [`CONTACT_COLUMNS`] from column `first` on.
 pub(super) fn contact(row: &Row<'_>, first: usize) -> Result<ContactRow, StoreError> {
     let missing = |what| move || StoreError::Unreadable(what);
-    let text = |column: usize| -> Result<Option<&str>, StoreError> {
-        row.get_ref(first + column)?
-            .as_str_or_null()
-            .map_err(|_| StoreError::Unreadable("a contact's text"))
-    };
-    let person = row.get::<_, Option<u32>>(first + 4)?.map(PersonId);
+    let text = |column: usize| row.maybe_text(first + column);
+    let person = row.maybe(first + 4)?.map(PersonId);
     let person = || person.ok_or_else(missing("who was found"));
     let found = match text(3)? {
         None => None,
@@ -199,12 +220,12 @@ pub(super) fn contact(row: &Row<'_>, first: usize) -> Result<ContactRow, StoreEr
             role: role(code)?,
         }),
     };
-    let queue = row.get::<_, Option<u32>>(first + 7)?.map(QueueId);
-    let with = row.get::<_, Option<u32>>(first + 8)?;
+    let queue = row.maybe(first + 7)?.map(QueueId);
+    let with = row.maybe(first + 8)?;
     let with = || with.ok_or_else(missing("a contact's agent or partner"));
     let agent = || with().map(AgentId);
     let partner = || with().map(PartnerId);
-    let since = row.get::<_, Option<i64>>(first + 9)?;
+    let since = row.maybe(first + 9)?;
     let at = || since.ok_or_else(missing("since when a contact is where it is"));
     let position = match text(6)? {
         Some("flow") => Position::Flow,
@@ -233,16 +254,16 @@ pub(super) fn contact(row: &Row<'_>, first: usize) -> Result<ContactRow, StoreEr
         },
         _ => return Err(StoreError::Unreadable("a contact's position")),
     };
-    let ticket = row.get::<_, Option<i64>>(first + 11)?;
-    let ticket = match ticket.zip(row.get::<_, Option<i64>>(first + 12)?) {
-        Some((ticket, value)) => Some((TicketId(ticket.cast_unsigned()), number(value)?)),
+    let ticket = row.maybe::<u64>(first + 11)?;
+    let ticket = match ticket.zip(row.maybe::<u64>(first + 12)?) {
+        Some((ticket, value)) => Some((TicketId(ticket), number(value)?)),
         None => None,
     };
     Ok(ContactRow {
-        first_seq: row.get::<_, i64>(first)?.cast_unsigned(),
-        last_seq: row.get::<_, i64>(first + 1)?.cast_unsigned(),
+        first_seq: row.get(first)?,
+        last_seq: row.get(first + 1)?,
         facts: Facts {
-            started_at: row.get(first + 2)?,
+            started_at: row.maybe(first + 2)?,
             found,
             role: text(5)?.map(role).transpose()?,
             position,

@@ -63,31 +63,28 @@ impl Reader {
     ///
     /// Something can't even be read.
     pub fn verify(&self) -> Result<Verified, StoreError> {
-        let moment = self.connection.unchecked_transaction()?;
-        let mut verified = Verified::default();
-        let file: String = moment.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
-        if file != "ok" {
-            verified.fault(Fault::File(file));
-        }
-        let expected = self.fold(&mut verified)?;
-        self.compare_counters(&expected, &mut verified)?;
-        self.compare_contacts(expected.contacts, &mut verified)?;
-        self.compare_tickets(expected.tickets, &mut verified)?;
-        Ok(verified)
+        self.connection.at_one_moment(|| {
+            let mut verified = Verified::default();
+            if let Some(damage) = self.connection.damage()? {
+                verified.fault(Fault::File(damage));
+            }
+            let expected = self.fold(&mut verified)?;
+            self.compare_counters(&expected, &mut verified)?;
+            self.compare_contacts(expected.contacts, &mut verified)?;
+            self.compare_tickets(expected.tickets, &mut verified)?;
+            Ok(verified)
+        })
     }
 
     fn fold(&self, verified: &mut Verified) -> Result<Expected, StoreError> {
         let mut expected = Expected::default();
-        let mut statement = self.connection.prepare(&format!(
-            "SELECT {EVENT_COLUMNS}, tenant, contact FROM event ORDER BY tenant, seq"
-        ))?;
-        let mut found = statement.query([])?;
-        while let Some(row) = found.next()? {
+        let sql =
+            format!("SELECT {EVENT_COLUMNS}, tenant, contact FROM event ORDER BY tenant, seq");
+        self.connection.rows(&sql, &[], |row| {
             let logged = rows::logged(row)?;
             let (seq, event) = (logged.seq, logged.stamped.event);
             let tenant = TenantId(row.get(4)?);
-            let column = row.get::<_, Option<i64>>(5)?;
-            let column = column.map(|contact| ContactId(contact.cast_unsigned()));
+            let column = row.maybe(5)?.map(ContactId);
             verified.events += 1;
             let (last_seq, next_ticket) = expected.counters.entry(tenant).or_insert((0, 1));
             if seq != *last_seq + 1 {
@@ -141,7 +138,8 @@ impl Reader {
                     None => verified.fault(Fault::Ticket(tenant, ticket)),
                 }
             }
-        }
+            Ok(())
+        })?;
         verified.contacts = expected.contacts.len() as u64;
         verified.tickets = expected.tickets.len() as u64;
         Ok(expected)
@@ -153,18 +151,14 @@ impl Reader {
         verified: &mut Verified,
     ) -> Result<(), StoreError> {
         let mut counters = expected.counters.clone();
-        let mut statement = self
-            .connection
-            .prepare("SELECT tenant, last_seq, next_ticket FROM tenant ORDER BY tenant")?;
-        let mut found = statement.query([])?;
-        while let Some(row) = found.next()? {
+        let sql = "SELECT tenant, last_seq, next_ticket FROM tenant ORDER BY tenant";
+        self.connection.rows(sql, &[], |row| {
             let tenant = TenantId(row.get(0)?);
-            let last_seq = row.get::<_, i64>(1)?.cast_unsigned();
-            let next_ticket = row.get::<_, i64>(2)?.cast_unsigned();
-            if counters.remove(&tenant).unwrap_or((0, 1)) != (last_seq, next_ticket) {
+            if counters.remove(&tenant).unwrap_or((0, 1)) != (row.get(1)?, row.get(2)?) {
                 verified.fault(Fault::Counter(tenant));
             }
-        }
+            Ok(())
+        })?;
         for tenant in counters.into_keys() {
             verified.fault(Fault::Counter(tenant));
         }
@@ -176,17 +170,15 @@ impl Reader {
         mut expected: BTreeMap<(TenantId, ContactId), ContactRow>,
         verified: &mut Verified,
     ) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare(&format!(
-            "SELECT tenant, contact, {CONTACT_COLUMNS} FROM contact"
-        ))?;
-        let mut found = statement.query([])?;
-        while let Some(row) = found.next()? {
+        let sql = format!("SELECT tenant, contact, {CONTACT_COLUMNS} FROM contact");
+        self.connection.rows(&sql, &[], |row| {
             let tenant = TenantId(row.get(0)?);
-            let contact = ContactId(row.get::<_, i64>(1)?.cast_unsigned());
+            let contact = ContactId(row.get(1)?);
             if expected.remove(&(tenant, contact)) != Some(rows::contact(row, 2)?) {
                 verified.fault(Fault::Contact(tenant, contact));
             }
-        }
+            Ok(())
+        })?;
         for (tenant, contact) in expected.into_keys() {
             verified.fault(Fault::Contact(tenant, contact));
         }
@@ -198,17 +190,15 @@ impl Reader {
         mut expected: BTreeMap<(TenantId, TicketId), TicketRow>,
         verified: &mut Verified,
     ) -> Result<(), StoreError> {
-        let mut statement = self
-            .connection
-            .prepare(&format!("SELECT {TICKET_COLUMNS}, tenant FROM ticket"))?;
-        let mut found = statement.query([])?;
-        while let Some(row) = found.next()? {
+        let sql = format!("SELECT {TICKET_COLUMNS}, tenant FROM ticket");
+        self.connection.rows(&sql, &[], |row| {
             let ticket = rows::ticket(row)?;
             let tenant = TenantId(row.get(TICKET_WIDTH)?);
             if expected.remove(&(tenant, ticket.ticket)) != Some(ticket) {
                 verified.fault(Fault::Ticket(tenant, ticket.ticket));
             }
-        }
+            Ok(())
+        })?;
         for (tenant, ticket) in expected.into_keys() {
             verified.fault(Fault::Ticket(tenant, ticket));
         }

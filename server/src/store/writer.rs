@@ -7,13 +7,18 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use desk::{Commit, ContactId, Event, Facts, Personal, TenantId, TicketChange, TicketId};
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
+use desk::{Commit, ContactId, Event, Facts, TenantId, TicketChange, TicketId};
 
-use super::rows::{self, CONTACT_COLUMNS, CONTACT_WIDTH};
+use super::rows::{
+    self, CONTACT_COLUMNS, CONTACT_INSERT, EVENT_INSERT, PERSONAL_INSERT, TENANT_INSERT,
+    TICKET_INSERT,
+};
+use super::sql::{Connection, NotCommitted, Value, values};
 use super::{ContactRow, Done, StoreError};
 
 type Key = (TenantId, ContactId);
@@ -22,6 +27,8 @@ type Key = (TenantId, ContactId);
 /// while the database is being opened.
 pub(super) struct Writer {
     connection: Connection,
+    /// Nobody will give it anything any more.
+    closing: Arc<AtomicBool>,
     /// The rows of contacts that are open, so that they needn't be read again
     /// for each of their events. Emptied when a transaction fails.
     contacts: HashMap<Key, ContactRow>,
@@ -61,14 +68,17 @@ pub(super) struct Counter {
 /// cheap by the call at a thousand calls a second.
 const PACE: Duration = Duration::from_millis(10);
 
-/// Rows written by one statement where there are as many.
-const ROWS: usize = 16;
+/// Pauses between two questions whether a commit without an answer is there.
+const DOUBT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a store that is being closed goes on asking.
+const DOUBT_AT_CLOSE_MAX: Duration = Duration::from_secs(10);
 
 impl Writer {
     pub(super) fn new(connection: Connection) -> Self {
-        connection.set_prepared_statement_cache_capacity(32);
         Self {
             connection,
+            closing: Arc::default(),
             contacts: HashMap::new(),
             group: Group::default(),
         }
@@ -76,6 +86,11 @@ impl Writer {
 
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// To be set when nobody will give it anything any more.
+    pub(super) fn closing(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.closing)
     }
 
     /// Serves the queue until nobody can put anything into it any more.
@@ -101,19 +116,17 @@ impl Writer {
             done(self.serve(&commits));
             commits.clear();
         }
-        // Leaves nothing for the next start to recover; if it fails, that start does.
-        let checkpoint = self
-            .connection
-            .execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
-        if let Err(error) = checkpoint {
-            tracing::warn!(%error, "the store closes without a checkpoint");
-        }
+        self.connection.close();
     }
 
     fn serve(&mut self, commits: &[Commit]) -> Vec<Done> {
         let all = |done: fn(_) -> Done| commits.iter().map(|c| done(c.id)).collect();
         match self.write(commits) {
             Ok(()) => all(Done::Committed),
+            Err(error @ StoreError::Undecided) => {
+                tracing::error!(%error, commits = commits.len(), "commits stay unanswered");
+                Vec::new()
+            }
             // One of them is at fault: the others mustn't suffer.
             Err(error) if commits.len() > 1 && is_of_one_commit(&error) => {
                 let alone = |commit| match self.write(std::slice::from_ref(commit)) {
@@ -134,17 +147,14 @@ impl Writer {
 
     /// Writes commits in one transaction, or none of them.
     pub(super) fn write(&mut self, commits: &[Commit]) -> Result<(), StoreError> {
-        let begun = self
+        let written = self
             .connection
-            .prepare_cached("BEGIN IMMEDIATE")?
-            .execute([]);
-        let written = begun
-            .map_err(StoreError::from)
-            .and_then(|_| self.write_rows(commits));
-        let finished = written.and_then(|()| {
-            let committed = self.connection.prepare_cached("COMMIT")?.execute([]);
-            committed.inspect_err(|_| self.fence())?;
-            Ok(())
+            .begin()
+            .and_then(|()| self.write_rows(commits));
+        let finished = written.and_then(|()| match self.connection.commit() {
+            Ok(()) => Ok(()),
+            Err(NotCommitted::Certainly(error)) => Err(error),
+            Err(NotCommitted::Perhaps(error)) => self.find_out(error),
         });
         if finished.is_ok() {
             let contacts = &mut self.contacts;
@@ -157,33 +167,31 @@ impl Writer {
                 }
             }
         } else {
-            self.roll_back();
+            self.contacts.clear();
+            self.connection.roll_back();
         }
         finished
     }
 
-    fn roll_back(&mut self) {
-        self.contacts.clear();
-        if !self.connection.is_autocommit()
-            && let Err(error) = self.connection.execute_batch("ROLLBACK")
-        {
-            tracing::error!(%error, "a failed transaction can't be rolled back");
-        }
-    }
-
-    /// A commit that failed in the very flush may lie complete in the
-    /// write-ahead log, and would come back to life if we crashed now. The
-    /// next transaction overwrites it; so one is made before anybody is told
-    /// that theirs failed.
-    fn fence(&self) {
-        if !self.connection.is_autocommit() && self.connection.execute_batch("ROLLBACK").is_err() {
-            return;
-        }
-        if let Err(error) = self
-            .connection
-            .execute_batch("UPDATE start SET count = count")
-        {
-            tracing::error!(%error, "nothing can be written behind a failed commit");
+    /// A commit's answer was lost. Nobody is told anything before it is known
+    /// whether it is there; callers don't wait for it (the desk has a deadline
+    /// of its own), and what comes meanwhile waits in the queue.
+    fn find_out(&self, error: StoreError) -> Result<(), StoreError> {
+        tracing::warn!(%error, "a commit wasn't answered: looking whether it is there");
+        let mut closing: Option<Instant> = None;
+        loop {
+            match self.connection.outcome() {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(error),
+                // Whoever writes now has counted on: what was ours can't be told apart.
+                Err(StoreError::TakenOver) => return Err(StoreError::Undecided),
+                Err(_) => std::thread::sleep(DOUBT_PAUSE),
+            }
+            if self.closing.load(Ordering::Relaxed)
+                && closing.get_or_insert_with(Instant::now).elapsed() > DOUBT_AT_CLOSE_MAX
+            {
+                return Err(StoreError::Undecided);
+            }
         }
     }
 
@@ -192,12 +200,7 @@ impl Writer {
         for commit in commits {
             self.add(commit)?;
         }
-        for personal in commits
-            .iter()
-            .flat_map(|c| c.personal.iter().map(|p| (c.tenant, p)))
-        {
-            self.write_personal(personal)?;
-        }
+        self.write_personal(commits)?;
         self.write_events()?;
         self.write_tickets()?;
         self.change_tickets()?;
@@ -283,17 +286,13 @@ impl Writer {
     }
 
     fn counter(&self, tenant: TenantId) -> Result<Counter, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT last_seq, next_ticket FROM tenant WHERE tenant = ?")?;
-        let counter = statement
-            .query_row([tenant.0], |row| {
-                Ok(Counter {
-                    last_seq: row.get::<_, i64>(0)?.cast_unsigned(),
-                    next_ticket: row.get::<_, i64>(1)?.cast_unsigned(),
-                })
+        let sql = "SELECT last_seq, next_ticket FROM tenant WHERE tenant = ?1";
+        let counter = self.connection.row(sql, &values![tenant.0], |row| {
+            Ok(Counter {
+                last_seq: row.get(0)?,
+                next_ticket: row.get(1)?,
             })
-            .optional()?;
+        })?;
         Ok(counter.unwrap_or(Counter {
             last_seq: 0,
             next_ticket: 1,
@@ -301,82 +300,60 @@ impl Writer {
     }
 
     fn write_counters(&self) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "INSERT INTO tenant (tenant, last_seq, next_ticket) VALUES (?, ?, ?) \
-             ON CONFLICT (tenant) DO UPDATE \
-             SET last_seq = excluded.last_seq, next_ticket = excluded.next_ticket",
-        )?;
-        for (tenant, counter) in &self.group.counters {
-            statement.execute([
-                i64::from(tenant.0),
-                counter.last_seq.cast_signed(),
-                counter.next_ticket.cast_signed(),
-            ])?;
-        }
-        Ok(())
+        let counters = self.group.counters.iter();
+        self.connection
+            .insert(&TENANT_INSERT, counters, |(tenant, counter), values| {
+                values.extend(values![tenant.0, counter.last_seq, counter.next_ticket]);
+            })
     }
 
     fn write_events(&self) -> Result<(), StoreError> {
         let group = &self.group;
         let mut body_start = 0;
-        self.in_rows(
-            "INSERT INTO event (tenant, seq, at, contact, version, body) VALUES ",
-            6,
-            &group.events,
-            |statement, first, row: &EventRow| {
+        self.connection
+            .insert(&EVENT_INSERT, group.events.iter(), |row, values| {
                 let body = &group.bodies[body_start..row.body_end];
                 body_start = row.body_end;
                 // JSON made by us is UTF-8.
                 let body = std::str::from_utf8(body).unwrap_or_default();
-                statement.raw_bind_parameter(first, row.tenant.0)?;
-                statement.raw_bind_parameter(first + 1, row.seq.cast_signed())?;
-                statement.raw_bind_parameter(first + 2, row.at)?;
-                let contact = row.contact.map(|contact| contact.0.cast_signed());
-                statement.raw_bind_parameter(first + 3, contact)?;
-                statement.raw_bind_parameter(first + 4, Event::VERSION)?;
-                statement.raw_bind_parameter(first + 5, body)
-            },
-        )
+                values.extend(values![
+                    row.tenant.0,
+                    row.seq,
+                    row.at,
+                    row.contact.map(|contact| contact.0),
+                    Event::VERSION,
+                    body,
+                ]);
+            })
     }
 
     fn write_tickets(&self) -> Result<(), StoreError> {
-        self.in_rows(
-            "INSERT INTO ticket (tenant, ticket, number, contact, opened_at) VALUES ",
-            5,
-            &self.group.tickets,
-            |statement, first, row: &[i64; 5]| {
-                for (column, value) in row.iter().enumerate() {
-                    statement.raw_bind_parameter(first + column, value)?;
-                }
-                Ok(())
-            },
-        )
+        let tickets = self.group.tickets.iter();
+        self.connection
+            .insert(&TICKET_INSERT, tickets, |row, values| {
+                values.extend(row.map(Value::from));
+            })
     }
 
     fn change_tickets(&self) -> Result<(), StoreError> {
         for (tenant, ticket, change) in &self.group.ticket_changes {
-            let ticket = ticket.0.cast_signed();
-            let update = |set: &str| {
+            let update = |set: &str, to: &[Value<'_>]| {
                 let sql = format!("UPDATE ticket SET {set} WHERE tenant = ?1 AND ticket = ?2");
-                self.connection.prepare_cached(&sql)
+                let mut values = values![tenant.0, ticket.0].to_vec();
+                values.extend(to);
+                self.connection.execute(&sql, &values)
             };
             match *change {
-                TicketChange::Owner(agent) => {
-                    update("owner = ?3")?.execute(params![tenant.0, ticket, agent.0])?
-                }
-                TicketChange::Queue(queue) => {
-                    update("queue = ?3")?.execute(params![tenant.0, ticket, queue.0])?
-                }
+                TicketChange::Owner(agent) => update("owner = ?3", &values![agent.0])?,
+                TicketChange::Queue(queue) => update("queue = ?3", &values![queue.0])?,
                 TicketChange::Told {
                     status,
                     next_update,
-                } => update("status = ?3, next_update = ?4")?.execute(params![
-                    tenant.0,
-                    ticket,
-                    rows::status_code(status),
-                    next_update
-                ])?,
-            };
+                } => update(
+                    "status = ?3, next_update = ?4",
+                    &values![rows::status_code(status), next_update],
+                )?,
+            }
         }
         Ok(())
     }
@@ -386,62 +363,43 @@ impl Writer {
         group.changed.sort_unstable();
         group.changed.dedup();
         let contacts = &self.contacts;
-        self.in_rows(
-            &format!("REPLACE INTO contact (tenant, contact, {CONTACT_COLUMNS}) VALUES "),
-            CONTACT_WIDTH,
-            &self.group.changed,
-            |statement, first, key: &Key| {
-                let (tenant, contact) = key;
-                statement.raw_bind_parameter(first, tenant.0)?;
-                statement.raw_bind_parameter(first + 1, contact.0.cast_signed())?;
-                match contacts.get(key) {
-                    Some(row) => rows::bind_contact(statement, first + 2, row),
-                    None => Ok(()),
-                }
+        // What has changed is known.
+        let changed: Vec<_> = group
+            .changed
+            .iter()
+            .filter_map(|key| Some((key, contacts.get(key)?)))
+            .collect();
+        self.connection.insert(
+            &CONTACT_INSERT,
+            changed.into_iter(),
+            |((tenant, contact), row), values| {
+                values.extend(values![tenant.0, contact.0]);
+                rows::contact_values(row, values);
             },
         )
     }
 
-    fn write_personal(&self, (tenant, personal): (TenantId, &Personal)) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "REPLACE INTO personal (tenant, contact, dnis, ani) VALUES (?, ?, ?, ?)",
-        )?;
-        statement.execute(params![
-            tenant.0,
-            personal.contact.0.cast_signed(),
-            personal.dnis.0,
-            personal.ani.as_ref().map(|ani| &ani.0),
-        ])?;
-        Ok(())
-    }
-
-    /// Runs an insert over all rows, as many at once as [`ROWS`], the rest singly.
-    fn in_rows<T>(
-        &self,
-        insert: &str,
-        width: usize,
-        rows: &[T],
-        mut bind: impl FnMut(&mut CachedStatement<'_>, usize, &T) -> rusqlite::Result<()>,
-    ) -> Result<(), StoreError> {
-        let mut run = |size: usize, rows: &[T]| -> rusqlite::Result<()> {
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let row = format!("({})", vec!["?"; width].join(", "));
-            let sql = format!("{insert}{}", vec![row.as_str(); size].join(", "));
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            for chunk in rows.chunks_exact(size) {
-                for (place, row) in chunk.iter().enumerate() {
-                    bind(&mut statement, 1 + place * width, row)?;
-                }
-                statement.raw_execute()?;
-            }
-            Ok(())
-        };
-        let many = rows.len() - rows.len() % ROWS;
-        run(ROWS, &rows[..many])?;
-        run(1, &rows[many..])?;
-        Ok(())
+    fn write_personal(&self, commits: &[Commit]) -> Result<(), StoreError> {
+        // The last of each contact; one statement writes no row twice.
+        let mut latest = Vec::new();
+        for commit in commits.iter().rev() {
+            let told = commit.personal.iter().rev();
+            latest.extend(told.map(|told| (commit.tenant, told)));
+        }
+        latest.sort_by_key(|(tenant, told)| (*tenant, told.contact));
+        latest.dedup_by_key(|(tenant, told)| (*tenant, told.contact));
+        self.connection.insert(
+            &PERSONAL_INSERT,
+            latest.into_iter(),
+            |(tenant, told), values| {
+                values.extend(values![
+                    tenant.0,
+                    told.contact.0,
+                    &told.dnis.0,
+                    told.ani.as_ref().map(|ani| ani.0.as_str()),
+                ]);
+            },
+        )
     }
 }
 
@@ -460,28 +418,21 @@ fn contact_row(
     connection: &Connection,
     (tenant, contact): Key,
 ) -> Result<Option<ContactRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {CONTACT_COLUMNS} FROM contact WHERE tenant = ? AND contact = ?"
-    ))?;
-    let mut found = statement.query([i64::from(tenant.0), contact.0.cast_signed()])?;
-    found.next()?.map(|row| rows::contact(row, 0)).transpose()
+    let sql = format!("SELECT {CONTACT_COLUMNS} FROM contact WHERE tenant = ?1 AND contact = ?2");
+    connection.row(&sql, &values![tenant.0, contact.0], |row| {
+        rows::contact(row, 0)
+    })
 }
 
 /// Does the failure come from what was to be written, rather than from the disk?
 fn is_of_one_commit(error: &StoreError) -> bool {
     match error {
-        StoreError::Database(error) => matches!(
-            error.sqlite_error_code(),
-            Some(
-                ErrorCode::ConstraintViolation
-                    | ErrorCode::TypeMismatch
-                    | ErrorCode::TooBig
-                    | ErrorCode::ApiMisuse
-                    | ErrorCode::ParameterOutOfRange
-            ) | None
-        ),
+        StoreError::Database(error) => error.is_of_one_commit(),
         StoreError::Unreadable(_) | StoreError::Event { .. } => true,
-        StoreError::Newer { .. }
+        StoreError::Undecided
+        | StoreError::Unsuitable(_)
+        | StoreError::TakenOver
+        | StoreError::Newer { .. }
         | StoreError::OtherRootKey
         | StoreError::InUse
         | StoreError::Lock(_)

@@ -9,6 +9,8 @@ use ::desk::{
 
 use super::*;
 
+on_both!(what_the_desk_believes_is_what_the_log_says);
+
 /// Plays a desk against a real store until nothing is on its way.
 struct Play {
     desk: Desk,
@@ -74,10 +76,8 @@ impl Bench {
     }
 }
 
-#[test]
-fn what_the_desk_believes_is_what_the_log_says() {
-    let place = Place::new();
-    let bench = Bench::open(&place, Settings::default());
+fn what_the_desk_believes_is_what_the_log_says(place: &Place) {
+    let bench = Bench::open(place, Settings::default());
     let tenant = |id| TenantSetup {
         id: TenantId(id),
         ticket_key: [id as u8; 32],
@@ -124,8 +124,8 @@ fn what_the_desk_believes_is_what_the_log_says() {
         play.settle();
     }
     play.settle();
-    assert_eq!(sound(&place).contacts, 300);
-    let reader = Reader::open(&place.file()).unwrap();
+    assert_eq!(sound(place).contacts, 300);
+    let reader = place.reader();
     for contact in 1..=300 {
         let tenant = TenantId(1 + (contact % 2) as u32);
         let contact = ContactId(contact);

@@ -18,6 +18,12 @@ use crate::report;
 #[path = "../../../../desk/tests/figures/naive.rs"]
 mod naive;
 
+on_both!(
+    after_a_kill_todays_figures_are_those_of_the_log,
+    a_place_in_the_log_is_found_by_time,
+    a_report_is_read_while_the_store_writes
+);
+
 const CHILD: &str = "CARELINE_FIGURES_CHILD";
 const ROUNDS: usize = 4;
 
@@ -86,20 +92,19 @@ fn the_whole_log(reader: &Reader) -> Vec<Stamped> {
     }
 }
 
-#[test]
-fn after_a_kill_todays_figures_are_those_of_the_log() {
+fn after_a_kill_todays_figures_are_those_of_the_log(place: &Place) {
     if let Some(path) = std::env::var_os(CHILD) {
-        return write_until_killed(PathBuf::from(path));
+        return write_until_killed(path.into_string().unwrap());
     }
-    let place = Place::new();
     let demo = demo();
     for round in 1..=ROUNDS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "after_a_kill_todays_figures_are_those_of_the_log",
-                "--nocapture",
-            ])
-            .env(CHILD, place.file())
+            .args(["--exact", "--nocapture"])
+            .arg(format!(
+                "store::tests::figures::{}::after_a_kill_todays_figures_are_those_of_the_log",
+                place.module()
+            ))
+            .env(CHILD, &place.address)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -115,13 +120,13 @@ fn after_a_kill_todays_figures_are_those_of_the_log() {
         let waker = Waker::default();
         let wake = waker.committed();
         let (send, done) = channel();
-        let opened = Store::open(&place.file(), Settings::default(), wall(), move |group| {
+        let opened = Store::open(&place.database, Settings::default(), wall(), move |group| {
             let _ = send.send(group);
             wake();
         });
         let (store, recovered) = opened.unwrap();
         assert!(!recovered.left_open.is_empty(), "killed between two calls");
-        let live = Live::start(&place.file(), &demo, waker, wall).unwrap();
+        let live = Live::start(&place.database, &demo, waker, wall).unwrap();
         // It is kept up while more is written.
         for id in 0..20 {
             let contact = 1_000_000 * round as u64 + id;
@@ -137,7 +142,7 @@ fn after_a_kill_todays_figures_are_those_of_the_log() {
         while written < 20 {
             written += done.recv_timeout(Duration::from_secs(20)).unwrap().len();
         }
-        let reader = Reader::open(&place.file()).unwrap();
+        let reader = place.reader();
         let log = the_whole_log(&reader);
         let begun = Instant::now();
         while live.last_seq(TENANT) != Some(log.len() as u64) {
@@ -161,9 +166,10 @@ fn after_a_kill_todays_figures_are_those_of_the_log() {
     }
 }
 
-fn write_until_killed(path: PathBuf) {
+fn write_until_killed(address: String) {
+    let place = Place::at(address);
     let (send, done) = channel();
-    let opened = Store::open(&path, Settings::default(), wall(), move |group| {
+    let opened = Store::open(&place.database, Settings::default(), wall(), move |group| {
         let _ = send.send(group);
     });
     let (store, recovered) = opened.unwrap();
@@ -188,14 +194,12 @@ fn write_until_killed(path: PathBuf) {
     }
 }
 
-#[test]
-fn a_place_in_the_log_is_found_by_time() {
-    let place = Place::new();
-    let mut bench = Bench::open(&place, Settings::default());
+fn a_place_in_the_log_is_found_by_time(place: &Place) {
+    let mut bench = Bench::open(place, Settings::default());
     for contact in 1..=100 {
         bench.write(TENANT, contact * 10, &[started(contact as u64)]);
     }
-    let reader = Reader::open(&place.file()).unwrap();
+    let reader = place.reader();
     for (at, seq) in [
         (0, 0),
         (10, 0),
@@ -214,10 +218,8 @@ fn a_place_in_the_log_is_found_by_time() {
 /// 2026-11-22, 23:00 in Springfield (America/Chicago), a Sunday; UTC says Monday.
 const LATE: i64 = 1_795_410_000_000;
 
-#[test]
-fn a_report_is_read_while_the_store_writes() {
-    let place = Place::new();
-    let mut bench = Bench::open(&place, Settings::default());
+fn a_report_is_read_while_the_store_writes(place: &Place) {
+    let mut bench = Bench::open(place, Settings::default());
     let (ana, queue) = (AgentId(1), QueueId(1));
     for (contact, at, waits) in [
         (1, LATE, 5_000),
@@ -266,7 +268,7 @@ fn a_report_is_read_while_the_store_writes() {
     );
 
     let demo = demo();
-    let reader = Reader::open(&place.file()).unwrap();
+    let reader = place.reader();
     let ask = |hospital: Option<usize>, by, from, to| {
         let question = report::Question {
             hospital: hospital.map(|place| &demo.hospitals[place]),

@@ -9,20 +9,24 @@ use std::process::{Command, Stdio};
 
 use super::*;
 
+on_both!(what_was_acknowledged_survives_a_kill);
+
 const CHILD: &str = "CARELINE_STORE_CHILD";
 const ROUNDS: usize = 6;
 
-#[test]
-fn what_was_acknowledged_survives_a_kill() {
+fn what_was_acknowledged_survives_a_kill(place: &Place) {
     if let Some(path) = std::env::var_os(CHILD) {
-        return write_until_killed(PathBuf::from(path));
+        return write_until_killed(path.into_string().unwrap());
     }
-    let place = Place::new();
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["what_was_acknowledged_survives_a_kill", "--nocapture"])
-            .env(CHILD, place.file())
+            .args(["--exact", "--nocapture"])
+            .arg(format!(
+                "store::tests::killed::{}::what_was_acknowledged_survives_a_kill",
+                place.module()
+            ))
+            .env(CHILD, &place.address)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -42,12 +46,12 @@ fn what_was_acknowledged_survives_a_kill() {
         acknowledged.extend(lines.filter_map(ticket));
         child.wait().unwrap();
 
-        let bench = Bench::open(&place, Settings::default());
+        let bench = Bench::open(place, Settings::default());
         let next = bench.recovered.next_ticket(TENANT).0;
         assert!(acknowledged.iter().all(|ticket| *ticket < next));
         drop(bench);
-        sound(&place);
-        let reader = Reader::open(&place.file()).unwrap();
+        sound(place);
+        let reader = place.reader();
         for ticket in &acknowledged {
             let number = TicketNumber::mint(&[4; 32], TicketId(*ticket)).unwrap();
             let row = reader.ticket(TENANT, number).unwrap();
@@ -56,9 +60,10 @@ fn what_was_acknowledged_survives_a_kill() {
     }
 }
 
-fn write_until_killed(path: PathBuf) {
+fn write_until_killed(address: String) {
+    let place = Place::at(address);
     let (send, done) = channel();
-    let opened = Store::open(&path, Settings::default(), 1, move |group| {
+    let opened = Store::open(&place.database, Settings::default(), 1, move |group| {
         let _ = send.send(group);
     });
     let (store, recovered) = opened.unwrap();

@@ -2,10 +2,10 @@
 
 use super::*;
 
-#[test]
-fn interleaved_journeys_stay_sound() {
-    let place = Place::new();
-    let mut bench = Bench::open(&place, Settings::default());
+on_both!(interleaved_journeys_stay_sound);
+
+fn interleaved_journeys_stay_sound(place: &Place) {
+    let mut bench = Bench::open(place, Settings::default());
     let calls = 2_000_u64;
     let mut sent = 0;
     // Each call's journey in three commits, two hundred calls at a time.
@@ -19,7 +19,7 @@ fn interleaved_journeys_stay_sound() {
         }
         bench.answers(std::mem::take(&mut sent));
     }
-    let verified = sound(&place);
+    let verified = sound(place);
     assert_eq!(
         (verified.events, verified.contacts, verified.tickets),
         (calls * 10, calls, calls)

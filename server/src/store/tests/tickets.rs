@@ -1,9 +1,10 @@
 //! Tickets' states: what a restart finds, and what the first version's databases become.
 
 use desk::{TicketFacts, TicketStatus};
-use rusqlite::Connection;
 
 use super::*;
+
+on_both!(what_callers_ask_for_is_found_after_a_restart);
 
 fn caller(contact: u64) -> Personal {
     Personal {
@@ -13,10 +14,8 @@ fn caller(contact: u64) -> Personal {
     }
 }
 
-#[test]
-fn what_callers_ask_for_is_found_after_a_restart() {
-    let place = Place::new();
-    let mut bench = Bench::open(&place, Settings::default());
+fn what_callers_ask_for_is_found_after_a_restart(place: &Place) {
+    let mut bench = Bench::open(place, Settings::default());
     let mut first = commit(CommitId(50), TENANT, 100, &journey(7, 1));
     first.personal.push(caller(7));
     bench.store.submit(first).unwrap();
@@ -49,8 +48,8 @@ fn what_callers_ask_for_is_found_after_a_restart() {
     bench.write(TENANT, 200, &again);
     bench.write(TENANT, 300, &journey(9, 2));
     drop(bench);
-    sound(&place);
-    let bench = Bench::open(&place, Settings::default());
+    sound(place);
+    let bench = Bench::open(place, Settings::default());
     let known = &bench.recovered.tickets[&TENANT];
     let told: Vec<_> = known.iter().map(|known| known.ticket.0).collect();
     assert_eq!(told, [1, 2]);
@@ -71,13 +70,13 @@ fn what_callers_ask_for_is_found_after_a_restart() {
 /// A database of version 1 learns from its own log who had which ticket.
 #[test]
 fn the_first_versions_tickets_get_their_owners() {
-    let place = Place::new();
-    let mut bench = Bench::open(&place, Settings::default());
+    let place = &Place::sqlite();
+    let mut bench = Bench::open(place, Settings::default());
     bench.write(TENANT, 100, &journey(7, 1));
     drop(bench);
-    let older = Connection::open(place.file()).unwrap();
+    let older = place.other();
     older
-        .execute_batch(
+        .batch(
             "ALTER TABLE ticket DROP COLUMN status; ALTER TABLE ticket DROP COLUMN next_update; \
              ALTER TABLE ticket DROP COLUMN owner; ALTER TABLE ticket DROP COLUMN queue; \
              DROP TABLE root_key; DELETE FROM migration WHERE version >= 2",
@@ -85,11 +84,11 @@ fn the_first_versions_tickets_get_their_owners() {
         .unwrap();
     drop(older);
     // It knows no root key, but its tickets were numbered with one.
-    assert!(needs_root_key(&place.file()).unwrap());
-    let bench = Bench::open(&place, Settings::default());
+    assert!(needs_root_key(&place.database).unwrap());
+    let bench = Bench::open(place, Settings::default());
     let facts = bench.recovered.tickets[&TENANT][0].facts;
     assert_eq!(facts.owner, Some(AgentId(3)));
     assert_eq!(facts.queue, Some(QueueId(2)));
     drop(bench);
-    sound(&place);
+    sound(place);
 }
