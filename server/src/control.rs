@@ -14,9 +14,12 @@
 //! | `close HOSPITAL HOURS MINUTES REASON` | what is closed or open on the spot |
 //! | `open HOSPITAL HOURS MINUTES REASON` | the same |
 //! | `reopen HOSPITAL HOURS` | what still is |
+//! | `status` | how things are, in words |
 //!
 //! Each is answered by a thread of its own, of which there are few: a desk is
 //! closed while a folder's prompts are rendered.
+
+mod status;
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -138,6 +141,10 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
         ("reopen", [hospital, calendar]) => {
             let opened = publisher.close(hospital, calendar, None);
             return opened.map_err(|error| error.to_string());
+        }
+        ("status", [""]) => {
+            let (now, queues, closed) = publisher.status().map_err(|error| error.to_string())?;
+            return Ok(status::words(&now, &queues, &closed));
         }
         ("folder", [""]) => {
             let (served, _) = publisher.folders();

@@ -47,6 +47,8 @@ enum Command {
     Flow(flow::Args),
     /// Read and check the configuration and its flows.
     Check,
+    /// Say how things are: calls, queues, analysts, trunks, the store, closed desks.
+    Status,
     /// Show what serving a folder would change, and change nothing.
     Plan(publish::Folder),
     /// Serve a folder from now on, without a restart; calls in progress finish as they began.
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Agent(args) => runtime.block_on(agent::run(&options, &args)),
         Command::Flow(args) => flow::run(&args),
         Command::Check => check(&options),
+        Command::Status => publish::status(&options),
         Command::Plan(args) => publish::plan(&options, &args),
         Command::Apply(args) => publish::apply(&options, &args),
         Command::Export(args) => publish::export(&options, &args),

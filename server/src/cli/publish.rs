@@ -82,6 +82,11 @@ pub(super) fn reopen(options: &Options, args: &Reopen) -> anyhow::Result<ExitCod
     )
 }
 
+/// Says how things are.
+pub(super) fn status(options: &Options) -> anyhow::Result<ExitCode> {
+    say(options, "status\t")
+}
+
 /// Shows what a folder would change; [`REFUSED`] if it can't be applied as it is.
 pub(super) fn plan(options: &Options, args: &Folder) -> anyhow::Result<ExitCode> {
     let text = ask("plan", options, args.dir.as_deref())?;

@@ -6,25 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::node::Counters;
 use crate::rtp::MediaConfig;
-
-fn status_of(at: Duration) -> Status {
-    Status {
-        at,
-        calls: 0,
-        emergency_calls: 0,
-        draining: false,
-        queues: Vec::new(),
-        trunks: Vec::new(),
-        switch: switch::Counters::default(),
-        kept: (0, 0, 0),
-        desk: desk::Load::default(),
-        store_failing: false,
-        prompts: crate::prompter::Counters::default(),
-        pump: Counters::default(),
-    }
-}
 
 /// A pump that gives this answer, as long as it doesn't hold its breath.
 struct Pump {
@@ -83,7 +65,7 @@ impl Drop for Pump {
 
 #[tokio::test]
 async fn a_store_that_fails_is_told_and_the_node_stays() {
-    let mut status = status_of(Duration::from_secs(60));
+    let mut status = Status::quiet(Duration::from_secs(60));
     status.desk.events_lost = 7;
     status.desk.tickets_failed = 3;
     status.pump.store_failed = 5;
@@ -120,7 +102,7 @@ async fn a_store_that_fails_is_told_and_the_node_stays() {
 
 #[tokio::test]
 async fn the_oldest_wait_of_each_queue_is_told() {
-    let mut status = status_of(Duration::from_secs(60));
+    let mut status = Status::quiet(Duration::from_secs(60));
     let view = |queue, oldest: Option<u64>| acd::QueueView {
         queue: acd::QueueId(queue),
         waiting: 0,
@@ -140,7 +122,7 @@ async fn the_oldest_wait_of_each_queue_is_told() {
 
 #[tokio::test]
 async fn however_many_watch_a_pump_that_answers_is_alive() {
-    let pump = Pump::start(status_of(Duration::ZERO));
+    let pump = Pump::start(Status::quiet(Duration::ZERO));
     let all = (0..50).map(|_| async { pump.ask("/health").await });
     for said in all_of(all).await {
         assert!(said.starts_with("HTTP/1.1 200"), "{said}");

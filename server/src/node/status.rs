@@ -15,6 +15,8 @@ pub struct Status {
     pub emergency_calls: u32,
     /// No new calls are taken any more.
     pub draining: bool,
+    /// Every analyst.
+    pub agents: Vec<acd::AgentView>,
     /// Every queue.
     pub queues: Vec<acd::QueueView>,
     /// Every trunk.
@@ -83,6 +85,7 @@ impl Node {
             calls: self.switch.calls(),
             emergency_calls: self.switch.emergency_calls(),
             draining: self.switch.is_draining(),
+            agents: self.acd.agents().collect(),
             queues: self.acd.queues().collect(),
             trunks: self
                 .switch
@@ -100,6 +103,28 @@ impl Node {
             store_failing: self.store_failing,
             prompts: self.prompter.counters(),
             pump: self.counters,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Status {
+    /// Nobody calls.
+    pub(crate) fn quiet(at: Duration) -> Self {
+        Self {
+            at,
+            calls: 0,
+            emergency_calls: 0,
+            draining: false,
+            agents: Vec::new(),
+            queues: Vec::new(),
+            trunks: Vec::new(),
+            switch: switch::Counters::default(),
+            kept: (0, 0, 0),
+            desk: desk::Load::default(),
+            store_failing: false,
+            prompts: crate::prompter::Counters::default(),
+            pump: Counters::default(),
         }
     }
 }

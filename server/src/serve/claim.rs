@@ -8,6 +8,9 @@ use tokio::sync::oneshot;
 
 use super::publish::PublishError;
 
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// Between who publishes and the pump: either the pump begins, or whoever
 /// waited for it gives up, never both.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +23,22 @@ impl Claim {
     }
 }
 
-/// Waits for the pump, from a thread that has no runtime of its own. When it is late it is told
+/// Waits for an answer, from a thread that has no runtime of its own. `None`:
+/// it hasn't come in time, and won't.
+pub(super) fn hear<T>(mut answer: oneshot::Receiver<T>, patience: Duration) -> Option<T> {
+    let until = Instant::now() + patience;
+    loop {
+        match answer.try_recv() {
+            Ok(answer) => return Some(answer),
+            Err(oneshot::error::TryRecvError::Empty) if Instant::now() < until => {
+                std::thread::sleep(PAUSE);
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Waits for the pump to change over, from a thread that has no runtime of its own. When it is late it is told
 /// not to begin; if it has begun, it has as long again.
 pub(super) fn wait(
     mut changed: oneshot::Receiver<()>,
@@ -33,7 +51,7 @@ pub(super) fn wait(
         match changed.try_recv() {
             Ok(()) => return Ok(()),
             Err(oneshot::error::TryRecvError::Empty) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(PAUSE);
             }
             Err(_) if claim.take() => return Err(PublishError::Stopping),
             Err(oneshot::error::TryRecvError::Empty) if !begun => {

@@ -15,18 +15,20 @@ use desk::{Directory, FlowName, TenantId};
 use ivr_flows::Language;
 use tokio::sync::{mpsc, oneshot};
 
-use super::claim::{Claim, wait};
+use super::claim::{Claim, hear, wait};
 use super::closings::{Closing, Closings};
 use super::versions::{self, Raised, Versions};
 use super::{Loaded, Options, StartError, setup};
 use crate::config::{Change, HelpDesk, changes, obstacles};
 use crate::figures::Live;
-use crate::node::{Control, wall};
+use crate::node::{Control, Status, wall};
 use crate::prompts::{Book, Fixed};
 use crate::secrets::RootKey;
 
 /// How long the pump may take to change over.
 const CHANGE_MAX: Duration = Duration::from_secs(10);
+/// How long the pump may take to say how things are.
+const STATUS_MAX: Duration = Duration::from_secs(3);
 
 /// Everything that changes at once.
 pub struct Fresh {
@@ -107,6 +109,9 @@ pub enum PublishError {
         "it isn't known whether this is served: Careline began to change over and didn't end; `careline plan` says what is served"
     )]
     Unknown,
+    /// The pump doesn't say how things are.
+    #[error("signalling doesn't answer: no call can come in; see the log, then restart Careline")]
+    Deaf,
     /// A file can't be written.
     #[error("{path}: {error}")]
     Write {
@@ -364,6 +369,23 @@ impl Publisher {
             .blocking_send(message)
             .map_err(|_| PublishError::Stopping)?;
         Ok(told(&current.closings))
+    }
+
+    /// How things are, the queues' names, and what doesn't keep its hours.
+    ///
+    /// # Errors
+    /// It stops, or doesn't answer.
+    pub fn status(&self) -> Result<(Status, Vec<String>, String), PublishError> {
+        let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
+        let (reply, answer) = oneshot::channel();
+        control
+            .blocking_send(Control::Status(reply))
+            .map_err(|_| PublishError::Stopping)?;
+        let status = hear(answer, STATUS_MAX).ok_or(PublishError::Deaf)?;
+        let current = self.current();
+        let queues = current.loaded.helpdesk.queues.iter();
+        let queues = queues.map(|queue| queue.name.clone()).collect();
+        Ok((status, queues, told(&current.closings)))
     }
 
     fn current(&self) -> std::sync::MutexGuard<'_, Current> {
