@@ -434,6 +434,14 @@ fn an_agent_sends_the_caller_outside() {
     assert!(called("Referred-By: ").contains("sip:ana@"));
     assert!(called("P-Asserted-Identity: ").contains("+15550177001"));
     assert!(called("Diversion: ").contains("reason=unconditional"));
+    assert!(called("History-Info: ").ends_with(";index=1"));
+    let sent_on = format!("History-Info: <sip:{number}@127.0.0.1");
+    let log = city.log();
+    let entry = log.lines().find(|line| line.starts_with(&sent_on));
+    assert!(
+        entry.is_some_and(|entry| entry.trim_end().ends_with(";index=1.1;mp=1")),
+        "{log}"
+    );
     assert!(!called("From: ").contains("Okafor"), "a name stays here");
     let log = ana.log();
     assert!(log.contains("SIP/2.0 202 Accepted"), "{log}");

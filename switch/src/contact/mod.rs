@@ -22,6 +22,7 @@ mod call;
 mod conference;
 mod end;
 mod flow;
+mod history;
 mod onward;
 mod outbox;
 mod outside;

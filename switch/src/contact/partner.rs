@@ -11,6 +11,7 @@ use desk::{Journey, PartnerId, TakenBack};
 use ivr_flows::{Input as FlowInput, PartnerOutcome};
 
 use super::call::{Call, user_to_user};
+use super::history;
 use super::outside::SentOut;
 use super::redirect::Redirected;
 use super::{
@@ -217,6 +218,14 @@ impl Contact {
         for (name, value) in &self.carried {
             if (trunk.trusted && self.consult.is_none()) || name == "Session-ID" {
                 header(name, value.clone());
+            }
+        }
+        if trunk.trusted && self.consult.is_none() {
+            let before = self.carried.iter();
+            let before = before.filter(|(name, _)| name == "History-Info");
+            let before = before.map(|(_, value)| value.as_str());
+            for entry in history::entries(before, dnis, &ours, &to) {
+                header("History-Info", entry);
             }
         }
         if let Some(by) = self.referred_by.as_ref().filter(|_| trunk.trusted) {
