@@ -412,6 +412,33 @@ fn an_agent_sends_the_caller_on() {
     }
 }
 
+/// A flow sends its caller on to the extension that was keyed in: that phone alone rings, and both hear each other.
+#[test]
+fn a_flow_connects_to_the_extension_keyed_in() {
+    let server = Server::start("baresip-flow-extension");
+    let ana = Baresip::start(&server, "flow-extension", "ana", Some("demo-ana"), AGENT_HZ);
+    let dov = Baresip::start(
+        &server,
+        "flow-extension",
+        "dov",
+        Some("demo-dov"),
+        COLLEAGUE_HZ,
+    );
+    let secret = Some("demo-okafor");
+    let okafor = Baresip::start(&server, "flow-extension", "okafor", secret, CALLER_HZ);
+    okafor.dial(&server, "1009");
+    okafor.wait_for("CALL_ESTABLISHED", SOON);
+    okafor.press("7004");
+    dov.wait_for("CALL_INCOMING", LATER);
+    dov.command("accept", "");
+    okafor.hears_tone(COLLEAGUE_HZ);
+    dov.hears_tone(CALLER_HZ);
+    ticket(&dov);
+    assert_eq!(ana.count("CALL_INCOMING"), 0);
+    okafor.command("hangup", "");
+    dov.wait_for("CALL_CLOSED", SOON);
+}
+
 /// A blind transfer to a number outside, with the reason dialled behind it: the trunk is called, for whom it concerns, and
 /// caller and callee hear each other.
 #[test]

@@ -182,6 +182,39 @@ fn after_hours_the_partner_takes_the_call_at_the_gateway_that_works() {
     assert!(!log.contains("Rosa"), "a patient is never named: {log}");
 }
 
+/// A redirection (3xx) of the first gateway is followed to the second, where the policy says so: caller and partner hear
+/// each other.
+#[test]
+fn a_redirection_is_followed_by_policy() {
+    let book = book();
+    let ports = [free_port(), free_port()];
+    let gateways = format!(
+        "gateways: [\"sip:127.0.0.1:{}\", \"sip:127.0.0.1:{}\"]\n    probe_every_s: 0\n    redirects: follow",
+        ports[0], ports[1]
+    );
+    let account = "account: { user: nightline, secret: demo-nightline }";
+    let server = Server::start_changed("sipp-redirect", &[("operator.yaml", account, &gateways)]);
+    let (caller_ear, partner_ear) = (Ear::open(440.0), Ear::open(620.0));
+    let elsewhere = format!(
+        "302 Moved Temporarily\nContact: <sip:80001@127.0.0.1:{}>",
+        ports[1]
+    );
+    let first = refuses(&server, ports[0], &elsewhere);
+    let second = partner(&server, ports[1], &partner_ear);
+    let patient = caller(&server, "1005", "+15550177005", &caller_ear, 26);
+    let emergency = "If this is an emergency, hang up and dial nine one one.";
+    let soon = Duration::from_secs(10);
+    caller_ear.wait_for(emergency, clip(&book, emergency), 0.95, soon);
+    caller_ear.press('0');
+    server.wait_for("partner portal is called", Duration::from_secs(25));
+    server.wait_for("talks with the partner", Duration::from_secs(4));
+    caller_ear.wait_for_tone(620.0, Duration::from_secs(4));
+    partner_ear.wait_for_tone(440.0, Duration::from_secs(4));
+    first.succeeded(Duration::from_secs(20));
+    patient.succeeded(Duration::from_secs(55));
+    ticket_in(&second.succeeded(Duration::from_secs(20)));
+}
+
 /// Scene 3: one gateway is silent, the other's partner is busy: the caller is
 /// taken back, told so, and waits with music for our own desk.
 #[test]
