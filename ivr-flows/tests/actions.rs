@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivr_flows::{
-    Facts, Fields, Flow, Input, Language, Piece, PlayId, Rehearsal, Role, Session, Step, Val,
-    run_tests, unvisited,
+    Facts, Fields, Flow, Input, Language, Piece, PlayId, Rehearsal, Session, Step, Val, run_tests,
+    unvisited,
 };
 
 const FLOW: &str = "
