@@ -1,7 +1,7 @@
 //! When somebody can be called: weekly windows on the wall clock of their own
 //! zone, but for the time they are away.
 
-use hours::{Calendar, HoursError};
+use hours::{Calendar, HoursError, Zone};
 use serde::{Deserialize, Serialize};
 
 /// When somebody can be called.
@@ -85,6 +85,30 @@ impl Availability {
         &self.zone
     }
 
+    /// The hours as a table writes them: `tue 08:00-12:00 | thu 08:00-12:00`.
+    pub(crate) fn week_text(&self) -> String {
+        let parts = self
+            .week
+            .iter()
+            .map(|(days, hours)| format!("{days} {hours}"));
+        parts.collect::<Vec<_>>().join(" | ")
+    }
+
+    /// The times away as a table writes them: days of the zone, those that begin or end within one
+    /// whole.
+    pub(crate) fn away_text(&self) -> String {
+        let zone = Zone::find(&self.zone).unwrap_or(Zone::UTC);
+        let away = self.away.iter().map(|away| {
+            let (from, to) = (zone.date(away.from), zone.date(away.to - 1));
+            if from == to {
+                from
+            } else {
+                format!("{from}..{to}")
+            }
+        });
+        away.collect::<Vec<_>>().join(" | ")
+    }
+
     /// The times away, in order; they may overlap.
     pub fn away(&self) -> &[Window] {
         &self.away
@@ -161,11 +185,7 @@ fn calendar(zone: &str, week: &[(String, String)]) -> Result<Calendar, HoursErro
 /// As it is written in a file: `tue 08:00-12:00 | thu 08:00-12:00 (America/Chicago)`.
 impl std::fmt::Display for Availability {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (place, (days, hours)) in self.week.iter().enumerate() {
-            let between = if place == 0 { "" } else { " | " };
-            write!(f, "{between}{days} {hours}")?;
-        }
-        write!(f, " ({})", self.zone)?;
+        write!(f, "{} ({})", self.week_text(), self.zone)?;
         for away in &self.away {
             write!(f, " away {}..{}", away.from, away.to)?;
         }

@@ -11,6 +11,7 @@
 //! | `availability.rs` | when somebody can be called, in their own zone |
 //! | `shown.rs` | what is shown of whom, to whom, at which identity level |
 //! | `register.rs` | everybody of one hospital, by id and by source |
+//! | `export.rs` | everybody as a table |
 //! | `import/` | CSV and FHIR files: what they would change, and what is wrong with them |
 
 /// An enumeration with the words by which files name its values.
@@ -43,12 +44,14 @@ macro_rules! words {
 }
 
 mod availability;
+mod export;
 pub mod import;
 mod profile;
 mod register;
 mod shown;
 
 pub use availability::*;
+pub use export::export;
 pub use profile::*;
 pub use register::*;
 pub use shown::*;

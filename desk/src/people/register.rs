@@ -23,7 +23,12 @@ pub enum Change {
     /// This is how somebody is told of from now on; they may be new.
     Put(Arc<Profile>),
     /// Nobody tells of them any more.
-    Remove(PersonId),
+    Remove {
+        /// Who.
+        person: PersonId,
+        /// The version in which they are gone.
+        version: u32,
+    },
 }
 
 impl Default for Register {
@@ -72,7 +77,7 @@ impl Register {
         for change in changes {
             match change {
                 Change::Put(profile) => self.put(Arc::clone(profile)),
-                Change::Remove(person) => {
+                Change::Remove { person, .. } => {
                     if let Some(profile) = self.profiles.remove(person) {
                         self.by_origin.remove(&profile.origin);
                     }

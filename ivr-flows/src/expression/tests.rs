@@ -126,7 +126,7 @@ fn faulty_conditions() {
     check("{'a': 1}", "maps aren't allowed");
     check("caller['role'] == 'staff'", "`[");
     check("digits == 1.5", "only texts, whole numbers");
-    check("caller.language == 'english'", "no language");
+    check("caller.language == 'english'", "\"english\" is no language");
     check("digits in digits", "`in` needs a list");
     check(
         "attempts == 99999999999999999999",

@@ -108,6 +108,13 @@ pub fn plan(register: &Register, source: &str, batch: Batch, policy: Policy, now
     }
 }
 
+fn gone(profile: &Profile) -> Change {
+    Change::Remove {
+        person: profile.id,
+        version: profile.version.saturating_add(1),
+    }
+}
+
 /// Why nothing of it can be taken.
 fn refusal(report: &Report, faults: usize, policy: Policy) -> Option<String> {
     if faults > 0 && !policy.skip_bad_rows {
@@ -161,7 +168,7 @@ impl Planning<'_> {
                 match known {
                     Some(known) => {
                         report.removed += 1;
-                        self.changes.push(Change::Remove(known.id));
+                        self.changes.push(gone(known));
                     }
                     None => report.unchanged += 1,
                 }
@@ -230,7 +237,7 @@ impl Planning<'_> {
             // A row that can't be read may have been theirs.
             if policy.missing == Missing::Remove && !faults {
                 report.removed += 1;
-                self.changes.push(Change::Remove(profile.id));
+                self.changes.push(gone(profile));
             } else {
                 report.kept += 1;
             }

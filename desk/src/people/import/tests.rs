@@ -717,3 +717,33 @@ fn what_was_found_by_an_import_is_found_by_a_call() {
         crate::Caller::Place { .. }
     ));
 }
+
+#[test]
+fn what_is_exported_says_the_same_when_it_is_imported() {
+    let rich = "\
+id,role,name,spoken,mobile,desk,home,shared,of_record,available,away,zone,restricted,alias,alias_spoken,proxy_for,proxy_scope,proxy_until,court_block,frequent
+1,staff,\"Lee, \"\"Al\"\"\",Al,5550170001 | 5550170002,4711,5550170009,desk,mobile,mon-fri 08:00-12:00|sat 22:00-02:00,2026-12-24..2026-12-31|2027-01-02,Europe/Berlin,,J. Doe,Jay,,,,,yes
+2,patient,Rosa Bell,,,,,,,,,,yes,,,,,,,
+3,proxy,Kim Bell,,,,,,,,,,,,,2,account|tickets,2026-12-31,yes,
+";
+    let zone = Some("America/Chicago");
+    for text in [STAFF, rich] {
+        let mut register = Register::default();
+        let first = import(&mut register, read_csv(text), Policy::default(), NOW);
+        assert_eq!(first.refused, None, "{:?}", first.faults);
+        let profiles: Vec<_> = register.profiles().cloned().collect();
+        let table = crate::people::export(profiles.iter().map(|profile| &**profile), zone);
+        let again = import(
+            &mut register,
+            read_csv(&table),
+            Policy::default(),
+            NOW + DAY,
+        );
+        assert_eq!(counts(&again), [0, 0, profiles.len(), 0, 0], "{table}");
+        // And somewhere else the same people come of it.
+        let mut elsewhere = Register::default();
+        import(&mut elsewhere, read_csv(&table), Policy::default(), NOW);
+        let table_there = crate::people::export(elsewhere.profiles().map(|p| &**p), zone);
+        assert_eq!(table_there, table);
+    }
+}
