@@ -6,9 +6,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 seconds=${FUZZ_SECONDS:-600}
-declare -A longest=([sip]=8192 [sdp]=4096 [rtp]=4096 [flow]=8192 [condition]=512 [edit]=4096 [config]=8192)
+declare -A longest=([sip]=8192 [sdp]=4096 [rtp]=4096 [flow]=8192 [condition]=512 [edit]=4096 [config]=8192 [people]=8192)
 targets=("$@")
-[ $# -gt 0 ] || targets=(sip sdp rtp flow edit condition config)
+[ $# -gt 0 ] || targets=(sip sdp rtp flow edit condition config people)
 
 # With --target the flags spare build scripts and procedural macros.
 host=$(rustc -vV | sed -n 's/^host: //p')

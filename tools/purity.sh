@@ -9,8 +9,11 @@ for crate in sip media hours ivr-flows acd desk switch; do
   if [ -n "$found" ]; then echo "$crate must be pure, but depends on:" $found; status=1; fi
 done
 for leaf in sip media hours ivr-flows acd desk speech; do
+  # When people and desks can be reached is a durable fact: the desk reads calendars.
+  allowed=$leaf
+  [ "$leaf" = desk ] && allowed='desk|hours'
   found=$(cargo tree --locked --quiet -p "$leaf" -e normal --prefix none | awk '{print $1}' | sort -u |
-    grep -xE 'sip|media|hours|ivr-flows|acd|desk|speech|switch|server|sim' | grep -vx "$leaf" || true)
+    grep -xE 'sip|media|hours|ivr-flows|acd|desk|speech|switch|server|sim' | grep -vxE "$allowed" || true)
   if [ -n "$found" ]; then echo "$leaf is a leaf, but depends on:" $found; status=1; fi
 done
 [ $status = 0 ] && echo "pure crates are pure"

@@ -455,15 +455,12 @@ impl Desk {
         self.outputs.pop_front()
     }
 
-    /// Replaces a tenant's people and numbers. False if there is no such tenant.
-    pub fn set_directory(&mut self, tenant: TenantId, directory: Directory) -> bool {
-        match self.tenant_index.get(&tenant) {
-            Some(&index) => {
-                self.tenants[index].directory = directory;
-                true
-            }
-            None => false,
-        }
+    /// Replaces a tenant's people and numbers. Gives back those of before, which whoever has the time may drop; none
+    /// if there is no such tenant. Calls in progress keep what they know.
+    pub fn set_directory(&mut self, tenant: TenantId, directory: Directory) -> Option<Directory> {
+        let index = *self.tenant_index.get(&tenant)?;
+        let before = &mut self.tenants.get_mut(index)?.directory;
+        Some(std::mem::replace(before, directory))
     }
 
     /// A contact's state, as far as the desk remembers the contact.

@@ -1,13 +1,22 @@
 //! Who calls from which number: the people and places of one hospital.
 //!
 //! A calling number is a routing hint and never proof. A number that several
-//! people share says nothing about who is calling; that is normal.
+//! people share says nothing about who is calling; that is normal. But a mobile
+//! telephone of somebody who works here, which is a patient's number too, is
+//! theirs as who works here: most often they are that patient, and of a patient
+//! nothing is said.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use crate::event::Found;
 use crate::message::{Caller, PersonId, PhoneNumber, Role};
+use crate::people::{
+    Kind, Level, Number, NumberKind, Origin, Profile, Record, Traits, Viewer, shown,
+};
+
+/// The source of those whom the hospital's file names.
+pub const FILE: &str = "file";
 
 /// Somebody the hospital knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,26 +91,48 @@ pub enum DirectoryFault {
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     rule: NumberRule,
-    entries: HashMap<PersonId, Record>,
+    profiles: HashMap<PersonId, Arc<Profile>>,
     by_number: HashMap<NumberKey, Whose>,
 }
 
-#[derive(Debug, Clone)]
-enum Record {
-    Person {
-        role: Role,
-        spoken_name: String,
-        display_name: String,
-    },
-    Place {
-        name: String,
-    },
+/// Whose a number is, whatever the order in which they claim it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Theirs alone.
+    One(Claim),
+    /// Several patients'.
+    Patients,
+    /// The mobile telephone of somebody who works here, and patients' besides.
+    Own(PersonId),
+    /// Several people's.
+    Several,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    One(PersonId),
-    Several,
+struct Claim {
+    person: PersonId,
+    patient: bool,
+    /// Works here, and carries this telephone alone.
+    own: bool,
+}
+
+impl Whose {
+    fn and(self, claim: Claim) -> Self {
+        let person = claim.person;
+        match self {
+            Self::One(first) if first.person == person => Self::One(Claim {
+                own: first.own || claim.own,
+                ..first
+            }),
+            Self::One(first) if first.own && claim.patient => Self::Own(first.person),
+            Self::One(first) if first.patient && claim.patient => Self::Patients,
+            Self::One(first) if first.patient && claim.own => Self::Own(person),
+            Self::Patients if claim.patient => Self::Patients,
+            Self::Patients if claim.own => Self::Own(person),
+            Self::Own(owner) if claim.patient || owner == person => self,
+            _ => Self::Several,
+        }
+    }
 }
 
 /// A number in its one form: up to 15 digits (E.164) below a leading 1 for
@@ -127,53 +158,104 @@ impl Directory {
         if !rule.is_usable() {
             return Err(DirectoryFault::UnusableRule);
         }
-        let mut directory = Self {
-            rule,
-            entries: HashMap::with_capacity(people.len() + places.len()),
-            by_number: HashMap::new(),
-        };
-        for person in people {
-            directory.insert(
-                person.id,
-                Record::Person {
-                    role: person.role,
-                    spoken_name: person.spoken_name,
-                    display_name: person.display_name,
-                },
-                &person.numbers,
-            )?;
-        }
-        for place in places {
-            directory.insert(place.id, Record::Place { name: place.name }, &place.numbers)?;
+        let mut directory = Self::with_room(rule, people.len() + places.len());
+        let people = people.into_iter().map(|person| {
+            let record = Record::new(
+                Kind::of(person.role),
+                person.display_name,
+                person.spoken_name,
+            );
+            (person.id, record, person.numbers)
+        });
+        let places = places.into_iter().map(|place| {
+            let record = Record::new(Kind::Place { site: None }, place.name.clone(), place.name);
+            (place.id, record, place.numbers)
+        });
+        for (id, mut record, numbers) in people.chain(places) {
+            let other = |number| Number {
+                number,
+                kind: NumberKind::Other,
+                shared: false,
+                of_record_since: None,
+            };
+            record.numbers = numbers.into_iter().map(other).collect();
+            let origin = Origin {
+                source: FILE.to_owned(),
+                external: id.0.to_string(),
+            };
+            let profile = Profile {
+                id,
+                version: 1,
+                origin,
+                record,
+            };
+            if !directory.insert(Arc::new(profile))? {
+                return Err(DirectoryFault::UnusableNumber(id));
+            }
         }
         Ok(directory)
     }
 
-    fn insert(
+    fn with_room(rule: NumberRule, people: usize) -> Self {
+        Self {
+            rule,
+            profiles: HashMap::with_capacity(people),
+            by_number: HashMap::with_capacity(people),
+        }
+    }
+
+    /// Adds profiles that come from elsewhere. A number of theirs that isn't one
+    /// here any more (the rule has changed since) finds nobody.
+    ///
+    /// # Errors
+    ///
+    /// An id used twice.
+    pub fn extend(
         &mut self,
-        id: PersonId,
-        record: Record,
-        numbers: &[PhoneNumber],
+        profiles: impl IntoIterator<Item = Arc<Profile>>,
     ) -> Result<(), DirectoryFault> {
-        match self.entries.entry(id) {
-            Entry::Occupied(_) => return Err(DirectoryFault::DuplicateId(id)),
-            Entry::Vacant(entry) => entry.insert(record),
-        };
-        for number in numbers {
-            let key = self
-                .rule
-                .key(number)
-                .ok_or(DirectoryFault::UnusableNumber(id))?;
-            self.by_number
-                .entry(key)
-                .and_modify(|whose| {
-                    if *whose != Whose::One(id) {
-                        *whose = Whose::Several;
-                    }
-                })
-                .or_insert(Whose::One(id));
+        for profile in profiles {
+            self.insert(profile)?;
         }
         Ok(())
+    }
+
+    /// How many people and places there are.
+    pub fn len(&self) -> usize {
+        self.profiles.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.profiles.is_empty()
+    }
+
+    /// Whether all of its numbers could be read.
+    fn insert(&mut self, profile: Arc<Profile>) -> Result<bool, DirectoryFault> {
+        let (person, record) = (profile.id, &profile.record);
+        let mut usable = true;
+        if self.profiles.contains_key(&person) {
+            return Err(DirectoryFault::DuplicateId(person));
+        }
+        for number in &record.numbers {
+            let Some(key) = self.rule.key(&number.number) else {
+                usable = false;
+                continue;
+            };
+            let claim = Claim {
+                person,
+                patient: record.kind.role() == Some(Role::Patient),
+                own: record.kind.is_working() && number.kind == NumberKind::Mobile,
+            };
+            let whose = match self.by_number.get(&key) {
+                _ if number.shared => Whose::Several,
+                Some(whose) => whose.and(claim),
+                None => Whose::One(claim),
+            };
+            self.by_number.insert(key, whose);
+        }
+        self.profiles.insert(person, profile);
+        Ok(usable)
     }
 
     /// Who calls from this number? Anything that isn't a usable number, or
@@ -182,43 +264,49 @@ impl Directory {
         let whose = ani
             .and_then(|number| self.rule.key(number))
             .and_then(|key| self.by_number.get(&key));
-        let Some(&Whose::One(person)) = whose else {
-            return Found::Unknown;
+        let person = match whose {
+            Some(Whose::One(Claim { person, .. }) | Whose::Own(person)) => *person,
+            Some(Whose::Patients | Whose::Several) | None => return Found::Unknown,
         };
-        match self.entries.get(&person) {
-            Some(Record::Place { .. }) => Found::Place { person },
-            Some(Record::Person {
-                role: Role::Patient,
-                ..
-            }) => Found::PossiblePatient { person },
-            Some(&Record::Person { role, .. }) => Found::Person { person, role },
+        match self.profiles.get(&person).map(|p| p.record.kind.role()) {
+            Some(None) => Found::Place { person },
+            Some(Some(Role::Patient)) => Found::PossiblePatient { person },
+            Some(Some(role)) => Found::Person { person, role },
             None => Found::Unknown,
         }
     }
 
-    /// What was found, with the names that may be used. Unknown when the
-    /// directory has changed and the person is gone.
+    /// What was found, with what may be used of it at level 0. Unknown when
+    /// the directory has changed and the person is gone.
     pub fn caller(&self, found: Found) -> Caller {
+        let profile = |person| Some(&self.profiles.get(&person)?.record);
+        let named = |record, to| shown(record, Level::Hint, to).name.map(str::to_owned);
+        let agent = Viewer::Agent { cleared: false };
         match found {
             Found::Unknown => Caller::Unknown,
-            Found::PossiblePatient { person } => Caller::PossiblePatient { person },
-            Found::Person { person, role } => match self.entries.get(&person) {
-                Some(Record::Person {
-                    role: now,
-                    spoken_name,
-                    display_name,
-                }) if *now == role => Caller::Person {
-                    person,
-                    role,
-                    spoken_name: spoken_name.clone(),
-                    display_name: display_name.clone(),
-                },
+            Found::PossiblePatient { person } => Caller::PossiblePatient {
+                person,
+                traits: profile(person)
+                    .filter(|record| record.kind.role() == Some(Role::Patient))
+                    .map(Traits::of)
+                    .unwrap_or_default(),
+            },
+            Found::Person { person, role } => match profile(person) {
+                Some(record) if record.kind.role() == Some(role) && role != Role::Patient => {
+                    Caller::Person {
+                        person,
+                        role,
+                        spoken_name: named(record, Viewer::Caller),
+                        display_name: named(record, agent),
+                        traits: Traits::of(record),
+                    }
+                }
                 _ => Caller::Unknown,
             },
-            Found::Place { person } => match self.entries.get(&person) {
-                Some(Record::Place { name }) => Caller::Place {
+            Found::Place { person } => match profile(person) {
+                Some(record) if record.kind.role().is_none() => Caller::Place {
                     place: person,
-                    name: name.clone(),
+                    name: named(record, Viewer::Caller).unwrap_or_default(),
                 },
                 _ => Caller::Unknown,
             },
@@ -252,7 +340,7 @@ impl NumberRule {
     }
 
     /// The one form of a number, however it is written; `None` if it is none.
-    fn key(&self, number: &PhoneNumber) -> Option<NumberKey> {
+    pub(crate) fn key(&self, number: &PhoneNumber) -> Option<NumberKey> {
         let text = number.0.trim();
         let (plus, text) = match text.strip_prefix('+') {
             Some(rest) => (true, rest),
@@ -511,7 +599,8 @@ mod tests {
                 person: PersonId(3)
             }),
             Caller::PossiblePatient {
-                person: PersonId(3)
+                person: PersonId(3),
+                traits: Traits::default(),
             }
         );
         // Nor by a reference that says the patient were staff.
@@ -527,6 +616,105 @@ mod tests {
                 person: PersonId(3)
             }),
             Caller::Unknown
+        );
+    }
+
+    fn known(id: u32, kind: Kind, numbers: &[(&str, NumberKind, bool)]) -> Arc<Profile> {
+        let mut record = Record::new(kind, format!("Name {id}"), format!("Spoken {id}"));
+        record.numbers = numbers
+            .iter()
+            .map(|(text, kind, shared)| Number {
+                number: number(text),
+                kind: *kind,
+                shared: *shared,
+                of_record_since: None,
+            })
+            .collect();
+        Arc::new(Profile {
+            id: PersonId(id),
+            version: 1,
+            origin: Origin {
+                source: "hr".into(),
+                external: id.to_string(),
+            },
+            record,
+        })
+    }
+
+    #[test]
+    fn whose_a_number_is_does_not_depend_on_the_order() {
+        use NumberKind::{Desk, Mobile};
+        let mobile = |id, kind| known(id, kind, &[("+15550170001", Mobile, false)]);
+        let (works, too) = (
+            mobile(1, Kind::of(Role::Clinician)),
+            mobile(2, Kind::of(Role::Staff)),
+        );
+        let (patient, child) = (mobile(3, Kind::Patient), mobile(4, Kind::Patient));
+        let desk = known(5, Kind::of(Role::Staff), &[("+15550170001", Desk, false)]);
+        let shared = known(
+            6,
+            Kind::of(Role::Clinician),
+            &[("+15550170001", Mobile, true)],
+        );
+        let her = Found::Person {
+            person: PersonId(1),
+            role: Role::Clinician,
+        };
+        let perhaps = Found::PossiblePatient {
+            person: PersonId(3),
+        };
+        let check = |profiles: &[&Arc<Profile>], expected: Found| {
+            let mut order: Vec<_> = profiles.iter().map(|p| Arc::clone(p)).collect();
+            for _ in 0..order.len() {
+                order.rotate_left(1);
+                for _ in 0..2 {
+                    order.reverse();
+                    let mut directory = Directory::default();
+                    directory.extend(order.iter().cloned()).unwrap();
+                    assert_eq!(directory.len(), order.len());
+                    let found = directory.find(Some(&number("+1 555 017 0001")));
+                    assert_eq!(found, expected, "{order:?}");
+                }
+            }
+        };
+        check(&[&works], her);
+        check(&[&patient], perhaps);
+        // She is a patient here, too, or her child is.
+        check(&[&works, &patient], her);
+        check(&[&works, &patient, &child], her);
+        check(&[&patient, &child], Found::Unknown);
+        check(&[&works, &too], Found::Unknown);
+        check(&[&works, &too, &patient], Found::Unknown);
+        check(&[&desk, &patient], Found::Unknown);
+        check(&[&works, &desk], Found::Unknown);
+        check(&[&shared], Found::Unknown);
+        check(&[&shared, &works, &patient], Found::Unknown);
+    }
+
+    #[test]
+    fn what_is_said_of_who_works_here_and_is_a_patient_is_the_one() {
+        let mut directory = Directory::default();
+        let number = [("+15550170001", NumberKind::Mobile, false)];
+        let profiles = [
+            known(1, Kind::of(Role::Clinician), &number),
+            known(2, Kind::Patient, &number),
+        ];
+        directory.extend(profiles).unwrap();
+        let found = directory.find(Some(&PhoneNumber("+15550170001".into())));
+        let Caller::Person { spoken_name, .. } = directory.caller(found) else {
+            panic!("she works here");
+        };
+        assert_eq!(spoken_name.as_deref(), Some("Spoken 1"));
+    }
+
+    #[test]
+    fn a_number_that_is_none_any_more_keeps_nobody_out() {
+        let mut directory = Directory::default();
+        let odd = known(1, Kind::Patient, &[("no number", NumberKind::Home, false)]);
+        directory.extend([odd.clone()]).unwrap();
+        assert_eq!(
+            directory.extend([odd]),
+            Err(DirectoryFault::DuplicateId(PersonId(1)))
         );
     }
 

@@ -11,6 +11,7 @@
 //! | `event.rs` | what is written to the log, and its JSON |
 //! | `ticket.rs` | ticket numbers: sparse, keyed, with check digits |
 //! | `tickets.rs` | a ticket's state, as a fold over the events |
+//! | `people/` | the people and places of a hospital, what is shown of them, and their import |
 //! | `directory.rs` | who calls from which number |
 //! | `contact.rs` | a contact's state as a fold over its events, and what a command makes of it |
 //! | `figures/` | the service desk's figures, as a fold over the events of one log |
@@ -22,6 +23,7 @@ mod directory;
 mod event;
 pub mod figures;
 mod message;
+pub mod people;
 mod ticket;
 mod tickets;
 

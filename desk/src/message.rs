@@ -14,6 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, FlowName};
+use crate::people::Traits;
 use crate::ticket::TicketNumber;
 use crate::tickets::TicketStatus;
 
@@ -80,10 +81,12 @@ pub enum Caller {
         person: PersonId,
         /// What they are.
         role: Role,
-        /// How they are greeted, e.g. "Doctor Okafor".
-        spoken_name: String,
-        /// How they are shown to an analyst, marked unproven.
-        display_name: String,
+        /// How they are greeted, e.g. "Doctor Okafor"; `None`: not before they are verified.
+        spoken_name: Option<String>,
+        /// How they are shown to an analyst, marked unproven; `None`: only to who is cleared for it.
+        display_name: Option<String>,
+        /// How they are to be spoken to, and what an analyst should know.
+        traits: Traits,
     },
     /// A location line (theatre, ICU, ED): identifies a place, not a person. No key is ever needed.
     Place {
@@ -96,6 +99,8 @@ pub enum Caller {
     PossiblePatient {
         /// Who it might be.
         person: PersonId,
+        /// How they are to be spoken to.
+        traits: Traits,
     },
 }
 

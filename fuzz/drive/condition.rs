@@ -78,7 +78,7 @@ fn walk(flow: &Arc<Flow>, role: Role, dnis: &str, ani_withheld: bool) -> bool {
             Input::Identified(CallerFacts {
                 role,
                 known: role != Role::Unknown,
-                spoken_name: None,
+                ..CallerFacts::UNKNOWN
             }),
         );
         for key in "1234".chars() {

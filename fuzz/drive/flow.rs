@@ -125,6 +125,7 @@ impl Walk {
                     role,
                     known: role != Role::Unknown,
                     spoken_name: (how & 8 == 0).then(|| "Dr Okafor".into()),
+                    ..CallerFacts::UNKNOWN
                 })
             }
             9 => Input::IdentifyFailed,

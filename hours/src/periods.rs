@@ -57,6 +57,19 @@ impl Zone {
         self.0.to_datetime(moment(wall)).date().to_string()
     }
 
+    /// The days from one date to another, that one included, as Unix milliseconds: the first moment, and the
+    /// first one after them.
+    ///
+    /// # Errors
+    /// Something isn't a date, or the second comes first.
+    pub fn days(&self, from: &str, to: &str) -> Result<(i64, i64), HoursError> {
+        let (first, last) = (date(from)?, date(to)?);
+        if last < first {
+            return Err(HoursError::Backwards(from.to_owned(), to.to_owned()));
+        }
+        Ok((self.midnight(first)?, self.midnight(after(last)?)?))
+    }
+
     /// Divides the days from one date to another, that one included.
     ///
     /// # Errors
@@ -114,6 +127,17 @@ impl Zone {
     }
 }
 
+/// Reads a moment that says its distance from UTC: `2026-11-22T14:00:00-06:00`, `2026-11-22T20:00:00Z`.
+/// Unix milliseconds.
+///
+/// # Errors
+/// It isn't one.
+pub fn instant(text: &str) -> Result<i64, HoursError> {
+    let at: Result<Timestamp, _> = text.parse();
+    at.map(Timestamp::as_millisecond)
+        .map_err(|_| HoursError::Date(text.to_owned()))
+}
+
 fn moment(wall: i64) -> Timestamp {
     Timestamp::from_millisecond(wall).unwrap_or(if wall < 0 {
         Timestamp::MIN
@@ -159,6 +183,19 @@ mod tests {
                 .all(|p| p.from % 900_000 == 0 && p.to > p.from)
         );
         periods
+    }
+
+    #[test]
+    fn days_and_moments_are_read() {
+        let zone = Zone::find("America/Chicago").unwrap();
+        let (from, to) = zone.days("2026-10-31", "2026-11-01").unwrap();
+        assert_eq!(to - from, 49 * HOUR);
+        assert_eq!(instant("2026-10-31T00:00:00-05:00"), Ok(from));
+        assert_eq!(instant("2026-11-02T06:00:00Z"), Ok(to));
+        assert!(zone.days("2026-11-02", "2026-11-01").is_err());
+        for wrong in ["2026-11-01", "2026-11-01T08:00:00", "soon", ""] {
+            assert!(instant(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -73,6 +73,7 @@ fn one_call(flow: &Arc<Flow>) -> Duration {
         role: Role::Clinician,
         known: true,
         spoken_name: Some("Dr Okafor".into()),
+        ..CallerFacts::UNKNOWN
     };
     let ticket: Arc<str> = "4719203855".into();
     let began = now();

@@ -41,6 +41,9 @@ pub(crate) struct Known<'a> {
     pub(crate) role: Option<&'a str>,
     pub(crate) stated: Option<&'a str>,
     pub(crate) known: Option<bool>,
+    pub(crate) language: Option<&'a str>,
+    pub(crate) slow: Option<bool>,
+    pub(crate) relay: Option<bool>,
     pub(crate) dnis: Option<&'a str>,
     pub(crate) ani_withheld: Option<bool>,
     pub(crate) hospital: Option<&'a str>,
@@ -99,10 +102,13 @@ impl ValKind {
 pub(crate) type Variables = [(String, ValKind)];
 
 /// The variables, as an administrator writes them.
-const VARIABLES: [(&str, Variable); 9] = [
+const VARIABLES: [(&str, Variable); 12] = [
     ("caller.role", Variable::Text(TextVariable::Role)),
     ("caller.stated", Variable::Text(TextVariable::Stated)),
     ("caller.known", Variable::Truth(TruthVariable::Known)),
+    ("caller.language", Variable::Text(TextVariable::Language)),
+    ("caller.slow", Variable::Truth(TruthVariable::Slow)),
+    ("caller.relay", Variable::Truth(TruthVariable::Relay)),
     ("dnis", Variable::Text(TextVariable::Dnis)),
     ("ani_withheld", Variable::Truth(TruthVariable::AniWithheld)),
     ("hospital", Variable::Text(TextVariable::Hospital)),
@@ -122,6 +128,7 @@ enum Variable {
 pub(crate) enum TextVariable {
     Role,
     Stated,
+    Language,
     Dnis,
     Hospital,
     Digits,
@@ -132,6 +139,8 @@ pub(crate) enum TextVariable {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum TruthVariable {
     Known,
+    Slow,
+    Relay,
     AniWithheld,
     HasTicket,
     /// The flow's own.
@@ -342,6 +351,8 @@ impl Truth {
         match self {
             Truth::Literal(value) => Some(*value),
             Truth::Variable(TruthVariable::Known) => known.known,
+            Truth::Variable(TruthVariable::Slow) => known.slow,
+            Truth::Variable(TruthVariable::Relay) => known.relay,
             Truth::Variable(TruthVariable::AniWithheld) => known.ani_withheld,
             Truth::Variable(TruthVariable::HasTicket) => known.has_ticket,
             Truth::Variable(TruthVariable::Slot(slot)) => match known.slot(*slot)? {
@@ -400,6 +411,7 @@ impl Words {
             Words::Literal(word) => Some(word),
             Words::Variable(TextVariable::Role) => known.role,
             Words::Variable(TextVariable::Stated) => known.stated,
+            Words::Variable(TextVariable::Language) => known.language,
             Words::Variable(TextVariable::Dnis) => known.dnis,
             Words::Variable(TextVariable::Hospital) => known.hospital,
             Words::Variable(TextVariable::Digits) => known.digits,

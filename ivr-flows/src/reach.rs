@@ -265,6 +265,10 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
                 let facts = Known {
                     role: Some(role.word()),
                     known: Some(known),
+                    // Of whom nothing is known, this isn't either.
+                    language: (!known).then_some(""),
+                    slow: (!known).then_some(false),
+                    relay: (!known).then_some(false),
                     has_ticket: (!crowd.may_hold_ticket()).then_some(false),
                     ..Known::default()
                 };

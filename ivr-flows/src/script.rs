@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::document::{Entry, Place, Tree, Value};
 use crate::flow::NodeIndex;
 use crate::keys::{Findings, Keys, duration, shortened};
-use crate::{CallerFacts, Flow, HoursState, PartnerOutcome, Role, TicketStatus};
+use crate::{CallerFacts, Flow, HoursState, Language, PartnerOutcome, Role, TicketStatus};
 
 /// The number of the ticket that a test's caller may have from before.
 pub(crate) const OWN_TICKET: &str = "2963236026";
@@ -307,11 +307,7 @@ impl Script {
 }
 
 fn caller(keys: &mut Keys<'_>, findings: &mut Findings) -> (CallerFacts, bool) {
-    let mut facts = CallerFacts {
-        role: Role::Unknown,
-        known: false,
-        spoken_name: None,
-    };
+    let mut facts = CallerFacts::UNKNOWN;
     let Some(entry) = keys.take("caller") else {
         return (facts, false);
     };
@@ -323,6 +319,20 @@ fn caller(keys: &mut Keys<'_>, findings: &mut Findings) -> (CallerFacts, bool) {
         .truth("known", findings)
         .unwrap_or(facts.role != Role::Unknown);
     facts.spoken_name = keys.word("name", findings).map(|(name, _)| Arc::from(name));
+    if let Some((tag, at)) = keys.word("language", findings) {
+        facts.language = Language::from_tag(tag);
+        if facts.language.is_none() {
+            let help = "Two small letters, e.g. es.";
+            findings.add(
+                at,
+                None,
+                "`language` isn't a language",
+                Some(help.to_owned()),
+            );
+        }
+    }
+    facts.slow = keys.truth("slow", findings).unwrap_or(false);
+    facts.relay = keys.truth("relay", findings).unwrap_or(false);
     let withheld = keys.truth("withheld", findings).unwrap_or(false);
     keys.finish("a caller", findings);
     (facts, withheld)

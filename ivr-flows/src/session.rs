@@ -148,11 +148,7 @@ impl Session {
             language: flow.first_language(),
             flow,
             facts,
-            caller: CallerFacts {
-                role: Role::Unknown,
-                known: false,
-                spoken_name: None,
-            },
+            caller: CallerFacts::UNKNOWN,
             stated: None,
             ticket: None,
             found: None,
@@ -563,6 +559,9 @@ impl Session {
             role: Some(self.caller.role.word()),
             stated: Some(self.stated.map_or("", Role::word)),
             known: Some(self.caller.known),
+            language: Some(self.caller.language.as_ref().map_or("", Language::tag)),
+            slow: Some(self.caller.slow),
+            relay: Some(self.caller.relay),
             dnis: Some(&self.facts.dnis),
             ani_withheld: Some(self.facts.ani_withheld),
             hospital: Some(&self.facts.hospital),
@@ -655,14 +654,7 @@ impl Session {
     }
 
     fn unidentified(&mut self, now: Duration) {
-        self.identified(
-            now,
-            CallerFacts {
-                role: Role::Unknown,
-                known: false,
-                spoken_name: None,
-            },
-        );
+        self.identified(now, CallerFacts::UNKNOWN);
     }
 
     fn answered(&mut self, now: Duration) {

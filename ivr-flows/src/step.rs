@@ -96,9 +96,27 @@ pub struct CallerFacts {
     pub role: Role,
     /// Whether the number matched one profile or place.
     pub known: bool,
+    /// What they speak, if the directory says so.
+    pub language: Option<Language>,
+    /// Whether they are to be spoken to slowly.
+    pub slow: bool,
+    /// Whether they call through a relay service or a TTY.
+    pub relay: bool,
     /// How they are addressed ("Dr Okafor"). The session speaks it only to
     /// roles that [may be named](Role::may_be_named), whatever is given here.
     pub spoken_name: Option<Arc<str>>,
+}
+
+impl CallerFacts {
+    /// Of whom nothing is known.
+    pub const UNKNOWN: CallerFacts = CallerFacts {
+        role: Role::Unknown,
+        known: false,
+        language: None,
+        slow: false,
+        relay: false,
+        spoken_name: None,
+    };
 }
 
 /// Without the name: what is printed ends up in logs.

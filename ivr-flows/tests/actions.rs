@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivr_flows::{
-    Facts, Fields, Flow, Input, Language, Piece, PlayId, Rehearsal, Role, Session, Step, Val,
-    run_tests, unvisited,
+    Facts, Fields, Flow, Input, Language, Piece, PlayId, Rehearsal, Session, Step, Val, run_tests,
+    unvisited,
 };
 
 const FLOW: &str = "
@@ -238,11 +238,7 @@ fn an_answer_that_never_comes_is_none() {
 #[test]
 fn a_trial_call_asks_whoever_types() {
     let flow = flow(FLOW);
-    let caller = ivr_flows::CallerFacts {
-        role: Role::Unknown,
-        known: false,
-        spoken_name: None,
-    };
+    let caller = ivr_flows::CallerFacts::UNKNOWN;
     let mut call = Rehearsal::start(&flow, caller.clone());
     assert!(call.act("action fails").is_err(), "nothing is keyed in");
     let mut call = Rehearsal::start(&flow, caller);

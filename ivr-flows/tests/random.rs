@@ -296,6 +296,7 @@ fn run(which: usize, happenings: &[Happens], dnis: &str, withheld: bool) -> Driv
                     role,
                     known: role != Role::Unknown,
                     spoken_name: named.then(|| "Dr Okafor".into()),
+                    ..CallerFacts::UNKNOWN
                 };
                 if driver.identify {
                     driver.caller = Some(facts.clone());

@@ -84,6 +84,7 @@ fn walk(nodes: &str, events: &str) -> String {
                         role,
                         known: role != Role::Unknown,
                         spoken_name: Some("Dr Okafor".into()),
+                        ..CallerFacts::UNKNOWN
                     })
                 } else if let Some(position) = event.strip_prefix("pos") {
                     Input::QueuePosition {

@@ -15,6 +15,7 @@
 //! | `open HOSPITAL HOURS MINUTES REASON` | the same |
 //! | `reopen HOSPITAL HOURS` | what still is |
 //! | `status` | how things are, in words |
+//! | `people HOSPITAL SOURCE FLAGS FILE` | what an import would change, or has changed |
 //!
 //! Each is answered by a thread of its own, of which there are few: a desk is
 //! closed while a folder's prompts are rendered.
@@ -33,7 +34,7 @@ use tokio::sync::Semaphore;
 
 use crate::node::wall;
 use crate::serve::closings::{CLOSED_MAX_MS, Closing};
-use crate::serve::publish::Publisher;
+use crate::serve::publish::{Import, Publisher};
 
 /// Longest question in bytes, and how long its asker may take over it.
 const QUESTION_MAX: u64 = 8_192;
@@ -145,6 +146,16 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
         ("status", [""]) => {
             let (now, queues, closed) = publisher.status().map_err(|error| error.to_string())?;
             return Ok(status::words(&now, &queues, &closed));
+        }
+        ("people", [hospital, source, flags, file]) => {
+            if !Path::new(file).is_absolute() {
+                return Err("a file is named by its whole path".to_owned());
+            }
+            let Ok(_place) = desk.folders.try_acquire() else {
+                return Err("other folders are being looked at; ask again in a moment".to_owned());
+            };
+            let import = Import::read(hospital, source, flags, file);
+            return publisher.import(&import).map_err(|error| error.to_string());
         }
         ("folder", [""]) => {
             let (served, _) = publisher.folders();

@@ -29,6 +29,7 @@ pub mod http;
 pub mod log;
 pub mod names;
 pub mod node;
+pub mod people;
 pub mod phone;
 pub mod prompter;
 pub mod prompts;

@@ -181,6 +181,12 @@ pub enum Control {
     },
     /// Serve this from now on, and say when it is so.
     Publish(Box<Fresh>, oneshot::Sender<()>),
+    /// A hospital's people from now on; those of before are sent back.
+    People(
+        desk::TenantId,
+        Box<desk::Directory>,
+        oneshot::Sender<Option<desk::Directory>>,
+    ),
 }
 
 /// Where a named gateway of a trunk is.
@@ -352,6 +358,10 @@ impl Node {
                     self.publish(*fresh);
                     let _ = done.send(());
                 }
+            }
+            Some(Control::People(tenant, directory, done)) => {
+                // Whoever asked has the time to drop so many.
+                let _ = done.send(self.desk.set_directory(tenant, *directory));
             }
             Some(Control::Status(reply)) => {
                 // Whoever asked may have stopped waiting.

@@ -1,20 +1,20 @@
 //! The book of prompts: everything the flows can say, rendered before the
 //! first call is answered.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use desk::TenantId;
-use ivr_flows::{Expansions, Language, prompts};
+use ivr_flows::{Expansions, Flow, Language, prompts};
 use media::clip::Clip;
 use speech::{
     Backend, Cache, CacheConfig, CommandVoice, SpeechError, Studio, StudioConfig, TicketClips,
     Voice, VoiceError,
 };
 
-use crate::config::{HelpDesk, Speech};
+use crate::config::{HelpDesk, Hospital, Speech};
 use crate::prompter::TicketPairs;
 use crate::serve::OPERATOR;
 
@@ -248,28 +248,11 @@ impl Book {
             let mut flows: Vec<&str> = hospital.lines.iter().map(|l| l.flow.as_str()).collect();
             flows.sort_unstable();
             flows.dedup();
-            let mut named = Vec::new();
             for flow in flows.iter().filter_map(|name| helpdesk.flows.get(*name)) {
-                let texts = |names: &[&str]| -> Vec<String> {
-                    let fill = Expansions {
-                        names,
-                        hospital_name: &hospital.name,
-                        positions: 1..=20,
-                    };
-                    prompts(flow, &fill)
-                        .filter(|(spoken, _)| *spoken == language)
-                        .map(|(_, text)| text)
-                        .collect()
-                };
-                let without = texts(&[]);
-                named.extend(
-                    texts(&names)
-                        .into_iter()
-                        .filter(|text| !without.contains(text)),
-                );
+                let without = texts(flow, language, &hospital.name, &[]);
                 wanted.extend(without.into_iter().map(|text| (tenant, text.into())));
             }
-            later.push((tenant, named));
+            later.push((tenant, named(language, hospital, &helpdesk.flows, &names)));
         }
         if language == Language::ENGLISH && helpdesk.emergency.is_some() {
             let tenants = helpdesk.hospitals.iter();
@@ -353,6 +336,38 @@ impl Book {
             });
         self.library().into_iter().chain(named).collect()
     }
+}
+
+/// What a flow can say in a language, to callers of these names too.
+fn texts(flow: &Flow, language: Language, hospital_name: &str, names: &[&str]) -> Vec<String> {
+    let fill = Expansions {
+        names,
+        hospital_name,
+        positions: 1..=20,
+    };
+    prompts(flow, &fill)
+        .filter(|(spoken, _)| *spoken == language)
+        .map(|(_, text)| text)
+        .collect()
+}
+
+/// Everything with one of these names in it that the hospital's callers may hear.
+pub(crate) fn named(
+    language: Language,
+    hospital: &Hospital,
+    flows: &BTreeMap<String, Arc<Flow>>,
+    names: &[&str],
+) -> Vec<String> {
+    let answering: BTreeSet<&str> = hospital.lines.iter().map(|l| l.flow.as_str()).collect();
+    let mut named = Vec::new();
+    for flow in answering.iter().filter_map(|name| flows.get(*name)) {
+        let without: HashSet<String> = texts(flow, language, &hospital.name, &[])
+            .into_iter()
+            .collect();
+        let with = texts(flow, language, &hospital.name, names);
+        named.extend(with.into_iter().filter(|text| !without.contains(text)));
+    }
+    named
 }
 
 #[cfg(test)]

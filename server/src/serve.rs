@@ -5,7 +5,7 @@ pub mod closings;
 mod data;
 mod descriptors;
 pub mod publish;
-mod setup;
+pub(crate) mod setup;
 mod versions;
 
 use std::collections::HashMap;
@@ -30,6 +30,7 @@ use crate::figures::{self, Live};
 use crate::http;
 use crate::names;
 use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
+use crate::people::People;
 use crate::phone::RingHub;
 use crate::prompter::Prompter;
 use crate::prompts::{self, Book, PromptError};
@@ -39,7 +40,7 @@ use crate::store::{Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
 use closings::Closings;
 use publish::{Means, Publisher};
-use setup::{acd_setup, addresses_of, audio_interface, directory, names_of, transports};
+use setup::{acd_setup, addresses_of, audio_interface, file_directory, names_of, transports};
 use versions::Versions;
 
 /// What to serve, and where.
@@ -169,7 +170,7 @@ impl Loaded {
                 .config_dir
                 .join("hospitals")
                 .join(format!("{}.yaml", hospital.key));
-            directory(hospital).map_err(|fault| {
+            file_directory(hospital).map_err(|fault| {
                 let help = "numbers are digits with an optional leading +, ids stand once";
                 ConfigError::new(&file, format!("{fault}; {help}"))
             })?;
@@ -340,6 +341,8 @@ impl Server {
             let (tickets, fixed) = (tongue.book.tickets, tongue.book.fixed);
             prompter.speaks(tongue.language, tongue.studio, tickets, fixed);
         }
+        let known = loaded.helpdesk.hospitals.iter().map(|h| TenantId(h.id));
+        let people = Arc::new(People::open(store.people(), known).map_err(store_error)?);
         let mut tenants = vec![TenantSetup {
             id: OPERATOR,
             ticket_key: root.ticket_key(OPERATOR),
@@ -352,7 +355,7 @@ impl Server {
             tenants.push(TenantSetup {
                 id,
                 ticket_key: root.ticket_key(id),
-                directory: directory(hospital).map_err(|fault| {
+                directory: people.directory(hospital).map_err(|fault| {
                     ConfigError::new(Path::new(&hospital.key), fault.to_string())
                 })?,
                 next_ticket: recovered.next_ticket(id),
@@ -481,6 +484,7 @@ impl Server {
             root,
             control: control.downgrade(),
             live: live.clone(),
+            people,
         };
         // The desk has them.
         versions.told();

@@ -7,6 +7,7 @@ use super::*;
 use crate::directory::{NumberRule, PersonRecord};
 use crate::event::{Event, Found};
 use crate::message::{Caller, Emergency, EmergencyEnd, PersonId, PhoneNumber, QueueId, Role, What};
+use crate::people::Traits;
 
 const CONTACT: ContactId = ContactId(7);
 
@@ -223,8 +224,9 @@ fn journey_events_are_written_together() {
     story.expect(Reply::Caller(Caller::Person {
         person: PersonId(1),
         role: Role::Clinician,
-        spoken_name: "Doctor Okafor".into(),
-        display_name: "Doctor Okafor".into(),
+        spoken_name: Some("Doctor Okafor".into()),
+        display_name: Some("Doctor Okafor".into()),
+        traits: Traits::default(),
     }));
     story.journey(Journey::Queued { queue: QueueId(1) });
     story.no_commit();
@@ -623,6 +625,7 @@ fn one_tenant_knows_nothing_of_another() {
     story.again(93, 2, ContactId(9), What::Identify { ani });
     story.expect(Reply::Caller(Caller::PossiblePatient {
         person: PersonId(1),
+        traits: Traits::default(),
     }));
     // The same ticket id is another number.
     story.send(What::OpenTicket);

@@ -7,7 +7,7 @@ use super::{
     DEPTH_MAX, Lowered, Number, NumberTest, PARTS_MAX, TextVariable, Truth, TruthVariable,
     VARIABLES, ValKind, Variable, Variables, WordTest, Words, fault, fault_with,
 };
-use crate::Role;
+use crate::{Language, Role};
 
 /// One expression being lowered.
 pub(super) struct Lowering<'v> {
@@ -284,6 +284,13 @@ fn role_word(variable: &Words, literal: &Words) -> Lowered<()> {
     let fits = match variable {
         TextVariable::Role => Role::from_word(word).is_some(),
         TextVariable::Stated => word.is_empty() || Role::from_word(word).is_some(),
+        TextVariable::Language if word.is_empty() || Language::from_tag(word).is_some() => true,
+        TextVariable::Language => {
+            return fault_with(
+                format!("\"{word}\" is no language"),
+                "Two small letters, e.g. caller.language == \"es\"; \"\" where none is known.",
+            );
+        }
         TextVariable::Dnis
         | TextVariable::Hospital
         | TextVariable::Digits

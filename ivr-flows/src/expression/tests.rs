@@ -11,6 +11,9 @@ fn known() -> Known<'static> {
         role: Some("clinician"),
         stated: Some(""),
         known: Some(true),
+        language: Some("es"),
+        slow: Some(false),
+        relay: Some(true),
         dnis: Some("+15550100"),
         ani_withheld: Some(false),
         hospital: Some("st-marys"),
@@ -25,6 +28,9 @@ fn known() -> Known<'static> {
 fn interpreted(source: &str, known: &Known<'_>) -> Option<bool> {
     let mut context = Context::default();
     let caller: HashMap<String, Value> = HashMap::from([
+        ("language".to_owned(), known.language?.into()),
+        ("slow".to_owned(), known.slow?.into()),
+        ("relay".to_owned(), known.relay?.into()),
         ("role".to_owned(), known.role?.into()),
         ("stated".to_owned(), known.stated?.into()),
         ("known".to_owned(), known.known?.into()),
@@ -56,6 +62,8 @@ fn conditions_hold_as_cel_says() {
     };
     check("true", true);
     check("caller.known", true);
+    check("caller.relay && !caller.slow", true);
+    check("caller.language in ['es', 'pt']", true);
     check("caller.role == \"clinician\"", true);
     check(
         "caller.role == 'staff' || caller.known && !ani_withheld",
@@ -118,6 +126,7 @@ fn faulty_conditions() {
     check("{'a': 1}", "maps aren't allowed");
     check("caller['role'] == 'staff'", "`[");
     check("digits == 1.5", "only texts, whole numbers");
+    check("caller.language == 'english'", "\"english\" is no language");
     check("digits in digits", "`in` needs a list");
     check(
         "attempts == 99999999999999999999",
@@ -161,6 +170,8 @@ fn what_is_unknown_leaves_a_condition_open_only_where_it_matters() {
 fn arb_condition() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("caller.known".to_owned()),
+        Just("caller.relay || caller.slow".to_owned()),
+        "(es|en|)".prop_map(|language| format!("caller.language == '{language}'")),
         Just("ani_withheld".to_owned()),
         Just("has_ticket".to_owned()),
         Just("true".to_owned()),
@@ -201,6 +212,9 @@ proptest! {
             role: Some(Role::ALL[role].word()),
             stated: Some(""),
             known: Some(known),
+            language: Some(if known { "es" } else { "" }),
+            slow: Some(known),
+            relay: Some(known && role == 2),
             dnis: Some("1000"),
             ani_withheld: Some(ani_withheld),
             hospital: Some("st-marys"),

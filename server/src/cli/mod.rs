@@ -3,6 +3,7 @@
 mod agent;
 mod call;
 mod flow;
+mod people;
 mod publish;
 mod report;
 mod serve;
@@ -61,6 +62,9 @@ enum Command {
     Open(publish::Close),
     /// Let a desk keep its hours again.
     Reopen(publish::Reopen),
+    /// The people of the hospitals: import them from a file, list, show and export them.
+    #[command(subcommand)]
+    People(people::Args),
     /// Say how the desk has served: the figures of some days, while the server runs or not.
     Report(report::Args),
 }
@@ -105,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Close(args) => publish::close("close", &options, &args),
         Command::Open(args) => publish::close("open", &options, &args),
         Command::Reopen(args) => publish::reopen(&options, &args),
+        Command::People(args) => people::run(&options, &args),
         Command::Report(args) => report::run(&options, &args),
     };
     match result {

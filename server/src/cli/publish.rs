@@ -132,7 +132,7 @@ fn say(options: &Options, question: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn data_dir(options: &Options) -> anyhow::Result<PathBuf> {
+pub(super) fn data_dir(options: &Options) -> anyhow::Result<PathBuf> {
     Ok(match &options.data_dir {
         Some(dir) => dir.clone(),
         None => {

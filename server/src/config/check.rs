@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use desk::people::IMPORTED_FIRST;
 use desk::{NumberRule, PhoneNumber};
 use ivr_flows::{At, Flow};
 
@@ -269,6 +270,13 @@ impl<'a> Check<'a, '_> {
             if !ids.insert(id) {
                 let twice = format!("id {id} is there twice among people and places");
                 self.fault(at![list, n, "id"], twice);
+            }
+            if id >= IMPORTED_FIRST.0 {
+                let high = format!(
+                    "id {id} is one of those that imports give; take one below {}",
+                    IMPORTED_FIRST.0
+                );
+                self.fault(at![list, n, "id"], high);
             }
             if !self.keys.insert(key) {
                 let twice = format!(

@@ -5,6 +5,8 @@
 //! One folder is prepared at a time, however long it takes; meanwhile desks are
 //! closed and opened, and anybody may ask what a folder would change.
 
+mod import;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,8 +24,11 @@ use super::{Loaded, Options, StartError, setup};
 use crate::config::{Change, HelpDesk, changes, obstacles};
 use crate::figures::Live;
 use crate::node::{Control, Status, wall};
+use crate::people::People;
 use crate::prompts::{Book, Fixed};
 use crate::secrets::RootKey;
+
+pub use import::Import;
 
 /// How long the pump may take to change over.
 const CHANGE_MAX: Duration = Duration::from_secs(10);
@@ -188,6 +193,7 @@ pub struct Publisher {
     /// Weak: it doesn't keep the pump alive.
     control: mpsc::WeakSender<Control>,
     live: Live,
+    people: Arc<People>,
 }
 
 struct Current {
@@ -207,6 +213,7 @@ pub(super) struct Means {
     pub(super) root: RootKey,
     pub(super) control: mpsc::WeakSender<Control>,
     pub(super) live: Live,
+    pub(super) people: Arc<People>,
 }
 
 impl Publisher {
@@ -225,6 +232,7 @@ impl Publisher {
             root,
             control,
             live,
+            people,
         } = means;
         Self {
             applying: Mutex::new(()),
@@ -241,6 +249,7 @@ impl Publisher {
             root,
             control,
             live,
+            people,
         }
     }
 
@@ -443,7 +452,7 @@ impl Publisher {
         let number = u64::from_le_bytes(self.seed[..8].try_into().unwrap_or_default());
         let mut directories = Vec::new();
         for hospital in &loaded.helpdesk.hospitals {
-            let directory = setup::directory(hospital).map_err(|fault| {
+            let directory = self.people.directory(hospital).map_err(|fault| {
                 let error =
                     crate::config::ConfigError::new(Path::new(&hospital.key), fault.to_string());
                 StartError::from(error)

@@ -87,13 +87,19 @@ pub(super) fn audio_interface(
     Ok(audio)
 }
 
-pub(super) fn directory(hospital: &Hospital) -> Result<Directory, desk::DirectoryFault> {
+/// How numbers are written where a hospital is.
+pub(crate) fn number_rule(hospital: &Hospital) -> NumberRule {
+    NumberRule {
+        country_code: hospital.country_code.clone(),
+        ..NumberRule::default()
+    }
+}
+
+/// The people and places of a hospital's own file.
+pub(crate) fn file_directory(hospital: &Hospital) -> Result<Directory, desk::DirectoryFault> {
     let numbers = |texts: &[String]| texts.iter().cloned().map(PhoneNumber).collect();
     Directory::new(
-        NumberRule {
-            country_code: hospital.country_code.clone(),
-            ..NumberRule::default()
-        },
+        number_rule(hospital),
         hospital
             .people
             .iter()

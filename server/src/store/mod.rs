@@ -13,6 +13,7 @@
 //! | `open.rs` | the store: settings, what a crash left open |
 //! | `writer.rs` | the thread and its groups |
 //! | `rows.rs` | events and projections as rows |
+//! | `people.rs` | people and places that were imported |
 //! | `reader.rs` | questions, on a connection of their own |
 //! | `verify.rs` | is the database what its log says? |
 //!
@@ -25,6 +26,7 @@
 
 mod database;
 mod open;
+mod people;
 mod reader;
 mod rows;
 mod sql;
@@ -42,6 +44,7 @@ use desk::{
 
 pub use database::{Database, Server};
 pub use open::{Settings, Store, needs_root_key};
+pub use people::{PeopleError, PeopleStore, StoredPeople};
 pub use reader::Reader;
 pub use sql::DatabaseError;
 pub use verify::{Fault, Verified};

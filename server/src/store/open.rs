@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use desk::{
     TicketId,
 };
 
+use super::people::PeopleStore;
 use super::rows::{self, TICKET_COLUMNS, TICKET_WIDTH};
 use super::sql::{Connection, values};
-use super::writer::Writer;
+use super::writer::{Work, Writer};
 use super::{Database, Done, Journal, Recovered, RecoveredTenant, Refused, StoreError};
 
 /// How the store works.
@@ -61,7 +63,8 @@ const LEFT_OPEN_GROUP: usize = 1_000;
 #[derive(Debug)]
 pub struct Store {
     /// `None` only while being dropped.
-    queue: Option<SyncSender<Commit>>,
+    queue: Option<SyncSender<Work>>,
+    people: PeopleStore,
     writer: Option<JoinHandle<()>>,
     closing: Arc<AtomicBool>,
 }
@@ -84,7 +87,8 @@ impl Store {
         at: i64,
         done: impl FnMut(Vec<Done>) + Send + 'static,
     ) -> Result<(Self, Recovered), StoreError> {
-        let connection = Connection::to_write(&database.into(), &settings)?;
+        let database = database.into();
+        let connection = Connection::to_write(&database, &settings)?;
         connection.migrate(at)?;
         if let Some(key) = settings.root_key {
             know(&connection, key)?;
@@ -123,11 +127,20 @@ impl Store {
             })
             .map_err(StoreError::Thread)?;
         let store = Self {
+            people: PeopleStore {
+                queue: Arc::new(Mutex::new(Some(queue.clone()))),
+                database,
+            },
             queue: Some(queue),
             writer: Some(writer),
             closing,
         };
         Ok((store, recovered))
+    }
+
+    /// Where people are stored. It doesn't keep the store open.
+    pub fn people(&self) -> PeopleStore {
+        self.people.clone()
     }
 }
 
@@ -166,10 +179,12 @@ fn know(connection: &Connection, key: [u8; 16]) -> Result<(), StoreError> {
 impl Journal for Store {
     fn submit(&self, commit: Commit) -> Result<(), Refused> {
         let queue = self.queue.as_ref().ok_or(Refused::Closed)?;
-        queue.try_send(commit).map_err(|error| match error {
-            TrySendError::Full(_) => Refused::QueueFull,
-            TrySendError::Disconnected(_) => Refused::Closed,
-        })
+        queue
+            .try_send(Work::Commit(commit))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Refused::QueueFull,
+                TrySendError::Disconnected(_) => Refused::Closed,
+            })
     }
 }
 
@@ -177,6 +192,8 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::Relaxed);
         drop(self.queue.take());
+        let people = self.people.queue.lock();
+        drop(people.unwrap_or_else(PoisonError::into_inner).take());
         if let Some(writer) = self.writer.take()
             && writer.join().is_err()
         {

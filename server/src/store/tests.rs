@@ -26,9 +26,11 @@ mod desk_and_store;
 mod figures;
 mod killed;
 mod load;
+mod people;
 mod tickets;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use desk::{Commit, ContactId, Event, Facts, TenantId, TicketChange, TicketId};
 
+use super::people::PeopleWork;
 use super::rows::{
     self, CONTACT_COLUMNS, CONTACT_INSERT, EVENT_INSERT, PERSONAL_INSERT, TENANT_INSERT,
     TICKET_INSERT,
@@ -33,6 +34,15 @@ pub(super) struct Writer {
     /// for each of their events. Emptied when a transaction fails.
     contacts: HashMap<Key, ContactRow>,
     group: Group,
+}
+
+/// What waits in the queue.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// What the desk decided.
+    Commit(Commit),
+    /// A part of an import.
+    People(PeopleWork),
 }
 
 /// The rows of one transaction. Kept between transactions for its memory.
@@ -96,25 +106,39 @@ impl Writer {
     /// Serves the queue until nobody can put anything into it any more.
     pub(super) fn run(
         mut self,
-        queue: &Receiver<Commit>,
+        queue: &Receiver<Work>,
         group_max: usize,
         mut done: impl FnMut(Vec<Done>),
     ) {
         let mut commits = Vec::with_capacity(group_max);
         let mut began: Option<Instant> = None;
         while let Ok(first) = queue.recv() {
-            commits.push(first);
+            match first {
+                Work::Commit(commit) => commits.push(commit),
+                Work::People(work) => {
+                    self.people(work);
+                    continue;
+                }
+            }
             if let Some(began) = began {
                 std::thread::sleep(PACE.saturating_sub(began.elapsed()));
             }
             began = Some(Instant::now());
+            let mut aside = None;
             while commits.len() < group_max
+                && aside.is_none()
                 && let Ok(next) = queue.try_recv()
             {
-                commits.push(next);
+                match next {
+                    Work::Commit(commit) => commits.push(commit),
+                    Work::People(work) => aside = Some(work),
+                }
             }
             done(self.serve(&commits));
             commits.clear();
+            if let Some(work) = aside {
+                self.people(work);
+            }
         }
         self.connection.close();
     }
@@ -151,11 +175,7 @@ impl Writer {
             .connection
             .begin()
             .and_then(|()| self.write_rows(commits));
-        let finished = written.and_then(|()| match self.connection.commit() {
-            Ok(()) => Ok(()),
-            Err(NotCommitted::Certainly(error)) => Err(error),
-            Err(NotCommitted::Perhaps(error)) => self.find_out(error),
-        });
+        let finished = written.and_then(|()| self.finish());
         if finished.is_ok() {
             let contacts = &mut self.contacts;
             for key in &self.group.changed {
@@ -171,6 +191,25 @@ impl Writer {
             self.connection.roll_back();
         }
         finished
+    }
+
+    fn finish(&self) -> Result<(), StoreError> {
+        match self.connection.commit() {
+            Ok(()) => Ok(()),
+            Err(NotCommitted::Certainly(error)) => Err(error),
+            Err(NotCommitted::Perhaps(error)) => self.find_out(error),
+        }
+    }
+
+    /// Does a part of an import.
+    fn people(&self, work: PeopleWork) {
+        let begun = self.connection.begin();
+        let written = begun.and_then(|()| work.write(&self.connection));
+        let finished = written.and_then(|()| self.finish());
+        if finished.is_err() {
+            self.connection.roll_back();
+        }
+        work.answer(finished);
     }
 
     /// A commit's answer was lost. Nobody is told anything before it is known

@@ -11,6 +11,7 @@ mod clinicians;
 mod full_store;
 mod hanging_up;
 mod log;
+mod people;
 mod staff_line;
 mod ticket_number;
 mod waiting;
@@ -146,6 +147,7 @@ async fn keys() {
         a_desk_is_closed_while_a_folder_is_prepared(),
         full_store::a_full_database_is_told_and_callers_reach_people(),
         log::a_log_for_programs_names_nobody(),
+        people::who_was_imported_a_second_ago_is_greeted_by_name(),
     );
 }
 

@@ -312,6 +312,13 @@ impl House {
         folder
     }
 
+    /// Writes a file that an administrator may name.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.config.with_file_name(name);
+        std::fs::write(&file, text).expect("written");
+        file
+    }
+
     /// Says something to the server as an administrator does: `plan`, `apply`, `export`.
     pub async fn administrator(&self, word: &str, folder: &Path) -> Result<String, String> {
         self.asks(&format!("{word}\t{}", folder.display())).await

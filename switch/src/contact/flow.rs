@@ -6,8 +6,8 @@ use std::time::Duration;
 use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, TicketNumber, What};
 use hours::Day;
 use ivr_flows::{
-    CallerFacts, HangUpCause, HoursState, Input as FlowInput, NextUpdate, Piece, Role, Step,
-    TicketAsk, TicketStatus,
+    CallerFacts, HangUpCause, HoursState, Input as FlowInput, Language, NextUpdate, Piece, Role,
+    Step, TicketAsk, TicketStatus,
 };
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, OneWayCause, PlayOutcome};
@@ -402,25 +402,32 @@ fn desk_role(role: Role) -> Option<DeskRole> {
 
 /// What the flow may know of the caller. A patient is never named.
 fn facts_of(caller: &Caller) -> CallerFacts {
-    let (role, known, spoken_name) = match caller {
-        Caller::Unknown => (Role::Unknown, false, None),
+    let (role, spoken_name, traits) = match caller {
+        Caller::Unknown => return CallerFacts::UNKNOWN,
         Caller::Person {
-            role, spoken_name, ..
+            role,
+            spoken_name,
+            traits,
+            ..
         } => (
             match role {
                 DeskRole::Clinician => Role::Clinician,
                 DeskRole::Staff => Role::Staff,
                 DeskRole::Patient => Role::Patient,
             },
-            true,
-            Some(spoken_name.as_str().into()),
+            spoken_name.as_deref(),
+            Some(traits),
         ),
-        Caller::Place { name, .. } => (Role::Place, true, Some(name.as_str().into())),
-        Caller::PossiblePatient { .. } => (Role::Patient, true, None),
+        Caller::Place { name, .. } => (Role::Place, Some(name.as_str()), None),
+        Caller::PossiblePatient { traits, .. } => (Role::Patient, None, Some(traits)),
     };
+    let language = traits.and_then(|traits| traits.language);
     CallerFacts {
         role,
-        known,
-        spoken_name,
+        known: true,
+        language: language.and_then(|language| Language::from_tag(language.tag())),
+        slow: traits.is_some_and(|traits| traits.slow),
+        relay: traits.is_some_and(|traits| traits.relay),
+        spoken_name: spoken_name.map(Into::into),
     }
 }

@@ -20,6 +20,7 @@ mod action;
 mod arrive;
 mod call;
 mod conference;
+mod display;
 mod end;
 mod flow;
 mod history;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acd::{AgentId, Class, FromAcd, OfferId, Refusal, ToAcd, Visit};
-use desk::{Caller, Journey};
+use desk::Journey;
 use ivr_flows::{Input as FlowInput, PartnerOutcome};
 
 use super::call::user_to_user;
@@ -320,30 +320,6 @@ impl Contact {
             header("X-Careline-Ticket", ticket.to_owned());
         }
         self.invite(invite, cx);
-    }
-
-    /// Whom the agent's display shows. Level 0: a clinician's or staff
-    /// member's name is marked unproven, a patient's isn't shown at all.
-    fn shown_to_agent(&self, cx: &Cx<'_>) -> sip::Identity {
-        let hospital = cx
-            .setup
-            .tenants
-            .get(&self.tenant)
-            .map_or("", |tenant| &tenant.name);
-        let who = match &self.caller {
-            Caller::Unknown => "Unknown caller".to_owned(),
-            Caller::Person { display_name, .. } => format!("{display_name} (unproven)"),
-            Caller::Place { name, .. } => name.clone(),
-            Caller::PossiblePatient { .. } => "Patient, possible match".to_owned(),
-        };
-        sip::Identity {
-            display: Some(format!("{who} - {hospital}")),
-            user: self
-                .ani
-                .as_ref()
-                .map_or_else(|| "anonymous".to_owned(), |ani| ani.0.clone()),
-            host: None,
-        }
     }
 
     /// The agent answered: asked is now the distributor.

@@ -20,6 +20,7 @@ pub(super) fn run(
             role,
             known: role != Role::Unknown,
             spoken_name: name.map(Arc::from),
+            ..CallerFacts::UNKNOWN
         },
     );
     tell(&mut call, out)?;

@@ -37,6 +37,11 @@ const MIGRATIONS: &[Migration] = &[
         postgres: None,
         append_only: &[],
     },
+    Migration {
+        sql: include_str!("../../../migrations/0004_people.sql"),
+        postgres: None,
+        append_only: &[],
+    },
 ];
 
 /// The version this program reads and writes.
