@@ -565,6 +565,82 @@ fn a_connection_closed_during_a_refresh_ends_no_call() {
     }
 }
 
+/// A telephone that died: its connection is closed, and whoever asks whether it is there is refused at once, or gets no
+/// connection in time. The call ends soon, and few connections are tried; unless it has come back.
+#[test]
+fn a_peer_that_takes_no_connection_is_gone() {
+    for (comes_back, refused_after) in [(false, ms(0)), (false, ms(3_000)), (true, ms(0))] {
+        let mut alone = Alone::new();
+        let tcp = sip::Peer {
+            addr: std::net::SocketAddr::new(pair::addr(CALLER).ip(), 5060),
+            transport: sip::Transport::Tcp,
+        };
+        let from = |alone: &mut Alone, text: &str| {
+            let text = text.replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+            let now = alone.now;
+            alone.endpoint.receive(now, tcp, read(&text, CALLER));
+        };
+        from(&mut alone, &invite(""));
+        let leg = match alone.events().as_slice() {
+            [Event::Incoming { leg, .. }] => *leg,
+            other => panic!("{other:?}"),
+        };
+        alone.endpoint.answer(alone.now, leg, ANSWER, &[]);
+        let ok = alone.one();
+        let tag = header(&ok, "To").split(";tag=").nth(1).unwrap().to_owned();
+        from(&mut alone, &inside("ACK", "ack", &tag, 1, "", ""));
+        assert!(matches!(alone.events()[..], [Event::Confirmed { .. }]));
+        let began = alone.now;
+        alone.endpoint.probe(alone.now, leg);
+        // Asked again meanwhile: one question is enough.
+        alone.endpoint.probe(alone.now, leg);
+        let mut asked = 0;
+        let mut ended = None;
+        while ended.is_none() && alone.now < began + secs(60) {
+            while let Some(sent) = alone.endpoint.poll_transmit() {
+                let text = String::from_utf8_lossy(&sent.bytes).into_owned();
+                if !text.starts_with("OPTIONS ") {
+                    continue;
+                }
+                asked += 1;
+                if comes_back && asked == 3 {
+                    alone.feed(&response(&text, 200, "", ""));
+                } else {
+                    alone.now += refused_after;
+                    alone.endpoint.transport_error(alone.now, sent.peer);
+                }
+            }
+            if !alone.events().is_empty() {
+                ended = Some(alone.now - began);
+            }
+            match alone
+                .endpoint
+                .poll_timeout()
+                .filter(|at| *at < began + secs(60))
+            {
+                Some(at) => {
+                    alone.now = at.max(alone.now);
+                    alone.endpoint.handle_timeout(alone.now);
+                }
+                None => break,
+            }
+        }
+        assert_eq!(asked, 3);
+        match ended {
+            Some(after) => assert!(
+                !comes_back && after <= 3 * refused_after + secs(3),
+                "{after:?}"
+            ),
+            None => assert!(comes_back),
+        }
+        if comes_back {
+            // It may be asked anew at any time.
+            alone.endpoint.probe(alone.now, leg);
+            assert!(alone.one().starts_with("OPTIONS "));
+        }
+    }
+}
+
 /// 100 and nothing more: the change is taken back, and the peer may ask for
 /// one of its own again.
 #[test]

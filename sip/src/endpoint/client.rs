@@ -357,6 +357,7 @@ impl Endpoint {
             }
             Purpose::Refresh(leg) => self.refresh_response(now, leg, &response),
             Purpose::Probe(leg) => {
+                self.probed(leg);
                 // Anything else says that somebody is there.
                 if matches!(response.code(), 408 | 481) {
                     self.lose(now, leg, crate::leg::EndCause::DialogLost);
@@ -479,10 +480,7 @@ impl Endpoint {
             let goes_on = peer.transport.is_reliable()
                 && match entry.purpose {
                     Purpose::Refresh(leg) => self.ask_elsewhere(now, leg, true),
-                    Purpose::Probe(leg) => {
-                        self.probe(now, leg);
-                        true
-                    }
+                    Purpose::Probe(leg) => self.probe_elsewhere(now, leg),
                     Purpose::Reinvite(leg) | Purpose::Update(leg) => {
                         self.ask_elsewhere(now, leg, false)
                     }
@@ -500,7 +498,10 @@ impl Endpoint {
             Purpose::Reinvite(leg)
             | Purpose::Update(leg)
             | Purpose::Refresh(leg)
-            | Purpose::Probe(leg) => self.lose(now, leg, cause),
+            | Purpose::Probe(leg) => {
+                self.probed(leg);
+                self.lose(now, leg, cause);
+            }
             Purpose::Refer(leg) => self.refer_failed(leg),
             Purpose::Bye(leg) => self.remove_leg(leg),
             Purpose::Request(id) => self.request_failed(id),

@@ -165,6 +165,7 @@ impl Endpoint {
             ok: Some(ok),
             modify: Modify::Idle,
             again: None,
+            probing: None,
             credentials: incoming.credentials,
             able: incoming.able,
             referring: None,

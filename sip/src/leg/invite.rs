@@ -222,6 +222,7 @@ impl Endpoint {
             ok: None,
             modify: Modify::Idle,
             again: None,
+            probing: None,
             credentials: calling.invite.credentials,
             able: early.able.heard(response.header("Allow")),
             referring: None,

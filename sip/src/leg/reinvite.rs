@@ -12,7 +12,7 @@ use crate::ids::Key;
 use crate::interface::Peer;
 use crate::leg::answer::{acceptable, write_extra};
 use crate::leg::session;
-use crate::leg::state::{Again, Ask, Leg, Modify, Phase};
+use crate::leg::state::{Again, Ask, Leg, Modify, Phase, Probing};
 use crate::leg::{EndCause, LegId};
 use crate::message::{Request, Response};
 use crate::transaction::timeout;
@@ -27,6 +27,8 @@ const ATTEMPTS_MAX: u8 = 4;
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// How long after a connection was closed a request is sent by another.
 const RECONNECT: Duration = Duration::from_millis(500);
+/// Between one connection to a peer that may be gone and the next; then it is.
+const PROBE_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
 /// Where the sender of a target refresh request is from now on.
 pub(crate) fn target_of(request: &Request) -> Option<Uri> {
@@ -456,8 +458,50 @@ impl Endpoint {
 
     /// Asks whether the peer of an answered leg is still there, by an OPTIONS
     /// inside the call. If it isn't, or knows nothing of the call, the leg ends.
+    /// While it is being asked, nothing more is done.
     pub fn probe(&mut self, now: Duration, leg: LegId) {
-        let Some(up) = self.up_mut(leg).filter(|up| up.is_announced()) else {
+        let up = self.up_mut(leg);
+        if let Some(up) = up.filter(|up| up.is_announced() && up.probing.is_none()) {
+            up.probing = Some(Probing::default());
+            self.send_probe(now, leg);
+        }
+    }
+
+    /// The connection was closed under the question, or there is none: it is
+    /// asked on another, a few times. True when the call goes on.
+    pub(crate) fn probe_elsewhere(&mut self, now: Duration, leg: LegId) -> bool {
+        let Some(probing) = self.up_mut(leg).and_then(|up| up.probing.as_mut()) else {
+            return false;
+        };
+        let Some(pause) = PROBE_PAUSES.get(usize::from(probing.closed)) else {
+            return false;
+        };
+        probing.closed += 1;
+        probing.again = Some(now + *pause);
+        self.arm_leg(leg);
+        true
+    }
+
+    /// The wait for another connection is over.
+    pub(crate) fn probe_again(&mut self, now: Duration, leg: LegId) {
+        let probing = self.up_mut(leg).and_then(|up| up.probing.as_mut());
+        if let Some(probing) = probing
+            && probing.again.is_some_and(|at| at <= now)
+        {
+            probing.again = None;
+            self.send_probe(now, leg);
+        }
+    }
+
+    /// The peer has answered, or won't.
+    pub(crate) fn probed(&mut self, leg: LegId) {
+        if let Some(up) = self.up_mut(leg) {
+            up.probing = None;
+        }
+    }
+
+    fn send_probe(&mut self, now: Duration, leg: LegId) {
+        let Some(up) = self.up_mut(leg) else {
             return;
         };
         let cseq = up.dialog.next_cseq();

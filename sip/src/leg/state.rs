@@ -131,6 +131,7 @@ pub(crate) struct Up {
     pub(crate) ok: Option<Unacked>,
     pub(crate) modify: Modify,
     pub(crate) again: Option<Again>,
+    pub(crate) probing: Option<Probing>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) able: Able,
     /// A REFER of ours that isn't answered.
@@ -213,6 +214,15 @@ pub(crate) struct Again {
     pub(crate) ask: Ask,
 }
 
+/// The peer is asked whether it is still there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Probing {
+    /// Connections that were closed under the question, or couldn't be made.
+    pub(crate) closed: u8,
+    /// When it is asked on the next.
+    pub(crate) again: Option<Duration>,
+}
+
 /// BYE is out; the final event too.
 #[derive(Debug)]
 pub(crate) struct Closing {
@@ -241,7 +251,9 @@ impl Leg {
                     Modify::Ours { until, .. } => Some(*until),
                     Modify::Idle | Modify::Theirs { .. } => None,
                 };
-                [repeat, again, session, asked].into_iter().flatten().min()
+                let probe = up.probing.and_then(|probing| probing.again);
+                let all = [repeat, again, session, asked, probe];
+                all.into_iter().flatten().min()
             }
         }
     }
@@ -387,6 +399,7 @@ impl Endpoint {
                 if up.again.as_ref().is_some_and(|again| again.at <= now) {
                     self.reinvite_again(now, id);
                 }
+                self.probe_again(now, id);
                 self.repeat_ok(now, id);
                 self.ask_overdue(now, id);
                 self.session_due(now, id);
