@@ -73,6 +73,8 @@ pub(crate) struct Audio {
     /// By address: the clips themselves are kept, so that no address is used twice.
     said: HashMap<usize, Said>,
     clips: Vec<(Arc<Clip>, Duration)>,
+    /// Keys pressed by us.
+    pub(crate) pressed: String,
 }
 
 const FIRST_PORT: u16 = 10_000;
@@ -88,6 +90,7 @@ impl Audio {
             generation: 0,
             said: HashMap::new(),
             clips: Vec::new(),
+            pressed: String::new(),
         }
     }
 
@@ -245,10 +248,10 @@ impl Audio {
                     self.set(now, *hearer, Hears::Mix(others.copied().collect()), does);
                 }
             }
-            Command::Open { .. }
-            | Command::SendDigits { .. }
-            | Command::Listen { .. }
-            | Command::FindText { .. } => {}
+            Command::SendDigits { digits, .. } => {
+                self.pressed.extend(digits.iter().map(|digit| digit.char()));
+            }
+            Command::Open { .. } | Command::Listen { .. } | Command::FindText { .. } => {}
         }
     }
 

@@ -49,3 +49,31 @@ fn a_key_counts_once_however_it_is_sent() {
     assert_eq!(heard(Keys::Info), audio);
     assert_eq!(heard(Keys::Both), audio);
 }
+
+/// In a conversation a key of INFO alone goes on to whoever listens; one that crosses in the audio crosses once.
+#[test]
+fn a_key_of_a_conversation_reaches_the_other_side_once() {
+    let passed = |keys: Keys| {
+        let phones = (1..=6).map(|phone| match phone {
+            SERVICE => PhonePlan::reliable(),
+            _ => PhonePlan::absent(),
+        });
+        let mut world = World::story(Weather::calm(), phones.collect());
+        let mut plan = CallPlan::new(FIRST, Hospital::StAnne.number(Door::Staff), Some(STRANGER))
+            .presses_at("press 1", Duration::from_millis(2_500), '2')
+            .leaves(Leave::AfterAnswer(Duration::from_secs(90)));
+        plan.keys = keys;
+        plan.presses.push(Press {
+            cue: Cue::Answer(Duration::from_secs(80)),
+            key: '7',
+        });
+        world.call(plan);
+        if let Err(failure) = world.run() {
+            panic!("at {:?}: {}", failure.at, failure.what);
+        }
+        world.pressed().to_owned()
+    };
+    assert_eq!(passed(Keys::Info), "7");
+    assert_eq!(passed(Keys::Both), "");
+    assert_eq!(passed(Keys::Audio), "");
+}

@@ -131,7 +131,8 @@ fn is_whole(access: &str, called: &str, country_code: &str) -> bool {
         return true;
     }
     match country_code {
-        "" | "1" => called.len() == 10 || (called.len() == 11 && called.starts_with('1')),
+        // Or longer: an exchange drops what is dialled behind a whole number.
+        "" | "1" => called.len() >= 10,
         // Behind the national 0; what stands before it is no part of the number.
         _ => called.starts_with('0') && !access.starts_with('0'),
     }
@@ -147,6 +148,10 @@ fn said_itself(number: &str, country_code: &str) -> usize {
     }
     let digits = number.strip_prefix('+').unwrap_or(number);
     let plus = number.len() - digits.len();
+    // A carrier's code (101 and four digits), and whatever is called by that carrier.
+    if matches!(country_code, "" | "1") && plus == 0 && digits.starts_with("101") {
+        return 3;
+    }
     let own = match country_code {
         "" => "1",
         own => own,
@@ -155,7 +160,7 @@ fn said_itself(number: &str, country_code: &str) -> usize {
     let (country, rest) = match digits.strip_prefix(own) {
         Some(rest) if plus == 1 => (own.len() + 1, rest),
         // Of the North American plan with its 1.
-        Some(rest) if own == "1" && rest.len() == 10 => (1, rest),
+        Some(rest) if own == "1" && rest.len() >= 10 => (1, rest),
         _ if plus == 1 && digits.starts_with('1') => (2, digits.get(1..).unwrap_or_default()),
         // Somewhere abroad: at least its country's first digit.
         _ if plus == 1 => return 2,
@@ -355,6 +360,16 @@ mod tests {
             ("1", "90114", "901144205550101", true),
             ("1", "8", "80044205550101", false),
             ("", "9", "919005550101", false),
+            // What is dialled behind a whole number is dropped on the way.
+            ("1", "9", "9190055501011", false),
+            ("1", "9", "99005550101123", false),
+            ("1", "9", "9121755501011", true),
+            ("1", "1", "190055501011", false),
+            ("1", "1", "12175550101123", true),
+            // By a carrier.
+            ("1", "9", "9101022219005550101", false),
+            ("1", "1", "101022219005550101", false),
+            ("1", "9101", "9101022219005550101", true),
             // The end of a number isn't one.
             ("1", "+1555", "+15559005550", true),
             ("1", "1555", "15559005550", true),

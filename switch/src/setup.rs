@@ -402,6 +402,16 @@ impl std::fmt::Debug for Account {
 }
 
 impl Setup {
+    /// The trunk that signs in with this account.
+    pub(crate) fn trunk_of_account(&self, user: &str) -> Option<&Arc<Trunk>> {
+        self.trunks.values().find(|trunk| {
+            let mut gateways = trunk.gateways.iter();
+            gateways.any(
+                |gateway| matches!(gateway, Gateway::Registered { user: own } if **own == *user),
+            )
+        })
+    }
+
     /// Our host in a URI for this peer.
     pub(crate) fn host_towards(&self, peer: sip::Peer) -> String {
         match self.interface.address_towards(peer.addr.ip()) {

@@ -91,9 +91,9 @@ pub(super) fn status(options: &Options) -> anyhow::Result<ExitCode> {
 pub(super) fn plan(options: &Options, args: &Folder) -> anyhow::Result<ExitCode> {
     let text = ask("plan", options, args.dir.as_deref())?;
     super::print(&text);
-    let refused = text
-        .lines()
-        .any(|line| line.starts_with("! can't be applied") || line.starts_with("! a test fails"));
+    let refused = text.lines().any(|line| {
+        line.starts_with("! can't be applied") || line.starts_with("! only with --force")
+    });
     Ok(if refused {
         ExitCode::from(REFUSED)
     } else {

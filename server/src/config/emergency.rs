@@ -208,6 +208,18 @@ impl StationConfig {
 }
 
 impl HelpDesk {
+    /// Emergency numbers that this one would take away from the telephones
+    /// that register here.
+    pub fn emergency_lost(&self, next: &HelpDesk) -> Vec<String> {
+        let kept = next.emergency.as_ref().map_or(&[][..], |e| &e.numbers);
+        let had = self.emergency.as_ref().map_or(&[][..], |e| &e.numbers);
+        let lost = had.iter().filter(|number| !kept.contains(number));
+        lost.map(|number| {
+            format!("emergency: {number} could no longer be called from the telephones that register here")
+        })
+        .collect()
+    }
+
     /// What an emergency service couldn't be told, or nobody call. Nothing is
     /// refused because of it; somebody should put it right.
     pub fn emergency_gaps(&self) -> Vec<String> {
@@ -224,6 +236,21 @@ impl HelpDesk {
                 "operator.yaml: `emergency` names no trunks: any trunk there is will be asked to carry emergency calls"
                     .to_owned(),
             );
+        }
+        // Whose hand dials the code for a line outside first is still in need.
+        for code in ["9", "0"] {
+            let mut rules = self.hospitals.iter().flat_map(|hospital| &hospital.outside);
+            let first = emergency.numbers.first();
+            let with_code = first.map(|first| format!("{code}{first}"));
+            if rules.any(|rule| rule.prefix.starts_with(code))
+                && let (Some(first), Some(with_code)) = (first, with_code)
+                && !emergency.numbers.contains(&with_code)
+            {
+                gaps.push(format!(
+                    "operator.yaml: `emergency`: who dials {code} for a line outside and then {first} reaches nobody; add \
+                     \"{with_code}\" to `numbers` and {{ \"{with_code}\": \"{first}\" }} to `sent_as`"
+                ));
+            }
         }
         let agents = self.agents.iter();
         let agents =

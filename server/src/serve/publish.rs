@@ -100,9 +100,9 @@ pub enum PublishError {
     /// It is right, but not for a server that is running.
     #[error("{}", .0.join("\n"))]
     Obstacles(Vec<String>),
-    /// Tests of its flows fail.
+    /// Tests of its flows fail, or emergency numbers would be gone.
     #[error(
-        "{}\nNothing was changed: a flow's own tests fail; `careline apply --force` serves it all the same",
+        "{}\nNothing was changed: see above; `careline apply --force` serves it all the same",
         .0.join("\n")
     )]
     Tests(Vec<String>),
@@ -138,7 +138,10 @@ pub struct Plan {
     pub later: Vec<String>,
     /// What keeps it from being applied.
     pub obstacles: Vec<String>,
-    /// Tests of its flows that fail: flow, line, name and why.
+    /// What an emergency service couldn't be told, or nobody call, because of it.
+    pub gaps: Vec<String>,
+    /// What is served only with `--force`: emergency numbers that nobody could call any more, and tests of its flows
+    /// that fail (flow, line, name and why).
     pub failing: Vec<String>,
 }
 
@@ -167,11 +170,11 @@ impl std::fmt::Display for Plan {
         for obstacle in &self.obstacles {
             writeln!(f, "! can't be applied: {obstacle}")?;
         }
+        for gap in &self.gaps {
+            writeln!(f, "! {gap}")?;
+        }
         for failing in &self.failing {
-            writeln!(
-                f,
-                "! a test fails, which `apply` takes only with --force: {failing}"
-            )?;
+            writeln!(f, "! only with --force: {failing}")?;
         }
         Ok(())
     }
@@ -287,6 +290,9 @@ impl Publisher {
         }
         if !plan.failing.is_empty() && !force {
             return Err(PublishError::Tests(plan.failing));
+        }
+        for gap in plan.gaps.iter().chain(&plan.failing) {
+            tracing::warn!("published all the same: {gap}");
         }
         let mut fresh = self.prepare(&loaded, &versions)?;
         fresh.published = published(&loaded.helpdesk, &plan.versions);
@@ -428,12 +434,18 @@ impl Publisher {
         loaded.process = served.process.clone();
         loaded.process_file = served.process_file.clone();
         versions.raise(&loaded.helpdesk.texts);
+        let known = served.helpdesk.emergency_gaps();
+        let mut gaps = loaded.helpdesk.emergency_gaps();
+        gaps.retain(|gap| !known.contains(gap));
+        let mut failing = served.helpdesk.emergency_lost(&loaded.helpdesk);
+        failing.extend(failing_tests(&loaded.helpdesk));
         let plan = Plan {
             changes: changes(&served.helpdesk, &loaded.helpdesk),
             versions: versions.untold(),
             later,
             obstacles: obstacles(&served.helpdesk, &loaded.helpdesk),
-            failing: failing(&loaded.helpdesk),
+            gaps,
+            failing,
         };
         Ok((loaded, plan))
     }
@@ -480,7 +492,7 @@ fn whole(dir: &Path) -> PathBuf {
 }
 
 /// Tests of the flows that fail.
-fn failing(helpdesk: &HelpDesk) -> Vec<String> {
+fn failing_tests(helpdesk: &HelpDesk) -> Vec<String> {
     let mut failing = Vec::new();
     for (name, flow) in &helpdesk.flows {
         for result in ivr_flows::run_tests(flow) {

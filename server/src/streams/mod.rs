@@ -419,6 +419,10 @@ async fn open(
     certificates: Option<&Certificates>,
 ) -> io::Result<Box<dyn Stream>> {
     let stream = TcpStream::connect(peer.addr).await?;
+    // A port that nobody listens on and that we happen to be given ourselves: TCP connects it with itself.
+    if stream.local_addr()? == peer.addr {
+        return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
+    }
     prepare(&stream);
     match (peer.transport, certificates) {
         (Transport::Tcp, _) => Ok(Box::new(stream)),

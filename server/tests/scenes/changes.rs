@@ -92,6 +92,27 @@ pub(super) async fn a_folder_is_served_without_a_restart() {
     let said = house.administrator("plan", &same).await.expect("right");
     assert!(said.starts_with("No change"), "{said}");
 
+    // Nobody takes a number for help away by a slip.
+    let helpless = "emergency:\n  trunks: [nightline]\n  callback: \"+15550100000\"\n";
+    let helpless = house.folder("helpless", &[("operator.yaml", helpless, "")]);
+    let said = house.administrator("plan", &helpless).await.expect("right");
+    assert!(
+        said.contains("only with --force: emergency: 911 "),
+        "{said}"
+    );
+    assert!(
+        said.contains("no emergency service can be called"),
+        "{said}"
+    );
+    let refused = house.administrator("apply", &helpless).await;
+    let refused = refused.expect_err("numbers are lost");
+    assert!(
+        refused.contains("emergency: 988 could no longer be called"),
+        "{refused}"
+    );
+    let said = house.administrator("plan", &same).await.expect("right");
+    assert!(said.starts_with("No change"), "{said}");
+
     let right = house.folder(
         "right",
         &[

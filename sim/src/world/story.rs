@@ -105,6 +105,12 @@ impl World {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// Keys that were pressed towards anybody.
+    #[must_use]
+    pub fn pressed(&self) -> &str {
+        &self.audio.pressed
+    }
+
     /// When a caller was answered.
     #[must_use]
     pub fn answered_at(&self, caller: usize) -> Option<Duration> {

@@ -115,6 +115,7 @@ impl Contact {
             came: None,
             referred_by: None,
             keys_by: None,
+            keys_in_audio: false,
             stage: Stage::Opening { since: cx.now.mono },
             taken: None,
             taking: None,

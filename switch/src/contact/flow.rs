@@ -274,6 +274,7 @@ impl Contact {
     pub(crate) fn media_event(&mut self, side: Side, event: &MediaEvent, cx: &mut Cx<'_>) {
         match (side, event) {
             (Side::Caller, MediaEvent::Digit { digit, .. }) => {
+                self.keys_in_audio = true;
                 self.key(KeysBy::Audio, digit.char(), cx);
             }
             (Side::Caller, MediaEvent::PlayEnded { play, outcome, .. }) => {
@@ -322,13 +323,29 @@ impl Contact {
         }
     }
 
-    /// An INFO: a key, perhaps.
+    /// An INFO: a key, perhaps. In a conversation it is the other side's.
     pub(crate) fn info(&mut self, side: Side, content_type: &str, body: &[u8], cx: &mut Cx<'_>) {
-        if side == Side::Caller
-            && cx.setup.sip.info_digits
-            && let Some(read) = sip::info::digit(content_type, body)
-        {
+        let read = sip::info::digit(content_type, body);
+        let Some(read) = read.filter(|_| cx.setup.sip.info_digits) else {
+            return;
+        };
+        if matches!(self.stage, Stage::Conversation(_)) && self.consult.is_none() {
+            self.pass_key(side, read.digit, cx);
+        } else if side == Side::Caller {
             self.key(KeysBy::Info, read.digit, cx);
+        }
+    }
+
+    /// A key that came by INFO goes on as the other side understands it. Where
+    /// telephone events were agreed on it has crossed as one, unless this
+    /// caller is known for INFO alone.
+    fn pass_key(&mut self, from: Side, key: char, cx: &mut Cx<'_>) {
+        let by_info = from == Side::Caller && self.keys_by == Some(KeysBy::Info);
+        let known = by_info && !self.keys_in_audio;
+        let in_audio = self.audio_of(from).is_some_and(|audio| audio.has_events());
+        let to = self.audio_of(from.other()).and_then(|audio| audio.leg());
+        if let Some(leg) = to.filter(|_| known || !in_audio) {
+            cx.press(leg, key);
         }
     }
 

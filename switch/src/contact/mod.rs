@@ -43,6 +43,7 @@ use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
 use desk::{Caller, ContactId, FoundTicket, Journey, PartnerId, PhoneNumber, TenantId, What};
 use ivr_flows::{Flow, Piece, Session};
 use media::codec::Format;
+use media::dtmf::Digit;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId, PlayId};
 use media::sdp::{Capabilities, LocalMedia, Negotiated, Streams};
 
@@ -95,6 +96,19 @@ pub(crate) enum Side {
     Caller,
     Agent,
 }
+
+impl Side {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Agent,
+            Self::Agent => Self::Caller,
+        }
+    }
+}
+
+/// How long we press a key, and let it go.
+const KEY_MS: u32 = 120;
+const KEY_GAP_MS: u32 = 80;
 
 /// Whose is which leg, wish, prompt and offer.
 #[derive(Debug, Default)]
@@ -149,6 +163,18 @@ impl Cx<'_> {
 
     pub(crate) fn media(&mut self, command: MediaCommand) {
         self.out.push_back(Output::Media(command));
+    }
+
+    /// Presses a key towards whoever is at this leg.
+    pub(crate) fn press(&mut self, leg: MediaLegId, key: char) {
+        if let Some(digit) = Digit::from_char(key) {
+            self.media(MediaCommand::SendDigits {
+                leg,
+                digits: vec![digit],
+                tone_ms: KEY_MS,
+                gap_ms: KEY_GAP_MS,
+            });
+        }
     }
 
     /// A new offer that the distributor hasn't made.
@@ -248,6 +274,16 @@ impl Audio {
             Self::Open { leg, .. } => Some(*leg),
             _ => None,
         }
+    }
+
+    /// Whether its far side presses keys in the audio: telephone events were
+    /// agreed on.
+    pub(crate) fn has_events(&self) -> bool {
+        let Self::Open { negotiated, .. } = self else {
+            return false;
+        };
+        let agreed = negotiated.as_ref();
+        agreed.is_some_and(|agreed| agreed.receive_telephone_event.is_some())
     }
 
     /// The codec agreed on.
@@ -518,6 +554,8 @@ pub(crate) struct Contact {
     referred_by: Option<String>,
     /// The way by which keys come: the first one that brought one.
     keys_by: Option<KeysBy>,
+    /// Keys come in the caller's audio, whether or not they come in INFO too.
+    keys_in_audio: bool,
     stage: Stage,
     /// An agent who is busy with this contact without talking with its caller.
     taken: Option<taken::Taken>,

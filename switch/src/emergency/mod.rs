@@ -331,6 +331,22 @@ impl EmergencyCall {
         }
     }
 
+    /// An INFO: a key for the menu of who answers (988 has one). Where telephone
+    /// events were agreed on it has crossed as one.
+    pub(crate) fn info(&mut self, side: Side, content_type: &str, body: &[u8], cx: &mut Cx<'_>) {
+        let called = self.call.as_ref().map(|call| &call.audio);
+        let (from, to) = match side {
+            Side::Caller => (Some(&self.caller.audio), called),
+            Side::Agent => (called, Some(&self.caller.audio)),
+        };
+        let in_audio = from.is_some_and(Audio::has_events);
+        if let Some(read) = sip::info::digit(content_type, body)
+            && let Some(leg) = to.and_then(Audio::leg).filter(|_| !in_audio)
+        {
+            cx.press(leg, read.digit);
+        }
+    }
+
     /// The peer of that side wants to change its session.
     pub(crate) fn reinvited(&mut self, side: Side, offer: Option<&[u8]>, cx: &mut Cx<'_>) {
         let leg = match side {

@@ -200,6 +200,7 @@ impl Switch {
             | Event::Cancelled { leg, .. }
             | Event::Reinvite { leg, .. }
             | Event::EarlyUpdate { leg, .. }
+            | Event::Info { leg, .. }
             | Event::Ended { leg, .. } => *leg,
             _ => return Some(event),
         };
@@ -228,6 +229,12 @@ impl Switch {
             (Event::Confirmed { sdp, .. }, _) => call.confirmed(side, sdp.as_deref(), cx),
             (Event::Reinvite { sdp, .. }, _) => call.reinvited(side, sdp.as_deref(), cx),
             (Event::EarlyUpdate { sdp, .. }, _) => call.reinvited(side, Some(&sdp), cx),
+            (
+                Event::Info {
+                    content_type, body, ..
+                },
+                _,
+            ) => call.info(side, &content_type, &body, cx),
             _ => {}
         });
         None

@@ -110,7 +110,7 @@ impl Switch {
         // whether there is such an account or number.
         let named = self.trunk_of(peer, request);
         let trunk = named.is_some() || self.is_trunk_by_address(peer, request);
-        let believed = named.as_ref().map_or(trunk, |trunk| trunk.trusted);
+        let mut believed = named.as_ref().map_or(trunk, |trunk| trunk.trusted);
         let (ani, encryption, by_trunk) = if trunk {
             if named.is_some() {
                 self.known(peer);
@@ -125,7 +125,11 @@ impl Switch {
             }
             let account = self.setup.accounts.get(&user);
             let number = match account {
-                Some(account) if account.trunk => trunk_number(request, true),
+                Some(account) if account.trunk => {
+                    let trunk = self.setup.trunk_of_account(&user);
+                    believed = trunk.is_some_and(|trunk| trunk.trusted);
+                    trunk_number(request, believed)
+                }
                 account => account.and_then(|account| account.number.clone()),
             };
             let by_trunk = account.is_some_and(|account| account.trunk);
