@@ -28,6 +28,7 @@ mod killed;
 mod load;
 mod people;
 mod tickets;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,7 +74,7 @@ impl Place {
 
     fn at(address: String) -> Self {
         let database = match address.starts_with("postgres://") {
-            true => Database::Server(Server::new(&address, None).unwrap()),
+            true => Database::Server(Server::new(&address, None, None).unwrap()),
             false => Database::File(address.clone().into()),
         };
         Self {

@@ -5,6 +5,7 @@
 //! however this process ends, it stops the server and removes the folder.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -138,6 +139,17 @@ impl Cluster {
     pub fn again(&self, options: &str) {
         self.tells(&format!("up {options}"));
         self.hears("up");
+    }
+
+    /// Puts a file into its data directory, for it alone to read.
+    pub fn keeps(&self, name: &str, content: &str) -> PathBuf {
+        let data = self.dir.join("data");
+        let owner = std::fs::metadata(&data).expect("its data directory");
+        let file = data.join(name);
+        std::fs::write(&file, content).expect("written");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("made its own");
+        chown(&file, Some(owner.uid()), Some(owner.gid())).expect("made its own");
+        file
     }
 
     /// From the next start on it is a standby, of nobody.

@@ -16,6 +16,7 @@
 pub(super) mod cell;
 mod server;
 mod session;
+mod tls;
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -30,7 +31,6 @@ use session::Session;
 /// Rows written by one statement, where there are as many.
 pub(super) const ROWS: &[usize] = &[64, 8, 1];
 
-const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// How long a start waits for whoever wrote before: a process that was killed
 /// may be noticed a moment later.
 const START_WAIT: Duration = Duration::from_secs(3);
@@ -134,7 +134,7 @@ impl Connection {
 
     /// A session with a server that may be trusted with a log.
     fn session(&self, answer_wait: Duration) -> Result<Session, StoreError> {
-        let mut session = Session::open(&self.server, CONNECT_WAIT, answer_wait)?;
+        let mut session = Session::open(&self.server, answer_wait)?;
         let settings = match self.writes {
             // Who is cut off is gone for the server, too, after ten seconds: then somebody else may write.
             true => {
