@@ -37,7 +37,8 @@ enum Format {
 
 pub(super) fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
     let helpdesk = HelpDesk::load(&options.config_dir)?;
-    let process = Process::load(&options.config_dir.join("careline.toml"))?;
+    let process_file = options.config_dir.join("careline.toml");
+    let process = Process::load(&process_file)?;
     let data_dir = match &options.data_dir {
         Some(dir) => dir.clone(),
         None => options.config_dir.join(&process.store.dir),
@@ -59,9 +60,9 @@ pub(super) fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
             Some(known)
         }
     };
-    let path = data_dir.join(&process.store.file);
-    let reader = Reader::open(&path)
-        .map_err(|error| anyhow::anyhow!("no log can be read at {}: {error}", path.display()))?;
+    let database = process.store.database(&process_file, &data_dir)?;
+    let reader = Reader::open(&database)
+        .map_err(|error| anyhow::anyhow!("no log can be read at {database}: {error}"))?;
     let question = Question {
         hospital,
         from: args.from.as_deref(),
