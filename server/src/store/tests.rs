@@ -23,10 +23,12 @@ macro_rules! on_both {
 #[path = "../../tests/support/postgres.rs"]
 mod cluster;
 mod desk_and_store;
+mod faults;
 mod figures;
 mod killed;
 mod load;
 mod people;
+mod proxy;
 mod tickets;
 mod tls;
 

@@ -11,6 +11,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 const KEEPER: &str = r#"
 dir=$1
 cd /tmp
@@ -150,6 +153,34 @@ impl Cluster {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("made its own");
         chown(&file, Some(owner.uid()), Some(owner.gid())).expect("made its own");
         file
+    }
+
+    /// Stops all of its processes where they are; what comes meanwhile waits.
+    pub fn hangs(&self) {
+        self.signals(Signal::SIGSTOP);
+    }
+
+    /// They go on.
+    pub fn goes_on(&self) {
+        self.signals(Signal::SIGCONT);
+    }
+
+    fn signals(&self, signal: Signal) {
+        for pid in self.processes() {
+            // One may just have ended.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// Its processes, the one that makes the others first.
+    pub fn processes(&self) -> Vec<i32> {
+        let file = self.dir.join("data/postmaster.pid");
+        let text = std::fs::read_to_string(file).expect("it runs");
+        let first = text.lines().next().expect("its process");
+        let children = format!("/proc/{first}/task/{first}/children");
+        let children = std::fs::read_to_string(children).expect("its children");
+        let all = [first].into_iter().chain(children.split_whitespace());
+        all.map(|pid| pid.parse().expect("a number")).collect()
     }
 
     /// From the next start on it is a standby, of nobody.
