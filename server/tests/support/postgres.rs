@@ -205,6 +205,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // One that hangs wouldn't stop.
+        if self.dir.join("data/postmaster.pid").exists() {
+            self.goes_on();
+        }
         let Ok(keeper) = self.keeper.get_mut() else {
             return;
         };
