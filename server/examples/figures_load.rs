@@ -31,12 +31,12 @@ fn main() {
     }
     let cost = filling.finish();
     println!(
-        "{database}: {contacts} contacts, {} events, {} MB, written in {:.1?}, {} failed",
+        "{database}: {contacts} contacts, {} events, {} MB, written in {:.1?}",
         cost.events,
         filling.size() / 1_000_000,
-        cost.elapsed,
-        cost.failed
+        cost.elapsed
     );
+    println!("{cost}");
     let reader = filling.reader();
     for _ in 0..runs {
         let begun = Instant::now();

@@ -10,10 +10,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use cluster::Cluster;
-use desk::{Commit, CommitId, Event, Personal, Stamped, TenantId};
+use desk::{Commit, CommitId, Personal, Stamped, TenantId};
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::unistd::{SysconfVar, sysconf};
 use server::store::{Database, Done, Journal, Reader, Server, Settings, Store};
+
+/// Ticks of `/proc` in a second, on every Linux.
+const TICKS: f64 = 100.0;
 
 /// Where it is. Gone when this is dropped.
 enum Place {
@@ -22,7 +24,7 @@ enum Place {
 }
 
 /// A database that is being filled.
-pub struct Filling {
+pub(crate) struct Filling {
     store: Store,
     done: Receiver<(Instant, Vec<Done>)>,
     in_flight_max: u64,
@@ -39,23 +41,23 @@ pub struct Filling {
 
 /// What it took.
 #[derive(Default)]
-pub struct Cost {
-    pub events: u64,
-    pub commits: u64,
-    pub transactions: u64,
-    pub failed: u64,
-    pub elapsed: Duration,
+pub(crate) struct Cost {
+    pub(crate) events: u64,
+    pub(crate) commits: u64,
+    transactions: u64,
+    failed: u64,
+    pub(crate) elapsed: Duration,
     /// CPU of this process, making the journeys included.
-    pub ours: Duration,
+    ours: Duration,
     /// CPU of the database's server, if it has one.
-    pub theirs: Duration,
+    theirs: Duration,
     /// From handing a commit over to its answer, in order.
-    pub waits: Vec<Duration>,
+    waits: Vec<Duration>,
 }
 
 impl Filling {
     /// `sqlite` or `postgres`.
-    pub fn new(database: &str, in_flight_max: u64) -> Self {
+    pub(crate) fn new(database: &str, in_flight_max: u64) -> Self {
         let place = match database {
             "sqlite" => {
                 let name = format!("careline-load-{}", std::process::id());
@@ -92,7 +94,12 @@ impl Filling {
     }
 
     /// Hands a commit over, as soon as few enough are under way.
-    pub fn write(&mut self, tenant: TenantId, events: Vec<Stamped>, personal: Option<Personal>) {
+    pub(crate) fn write(
+        &mut self,
+        tenant: TenantId,
+        events: Vec<Stamped>,
+        personal: Option<Personal>,
+    ) {
         while self.in_flight >= self.in_flight_max {
             self.hear();
         }
@@ -121,13 +128,8 @@ impl Filling {
         self.in_flight -= group.len() as u64;
     }
 
-    /// How long it has been filled.
-    pub fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
-    }
-
     /// Waits for everything, and says what it took.
-    pub fn finish(&mut self) -> Cost {
+    pub(crate) fn finish(&mut self) -> Cost {
         while self.in_flight > 0 {
             self.hear();
         }
@@ -142,9 +144,12 @@ impl Filling {
     }
 
     /// Bytes on disk.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match &self.place {
-            Place::File { file, .. } => std::fs::metadata(file).map_or(0, |file| file.len()),
+            Place::File { file, .. } => {
+                let length = |file| std::fs::metadata(file).map_or(0, |file| file.len());
+                length(file.clone()) + length(file.with_extension("db-wal"))
+            }
             Place::Server { cluster, address } => {
                 let name = address.rsplit('/').next().unwrap_or_default();
                 let size = cluster.sql(name, "SELECT pg_database_size(current_database())");
@@ -154,23 +159,42 @@ impl Filling {
     }
 
     /// A connection to read with.
-    pub fn reader(&self) -> Reader {
+    pub(crate) fn reader(&self) -> Reader {
         Reader::open(self.place.database()).expect("a database")
     }
 }
 
-impl Cost {
-    /// The wait that this share of all commits doesn't exceed.
-    pub fn wait(&self, share: f64) -> Duration {
-        let last = self.waits.len().saturating_sub(1);
-        let wait = self.waits.get((last as f64 * share) as usize);
-        wait.copied().unwrap_or_default()
-    }
-
-    /// Microseconds of CPU an event: ours, the server's.
-    pub fn cpu_us(&self) -> (f64, f64) {
-        let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / self.events.max(1) as f64;
-        (each(self.ours), each(self.theirs))
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (events, commits) = (self.events as f64, self.commits as f64);
+        let seconds = self.elapsed.as_secs_f64();
+        writeln!(
+            f,
+            "{:.0} events/s, {:.0} commits/s, {:.0} commits a transaction, {} failed",
+            events / seconds,
+            commits / seconds,
+            commits / self.transactions as f64,
+            self.failed
+        )?;
+        let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / events;
+        writeln!(
+            f,
+            "CPU an event {:.1} µs (making it included), and {:.1} µs of the database's server",
+            each(self.ours),
+            each(self.theirs)
+        )?;
+        let wait = |share: f64| {
+            let last = self.waits.len().saturating_sub(1);
+            let wait = self.waits.get((last as f64 * share) as usize);
+            wait.copied().unwrap_or_default()
+        };
+        write!(
+            f,
+            "answered after p50 {:.1?}, p99 {:.1?}, at most {:.1?}",
+            wait(0.5),
+            wait(0.99),
+            wait(1.0)
+        )
     }
 }
 
@@ -189,7 +213,6 @@ impl Place {
         let Self::Server { cluster, .. } = self else {
             return Duration::ZERO;
         };
-        let second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100) as f64;
         let ticks = |pid: &i32| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             // Behind the name, which may hold anything.
@@ -198,7 +221,7 @@ impl Place {
             let field = |n: usize| fields.get(n).and_then(|text| text.parse().ok());
             field(11).unwrap_or(0.0) + field(12).unwrap_or(0.0)
         };
-        Duration::from_secs_f64(cluster.processes().iter().map(ticks).sum::<f64>() / second)
+        Duration::from_secs_f64(cluster.processes().iter().map(ticks).sum::<f64>() / TICKS)
     }
 }
 
@@ -210,14 +233,8 @@ impl Drop for Place {
     }
 }
 
-/// Events, all at one time.
-pub fn at(at: i64, events: impl IntoIterator<Item = Event>) -> Vec<Stamped> {
-    let stamped = |event| Stamped { at, event };
-    events.into_iter().map(stamped).collect()
-}
-
 /// An argument of the program, or what is usual.
-pub fn argument<T: std::str::FromStr>(place: usize, usual: T) -> T {
+pub(crate) fn argument<T: std::str::FromStr>(place: usize, usual: T) -> T {
     let given = std::env::args().nth(place);
     given.and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
