@@ -1,9 +1,9 @@
 #!/bin/sh
 # What a call costs: builds nothing, measures the release build (`make bench`
-# builds it). About six minutes. Processor time for each unit of work is the
+# builds it). About eight minutes. Processor time for each unit of work is the
 # figure to trust; rates and delays suffer when the machine has other work.
 #
-#   BENCH_ONLY          "W1", "W2 W3", "audio", …; all
+#   BENCH_ONLY          "W1", "W2 W3", "audio", "store", …; all
 #   BENCH_DIR           where databases are written; a disk, not memory (target/bench)
 #   W1_SECONDS          how long the rate found must hold (60)
 #   W1_SEARCH_SECONDS   how long each rate is tried in the search (8)
@@ -28,4 +28,16 @@ case " ${BENCH_ONLY:-audio} " in
   "${CARGO_TARGET_DIR:-target}/release/examples/cost"
   ;;
 esac
-[ "${BENCH_ONLY:-}" = audio ] || exec "$bench"
+case " ${BENCH_ONLY:-store} " in
+*" store "*)
+  echo "the store alone, and figures from it, in ${TMPDIR:-/tmp}:"
+  for database in sqlite postgres; do
+    "${CARGO_TARGET_DIR:-target}/release/examples/store_load" $database
+    "${CARGO_TARGET_DIR:-target}/release/examples/figures_load" $database
+  done
+  ;;
+esac
+case "${BENCH_ONLY:-}" in
+audio | store | "audio store") ;;
+*) exec "$bench" ;;
+esac

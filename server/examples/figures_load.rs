@@ -1,17 +1,19 @@
 //! How long do figures take? Writes a month of contacts of one hospital, ten
 //! events each, then folds them from scratch, and one by one as they are read live.
 //!
-//! `figures_load [CONTACTS] [RUNS]` (200000, 3)
+//! `figures_load [sqlite|postgres] [CONTACTS] [RUNS]` (sqlite, 200000, 3)
 
-use std::sync::mpsc::channel;
+mod filling;
+
 use std::time::{Duration, Instant};
 
 use desk::figures::{Figures, Quarter, Service, Settings as Targets};
 use desk::{
-    AgentId, AgentState, Commit, CommitId, ContactId, EndCause, Event, Found, OfferId, PersonId,
-    QueueId, Role, Stamped, TenantId,
+    AgentId, AgentState, ContactId, EndCause, Event, Found, OfferId, PersonId, QueueId, Role,
+    Stamped, TenantId,
 };
-use server::store::{Journal, Reader, Settings, Store};
+use filling::{Filling, argument};
+use server::store::Reader;
 
 const TENANT: TenantId = TenantId(1);
 const MONTH_MS: u64 = 30 * 24 * 3_600_000;
@@ -19,46 +21,23 @@ const MONTH_MS: u64 = 30 * 24 * 3_600_000;
 const BEGIN: i64 = 1_793_491_200_000;
 
 fn main() {
-    let argument = |place, default: u64| {
-        let given = std::env::args().nth(place);
-        given.and_then(|text| text.parse().ok()).unwrap_or(default)
-    };
-    let contacts = argument(1, 200_000).max(1);
-    let runs = argument(2, 3);
-    let folder = std::env::temp_dir().join(format!("careline-figures-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a temporary folder");
-    let path = folder.join("careline.db");
-    let (send, done) = channel();
-    let (store, _) = Store::open(&path, Settings::default(), 0, move |group| {
-        let _ = send.send(group.len());
-    })
-    .expect("a database");
-    let begun = Instant::now();
-    let mut in_flight = 0;
+    let database = argument(1, "sqlite".to_owned());
+    let contacts: u64 = argument(2, 200_000).max(1);
+    let runs: u64 = argument(3, 3);
+    let mut filling = Filling::new(&database, 1_000);
     for contact in 1..=contacts {
-        let commit = Commit {
-            id: CommitId(contact),
-            tenant: TENANT,
-            events: journey(contact, BEGIN + (contact * MONTH_MS / contacts) as i64),
-            personal: Vec::new(),
-        };
-        while in_flight >= 1_000 {
-            in_flight -= done.recv().expect("the writer");
-        }
-        store.submit(commit).expect("room in the queue");
-        in_flight += 1;
+        let begin = BEGIN + (contact * MONTH_MS / contacts) as i64;
+        filling.write(TENANT, journey(contact, begin), None);
     }
-    while in_flight > 0 {
-        in_flight -= done.recv().expect("the writer");
-    }
-    let size = std::fs::metadata(&path).map_or(0, |file| file.len());
+    let cost = filling.finish();
     println!(
-        "{contacts} contacts, {} events, {} MB, written in {:.1?}",
-        contacts * 10,
-        size / 1_000_000,
-        begun.elapsed()
+        "{database}: {contacts} contacts, {} events, {} MB, written in {:.1?}",
+        cost.events,
+        filling.size() / 1_000_000,
+        cost.elapsed
     );
-    let reader = Reader::open(&path).expect("a database");
+    println!("{cost}");
+    let reader = filling.reader();
     for _ in 0..runs {
         let begun = Instant::now();
         let mut figures = Figures::new(Targets::default(), 0);
@@ -81,8 +60,6 @@ fn main() {
         );
         live(&reader, contacts);
     }
-    drop(store);
-    let _ = std::fs::remove_dir_all(&folder);
 }
 
 /// As it goes: a few events at a time, each a look at the database of its own.

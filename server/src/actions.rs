@@ -11,7 +11,7 @@
 //! tried again only where the connection was refused: then nobody has seen it.
 
 use std::collections::HashMap;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::pin::Pin;
@@ -24,8 +24,8 @@ use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderVa
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
 use ivr_flows::{Fields, Val};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use switch::{Input, Query, QueryId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -33,17 +33,14 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsConnector;
 
-use crate::config::{ActionConfig, ConfigError, HelpDesk, Method, SecretFrom};
-use crate::streams::read_chain;
+use crate::authorities;
+use crate::config::{ActionConfig, ConfigError, HelpDesk, Method};
+use crate::secrets;
 
 /// Longest answer read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Longest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Largest secret read from a file, in bytes.
-const SECRET_BYTES_MAX: usize = 8 * 1024;
-/// Enough to see that one is larger.
-const SECRET_READ_MAX: u64 = 8 * 1024 + 3;
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;
 /// How long one of several addresses may take to take a connection.
@@ -134,14 +131,14 @@ fn target(
         header(name, value, false)?;
     }
     for (name, from) in &action.secret_headers {
-        header(name, &secret(from, dir)?, true)?;
+        header(name, &secrets::find(from, dir)?, true)?;
     }
     let tls = match (encrypted, &action.authority) {
         (false, _) => None,
-        (true, Some(file)) => Some(trusting(&dir.join(file))?),
+        (true, Some(file)) => Some(authorities::in_file(&dir.join(file))?),
         (true, None) => Some(match system {
             Some(config) => Arc::clone(config),
-            None => Arc::clone(system.insert(trusting_system()?)),
+            None => Arc::clone(system.insert(authorities::of_this_machine()?)),
         }),
     };
     let tls = tls.map(|config| {
@@ -160,68 +157,6 @@ fn target(
         headers,
         tls: tls.transpose()?,
     })
-}
-
-/// Never part of a message: the secret.
-fn secret(from: &SecretFrom, dir: &Path) -> Result<String, String> {
-    let (what, found) = match (&from.file, &from.env) {
-        (Some(file), _) => {
-            let file = dir.join(file);
-            let mut found = String::new();
-            let read = std::fs::File::open(&file)
-                .and_then(|file| file.take(SECRET_READ_MAX).read_to_string(&mut found));
-            read.map_err(|error| format!("{}: {error}", file.display()))?;
-            (file.display().to_string(), found)
-        }
-        (None, Some(name)) => {
-            let found = std::env::var(name)
-                .map_err(|_| format!("environment variable {name} isn't set, or isn't text"))?;
-            (format!("environment variable {name}"), found)
-        }
-        (None, None) => return Err("a secret header says neither `file` nor `env`".to_owned()),
-    };
-    let found = found.trim_end_matches(['\r', '\n']);
-    if found.is_empty() || found.len() > SECRET_BYTES_MAX {
-        return Err(format!(
-            "{what} holds no secret: 1 to {SECRET_BYTES_MAX} bytes are read"
-        ));
-    }
-    Ok(found.to_owned())
-}
-
-fn verified_by(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
-
-fn trusting(file: &Path) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in read_chain(file).map_err(|error| error.to_string())? {
-        roots
-            .add(certificate)
-            .map_err(|error| format!("{}: {error}", file.display()))?;
-    }
-    verified_by(roots)
-}
-
-/// Whom this machine trusts.
-fn trusting_system() -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err(
-            "this machine has no certificates of authorities (Debian: package ca-certificates); \
-             name some with `authority`"
-                .to_owned(),
-        );
-    }
-    verified_by(roots)
 }
 
 /// An answer for the calls.

@@ -20,6 +20,7 @@
 //! | [`phone`] | the built-in test phone |
 
 pub mod actions;
+mod authorities;
 pub mod cli;
 pub mod config;
 pub mod control;

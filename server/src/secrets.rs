@@ -6,7 +6,43 @@ use std::path::Path;
 
 use desk::TenantId;
 
+use crate::config::SecretFrom;
 use crate::durable;
+
+/// Largest secret read from a file, in bytes.
+pub(crate) const SECRET_BYTES_MAX: usize = 8 * 1024;
+/// Enough to see that one is larger.
+const SECRET_READ_MAX: u64 = 8 * 1024 + 3;
+
+/// What an administrator keeps out of the configuration. Files are relative to `dir`.
+///
+/// # Errors
+/// It isn't there. The secret is part of no message.
+pub(crate) fn find(from: &SecretFrom, dir: &Path) -> Result<String, String> {
+    let (what, found) = match (&from.file, &from.env) {
+        (Some(file), None) => {
+            let file = dir.join(file);
+            let mut found = String::new();
+            let read = fs::File::open(&file)
+                .and_then(|file| file.take(SECRET_READ_MAX).read_to_string(&mut found));
+            read.map_err(|error| format!("{}: {error}", file.display()))?;
+            (file.display().to_string(), found)
+        }
+        (None, Some(name)) => {
+            let found = std::env::var(name)
+                .map_err(|_| format!("environment variable {name} isn't set, or isn't text"))?;
+            (format!("environment variable {name}"), found)
+        }
+        _ => return Err("a secret is found in a `file` or in `env`: one of them".to_owned()),
+    };
+    let found = found.trim_end_matches(['\r', '\n']);
+    if found.is_empty() || found.len() > SECRET_BYTES_MAX {
+        return Err(format!(
+            "{what} holds no secret: 1 to {SECRET_BYTES_MAX} bytes are read"
+        ));
+    }
+    Ok(found.to_owned())
+}
 
 /// Bytes from the system's random source.
 ///

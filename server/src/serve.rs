@@ -36,7 +36,7 @@ use crate::prompter::Prompter;
 use crate::prompts::{self, Book, PromptError};
 use crate::rtp::{Media, MediaConfig, MediaError};
 use crate::secrets::{self, Entropy};
-use crate::store::{Settings, Store, StoreError};
+use crate::store::{Database, Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
 use closings::Closings;
 use publish::{Means, Publisher};
@@ -66,17 +66,17 @@ pub enum StartError {
     #[error(transparent)]
     Prompts(#[from] PromptError),
     /// The store.
-    #[error("store {path}: {error}")]
+    #[error("store {database}: {error}")]
     Store {
-        /// The file.
-        path: PathBuf,
+        /// Which.
+        database: String,
         /// Why.
         error: StoreError,
     },
     /// The key that the database was written with is gone.
     #[error(
-        "{dir}/root.key is missing, and the database beside it was written with one: put it back from a backup of \
-         the same directory (a new key would lead callers' ticket numbers nowhere; to give those up, move the \
+        "{dir}/root.key is missing, and the database was written with one: put it back from a backup of the same \
+         directory (a new key would lead callers' ticket numbers nowhere; to give those up, move the \
          database away too)"
     )]
     RootKeyMissing {
@@ -130,7 +130,9 @@ pub struct Loaded {
     pub helpdesk: HelpDesk,
     /// Where its HTTP actions lead.
     pub actions: actions::Book,
-    /// Where everything is kept.
+    /// The database.
+    pub database: Database,
+    /// Where everything else is kept.
     pub data_dir: PathBuf,
     /// Where rendered prompts are kept.
     pub speech_dir: PathBuf,
@@ -180,6 +182,7 @@ impl Loaded {
             Some(dir) => dir.clone(),
             None => options.config_dir.join(&process.store.dir),
         };
+        let database = process.store.database(&process_file, &data_dir)?;
         // Calling numbers are in it: nobody else on this machine reads them. (See `data::own`.)
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -196,6 +199,7 @@ impl Loaded {
             process_file,
             helpdesk,
             actions,
+            database,
             data_dir,
             speech_dir,
         })
@@ -280,8 +284,8 @@ impl Server {
         let tls_port = interface_settings.tls.as_ref().map(|tls| tls.port);
         let interface = interface_settings.interface(file)?;
 
-        let path = loaded.data_dir.join(&process.store.file);
-        let root = data::root_key(&loaded.data_dir, &path)?;
+        let database = &loaded.database;
+        let root = data::root_key(&loaded.data_dir, database)?;
         let (done_sender, done) = mpsc::unbounded_channel();
         let size_max = process.store.size_max_mb;
         let settings = Settings {
@@ -292,16 +296,16 @@ impl Server {
         let waker = figures::Waker::default();
         let wake = waker.committed();
         let store_error = |error| StartError::Store {
-            path: path.clone(),
+            database: database.to_string(),
             error,
         };
-        let (store, mut recovered) = Store::open(&path, settings, wall(), move |batch| {
+        let (store, mut recovered) = Store::open(database, settings, wall(), move |batch| {
             // Unbounded, but never longer than what the desk has in flight.
             let _ = done_sender.send(batch);
             wake();
         })
         .map_err(store_error)?;
-        let live = Live::start(&path, &loaded.helpdesk, waker, wall).map_err(store_error)?;
+        let live = Live::start(database, &loaded.helpdesk, waker, wall).map_err(store_error)?;
 
         let seed: [u8; 32] = secrets::random().map_err(io_error("random source"))?;
         let number = u64::from_le_bytes(seed[..8].try_into().unwrap_or_default());

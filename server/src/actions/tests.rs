@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use rustls::pki_types::pem::PemObject;
 
 use super::*;
+use crate::config::SecretFrom;
 
 fn action(url: &str) -> ActionConfig {
     ActionConfig {
@@ -347,7 +348,7 @@ fn secrets_are_sent_and_never_shown() {
     assert_eq!(path.headers["authorization"], expected.as_str());
     assert!(path.headers["authorization"].is_sensitive());
     std::fs::write(dir.join("empty"), "\n").expect("written");
-    std::fs::write(dir.join("huge"), "x".repeat(SECRET_BYTES_MAX + 1)).expect("written");
+    std::fs::write(dir.join("huge"), "x".repeat(secrets::SECRET_BYTES_MAX + 1)).expect("written");
     std::fs::write(dir.join("lines"), "a\nb").expect("written");
     for (from, why) in [
         (from(Some("nowhere"), None), "nowhere: No such file"),

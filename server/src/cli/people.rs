@@ -7,12 +7,12 @@ use desk::people::Register;
 use desk::people::import::{COLUMNS, Missing, Policy};
 use desk::{PersonId, TenantId};
 
-use super::publish::data_dir;
-use crate::config::{HelpDesk, Hospital, Process};
+use super::publish::{data_dir, database};
+use crate::config::{HelpDesk, Hospital};
 use crate::control;
 use crate::serve::Options;
 use crate::serve::publish::Import;
-use crate::store::Reader;
+use crate::store::{Database, Reader, StoreError};
 
 /// What a dry run ends with where `--apply` would refuse.
 const REFUSED: u8 = 2;
@@ -177,14 +177,17 @@ fn stored(options: &Options, whose: &Whose) -> anyhow::Result<(Hospital, Registe
             whose.hospital
         );
     };
-    let process = Process::load(&options.config_dir.join("careline.toml"))?;
-    let path = data_dir(options)?.join(&process.store.file);
-    if !path.exists() {
-        // Nothing was ever served from here.
-        return Ok((hospital, Register::default()));
-    }
-    let reader = Reader::open(&path)
-        .map_err(|error| anyhow::anyhow!("nothing can be read at {}: {error}", path.display()))?;
+    let database = database(options)?;
+    // Nothing was ever served from here.
+    let nothing = Ok((hospital.clone(), Register::default()));
+    let reader = match &database {
+        Database::File(path) if !path.exists() => return nothing,
+        database => match Reader::open(database) {
+            Ok(reader) => reader,
+            Err(StoreError::Newer { found: 0, .. }) => return nothing,
+            Err(error) => anyhow::bail!("nothing can be read at {database}: {error}"),
+        },
+    };
     let people = reader.people(TenantId(hospital.id))?;
     Ok((
         hospital,

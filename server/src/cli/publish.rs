@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use crate::config::Process;
 use crate::control;
 use crate::serve::Options;
+use crate::store::Database;
 
 /// What `careline plan` ends with where `apply` would refuse.
 const REFUSED: u8 = 2;
@@ -130,6 +131,13 @@ fn say(options: &Options, question: &str) -> anyhow::Result<ExitCode> {
     let text = control::ask(&data_dir(options)?, question).map_err(anyhow::Error::msg)?;
     super::print(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the store is.
+pub(super) fn database(options: &Options) -> anyhow::Result<Database> {
+    let file = options.config_dir.join("careline.toml");
+    let process = Process::load(&file)?;
+    Ok(process.store.database(&file, &data_dir(options)?)?)
 }
 
 pub(super) fn data_dir(options: &Options) -> anyhow::Result<PathBuf> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::config::{HelpDesk, Process};
+use crate::config::HelpDesk;
 use crate::node::wall;
 use crate::report::{By, Question, report};
 use crate::serve::Options;
@@ -37,11 +37,6 @@ enum Format {
 
 pub(super) fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
     let helpdesk = HelpDesk::load(&options.config_dir)?;
-    let process = Process::load(&options.config_dir.join("careline.toml"))?;
-    let data_dir = match &options.data_dir {
-        Some(dir) => dir.clone(),
-        None => options.config_dir.join(&process.store.dir),
-    };
     let hospital = match &args.hospital {
         None => None,
         Some(key) => {
@@ -59,9 +54,9 @@ pub(super) fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
             Some(known)
         }
     };
-    let path = data_dir.join(&process.store.file);
-    let reader = Reader::open(&path)
-        .map_err(|error| anyhow::anyhow!("no log can be read at {}: {error}", path.display()))?;
+    let database = super::publish::database(options)?;
+    let reader = Reader::open(&database)
+        .map_err(|error| anyhow::anyhow!("no log can be read at {database}: {error}"))?;
     let question = Question {
         hospital,
         from: args.from.as_deref(),

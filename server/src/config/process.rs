@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{ACTIONS_AT_ONCE_MAX, ConfigError, read};
+use super::{ACTIONS_AT_ONCE_MAX, ConfigError, SecretFrom, read};
+use crate::secrets;
+use crate::store::{Database, Server};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -331,7 +333,7 @@ impl Media {
 }
 
 /// `[store]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
     /// Where everything is kept; `data`, beside the configuration. Overridden by `--data`.
@@ -341,6 +343,13 @@ pub struct Store {
     /// Its largest size in MiB; no limit. Beyond it nothing more is recorded and callers get no
     /// tickets, but the disk isn't full for everybody else.
     pub size_max_mb: Option<u64>,
+    /// A PostgreSQL database in its place, `postgres://careline@db.example/careline?sslmode=verify-full`.
+    /// `sslmode` is that, `require` (encrypted, whoever answers) or `disable`; on this machine none is needed.
+    pub url: Option<String>,
+    /// Its password: where that is found, `{ file = "db.password" }` or `{ env = "NAME" }`.
+    pub password: Option<SecretFrom>,
+    /// The authorities (PEM) that the certificate of its server must be of; those of this machine if absent.
+    pub authority: Option<PathBuf>,
 }
 
 impl Default for Store {
@@ -349,7 +358,57 @@ impl Default for Store {
             dir: "data".into(),
             file: "careline.db".into(),
             size_max_mb: None,
+            url: None,
+            password: None,
+            authority: None,
         }
+    }
+}
+
+/// Without the address: somebody may have written a password into it.
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("dir", &self.dir)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// The database. `file` is `careline.toml`, in the folder that its paths are relative to; a
+    /// SQLite file is in `data_dir`.
+    ///
+    /// # Errors
+    /// What is wrong with the settings; the password isn't where they say.
+    pub fn database(&self, file: &Path, data_dir: &Path) -> Result<Database, ConfigError> {
+        let wrong = |fault: &str| ConfigError::new(file, format!("store: {fault}"));
+        let Some(url) = &self.url else {
+            return match (&self.password, &self.authority) {
+                (None, None) => Ok(Database::File(data_dir.join(&self.file))),
+                _ => Err(wrong(
+                    "`password` and `authority` are a PostgreSQL server's; write its `url` too",
+                )),
+            };
+        };
+        if self.size_max_mb.is_some() {
+            return Err(wrong(
+                "`size_max_mb` is a SQLite file's; a PostgreSQL server has limits of its own",
+            ));
+        }
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let password = match &self.password {
+            Some(from) => Some(secrets::find(from, folder).map_err(|fault| wrong(&fault))?),
+            None => None,
+        };
+        let authority = self.authority.as_ref().map(|file| folder.join(file));
+        let server = Server::new(
+            url,
+            password.as_ref().map(String::as_bytes),
+            authority.as_deref(),
+        )
+        .map_err(|fault| wrong(&fault))?;
+        Ok(Database::Server(server))
     }
 }
 
@@ -547,5 +606,73 @@ impl Process {
             Some((_, message)) => Err(ConfigError::new(file, message)),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(dir: &Path, store: &str) -> Result<Database, String> {
+        let process: Process = toml::from_str(&format!("[store]\n{store}")).unwrap();
+        assert!(!format!("{process:?}").contains("s3cret"));
+        let database = process
+            .store
+            .database(&dir.join("careline.toml"), &dir.join("data"))
+            .map_err(|fault| fault.to_string());
+        let told = format!("{database:?}");
+        assert!(!told.contains("s3cret"), "{told}");
+        database
+    }
+
+    #[test]
+    fn a_database_is_named_and_its_password_found_elsewhere() {
+        let dir = std::env::temp_dir().join(format!("careline-url-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("password"), "s3cret\n").unwrap();
+        std::fs::write(dir.join("empty"), "\n").unwrap();
+        let named = |store: &str| database(&dir, store).unwrap().to_string();
+        let file = dir.join("data").join("careline.db");
+        assert_eq!(named(""), file.display().to_string());
+        let url = r#"url = "postgres://ca@localhost/desk""#;
+        assert_eq!(named(url), "postgres://localhost/desk");
+        for from in [r#"file = "password""#, r#"env = "PATH""#] {
+            named(&format!("{url}\npassword = {{ {from} }}"));
+        }
+        for (store, why) in [
+            (r#"password = { file = "password" }"#, "write its `url` too"),
+            (r#"authority = "ca.pem""#, "write its `url` too"),
+            (
+                &format!("{url}\nsize_max_mb = 5"),
+                "`size_max_mb` is a SQLite",
+            ),
+            (
+                &format!("{url}\nauthority = \"ca.pem\""),
+                "sslmode=verify-full",
+            ),
+            (
+                &format!("{url}\npassword = {{ file = \"empty\" }}"),
+                "empty holds no secret",
+            ),
+            (
+                &format!("{url}\npassword = {{ file = \"empty\", env = \"PATH\" }}"),
+                "one of them",
+            ),
+            (
+                r#"url = "postgres://c@db.example/d?sslmode=verify-full"
+authority = "none.pem""#,
+                "none.pem",
+            ),
+            (r#"url = "postgres://c@db.example/d""#, "another machine"),
+            (r#"url = "postgres://c:s3cret@localhost/d""#, "password = {"),
+        ] {
+            let told = database(&dir, store).unwrap_err();
+            assert!(told.contains(why), "{store}: {told}");
+            assert!(
+                told.contains("careline.toml") && told.contains("store: "),
+                "{told}"
+            );
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

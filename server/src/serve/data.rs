@@ -6,13 +6,13 @@ use std::path::Path;
 
 use super::{StartError, io_error};
 use crate::secrets::RootKey;
-use crate::store::needs_root_key;
+use crate::store::{Database, needs_root_key};
 
 /// The root key. A new one is made for a new database alone.
-pub(super) fn root_key(data_dir: &Path, database: &Path) -> Result<RootKey, StartError> {
+pub(super) fn root_key(data_dir: &Path, database: &Database) -> Result<RootKey, StartError> {
     if !RootKey::exists(data_dir).map_err(io_error("root key"))? {
         let needed = needs_root_key(database).map_err(|error| StartError::Store {
-            path: database.to_owned(),
+            database: database.to_string(),
             error,
         })?;
         if needed {
@@ -60,7 +60,7 @@ mod tests {
     fn a_root_key_is_never_replaced_beside_a_database() {
         let dir = std::env::temp_dir().join(format!("careline-root-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let database = dir.join("careline.db");
+        let database = Database::File(dir.join("careline.db"));
         let open = |root: &RootKey| {
             let settings = Settings {
                 root_key: Some(root.check()),

@@ -130,6 +130,12 @@ pub enum StoreError {
          one again if it is the one to stay"
     )]
     TakenOver,
+    /// A server that took over from another hasn't all that the other had confirmed.
+    #[error(
+        "the database lacks transactions that it had confirmed (a standby that was behind has taken over?): nothing \
+         more is written; bring the old primary back, or start Careline again to go on without what is lost"
+    )]
+    Behind,
     /// The answer to a commit was lost, and whether it is there can't be found out.
     #[error("a commit's answer was lost, and whether it is in the database isn't known")]
     Undecided,
@@ -143,7 +149,7 @@ pub enum StoreError {
     },
     /// The root key beside it is another installation's.
     #[error(
-        "the database belongs to another root.key than the one beside it: put back the root.key that belongs to it, \
+        "the database belongs to another root.key than that of the data directory: put back the root.key that belongs to it, \
          from a backup of the same data directory (with another one, callers' ticket numbers lead nowhere)"
     )]
     OtherRootKey,

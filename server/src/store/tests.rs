@@ -23,11 +23,14 @@ macro_rules! on_both {
 #[path = "../../tests/support/postgres.rs"]
 mod cluster;
 mod desk_and_store;
+mod faults;
 mod figures;
 mod killed;
 mod load;
 mod people;
+mod proxy;
 mod tickets;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,7 +76,7 @@ impl Place {
 
     fn at(address: String) -> Self {
         let database = match address.starts_with("postgres://") {
-            true => Database::Server(Server::new(&address, None).unwrap()),
+            true => Database::Server(Server::new(&address, None, None).unwrap()),
             false => Database::File(address.clone().into()),
         };
         Self {

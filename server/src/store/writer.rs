@@ -471,6 +471,7 @@ fn is_of_one_commit(error: &StoreError) -> bool {
         StoreError::Undecided
         | StoreError::Unsuitable(_)
         | StoreError::TakenOver
+        | StoreError::Behind
         | StoreError::Newer { .. }
         | StoreError::OtherRootKey
         | StoreError::InUse

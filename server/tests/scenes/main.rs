@@ -12,6 +12,7 @@ mod full_store;
 mod hanging_up;
 mod log;
 mod people;
+mod postgres;
 mod staff_line;
 mod ticket_number;
 mod waiting;
@@ -149,6 +150,11 @@ async fn keys() {
         log::a_log_for_programs_names_nobody(),
         people::who_was_imported_a_second_ago_is_greeted_by_name(),
     );
+}
+
+#[tokio::test]
+async fn a_database_server_that_goes_away() {
+    postgres::a_ticket_is_on_the_server_and_without_it_a_person_answers().await;
 }
 
 #[tokio::test]

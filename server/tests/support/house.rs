@@ -18,7 +18,7 @@ use server::phone::{
 };
 use server::prompts::Book;
 use server::serve::{Loaded, Options};
-use server::store::{ContactRow, History, Reader};
+use server::store::{ContactRow, Database, History, Reader};
 use switch::{Note, NoteWhat};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
@@ -116,6 +116,7 @@ pub struct House {
     hub: RingHub,
     config: PathBuf,
     data: PathBuf,
+    database: Database,
     notes: Arc<Mutex<Vec<(Instant, Note)>>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -237,7 +238,7 @@ impl House {
             speech_dir: Some(speech_dir()),
         })
         .expect("a sound configuration");
-        let data = data.join(&loaded.process.store.file);
+        let database = loaded.database.clone();
         let hub = RingHub::start(7).expect("a hub");
         let (stop, stopped) = oneshot::channel();
         let (opened, address) = oneshot::channel();
@@ -281,6 +282,7 @@ impl House {
             hub,
             config,
             data,
+            database,
             notes,
             stop: Some(stop),
             thread: Some(thread),
@@ -326,7 +328,7 @@ impl House {
 
     /// The same, in the socket's own words.
     pub async fn asks(&self, question: &str) -> Result<String, String> {
-        let data = self.data.parent().expect("a directory").to_owned();
+        let data = self.data.clone();
         let question = question.to_owned();
         tokio::task::spawn_blocking(move || server::control::ask(&data, &question))
             .await
@@ -415,7 +417,7 @@ impl House {
     ) -> ContactRow {
         let until = Instant::now() + SOON;
         loop {
-            let row = Reader::open(&self.data)
+            let row = Reader::open(&self.database)
                 .and_then(|reader| reader.contact(tenant, contact))
                 .expect("a database");
             if let Some(row) = row
@@ -437,7 +439,7 @@ impl House {
     ) -> Vec<T> {
         let until = Instant::now() + SOON;
         loop {
-            let events = Reader::open(&self.data)
+            let events = Reader::open(&self.database)
                 .and_then(|reader| reader.events_after(tenant, 0, 10_000))
                 .expect("a database");
             let picked = events
@@ -462,7 +464,7 @@ impl House {
 
     /// For which contact a ticket number was given, if it was, at a hospital.
     pub fn contact_of(&self, tenant: TenantId, number: TicketNumber) -> Option<ContactId> {
-        Reader::open(&self.data)
+        Reader::open(&self.database)
             .and_then(|reader| reader.ticket(tenant, number))
             .expect("a database")
             .map(|row| row.facts.contact)

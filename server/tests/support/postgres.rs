@@ -5,10 +5,14 @@
 //! however this process ends, it stops the server and removes the folder.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 const KEEPER: &str = r#"
 dir=$1
@@ -140,6 +144,45 @@ impl Cluster {
         self.hears("up");
     }
 
+    /// Puts a file into its data directory, for it alone to read.
+    pub fn keeps(&self, name: &str, content: &str) -> PathBuf {
+        let data = self.dir.join("data");
+        let owner = std::fs::metadata(&data).expect("its data directory");
+        let file = data.join(name);
+        std::fs::write(&file, content).expect("written");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("made its own");
+        chown(&file, Some(owner.uid()), Some(owner.gid())).expect("made its own");
+        file
+    }
+
+    /// Stops all of its processes where they are; what comes meanwhile waits.
+    pub fn hangs(&self) {
+        self.signals(Signal::SIGSTOP);
+    }
+
+    /// They go on.
+    pub fn goes_on(&self) {
+        self.signals(Signal::SIGCONT);
+    }
+
+    fn signals(&self, signal: Signal) {
+        for pid in self.processes() {
+            // One may just have ended.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// Its processes, the one that makes the others first.
+    pub fn processes(&self) -> Vec<i32> {
+        let file = self.dir.join("data/postmaster.pid");
+        let text = std::fs::read_to_string(file).expect("it runs");
+        let first = text.lines().next().expect("its process");
+        let children = format!("/proc/{first}/task/{first}/children");
+        let children = std::fs::read_to_string(children).expect("its children");
+        let all = [first].into_iter().chain(children.split_whitespace());
+        all.map(|pid| pid.parse().expect("a number")).collect()
+    }
+
     /// From the next start on it is a standby, of nobody.
     pub fn becomes_standby(&self) {
         self.tells("standby");
@@ -162,6 +205,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // One that hangs wouldn't stop.
+        if self.dir.join("data/postmaster.pid").exists() {
+            self.goes_on();
+        }
         let Ok(keeper) = self.keeper.get_mut() else {
             return;
         };

@@ -11,11 +11,17 @@
 //!
 //! **A commit without an answer.** The same change counts `written` up. When
 //! the answer to a COMMIT is lost, the row tells whether it happened, as soon
-//! as it can be locked: until the old session is over, it can't.
+//! as it can be locked: until the old session is over, it can't. One that waits
+//! for a synchronous standby is let wait: ended, it would commit without it.
+//!
+//! **A fail-over.** Of several hosts the one that takes writes is asked. If it
+//! counts fewer transactions than were confirmed, it was behind when it took
+//! over: nothing more is written there until somebody has looked.
 
 pub(super) mod cell;
 mod server;
 mod session;
+mod tls;
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -30,7 +36,6 @@ use session::Session;
 /// Rows written by one statement, where there are as many.
 pub(super) const ROWS: &[usize] = &[64, 8, 1];
 
-const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// How long a start waits for whoever wrote before: a process that was killed
 /// may be noticed a moment later.
 const START_WAIT: Duration = Duration::from_secs(3);
@@ -62,8 +67,10 @@ struct State {
     in_transaction: bool,
     /// The count of `start` that is ours, once it is known.
     start: Option<u32>,
-    /// Somebody else has raised it.
-    taken_over: bool,
+    /// Nothing is written any more, and why.
+    barred: Option<Barred>,
+    /// What `written` was after the latest transaction that is known to be there.
+    confirmed: Option<i64>,
     /// What `written` is after the transaction that is open, or that nobody knows the end of.
     written: Option<i64>,
     /// Our latest session, as the server knows it.
@@ -71,6 +78,23 @@ struct State {
     /// No new attempt to connect before.
     not_before: Option<Instant>,
     pause: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Barred {
+    /// Somebody else has started.
+    TakenOver,
+    /// Transactions are gone that were there.
+    Behind,
+}
+
+impl From<Barred> for StoreError {
+    fn from(barred: Barred) -> Self {
+        match barred {
+            Barred::TakenOver => Self::TakenOver,
+            Barred::Behind => Self::Behind,
+        }
+    }
 }
 
 impl Connection {
@@ -86,7 +110,7 @@ impl Connection {
         let mut session = connection.session(READ_WAIT)?;
         let mut state = connection.state()?;
         state.backend = Some(backend(&mut session)?);
-        take_lock(&mut session, None, START_WAIT)?;
+        take_lock(&mut session, START_WAIT)?;
         state.session = Some(session);
         drop(state);
         Ok(connection)
@@ -134,7 +158,7 @@ impl Connection {
 
     /// A session with a server that may be trusted with a log.
     fn session(&self, answer_wait: Duration) -> Result<Session, StoreError> {
-        let mut session = Session::open(&self.server, CONNECT_WAIT, answer_wait)?;
+        let mut session = Session::open(&self.server, answer_wait)?;
         let settings = match self.writes {
             // Who is cut off is gone for the server, too, after ten seconds: then somebody else may write.
             true => {
@@ -193,8 +217,8 @@ impl Connection {
     }
 
     fn reconnect(&self, state: &mut State) -> Result<(), StoreError> {
-        if state.taken_over {
-            return Err(StoreError::TakenOver);
+        if let Some(barred) = state.barred {
+            return Err(barred.into());
         }
         if state.not_before.is_some_and(|at| Instant::now() < at) {
             return Err(DatabaseError::lost("it was tried a moment ago").into());
@@ -207,7 +231,11 @@ impl Connection {
                 tracing::info!(database = %self.server, "connected to the database again");
             }
             Err(error) => {
-                state.taken_over |= matches!(error, StoreError::TakenOver);
+                state.barred = match error {
+                    StoreError::TakenOver => Some(Barred::TakenOver),
+                    StoreError::Behind => Some(Barred::Behind),
+                    _ => None,
+                };
                 state.pause = (state.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
                 state.not_before = Some(Instant::now() + state.pause);
             }
@@ -218,10 +246,14 @@ impl Connection {
     fn connect_again(&self, state: &mut State) -> Result<(), StoreError> {
         let mut session = self.session(self.answer_wait)?;
         if self.writes {
-            let before = state.backend.replace(backend(&mut session)?);
-            still_ours(&mut session, state.start)?;
-            take_lock(&mut session, before.as_ref(), self.lock_wait)?;
-            still_ours(&mut session, state.start)?;
+            let ours = backend(&mut session)?;
+            state.is_ours(&mut session)?;
+            if let Some(before) = &state.backend {
+                end_backend(&mut session, before)?;
+            }
+            state.backend = Some(ours);
+            take_lock(&mut session, self.lock_wait)?;
+            state.is_ours(&mut session)?;
             self.bound(&mut session)?;
         }
         state.session = Some(session);
@@ -247,7 +279,9 @@ impl Connection {
         });
         // Also of what failed there may be a beginning.
         state.in_transaction = true;
-        state.taken_over |= matches!(written, Err(StoreError::TakenOver));
+        if matches!(written, Err(StoreError::TakenOver)) {
+            state.barred = Some(Barred::TakenOver);
+        }
         state.written = written?;
         Ok(())
     }
@@ -259,11 +293,14 @@ impl Connection {
         // Nothing that failed is behind us: a COMMIT of that would be a rollback, and no error.
         self.with(&mut state, |session| Ok(session.settle()?))
             .map_err(NotCommitted::Certainly)?;
-        let committed = self.with(&mut state, |session| Ok(session.batch("COMMIT")?));
+        // A time limit that ends the wait for a synchronous standby ends in success, without it: here
+        // only we have one.
+        let sql = "SET LOCAL statement_timeout = 0; COMMIT";
+        let committed = self.with(&mut state, |session| Ok(session.batch(sql)?));
         match committed {
             Ok(()) => {
                 state.in_transaction = false;
-                state.written = None;
+                state.confirmed = state.written.take().or(state.confirmed);
                 Ok(())
             }
             Err(error @ StoreError::Database(DatabaseError::Lost(_))) => {
@@ -305,12 +342,16 @@ impl Connection {
         });
         match found {
             Ok(Some((count, _))) if count != start => {
-                state.taken_over = true;
+                state.barred = Some(Barred::TakenOver);
                 Err(StoreError::TakenOver)
             }
             Ok(Some((_, found))) => {
                 state.written = None;
-                Ok(found >= written)
+                let is_there = found >= written;
+                if is_there {
+                    state.confirmed = Some(written);
+                }
+                Ok(is_there)
             }
             Ok(None) => Err(StoreError::Unreadable("the count of starts")),
             Err(error) => {
@@ -381,35 +422,38 @@ fn backend(session: &mut Session) -> Result<(i64, String), StoreError> {
     found.ok_or(StoreError::Unreadable("the list of sessions"))
 }
 
-/// Ends a session of ours that the server believes alive.
+/// Ends a session of ours that the server believes alive; not one that waits for a standby.
 fn end_backend(session: &mut Session, (pid, since): &(i64, String)) -> Result<(), StoreError> {
     session.row(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ?1 AND backend_start::text = ?2",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ?1 AND backend_start::text = ?2 \
+         AND wait_event IS DISTINCT FROM 'SyncRep'",
         &values![*pid, since],
         |row| row.get::<bool>(0),
     )?;
     Ok(())
 }
 
-/// Nobody has started since.
-fn still_ours(session: &mut Session, start: Option<u32>) -> Result<(), StoreError> {
-    let Some(start) = start else { return Ok(()) };
-    let count = session.row("SELECT count FROM start", &[], |row| row.get::<u32>(0))?;
-    match count == Some(start) {
-        true => Ok(()),
-        false => Err(StoreError::TakenOver),
+impl State {
+    /// Nobody has started since, and what was there is there.
+    fn is_ours(&self, session: &mut Session) -> Result<(), StoreError> {
+        let Some(start) = self.start else {
+            return Ok(());
+        };
+        let found = session.row("SELECT count, written FROM start", &[], |row| {
+            Ok((row.get::<u32>(0)?, row.get::<i64>(1)?))
+        })?;
+        match found {
+            Some((count, written)) if count == start => match Some(written) < self.confirmed {
+                true => Err(StoreError::Behind),
+                false => Ok(()),
+            },
+            _ => Err(StoreError::TakenOver),
+        }
     }
 }
 
-fn take_lock(
-    session: &mut Session,
-    before: Option<&(i64, String)>,
-    patience: Duration,
-) -> Result<(), StoreError> {
+fn take_lock(session: &mut Session, patience: Duration) -> Result<(), StoreError> {
     let begun = Instant::now();
-    if let Some(before) = before {
-        end_backend(session, before)?;
-    }
     loop {
         let taken = session.row("SELECT pg_try_advisory_lock(?1)", &values![LOCK], |row| {
             row.get(0)

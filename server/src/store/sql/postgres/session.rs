@@ -40,11 +40,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn open(
-        server: &Server,
-        connect_wait: Duration,
-        answer_wait: Duration,
-    ) -> Result<Self, DatabaseError> {
+    pub(super) fn open(server: &Server, answer_wait: Duration) -> Result<Self, DatabaseError> {
+        // Its own deadline comes first, and says more.
+        let connect_wait = server.patience() + Duration::from_millis(500);
         let (opened, wait) = sync_channel(1);
         let (open, closed) = oneshot::channel::<()>();
         let server = server.clone();
@@ -56,7 +54,7 @@ impl Session {
                     }
                 }
                 Err(error) => {
-                    let _ = opened.send(Err(said(&error)));
+                    let _ = opened.send(Err(error));
                 }
             }
         };
@@ -237,7 +235,7 @@ impl Wake for Unpark {
 }
 
 /// What went wrong, in our words.
-fn said(error: &tokio_postgres::Error) -> DatabaseError {
+pub(super) fn said(error: &tokio_postgres::Error) -> DatabaseError {
     let of_the_network = |error: &tokio_postgres::Error| {
         error.is_closed()
             || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
