@@ -12,6 +12,7 @@
 //! | `shown.rs` | what is shown of whom, to whom, at which identity level |
 //! | `register.rs` | everybody of one hospital, by id and by source |
 //! | `export.rs` | everybody as a table |
+//! | `factors.rs` | what somebody knows of themselves, sealed |
 //! | `import/` | CSV and FHIR files: what they would change, and what is wrong with them |
 
 /// An enumeration with the words by which files name its values.
@@ -45,6 +46,7 @@ macro_rules! words {
 
 mod availability;
 mod export;
+mod factors;
 pub mod import;
 mod profile;
 mod register;
@@ -52,6 +54,7 @@ mod shown;
 
 pub use availability::*;
 pub use export::export;
+pub use factors::*;
 pub use profile::*;
 pub use register::*;
 pub use shown::*;

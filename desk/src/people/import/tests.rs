@@ -747,3 +747,12 @@ id,role,name,spoken,mobile,desk,home,shared,of_record,available,away,zone,restri
         assert_eq!(table_there, table);
     }
 }
+
+#[test]
+fn the_columns_are_documented() {
+    let page = include_str!("../../../../docs/people.md");
+    for Column { name, about } in COLUMNS {
+        let line = format!("| `{name}` | {} |", about.replace('|', "&#124;"));
+        assert!(page.contains(&line), "docs/people.md lacks: {line}");
+    }
+}
