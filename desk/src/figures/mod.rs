@@ -174,6 +174,8 @@ impl Figures {
                 TicketStatus::Resolved => self.tickets.resolved(ticket, at),
                 TicketStatus::Open => self.tickets.reopened(ticket, at),
             },
+            Event::TicketResolved { ticket, .. } => self.tickets.resolved(ticket, at),
+            Event::TicketReopened { ticket, .. } => self.tickets.reopened(ticket, at),
             Event::ContactIdentified { contact, found } => {
                 if let Some(person) = contacts::person(found) {
                     self.tickets.calls(contact, person, at);

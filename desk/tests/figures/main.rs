@@ -498,6 +498,8 @@ fn hand_overs_are_counted_with_their_reasons() {
 fn opened(ticket: u64, contact: u64) -> Event {
     Event::TicketOpened {
         ticket: TicketId(ticket),
+        priority: None,
+        clock: None,
         number: TicketNumber::mint(&[7; 32], TicketId(ticket)).unwrap(),
         contact: ContactId(contact),
     }
@@ -508,6 +510,9 @@ fn updated(ticket: u64, status: TicketStatus) -> Event {
         ticket: TicketId(ticket),
         status,
         next_update: None,
+        warn_at: None,
+        by: None,
+        change: None,
     }
 }
 
