@@ -345,7 +345,8 @@ impl Naive<'_> {
             let place = format!("tickets @{}", quarter(*at));
             match *event {
                 Event::TicketOpened { .. } => sheet.add(&place, "opened", 1),
-                Event::TicketUpdated {
+                Event::TicketResolved { ticket, .. }
+                | Event::TicketUpdated {
                     ticket,
                     status: TicketStatus::Resolved,
                     ..
@@ -397,6 +398,7 @@ impl Naive<'_> {
                 Event::TicketUpdated { ticket, status, .. } => {
                     ticket.0 == id && status == TicketStatus::Open
                 }
+                Event::TicketReopened { ticket, .. } => ticket.0 == id,
                 Event::ContactIdentified {
                     contact: other,
                     found,
