@@ -394,6 +394,9 @@ impl Node {
         for (tenant, directory) in fresh.directories {
             self.desk.set_directory(tenant, directory);
         }
+        for (tenant, rules) in fresh.ticket_rules {
+            self.desk.set_ticket_rules(tenant, rules);
+        }
         self.actions.serve(fresh.actions);
         self.acd.reconfigure(now, fresh.acd);
         self.switch.reconfigure(fresh.switch);

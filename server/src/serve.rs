@@ -366,7 +366,7 @@ impl Server {
                 })?,
                 next_ticket: recovered.next_ticket(id),
                 tickets: recovered.tickets.remove(&id).unwrap_or_default(),
-                rules: desk::TicketRules::default(),
+                rules: setup::ticket_rules(hospital, &loaded.helpdesk)?,
             });
         }
         // An address that isn't ours is found out now, not by the first caller.

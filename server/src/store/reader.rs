@@ -2,7 +2,8 @@
 
 use desk::figures::Figures;
 use desk::{
-    ContactId, NoteId, NoteText, Personal, PhoneNumber, TenantId, TicketId, TicketNote, TicketNumber,
+    ContactId, NoteId, NoteText, Personal, PhoneNumber, TenantId, TicketId, TicketNote,
+    TicketNumber,
 };
 
 use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS};
@@ -87,14 +88,15 @@ impl Reader {
     /// The database can't be read.
     pub fn notes(&self, tenant: TenantId, ticket: TicketId) -> Result<Vec<TicketNote>, StoreError> {
         let sql = "SELECT note, text FROM note WHERE tenant = ?1 AND ticket = ?2 ORDER BY note";
-        self.connection.all(sql, &values![tenant.0, ticket.0], |row| {
-            let text = NoteText::new(row.text(1)?.to_owned());
-            Ok(TicketNote {
-                note: NoteId(row.get(0)?),
-                ticket,
-                text: text.map_err(|_| StoreError::Unreadable("a note"))?,
+        self.connection
+            .all(sql, &values![tenant.0, ticket.0], |row| {
+                let text = NoteText::new(row.text(1)?.to_owned());
+                Ok(TicketNote {
+                    note: NoteId(row.get(0)?),
+                    ticket,
+                    text: text.map_err(|_| StoreError::Unreadable("a note"))?,
+                })
             })
-        })
     }
 
     /// Applies up to `limit` events to figures, those after the last they know.

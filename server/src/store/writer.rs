@@ -489,15 +489,18 @@ impl Writer {
         }
         latest.sort_by_key(|(tenant, note)| (*tenant, note.note));
         latest.dedup_by_key(|(tenant, note)| (*tenant, note.note));
-        self.connection
-            .insert(&NOTE_INSERT, latest.into_iter(), |(tenant, note), values| {
+        self.connection.insert(
+            &NOTE_INSERT,
+            latest.into_iter(),
+            |(tenant, note), values| {
                 values.extend(values![
                     tenant.0,
                     note.note.0,
                     note.ticket.0,
                     note.text.as_str(),
                 ]);
-            })
+            },
+        )
     }
 
     fn write_contacts(&mut self) -> Result<(), StoreError> {

@@ -1,8 +1,8 @@
 //! Tickets' states: what a restart finds, and what the first version's databases become.
 
 use desk::{
-    Actor, Clock, Commit, NoteId, NoteText, Pause, Resolution, Stage, TicketEscalation, TicketFacts,
-    TicketNote, TicketStatus, TicketWork, Tier, Updated,
+    Actor, Clock, Commit, NoteId, NoteText, Pause, Resolution, Stage, TicketEscalation,
+    TicketFacts, TicketNote, TicketStatus, TicketWork, Tier, Updated,
 };
 
 use super::*;
@@ -117,7 +117,10 @@ fn work_on_tickets_survives_a_restart(place: &Place) {
         to: Tier(2),
         team: Some(QueueId(4)),
         unwarned: None,
-        clock: Clock { due: 800, warn: 790 },
+        clock: Clock {
+            due: 800,
+            warn: 790,
+        },
         by: Actor::System,
     };
     bench.write(TENANT, 300, &[updated(1, 800, pended), escalated]);
@@ -145,8 +148,18 @@ fn work_on_tickets_survives_a_restart(place: &Place) {
     let mut bench = Bench::open(place, Settings::default());
     let known = &bench.recovered.tickets[&TENANT];
     let work = known[0].facts.work;
-    assert_eq!((work.tier, work.team, work.warned), (Tier(2), Some(QueueId(4)), true));
-    assert!(matches!(work.stage, Stage::Pending { why: Pause::Vendor, until: 600, .. }));
+    assert_eq!(
+        (work.tier, work.team, work.warned),
+        (Tier(2), Some(QueueId(4)), true)
+    );
+    assert!(matches!(
+        work.stage,
+        Stage::Pending {
+            why: Pause::Vendor,
+            until: 600,
+            ..
+        }
+    ));
     assert_eq!(known[0].facts.next_update(), Some(800));
     assert_eq!(known[1].facts.work.stage, Stage::Merged { into });
     assert_eq!(known[1].facts.owner(), Some(AgentId(9)));
