@@ -427,6 +427,8 @@ impl Naive<'_> {
         !before.iter().any(|s| attached(s) || merged(s)) && !again
     }
 
+    // Other test programs have this file too, and don't ask for it.
+    #[allow(dead_code)]
     /// Open tickets by why they went up last: how many, and since when the longest.
     pub(crate) fn backlog(&self) -> BTreeMap<String, (u64, i64)> {
         let mut waiting: BTreeMap<u64, (String, i64)> = BTreeMap::new();
@@ -471,6 +473,7 @@ impl Naive<'_> {
 }
 
 /// The backlog as the fold has it.
+#[allow(dead_code)]
 pub(crate) fn folded_backlog(figures: &Figures) -> BTreeMap<String, (u64, i64)> {
     let backlog = figures.backlog(i64::MAX).into_iter();
     let line = |(why, of): (_, desk::figures::Backlog)| {
