@@ -215,6 +215,12 @@ impl Facts {
             | Event::ServiceStopped
             | Event::AgentStateChanged { .. }
             | Event::TicketUpdated { .. }
+            | Event::TicketEscalated { .. }
+            | Event::TicketResolved { .. }
+            | Event::TicketReopened { .. }
+            | Event::TicketClosed { .. }
+            | Event::TicketMerged { .. }
+            | Event::TicketNoted { .. }
             | Event::FlowPublished { .. }
             | Event::FlowRolledBack { .. }
             | Event::HoursClosed { .. }

@@ -14,6 +14,7 @@ mod remembered;
 mod tests;
 mod tickets;
 mod timers;
+mod work;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -26,13 +27,14 @@ use crate::message::{
     PhoneNumber, Reply, Stamped, TenantId, TicketId,
 };
 use crate::ticket::TicketNumber;
-use crate::tickets::{TicketFacts, TicketStatus};
+use crate::tickets::{TicketAnswer, TicketCommand, TicketFacts, TicketRules};
 use commits::{Flight, Gap, Owner, Stream};
 use notices::RecentOffers;
 use remembered::{Forgotten, Memo, Replies};
 use smallvec::SmallVec;
 use tickets::Tickets;
 use timers::Timers;
+use work::{TicketFlight, Work};
 
 /// What a desk starts with.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +60,8 @@ pub struct TenantSetup {
     /// Its tickets, as the store knows them; more than
     /// [`Limits::tickets_per_tenant_max`] aren't kept.
     pub tickets: Vec<KnownTicket>,
+    /// What is agreed about them.
+    pub rules: TicketRules,
 }
 
 /// A ticket that the store knows.
@@ -86,13 +90,13 @@ pub struct Limits {
     /// Events of one tenant that wait to be given to the store. Beyond it they
     /// collapse into a counted gap. Default 16,384.
     pub events_waiting_per_tenant_max: usize,
-    /// Tickets of one tenant that callers may ask for: the latest. Who asks for
-    /// an older one gets to a person. Default 100,000.
+    /// Tickets of one tenant that are kept: all that are open and the latest of
+    /// the others. Who asks for an older one gets to a person. Default 100,000.
     pub tickets_per_tenant_max: usize,
     /// How long journey events wait for company before they are written
     /// together. Tickets never wait for it. Default 100 ms.
     pub linger: Duration,
-    /// How long a ticket command may take. Default 1.5 s.
+    /// How long a command may take that opens a ticket or changes one. Default 1.5 s.
     pub ticket_deadline: Duration,
     /// Pause before a failed write of journey events is tried again. Default 500 ms.
     pub retry_pause: Duration,
@@ -129,8 +133,8 @@ pub enum Input {
     Command(Command),
     /// The distributor reports.
     Notice(Notice),
-    /// Somebody of the desk says how a ticket stands.
-    Update(TicketUpdate),
+    /// Somebody asks something of a ticket. Answered with [`Output::Ticket`].
+    Ticket(TicketCommand),
     /// A flow of a hospital's was published anew.
     Published(FlowPublished),
     /// A desk of a hospital's was closed or opened on the spot, or keeps its hours again.
@@ -158,21 +162,6 @@ pub struct Service {
     pub at: i64,
     /// Begins; else it stops.
     pub begins: bool,
-}
-
-/// How a ticket stands now. Of a ticket that isn't known nothing is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TicketUpdate {
-    /// The hospital.
-    pub tenant: TenantId,
-    /// Wall clock, Unix milliseconds.
-    pub at: i64,
-    /// Which ticket.
-    pub number: TicketNumber,
-    /// How it stands.
-    pub status: TicketStatus,
-    /// When its caller hears of it next, Unix milliseconds.
-    pub next_update: Option<i64>,
 }
 
 /// A flow that a hospital's callers walk through has another text.
@@ -275,6 +264,8 @@ pub enum Output {
     Commit(Commit),
     /// Tell the calls.
     Answer(Answer),
+    /// Tell whoever asked something of a ticket.
+    Ticket(TicketAnswer),
 }
 
 /// The desk. Give it inputs by [`Desk::handle`], time by
@@ -292,11 +283,14 @@ pub struct Desk {
     forgotten: Forgotten,
     emergency_reports: commands::EmergencyReports,
     flights: HashMap<CommitId, Flight>,
+    ticket_flights: HashMap<CommitId, TicketFlight>,
     next_commit: u64,
     timers: Timers,
     now: Duration,
     /// The latest pair of clocks seen, for the few events that no message dates.
     wall: (Duration, i64),
+    /// The first wall-clock time seen: what came due before, nobody could see to.
+    running_since: i64,
     outputs: VecDeque<Output>,
     load: Load,
 }
@@ -308,6 +302,8 @@ struct Tenant {
     directory: Directory,
     next_ticket: TicketId,
     tickets: Tickets,
+    rules: TicketRules,
+    work: Work,
     /// Events that belong to no contact.
     stream: Stream,
     gap: Option<Gap>,
@@ -363,8 +359,12 @@ pub struct Load {
     pub events_waiting: usize,
     /// Events that became gaps since the start.
     pub events_lost: u64,
-    /// Ticket commands answered with a failure since the start.
+    /// Ticket commands of the calls answered with a failure since the start.
     pub tickets_failed: u64,
+    /// What was asked of tickets and refused since the start.
+    pub deeds_refused: u64,
+    /// Open tickets that had to be dropped, there being too many, since the start.
+    pub tickets_dropped: u64,
     /// Journey reports that came after a younger one of their contact since
     /// the start: answered, not written.
     pub reports_overtaken: u64,
@@ -385,10 +385,12 @@ impl Desk {
             forgotten: Forgotten::default(),
             emergency_reports: commands::EmergencyReports::default(),
             flights: HashMap::new(),
+            ticket_flights: HashMap::new(),
             next_commit: 1,
             timers: Timers::default(),
             now: Duration::ZERO,
             wall: (Duration::ZERO, 0),
+            running_since: 0,
             outputs: VecDeque::new(),
             load: Load::default(),
         }
@@ -397,6 +399,7 @@ impl Desk {
     /// Takes one input.
     pub fn handle(&mut self, now: Duration, input: Input) {
         self.now = self.now.max(now);
+        let wall_was_known = self.knows_wall();
         match input {
             Input::Command(command) => {
                 self.wall = (self.now, command.at);
@@ -406,9 +409,9 @@ impl Desk {
                 self.wall = (self.now, notice.at);
                 self.notice(notice);
             }
-            Input::Update(update) => {
-                self.wall = (self.now, update.at);
-                self.update_ticket(update);
+            Input::Ticket(command) => {
+                self.wall = (self.now, command.at);
+                self.ticket_command(command);
             }
             Input::Published(published) => {
                 self.wall = (self.now, published.at);
@@ -425,6 +428,9 @@ impl Desk {
             Input::Committed { id } => self.committed(id),
             Input::CommitFailed { id } => self.commit_failed(id),
         }
+        if !wall_was_known {
+            self.running_since = self.wall.1;
+        }
     }
 
     /// Lets time pass. Early, late and needless calls are harmless.
@@ -434,6 +440,10 @@ impl Desk {
         while let Some((contact, command)) = self.timers.due_ticket(self.now) {
             self.ticket_overdue(contact, command);
         }
+        while let Some((tenant, command)) = self.timers.due_deed(self.now) {
+            self.deed_overdue(tenant, command);
+        }
+        self.pay_tickets();
         while let Some((until, owner)) = self.timers.due_write(self.now) {
             self.write_due(until, owner);
         }
@@ -447,7 +457,18 @@ impl Desk {
 
     /// When [`Desk::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.timers.next()
+        let timer = self.timers.next();
+        timer.into_iter().chain(self.tickets_wake()).min()
+    }
+
+    /// When the first ticket is owed something, and there is room to see to it.
+    fn tickets_wake(&self) -> Option<Duration> {
+        if !self.knows_wall() {
+            return None;
+        }
+        let wakes = self.tenants.iter().filter_map(|t| t.tickets.next_wake());
+        let in_ms = wakes.min()?.saturating_sub(self.wall_now()).max(0);
+        Some(self.now + Duration::from_millis(in_ms.cast_unsigned()))
     }
 
     /// The next thing the desk wants.
@@ -463,6 +484,25 @@ impl Desk {
         Some(std::mem::replace(before, directory))
     }
 
+    /// Replaces what a tenant has agreed about its tickets. False if there is no such tenant.
+    pub fn set_ticket_rules(&mut self, tenant: TenantId, rules: TicketRules) -> bool {
+        match self.tenant_index.get(&tenant) {
+            Some(&index) => {
+                let of = &mut self.tenants[index];
+                of.rules = rules;
+                of.tickets.ruled(&of.rules);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A ticket's state, as far as it is on disk; that of the one it was merged into.
+    pub fn ticket(&self, tenant: TenantId, ticket: TicketId) -> Option<&TicketFacts> {
+        let of = &self.tenants[*self.tenant_index.get(&tenant)?];
+        of.tickets.facts(of.tickets.leads_to(ticket)?)
+    }
+
     /// A contact's state, as far as the desk remembers the contact.
     pub fn facts(&self, contact: ContactId) -> Option<&Facts> {
         self.contacts.get(&contact).map(|contact| &contact.facts)
@@ -472,8 +512,13 @@ impl Desk {
     pub fn load(&self) -> Load {
         Load {
             contacts: self.contacts.len(),
-            commits_in_flight: self.flights.len(),
-            oldest_commit: self.flights.values().map(|flight| flight.since).min(),
+            commits_in_flight: self.flights.len() + self.ticket_flights.len(),
+            oldest_commit: {
+                let tickets = self.ticket_flights.values().map(|flight| flight.since);
+                let flights = self.flights.values().map(|flight| flight.since);
+                flights.chain(tickets).min()
+            },
+            tickets_dropped: self.tenants.iter().map(|t| t.tickets.dropped).sum(),
             events_waiting: self.tenants.iter().map(|t| t.events_waiting).sum(),
             ..self.load
         }
@@ -482,6 +527,10 @@ impl Desk {
     fn answer(&mut self, id: CommandId, contact: ContactId, reply: Reply) {
         let answer = Answer { id, contact, reply };
         self.outputs.push_back(Output::Answer(answer));
+    }
+
+    fn knows_wall(&self) -> bool {
+        self.wall.1 != 0
     }
 
     /// The wall clock, from the latest message that told it.
@@ -533,10 +582,12 @@ impl Tenant {
         let mut tickets = Tickets::new(tickets_max);
         for known in setup.tickets {
             let ani = known.ani.as_ref().and_then(|ani| setup.directory.key(ani));
-            tickets.insert(known.ticket, known.facts, ani);
+            tickets.insert(known.ticket, known.facts, ani, &setup.rules);
         }
         Self {
             tickets,
+            rules: setup.rules,
+            work: Work::default(),
             id: setup.id,
             ticket_key: setup.ticket_key,
             directory: setup.directory,

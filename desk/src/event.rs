@@ -15,7 +15,9 @@ use crate::message::{
     Role, TakenBack, TicketId,
 };
 use crate::ticket::TicketNumber;
-use crate::tickets::TicketStatus;
+use crate::tickets::{
+    Actor, Clock, NoteId, Priority, TicketEscalation, TicketStatus, Tier, Unwarned, Updated,
+};
 
 /// Something that happened, as the log keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,6 +222,12 @@ pub enum Event {
         number: TicketNumber,
         /// For which contact.
         contact: ContactId,
+        /// How much hangs on it; `None` in events written before this was told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        priority: Option<Priority>,
+        /// When its caller hears of it next; `None` in events written before this was told.
+        #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+        clock: Option<Clock>,
     },
     /// A further contact belongs to a ticket: the caller keyed in its number.
     #[serde(rename = "ticket.attached")]
@@ -231,7 +239,8 @@ pub enum Event {
         /// Which contact.
         contact: ContactId,
     },
-    /// Somebody of the desk said how a ticket stands.
+    /// Somebody did something to an open ticket that stays open. Before there was more to tell:
+    /// somebody said how it stands.
     #[serde(rename = "ticket.updated")]
     TicketUpdated {
         /// Which.
@@ -240,6 +249,90 @@ pub enum Event {
         status: TicketStatus,
         /// When its caller hears of it next, Unix milliseconds.
         next_update: Option<i64>,
+        /// When it goes up a tier before that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warn_at: Option<i64>,
+        /// Who; `None` in events written before this was told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Actor>,
+        /// What; `None` in events written before this was told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        change: Option<Updated>,
+    },
+    /// A ticket went up a tier, or should have and is at the top.
+    #[serde(rename = "ticket.escalated")]
+    TicketEscalated {
+        /// Which.
+        ticket: TicketId,
+        /// Why.
+        why: TicketEscalation,
+        /// From which tier.
+        from: Tier,
+        /// To which; the same at the top.
+        to: Tier,
+        /// The team that has it from now on, if the tier has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        team: Option<QueueId>,
+        /// Of a missed update: why it didn't go up before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unwarned: Option<Unwarned>,
+        /// When its caller hears of it next.
+        #[serde(flatten)]
+        clock: Clock,
+        /// Who.
+        by: Actor,
+    },
+    /// A ticket is done.
+    #[serde(rename = "ticket.resolved")]
+    TicketResolved {
+        /// Which.
+        ticket: TicketId,
+        /// By one contact, and never reopened: provisional for seven days.
+        first_contact: bool,
+        /// Who.
+        by: Actor,
+    },
+    /// A ticket that was done isn't.
+    #[serde(rename = "ticket.reopened")]
+    TicketReopened {
+        /// Which.
+        ticket: TicketId,
+        /// The contact because of which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<ContactId>,
+        /// When its caller hears of it next.
+        #[serde(flatten)]
+        clock: Clock,
+        /// Who.
+        by: Actor,
+    },
+    /// A ticket is done for good.
+    #[serde(rename = "ticket.closed")]
+    TicketClosed {
+        /// Which.
+        ticket: TicketId,
+        /// Who.
+        by: Actor,
+    },
+    /// A ticket is the same as another: its number leads there from now on.
+    #[serde(rename = "ticket.merged")]
+    TicketMerged {
+        /// Which.
+        ticket: TicketId,
+        /// The one that is worked on.
+        into: TicketId,
+        /// Who.
+        by: Actor,
+    },
+    /// Somebody wrote something down about a ticket. What stands in an erasable row.
+    #[serde(rename = "ticket.noted")]
+    TicketNoted {
+        /// Which.
+        ticket: TicketId,
+        /// Which note.
+        note: NoteId,
+        /// Who.
+        by: Actor,
     },
     /// A flow that this hospital's callers walk through was published anew.
     #[serde(rename = "flow.published")]
@@ -334,7 +427,7 @@ pub enum Event {
 
 /// The name of a flow, or of hours, in an event: small letters, digits, `-` and `_`, at most 48.
 /// Nobody is called so, and it needs no memory of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlowName {
     bytes: [u8; FlowName::BYTES_MAX],
     length: u8,
@@ -477,6 +570,12 @@ impl Event {
             | Self::EmergencyEnded { .. }
             | Self::AgentStateChanged { .. }
             | Self::TicketUpdated { .. }
+            | Self::TicketEscalated { .. }
+            | Self::TicketResolved { .. }
+            | Self::TicketReopened { .. }
+            | Self::TicketClosed { .. }
+            | Self::TicketMerged { .. }
+            | Self::TicketNoted { .. }
             | Self::FlowPublished { .. }
             | Self::FlowRolledBack { .. }
             | Self::HoursClosed { .. }
@@ -511,6 +610,20 @@ impl Event {
         )
     }
 
+    /// The ticket whose own event it is. Those that begin a ticket or attach a contact are their contact's.
+    pub fn ticket(&self) -> Option<TicketId> {
+        match *self {
+            Self::TicketUpdated { ticket, .. }
+            | Self::TicketEscalated { ticket, .. }
+            | Self::TicketResolved { ticket, .. }
+            | Self::TicketReopened { ticket, .. }
+            | Self::TicketClosed { ticket, .. }
+            | Self::TicketMerged { ticket, .. }
+            | Self::TicketNoted { ticket, .. } => Some(ticket),
+            _ => None,
+        }
+    }
+
     /// Appends the event's JSON to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         // Writing plain enums and numbers into memory can't fail; if a future
@@ -533,6 +646,7 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tickets::{Left, Pause, ReasonCode};
 
     fn check(event: Event, json: &str) {
         let mut out = Vec::new();
@@ -700,6 +814,19 @@ mod tests {
                 ticket: TicketId(1),
                 number: TicketNumber::mint(&[1; 32], TicketId(1)).unwrap(),
                 contact,
+                priority: Some(Priority::P3),
+                clock: Some(Clock { due: 90, warn: 80 }),
+            },
+            r#"{"type":"ticket.opened","ticket":1,"number":"2963236026","contact":7,"priority":"p3","next_update":90,"warn_at":80}"#,
+        );
+        // As it was written before tickets had a clock.
+        check(
+            Event::TicketOpened {
+                ticket: TicketId(1),
+                number: TicketNumber::mint(&[1; 32], TicketId(1)).unwrap(),
+                contact,
+                priority: None,
+                clock: None,
             },
             r#"{"type":"ticket.opened","ticket":1,"number":"2963236026","contact":7}"#,
         );
@@ -716,8 +843,107 @@ mod tests {
                 ticket: TicketId(1),
                 status: TicketStatus::Resolved,
                 next_update: None,
+                warn_at: None,
+                by: None,
+                change: None,
             },
             r#"{"type":"ticket.updated","ticket":1,"status":"resolved","next_update":null}"#,
+        );
+        let updated = |by, change| Event::TicketUpdated {
+            ticket: TicketId(1),
+            status: TicketStatus::Open,
+            next_update: Some(90),
+            warn_at: Some(80),
+            by: Some(by),
+            change: Some(change),
+        };
+        check(
+            updated(
+                Actor::Agent(agent),
+                Updated::Assigned {
+                    to: Some(AgentId(9)),
+                    why: Some(Escalation::NoSkill),
+                },
+            ),
+            r#"{"type":"ticket.updated","ticket":1,"status":"open","next_update":90,"warn_at":80,"by":{"agent":2},"change":{"kind":"assigned","to":9,"why":"no_skill"}}"#,
+        );
+        check(
+            updated(
+                Actor::Administrator,
+                Updated::Pended {
+                    why: Pause::Vendor,
+                    until: 50,
+                    left: Some(Left {
+                        due_ms: 40,
+                        warn_ms: 30,
+                    }),
+                },
+            ),
+            r#"{"type":"ticket.updated","ticket":1,"status":"open","next_update":90,"warn_at":80,"by":"administrator","change":{"kind":"pended","why":"vendor","until":50,"left":{"due_ms":40,"warn_ms":30}}}"#,
+        );
+        check(
+            updated(
+                Actor::System,
+                Updated::Categorised {
+                    reason: ReasonCode::new("password"),
+                    priority: Priority::P4,
+                    team: None,
+                },
+            ),
+            r#"{"type":"ticket.updated","ticket":1,"status":"open","next_update":90,"warn_at":80,"by":"system","change":{"kind":"categorised","reason":"password","priority":"p4","team":null}}"#,
+        );
+        check(
+            Event::TicketEscalated {
+                ticket: TicketId(1),
+                why: TicketEscalation::UpdateMissed,
+                from: Tier(1),
+                to: Tier(2),
+                team: Some(QueueId(4)),
+                unwarned: Some(Unwarned::Down),
+                clock: Clock { due: 90, warn: 80 },
+                by: Actor::System,
+            },
+            r#"{"type":"ticket.escalated","ticket":1,"why":"update_missed","from":1,"to":2,"team":4,"unwarned":"down","next_update":90,"warn_at":80,"by":"system"}"#,
+        );
+        check(
+            Event::TicketResolved {
+                ticket: TicketId(1),
+                first_contact: true,
+                by: Actor::Agent(agent),
+            },
+            r#"{"type":"ticket.resolved","ticket":1,"first_contact":true,"by":{"agent":2}}"#,
+        );
+        check(
+            Event::TicketReopened {
+                ticket: TicketId(1),
+                again: Some(contact),
+                clock: Clock { due: 90, warn: 80 },
+                by: Actor::Caller,
+            },
+            r#"{"type":"ticket.reopened","ticket":1,"again":7,"next_update":90,"warn_at":80,"by":"caller"}"#,
+        );
+        check(
+            Event::TicketClosed {
+                ticket: TicketId(1),
+                by: Actor::System,
+            },
+            r#"{"type":"ticket.closed","ticket":1,"by":"system"}"#,
+        );
+        check(
+            Event::TicketMerged {
+                ticket: TicketId(1),
+                into: TicketId(2),
+                by: Actor::Agent(agent),
+            },
+            r#"{"type":"ticket.merged","ticket":1,"into":2,"by":{"agent":2}}"#,
+        );
+        check(
+            Event::TicketNoted {
+                ticket: TicketId(1),
+                note: NoteId(5),
+                by: Actor::Agent(agent),
+            },
+            r#"{"type":"ticket.noted","ticket":1,"note":5,"by":{"agent":2}}"#,
         );
         check(
             Event::FlowRolledBack {
@@ -789,6 +1015,7 @@ mod tests {
             r#"{"type":"contact.vanished","contact":7}"#,
             r#"{"type":"contact.queued","contact":7}"#,
             r#"{"type":"ticket.opened","ticket":1,"number":"0000000000","contact":7}"#,
+            r#"{"type":"ticket.updated","ticket":1,"status":"open","next_update":1,"change":{"kind":"categorised","reason":"Mrs Bell","priority":"p1","team":null}}"#,
             r#"{"type":"flow.published","flow":"","version":1}"#,
             r#"{"type":"flow.published","flow":"Mrs Bell","version":1}"#,
         ] {

@@ -10,7 +10,7 @@
 //! | `message.rs` | what the calls and the store are told, and answer |
 //! | `event.rs` | what is written to the log, and its JSON |
 //! | `ticket.rs` | ticket numbers: sparse, keyed, with check digits |
-//! | `tickets.rs` | a ticket's state, as a fold over the events |
+//! | `tickets/` | a ticket's life as a fold over the events; what is agreed, asked and owed |
 //! | `people/` | the people and places of a hospital, what is shown of them, and their import |
 //! | `directory.rs` | who calls from which number |
 //! | `contact.rs` | a contact's state as a fold over its events, and what a command makes of it |

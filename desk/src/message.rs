@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Event, FlowName};
 use crate::people::Traits;
 use crate::ticket::TicketNumber;
-use crate::tickets::TicketStatus;
+use crate::tickets::{TicketNote, TicketStatus};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -395,6 +395,8 @@ pub struct Commit {
     pub events: Vec<Stamped>,
     /// Personal data the events refer to, kept in erasable rows.
     pub personal: Vec<Personal>,
+    /// Notes the events refer to, kept in erasable rows.
+    pub notes: Vec<TicketNote>,
 }
 
 /// An event with its wall-clock time.

@@ -69,6 +69,11 @@ fn journey(call: u64) -> Vec<Stamped> {
             ticket,
             number: TicketNumber::mint(&[4; 32], ticket).expect("enough numbers"),
             contact,
+            priority: Some(desk::Priority::P3),
+            clock: Some(desk::Clock {
+                due: 1_790_028_800_000,
+                warn: 1_790_025_200_000,
+            }),
         },
         Event::ContactQueued {
             contact,

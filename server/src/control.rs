@@ -15,12 +15,14 @@
 //! | `open HOSPITAL HOURS MINUTES REASON` | the same |
 //! | `reopen HOSPITAL HOURS` | what still is |
 //! | `status` | how things are, in words |
+//! | `ticket HOSPITAL NUMBER VERB REST` | how the ticket stands, the deed done |
 //! | `people HOSPITAL SOURCE FLAGS FILE` | what an import would change, or has changed |
 //!
 //! Each is answered by a thread of its own, of which there are few: a desk is
 //! closed while a folder's prompts are rendered.
 
 mod status;
+mod tickets;
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -147,6 +149,10 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
             let (now, queues, closed) = publisher.status().map_err(|error| error.to_string())?;
             return Ok(status::words(&now, &queues, &closed));
         }
+        ("ticket", [hospital, number, verb]) => return ticket(desk, hospital, number, verb, ""),
+        ("ticket", [hospital, number, verb, rest]) => {
+            return ticket(desk, hospital, number, verb, rest);
+        }
         ("people", [hospital, source, flags, file]) => {
             if !Path::new(file).is_absolute() {
                 return Err("a file is named by its whole path".to_owned());
@@ -193,6 +199,25 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
         _ => return Err(format!("\"{word}\" isn't known")),
     }
     .map_err(|error| error.to_string())
+}
+
+/// Does something with a ticket, and says how it stands then.
+fn ticket(
+    desk: &Desk,
+    hospital: &str,
+    number: &str,
+    verb: &str,
+    rest: &str,
+) -> Result<String, String> {
+    let number = desk::TicketNumber::parse(number).map_err(|_| {
+        "a ticket number is ten digits, the last two of which check the others".to_owned()
+    })?;
+    let publisher = &desk.publisher;
+    let deed = tickets::deed(verb, rest, wall(), |name| publisher.agent(name))?;
+    let facts = publisher.ticket(hospital, number, deed);
+    let (facts, zone, names) = facts.map_err(|error| error.to_string())?;
+    let (agent, queue) = (|id| names.agent(id), |id| names.queue(id));
+    Ok(tickets::words(&facts, number, &zone, agent, queue))
 }
 
 /// Asks the server with this data directory.

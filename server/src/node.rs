@@ -11,6 +11,7 @@
 //! | `notices.rs` | the distributor's reports in the desk's words |
 //! | `status.rs` | how things are, for whoever asks |
 
+mod deeds;
 mod notes;
 mod notices;
 mod status;
@@ -38,6 +39,7 @@ use crate::serve::publish::Fresh;
 use crate::store::{Done, Journal};
 use crate::streams::{Arrived, Streams};
 
+pub use deeds::{Deed, Deeds};
 pub use status::{Counters, Status, TrunkStatus};
 
 /// Largest datagram read. SIP over UDP is smaller; what is cut off fails to
@@ -135,6 +137,8 @@ pub struct Node {
     pub actions: Actions,
     /// What they have answered.
     pub answers: mpsc::Receiver<Answer>,
+    /// What was asked of tickets and isn't answered.
+    pub deeds: Deeds,
     /// Questions from outside.
     pub control: mpsc::Receiver<Control>,
     /// Told of every contact's stations; for the terminal.
@@ -179,6 +183,8 @@ pub enum Control {
         /// `None`: its hours count.
         exception: Option<hours::Exception>,
     },
+    /// Something is to be done with a ticket.
+    Ticket(Deed, oneshot::Sender<desk::TicketReply>),
     /// Serve this from now on, and say when it is so.
     Publish(Box<Fresh>, oneshot::Sender<()>),
     /// A hospital's people from now on; those of before are sent back.
@@ -352,6 +358,11 @@ impl Node {
                     exception,
                 });
             }
+            Some(Control::Ticket(deed, reply)) => {
+                let Now { mono, wall } = self.clock.now();
+                let command = self.deeds.command(wall, deed, reply);
+                self.desk.handle(mono, desk::Input::Ticket(command));
+            }
             Some(Control::Publish(fresh, done)) => {
                 // Whoever waited for it may have given up.
                 if fresh.claim.take() {
@@ -382,6 +393,9 @@ impl Node {
         }
         for (tenant, directory) in fresh.directories {
             self.desk.set_directory(tenant, directory);
+        }
+        for (tenant, rules) in fresh.ticket_rules {
+            self.desk.set_ticket_rules(tenant, rules);
         }
         self.actions.serve(fresh.actions);
         self.acd.reconfigure(now, fresh.acd);
@@ -509,6 +523,7 @@ impl Node {
                         }
                     }
                     desk::Output::Answer(answer) => inputs.push_back(Input::Desk(answer)),
+                    desk::Output::Ticket(answer) => self.deeds.answered(answer),
                 }
             }
             let Some(input) = inputs.pop_front() else {

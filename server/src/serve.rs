@@ -29,7 +29,7 @@ use crate::control;
 use crate::figures::{self, Live};
 use crate::http;
 use crate::names;
-use crate::node::{Clock, Control, Counters, MediaSide, Node, Status, wall};
+use crate::node::{Clock, Control, Counters, Deeds, MediaSide, Node, Status, wall};
 use crate::people::People;
 use crate::phone::RingHub;
 use crate::prompter::Prompter;
@@ -305,6 +305,7 @@ impl Server {
             wake();
         })
         .map_err(store_error)?;
+        let start = recovered.start;
         let live = Live::start(database, &loaded.helpdesk, waker, wall).map_err(store_error)?;
 
         let seed: [u8; 32] = secrets::random().map_err(io_error("random source"))?;
@@ -353,6 +354,7 @@ impl Server {
             directory: Directory::default(),
             next_ticket: recovered.next_ticket(OPERATOR),
             tickets: Vec::new(),
+            rules: desk::TicketRules::default(),
         }];
         for hospital in &loaded.helpdesk.hospitals {
             let id = TenantId(hospital.id);
@@ -364,6 +366,7 @@ impl Server {
                 })?,
                 next_ticket: recovered.next_ticket(id),
                 tickets: recovered.tickets.remove(&id).unwrap_or_default(),
+                rules: setup::ticket_rules(hospital, &loaded.helpdesk)?,
             });
         }
         // An address that isn't ours is found out now, not by the first caller.
@@ -438,6 +441,7 @@ impl Server {
             ready,
             actions: asking,
             answers,
+            deeds: Deeds::new(start),
             control: control_receiver,
             notes,
             counters: Counters::default(),

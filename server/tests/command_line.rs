@@ -99,7 +99,14 @@ fn whoever_stops_reading_is_no_error() {
 fn every_setting_is_in_the_reference() {
     let docs = std::fs::read_to_string(root().join("docs/configuration.md")).expect("readable");
     let mut count = 0;
-    for part in ["process", "helpdesk", "outside", "actions", "emergency"] {
+    for part in [
+        "process",
+        "helpdesk",
+        "outside",
+        "actions",
+        "emergency",
+        "tickets",
+    ] {
         let file = root().join(format!("server/src/config/{part}.rs"));
         let text = std::fs::read_to_string(file).expect("readable");
         // Structs that are read, without what follows them.

@@ -360,6 +360,7 @@ pub(crate) fn desk_setup(
                 directory: directory(hospital).clone(),
                 next_ticket: next_ticket(id),
                 tickets: tickets(id),
+                rules: crate::tickets::rules(),
             }
         })
         .collect();

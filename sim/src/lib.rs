@@ -18,6 +18,7 @@
 //! | `audio` | who hears what: a model of the media threads |
 //! | `voice` | the speech, and what each clip says |
 //! | `store` | what is on disk |
+//! | `tickets` | what is agreed about tickets, and what must hold of their events |
 //! | `node` | the system under test |
 //! | `world` | time passes: what is due happens, what is wanted is done |
 //! | `oracle` | what must always hold |
@@ -38,6 +39,7 @@ mod phone;
 mod runner;
 mod sip_text;
 mod store;
+mod tickets;
 mod trace;
 mod voice;
 mod weather;

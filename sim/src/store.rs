@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use desk::{
-    Commit, CommitId, ContactId, EndCause, Event, Facts, KnownTicket, PhoneNumber, Stamped,
-    TenantId, TicketFacts, TicketId, TicketNumber,
+    Commit, CommitId, ContactId, EndCause, Event, Facts, KnownTicket, PhoneNumber, Stage, Stamped,
+    TenantId, TicketChange, TicketFacts, TicketId, TicketNumber,
 };
 
 use crate::dice::Dice;
@@ -170,6 +170,17 @@ impl Store {
         log.known.values().map(known).collect()
     }
 
+    /// A ticket as the log tells it.
+    pub(crate) fn ticket_facts(
+        &self,
+        tenant: TenantId,
+        number: TicketNumber,
+    ) -> Option<TicketFacts> {
+        let known = &self.tenants.get(&tenant)?.known;
+        let mut tickets = known.values().map(|known| known.facts);
+        tickets.find(|facts| facts.number == number)
+    }
+
     pub(crate) fn writing(&self) -> usize {
         self.writing.len()
     }
@@ -180,6 +191,36 @@ impl Store {
 }
 
 impl Log {
+    /// The numbers of the tickets opened before a moment.
+    pub(crate) fn tickets_before(&self, wall: i64) -> Vec<TicketNumber> {
+        let tickets = self.known.values().map(|known| &known.facts);
+        let old = tickets.filter(|facts| facts.work.opened_at.is_some_and(|at| at < wall));
+        old.map(|facts| facts.number).collect()
+    }
+
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = &TicketFacts> {
+        self.known.values().map(|known| &known.facts)
+    }
+
+    /// Every merged ticket leads to one that isn't.
+    pub(crate) fn merged_lead_somewhere(&self) -> Result<(), String> {
+        for first in self.known.keys() {
+            let mut at = *first;
+            for _ in 0..=self.known.len() {
+                match self.known.get(&at).map(|known| known.facts.work.stage) {
+                    Some(Stage::Merged { into }) => at = into,
+                    Some(_) => break,
+                    None => return Err(format!("ticket {} leads nowhere", first.0)),
+                }
+            }
+            let end = self.known.get(&at).map(|known| known.facts.work.stage);
+            if matches!(end, Some(Stage::Merged { .. })) {
+                return Err(format!("ticket {} is merged in a circle", first.0));
+            }
+        }
+        Ok(())
+    }
+
     fn append(&mut self, stamped: &Stamped) -> Result<(), String> {
         self.events.push(*stamped);
         if let Event::JournalGap { count, .. } = stamped.event {
@@ -189,6 +230,7 @@ impl Log {
             ticket,
             number,
             contact,
+            ..
         } = stamped.event
         {
             if let Some(other) = self.tickets.insert(number, contact) {
@@ -211,6 +253,12 @@ impl Log {
                 | Event::EmergencyEnded { .. }
         ) {
             self.emergencies.push(stamped.event);
+        }
+        if let Some(ticket) = stamped.event.ticket() {
+            crate::tickets::lawful(&self.known, ticket, stamped)?;
+            if let Some(known) = self.known.get_mut(&ticket) {
+                known.facts.apply(TicketChange::Own(*stamped));
+            }
         }
         let Some(contact) = stamped.event.contact() else {
             return Ok(());
@@ -238,7 +286,7 @@ impl Log {
             return Err(format!("contact {} starts twice", contact.0));
         }
         facts.apply(stamped);
-        for (ticket, change) in desk::ticket_changes(facts, &stamped.event) {
+        for (ticket, change) in desk::ticket_changes(facts, stamped) {
             match self.known.get_mut(&ticket) {
                 Some(known) => known.facts.apply(change),
                 None => return Err(format!("ticket {} was never opened", ticket.0)),

@@ -4,11 +4,13 @@ mod actions;
 mod deliver;
 mod outputs;
 mod story;
+mod tickets;
 
 pub use actions::Reply;
 pub use story::Heard;
 
 use actions::Actions;
+use tickets::TicketWork;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +108,10 @@ pub struct Figures {
     pub events_in_gaps: u64,
     /// Ticket numbers spoken.
     pub tickets_spoken: u64,
+    /// What was asked of tickets.
+    pub deeds: u64,
+    /// And was done.
+    pub deeds_done: u64,
     /// A number that depends on everything that happened.
     pub fingerprint: u64,
 }
@@ -128,6 +134,8 @@ impl Figures {
         self.messages_doubled += other.messages_doubled;
         self.crashes += other.crashes;
         self.closings += other.closings;
+        self.deeds += other.deeds;
+        self.deeds_done += other.deeds_done;
         self.commits += other.commits;
         self.commits_failed += other.commits_failed;
         self.events_stored += other.events_stored;
@@ -158,6 +166,10 @@ pub(crate) enum Due {
     CheckRings(u32, Duration),
     /// Does anybody still hear the leg of a phone that is gone?
     CheckParted(MediaLegId),
+    /// Somebody works on a ticket.
+    TicketWork,
+    /// Whoever asked something of a ticket and wasn't answered asks again.
+    TicketAgain(desk::CommandId),
 }
 
 #[derive(Debug)]
@@ -166,6 +178,8 @@ pub(crate) enum NodeDue {
     FromAcd(FromAcd),
     ToDesk(desk::Command),
     FromDesk(desk::Answer),
+    ToTicket(desk::TicketCommand),
+    FromTicket(desk::TicketAnswer),
     OpenMedia(MediaKey, Option<MediaLegId>, bool),
     Media(MediaEvent),
     PromptEnds(MediaLegId, PlayId),
@@ -196,6 +210,7 @@ pub struct World {
     audio: Audio,
     voice: Voice,
     actions: Actions,
+    ticket_work: TicketWork,
     store: Store,
     oracle: Oracle,
     media_told_at: Duration,
@@ -246,6 +261,7 @@ impl World {
         for _ in 0..config.contacts {
             world.call(crowd::caller(&mut caller_dice, people, span));
         }
+        world.work_on_tickets(seed);
         world
     }
 
@@ -304,6 +320,7 @@ impl World {
             audio,
             voice,
             actions: Actions::default(),
+            ticket_work: TicketWork::default(),
             store,
             media_told_at: Duration::ZERO,
             trunk: Peer::udp(TRUNK.parse().expect("our own address")),
@@ -405,7 +422,11 @@ impl World {
         }
         let end = self.now + DRAIN;
         self.run_until(end)?;
+        // A ticket may be on its way to the disk at any moment.
+        let writes = |node: &Node| node.desk.load().commits_in_flight > 0;
+        while self.node.as_ref().is_some_and(writes) && self.failure.is_none() && self.step() {}
         self.check_drained();
+        self.check_tickets();
         match &self.failure {
             Some(failure) => Err(failure.clone()),
             None => Ok(self.figures()),

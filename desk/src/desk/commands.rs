@@ -178,8 +178,8 @@ impl Desk {
         let stamped = Stamped { at, event };
         if let Some(contact) = self.contacts.get_mut(&id) {
             contact.facts.apply(&stamped);
-            let tickets = &mut self.tenants[contact.tenant].tickets;
-            tickets.apply(&contact.facts, &event);
+            let of = &mut self.tenants[contact.tenant];
+            of.tickets.apply(&contact.facts, &stamped, &of.rules);
             self.queue(Owner::Contact(id), stamped);
         }
     }
@@ -230,6 +230,15 @@ impl Desk {
         let Some(number) = TicketNumber::mint(&tenant.ticket_key, ticket) else {
             return self.ticket_failed(id, contact_id);
         };
+        let leads_to = tenant.tickets.leads_to(ticket).unwrap_or(ticket);
+        let priority = tenant.rules.priority;
+        let opened = Event::TicketOpened {
+            ticket,
+            number,
+            contact: contact_id,
+            priority: Some(priority),
+            clock: Some(tenant.rules.clock(priority, at, 0)),
+        };
         if attach.is_none() {
             // Reserved for good: if the write fails, the id stays unused.
             tenant.next_ticket.0 += 1;
@@ -245,13 +254,10 @@ impl Desk {
         // Not applied yet: the ticket exists when it is on disk.
         let contact = contact_id;
         let event = match attach {
-            None => Event::TicketOpened {
-                ticket,
-                number,
-                contact,
-            },
+            None => opened,
+            // To where it is worked on, under the number its caller knows.
             Some(_) => Event::TicketAttached {
-                ticket,
+                ticket: leads_to,
                 number,
                 contact,
             },

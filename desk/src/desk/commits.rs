@@ -116,7 +116,7 @@ impl Desk {
             Urgency::Ticket => max,
             Urgency::Journey => (max - max / 4).max(1),
         };
-        self.flights.len() < share(self.limits.commits_in_flight_max)
+        self.flights.len() + self.ticket_flights.len() < share(self.limits.commits_in_flight_max)
             && self.tenants[tenant].commits_in_flight
                 < share(self.limits.commits_in_flight_per_tenant_max)
     }
@@ -223,6 +223,7 @@ impl Desk {
             tenant: of.id,
             events: events.clone(),
             personal: personal.clone().into_iter().collect(),
+            notes: Vec::new(),
         }));
         let flight = Flight {
             since: self.now,
@@ -235,6 +236,9 @@ impl Desk {
     }
 
     pub(super) fn committed(&mut self, id: CommitId) {
+        if self.ticket_stored(id, true) {
+            return;
+        }
         // Unknown: the answer came twice.
         let Some(flight) = self.flights.remove(&id) else {
             return;
@@ -255,6 +259,9 @@ impl Desk {
     }
 
     pub(super) fn commit_failed(&mut self, id: CommitId) {
+        if self.ticket_stored(id, false) {
+            return;
+        }
         let Some(mut flight) = self.flights.remove(&id) else {
             return;
         };
@@ -377,13 +384,12 @@ impl Desk {
             return;
         };
         contact.facts.apply(opened);
+        let of = &mut self.tenants[contact.tenant];
         if let Event::TicketOpened { ticket, .. } = opened.event {
             let facts = TicketFacts::opened(number, id);
-            let tickets = &mut self.tenants[contact.tenant].tickets;
-            tickets.insert(ticket, facts, contact.ani);
+            of.tickets.insert(ticket, facts, contact.ani, &of.rules);
         }
-        let tickets = &mut self.tenants[contact.tenant].tickets;
-        tickets.apply(&contact.facts, &opened.event);
+        of.tickets.apply(&contact.facts, opened, &of.rules);
         let before = std::mem::replace(&mut contact.ticket, TicketState::Durable(number));
         if let TicketState::Pending { waiting, late } = before {
             for command in waiting {

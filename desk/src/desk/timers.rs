@@ -18,6 +18,8 @@ pub(super) struct Timers {
     retry: VecDeque<(Duration, Owner)>,
     /// A ticket comes too late for this call.
     ticket: VecDeque<(Duration, (ContactId, CommandId))>,
+    /// Something asked of a ticket takes too long: the tenant's index.
+    deed: VecDeque<(Duration, (usize, CommandId))>,
     /// An ended contact is dropped.
     forget: VecDeque<(Duration, ContactId)>,
     /// Contacts nobody speaks of are looked for.
@@ -45,6 +47,10 @@ impl Timers {
         self.ticket.push_back((until, (contact, command)));
     }
 
+    pub(super) fn deed_until(&mut self, until: Duration, tenant: usize, command: CommandId) {
+        self.deed.push_back((until, (tenant, command)));
+    }
+
     pub(super) fn forget_at(&mut self, at: Duration, contact: ContactId) {
         self.forget.push_back((at, contact));
     }
@@ -56,6 +62,10 @@ impl Timers {
 
     pub(super) fn due_ticket(&mut self, now: Duration) -> Option<(ContactId, CommandId)> {
         due(&mut self.ticket, now).map(|(_, what)| what)
+    }
+
+    pub(super) fn due_deed(&mut self, now: Duration) -> Option<(usize, CommandId)> {
+        due(&mut self.deed, now).map(|(_, what)| what)
     }
 
     /// The time comes along: it tells a timer in force from one that isn't any more.
@@ -75,8 +85,9 @@ impl Timers {
         let linger = self.linger.front().map(|timer| timer.0);
         let retry = self.retry.front().map(|timer| timer.0);
         let ticket = self.ticket.front().map(|timer| timer.0);
+        let deed = self.deed.front().map(|timer| timer.0);
         let forget = self.forget.front().map(|timer| timer.0);
-        [linger, retry, ticket, forget, self.sweep]
+        [linger, retry, ticket, deed, forget, self.sweep]
             .into_iter()
             .flatten()
             .min()

@@ -278,6 +278,29 @@ pub struct Partnership {
 }
 sums!(Partnership: called, taken, talk_ms, conversations, cut_off; taken_back);
 
+/// Tickets that are open, by why they went up a tier last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// How many.
+    pub tickets: u64,
+    /// Since when the one that has waited longest has: since it went up, else
+    /// since it was opened. Unix milliseconds.
+    pub since: Option<i64>,
+    /// How many have waited so long: see [`Backlog::AGES_H`].
+    pub ages: [u64; 5],
+}
+
+impl Backlog {
+    /// The ages' bounds, hours: less than the first, …, and at least the last.
+    pub const AGES_H: [i64; 4] = [4, 24, 72, 168];
+
+    /// Into which of the ages so many milliseconds belong.
+    pub(super) fn age(ms: i64) -> usize {
+        let hours = ms.div_euclid(3_600_000);
+        Self::AGES_H.iter().filter(|bound| hours >= **bound).count()
+    }
+}
+
 /// Tickets, by the quarter in which each thing happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TicketCounts {

@@ -5,9 +5,10 @@
 
 use super::Figures;
 use super::cells::{ArrivalKey, PartnerKey, Quarter, ServiceKey, WorkKey};
+use super::tickets::Who;
 use crate::contact::{Facts, Position};
-use crate::event::{Event, Found};
-use crate::message::{AgentId, ContactId, EndCause, Escalation, PersonId, Stamped, TakenBack};
+use crate::event::Event;
+use crate::message::{AgentId, ContactId, EndCause, Escalation, Stamped, TakenBack};
 
 /// Contacts that may be open; beyond it the figures are incomplete.
 const OPEN_MAX: usize = 200_000;
@@ -56,16 +57,8 @@ impl Open {
         self.visit.is_some()
     }
 
-    pub(super) fn person(&self) -> Option<PersonId> {
-        self.facts.found.and_then(person)
-    }
-}
-
-/// Whose number it is. A place is many people's.
-pub(super) fn person(found: Found) -> Option<PersonId> {
-    match found {
-        Found::Person { person, .. } | Found::PossiblePatient { person } => Some(person),
-        Found::Unknown | Found::Place { .. } => None,
+    pub(super) fn who(&self) -> Option<Who> {
+        self.facts.found.and_then(Who::found)
     }
 }
 

@@ -13,7 +13,7 @@
 //! | `cells.rs` | what is counted, and the ratios |
 //! | `contacts.rs` | visits, conversations, partners, hand-overs |
 //! | `agents.rs` | agents' time, offers, after-call work |
-//! | `tickets.rs` | first-contact resolution |
+//! | `tickets.rs` | first-contact resolution, the backlog |
 //! | `gaps.rs` | what a gap in the log may have changed |
 
 mod agents;
@@ -27,10 +27,10 @@ use std::ops::Range;
 
 use crate::event::Event;
 use crate::message::{AgentId, ContactId, PartnerId, QueueId, Role, Stamped};
-use crate::tickets::TicketStatus;
+use crate::tickets::{TicketEscalation, TicketStatus, Updated};
 
 pub use cells::{
-    ArrivalKey, Arrivals, PartnerKey, Partnership, Quarter, Ratio, Service, ServiceKey,
+    ArrivalKey, Arrivals, Backlog, PartnerKey, Partnership, Quarter, Ratio, Service, ServiceKey,
     TicketCounts, Work, WorkKey,
 };
 pub use tickets::PROVISIONAL_MS;
@@ -166,17 +166,32 @@ impl Figures {
                 ticket, contact, ..
             } => {
                 let known = self.contacts.get(&contact);
-                let person = known.and_then(contacts::Open::person);
-                self.tickets.opened(ticket, contact, person, at);
+                let who = known.and_then(contacts::Open::who);
+                self.tickets.opened(ticket, contact, who, at);
             }
-            Event::TicketAttached { ticket, .. } => self.tickets.attached(ticket, at),
+            Event::TicketAttached {
+                ticket, contact, ..
+            } => self.tickets.attached(ticket, contact, at),
+            Event::TicketUpdated {
+                ticket,
+                change: Some(change),
+                ..
+            } => {
+                if let Updated::Categorised { reason, .. } = change {
+                    self.tickets.categorised(ticket, reason, at);
+                }
+            }
             Event::TicketUpdated { ticket, status, .. } => match status {
                 TicketStatus::Resolved => self.tickets.resolved(ticket, at),
                 TicketStatus::Open => self.tickets.reopened(ticket, at),
             },
+            Event::TicketResolved { ticket, .. } => self.tickets.resolved(ticket, at),
+            Event::TicketReopened { ticket, .. } => self.tickets.reopened(ticket, at),
+            Event::TicketMerged { ticket, into, .. } => self.tickets.merged(ticket, into, at),
+            Event::TicketEscalated { ticket, why, .. } => self.tickets.escalated(ticket, why, at),
             Event::ContactIdentified { contact, found } => {
-                if let Some(person) = contacts::person(found) {
-                    self.tickets.calls(contact, person, at);
+                if let Some(who) = tickets::Who::found(found) {
+                    self.tickets.calls(contact, who, at);
                 }
             }
             _ => self.offer_event(&event, at),
@@ -259,6 +274,11 @@ impl Figures {
         range: Range<Quarter>,
     ) -> impl Iterator<Item = (&Quarter, &TicketCounts)> {
         self.tickets.counts.range(range)
+    }
+
+    /// Open tickets at `now` (Unix milliseconds), by why they went up a tier last.
+    pub fn backlog(&self, now: i64) -> BTreeMap<Option<TicketEscalation>, Backlog> {
+        self.tickets.backlog(now)
     }
 
     /// How many of the tickets resolved on first contact may still turn out

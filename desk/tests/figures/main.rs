@@ -498,6 +498,8 @@ fn hand_overs_are_counted_with_their_reasons() {
 fn opened(ticket: u64, contact: u64) -> Event {
     Event::TicketOpened {
         ticket: TicketId(ticket),
+        priority: None,
+        clock: None,
         number: TicketNumber::mint(&[7; 32], TicketId(ticket)).unwrap(),
         contact: ContactId(contact),
     }
@@ -508,6 +510,9 @@ fn updated(ticket: u64, status: TicketStatus) -> Event {
         ticket: TicketId(ticket),
         status,
         next_update: None,
+        warn_at: None,
+        by: None,
+        change: None,
     }
 }
 
@@ -560,6 +565,97 @@ fn first_contact_is_a_verdict_that_seven_days_can_change() {
     log.started(TEN + 8 * day, 6);
     log.at(TEN + 8 * day, identified(6, 4));
     assert_eq!(first_contact(&log.figures()), (1, 4));
+}
+
+/// Who calls about something else doesn't change the verdict; nor does a place, but about the same.
+#[test]
+fn what_a_contact_is_about_is_part_of_the_verdict() {
+    let day = 24 * 60 * MINUTE;
+    let person = |contact| Event::ContactIdentified {
+        contact: ContactId(contact),
+        found: Found::Person {
+            person: PersonId(1),
+            role: Role::Staff,
+        },
+    };
+    let place = |contact| Event::ContactIdentified {
+        contact: ContactId(contact),
+        found: Found::Place {
+            person: PersonId(2),
+        },
+    };
+    let about = |ticket, reason: &str| Event::TicketUpdated {
+        ticket: TicketId(ticket),
+        status: TicketStatus::Open,
+        next_update: Some(1),
+        warn_at: Some(0),
+        by: Some(desk::Actor::Agent(ANA)),
+        change: Some(desk::Updated::Categorised {
+            reason: desk::ReasonCode::new(reason),
+            priority: desk::Priority::P3,
+            team: None,
+        }),
+    };
+    let resolved = |ticket| Event::TicketResolved {
+        ticket: TicketId(ticket),
+        first_contact: true,
+        by: desk::Actor::Agent(ANA),
+    };
+    for (who, unknown) in [(&person as &dyn Fn(u64) -> Event, 0), (&place, 1)] {
+        let mut log = Log::default();
+        log.started(TEN, 1).at(TEN, who(1));
+        log.at(TEN, opened(1, 1)).at(TEN, about(1, "password"));
+        log.at(TEN + MINUTE, resolved(1));
+        log.started(TEN + day, 2).at(TEN + day, who(2));
+        // Nobody knows yet what about.
+        assert_eq!(first_contact(&log.figures()), (unknown, 1));
+        log.at(TEN + day, opened(2, 2));
+        log.at(TEN + day + MINUTE, about(2, "badge"));
+        assert_eq!(first_contact(&log.figures()), (1, 1));
+        log.at(TEN + 2 * day, about(2, "password"));
+        assert_eq!(first_contact(&log.figures()), (0, 1));
+        // Too late to be said otherwise.
+        log.at(TEN + 9 * day, about(2, "badge"));
+        assert_eq!(first_contact(&log.figures()), (0, 1));
+    }
+}
+
+#[test]
+fn the_backlog_is_aged_by_why_tickets_went_up() {
+    let hour = 60 * MINUTE;
+    let up = |ticket, why| Event::TicketEscalated {
+        ticket: TicketId(ticket),
+        why,
+        from: desk::Tier(1),
+        to: desk::Tier(2),
+        team: None,
+        unwarned: None,
+        clock: desk::Clock { due: 9, warn: 8 },
+        by: desk::Actor::System,
+    };
+    let mut log = Log::default();
+    for ticket in 1..=4 {
+        log.at(TEN, opened(ticket, ticket));
+    }
+    let (near, missed) = (
+        desk::TicketEscalation::UpdateNear,
+        desk::TicketEscalation::UpdateMissed,
+    );
+    log.at(TEN + hour, up(1, near)).at(TEN + hour, up(2, near));
+    log.at(TEN + 2 * hour, up(1, missed));
+    log.at(TEN + 3 * hour, updated(4, TicketStatus::Resolved));
+    let backlog = log.figures().backlog(TEN + 27 * hour);
+    let told = |why| {
+        let of: desk::figures::Backlog = backlog[&why];
+        (of.tickets, of.since, of.ages)
+    };
+    assert_eq!(told(None), (1, Some(TEN), [0, 0, 1, 0, 0]));
+    assert_eq!(told(Some(near)), (1, Some(TEN + hour), [0, 0, 1, 0, 0]));
+    assert_eq!(
+        told(Some(missed)),
+        (1, Some(TEN + 2 * hour), [0, 0, 1, 0, 0])
+    );
+    assert_eq!(backlog.len(), 3);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use desk::figures::Figures;
-use desk::{AgentState, EndCause, Event, Found, Role, Stamped, TicketStatus};
+use desk::{AgentState, EndCause, Event, Found, ReasonCode, Role, Stamped, TicketStatus, Updated};
 
 pub(crate) type Lines = BTreeMap<String, u64>;
 
@@ -341,11 +341,13 @@ impl Naive<'_> {
 
     fn tickets(&self, sheet: &mut Sheet) {
         let mut resolved_at: BTreeMap<u64, i64> = BTreeMap::new();
+        let about = About::of(self.log);
         for (index, Stamped { at, event }) in self.log.iter().enumerate() {
             let place = format!("tickets @{}", quarter(*at));
             match *event {
                 Event::TicketOpened { .. } => sheet.add(&place, "opened", 1),
-                Event::TicketUpdated {
+                Event::TicketResolved { ticket, .. }
+                | Event::TicketUpdated {
                     ticket,
                     status: TicketStatus::Resolved,
                     ..
@@ -356,7 +358,7 @@ impl Naive<'_> {
                     }
                     resolved_at.insert(ticket.0, *at);
                     sheet.add(&place, "resolved", 1);
-                    if before.is_none() && self.took_one_contact(ticket.0, index) {
+                    if before.is_none() && self.took_one_contact(ticket.0, index, &about) {
                         sheet.add(&place, "first contact", 1);
                     }
                 }
@@ -367,7 +369,7 @@ impl Naive<'_> {
 
     /// Nobody was attached to it before, and in the week after neither that, nor reopened, nor its
     /// person in another contact.
-    fn took_one_contact(&self, id: u64, resolved: usize) -> bool {
+    fn took_one_contact(&self, id: u64, resolved: usize, about: &About) -> bool {
         let attached =
             |s: &Stamped| matches!(s.event, Event::TicketAttached { ticket, .. } if ticket.0 == id);
         let (before, after) = self.log.split_at(resolved);
@@ -387,32 +389,163 @@ impl Naive<'_> {
             Event::ContactIdentified {
                 contact: whose,
                 found,
-            } if whose.0 == contact => Some(person(found)),
+            } if whose.0 == contact => Some(self::who(found)),
             _ => None,
         });
-        let person = person.flatten();
+        let who = person.flatten();
         let deadline = after[0].at + WEEK;
+        let mine = about.ticket(id, deadline);
         let again = after[1..].iter().any(|s| {
             let changes = match s.event {
-                Event::TicketUpdated { ticket, status, .. } => {
-                    ticket.0 == id && status == TicketStatus::Open
-                }
+                Event::TicketUpdated {
+                    ticket,
+                    status,
+                    change: None,
+                    ..
+                } => ticket.0 == id && status == TicketStatus::Open,
+                Event::TicketReopened { ticket, .. } => ticket.0 == id,
                 Event::ContactIdentified {
                     contact: other,
                     found,
-                } => other.0 != contact && person.is_some() && self::person(found) == person,
+                } => {
+                    let same = who.is_some() && self::who(found) == who;
+                    same && other.0 != contact && {
+                        let theirs = about.contact(other.0, deadline);
+                        match who {
+                            Some((_, true)) => mine.is_some() && mine == theirs,
+                            _ => mine.is_none() || theirs.is_none() || mine == theirs,
+                        }
+                    }
+                }
+                Event::TicketMerged { into, .. } => into.0 == id,
                 _ => attached(s),
             };
             changes && s.at <= deadline
         });
-        !before.iter().any(attached) && !again
+        let merged =
+            |s: &Stamped| matches!(s.event, Event::TicketMerged { into, .. } if into.0 == id);
+        !before.iter().any(|s| attached(s) || merged(s)) && !again
+    }
+
+    // Other test programs have this file too, and don't ask for it.
+    #[allow(dead_code)]
+    /// Open tickets by why they went up last: how many, and since when the longest.
+    pub(crate) fn backlog(&self) -> BTreeMap<String, (u64, i64)> {
+        let mut waiting: BTreeMap<u64, (String, i64)> = BTreeMap::new();
+        for Stamped { at, event } in self.log {
+            match *event {
+                Event::TicketOpened { ticket, .. } => {
+                    waiting.insert(ticket.0, ("None".to_owned(), *at));
+                }
+                Event::TicketReopened { ticket, .. }
+                | Event::TicketUpdated {
+                    ticket,
+                    status: TicketStatus::Open,
+                    change: None,
+                    ..
+                } => {
+                    let fresh = ("None".to_owned(), *at);
+                    waiting.entry(ticket.0).or_insert(fresh);
+                }
+                Event::TicketEscalated { ticket, why, .. } if waiting.contains_key(&ticket.0) => {
+                    waiting.insert(ticket.0, (format!("Some({why:?})"), *at));
+                }
+                Event::TicketResolved { ticket, .. }
+                | Event::TicketMerged { ticket, .. }
+                | Event::TicketUpdated {
+                    ticket,
+                    status: TicketStatus::Resolved,
+                    ..
+                } => {
+                    waiting.remove(&ticket.0);
+                }
+                _ => {}
+            }
+        }
+        let mut reasons = BTreeMap::new();
+        for (why, since) in waiting.into_values() {
+            let (tickets, longest) = reasons.entry(why).or_insert((0, since));
+            *tickets += 1;
+            *longest = since.min(*longest);
+        }
+        reasons
     }
 }
 
-fn person(found: Found) -> Option<u32> {
+/// The backlog as the fold has it.
+#[allow(dead_code)]
+pub(crate) fn folded_backlog(figures: &Figures) -> BTreeMap<String, (u64, i64)> {
+    let backlog = figures.backlog(i64::MAX).into_iter();
+    let line = |(why, of): (_, desk::figures::Backlog)| {
+        (
+            format!("{why:?}"),
+            (of.tickets, of.since.unwrap_or(i64::MAX)),
+        )
+    };
+    backlog.map(line).collect()
+}
+
+/// What tickets and contacts are about, and since when.
+struct About {
+    tickets: BTreeMap<u64, Vec<(i64, Option<ReasonCode>)>>,
+    contacts: BTreeMap<u64, Vec<(i64, u64)>>,
+}
+
+impl About {
+    fn of(log: &[Stamped]) -> Self {
+        let mut about = Self {
+            tickets: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+        };
+        for Stamped { at, event } in log {
+            match *event {
+                Event::TicketUpdated {
+                    ticket,
+                    change: Some(Updated::Categorised { reason, .. }),
+                    ..
+                } => about
+                    .tickets
+                    .entry(ticket.0)
+                    .or_default()
+                    .push((*at, reason)),
+                // What it is about is the other's to tell.
+                Event::TicketMerged { ticket, .. } => {
+                    about.tickets.entry(ticket.0).or_default().push((*at, None));
+                }
+                Event::TicketOpened {
+                    ticket, contact, ..
+                }
+                | Event::TicketAttached {
+                    ticket, contact, ..
+                } => {
+                    let of = about.contacts.entry(contact.0).or_default();
+                    of.push((*at, ticket.0));
+                }
+                _ => {}
+            }
+        }
+        about
+    }
+
+    /// What a ticket is about, as far as is known by then.
+    fn ticket(&self, id: u64, deadline: i64) -> Option<ReasonCode> {
+        let mut said = self.tickets.get(&id)?.iter();
+        said.rfind(|(at, _)| *at <= deadline)?.1
+    }
+
+    /// What a contact is about: what the ticket is about that it came to last.
+    fn contact(&self, id: u64, deadline: i64) -> Option<ReasonCode> {
+        let mut came = self.contacts.get(&id)?.iter();
+        self.ticket(came.rfind(|(at, _)| *at <= deadline)?.1, deadline)
+    }
+}
+
+/// Who calls, and whether that is a place.
+fn who(found: Found) -> Option<(u32, bool)> {
     match found {
-        Found::Person { person, .. } | Found::PossiblePatient { person } => Some(person.0),
-        Found::Unknown | Found::Place { .. } => None,
+        Found::Person { person, .. } | Found::PossiblePatient { person } => Some((person.0, false)),
+        Found::Place { person } => Some((person.0, true)),
+        Found::Unknown => None,
     }
 }
 

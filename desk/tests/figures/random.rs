@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use desk::Facts;
-use desk::Journey;
+use desk::{Actor, Clock, Facts, Journey, Priority, ReasonCode, TicketEscalation, Tier, Updated};
 use proptest::prelude::*;
 
 use super::*;
@@ -93,8 +92,14 @@ fn log(seed: u64, contacts: u64, pace_ms: u64) -> Vec<Stamped> {
                 log.at(now, Event::ContactWrappedUp { contact, agent, ms });
             }
             3 if !tickets.is_empty() => {
-                let status = dice.one_of(&[TicketStatus::Resolved, TicketStatus::Open]);
-                log.at(now, updated(dice.one_of(&tickets), status));
+                let ticket = dice.one_of(&tickets);
+                let other = dice.one_of(&tickets);
+                let event = ticket_work(&mut dice, ticket, other);
+                log.at(now, event);
+                if let Event::TicketMerged { ticket, .. } = event {
+                    // Nothing more is done with it.
+                    tickets.retain(|known| *known != ticket.0);
+                }
             }
             4..=6 if begun < contacts => {
                 let contact = ContactId(begun);
@@ -103,6 +108,9 @@ fn log(seed: u64, contacts: u64, pace_ms: u64) -> Vec<Stamped> {
                 let mut facts = Facts::default();
                 let found = dice.one_of(&[
                     Found::Unknown,
+                    Found::Place {
+                        person: PersonId(dice.0 as u32 % 3),
+                    },
                     Found::PossiblePatient {
                         person: PersonId(dice.0 as u32 % 5),
                     },
@@ -167,6 +175,59 @@ fn log(seed: u64, contacts: u64, pace_ms: u64) -> Vec<Stamped> {
     log.0
 }
 
+/// Something that is done with a ticket, as it was told before there was more to tell, or since.
+fn ticket_work(dice: &mut Dice, ticket: u64, other: u64) -> Event {
+    let id = TicketId(ticket);
+    let by = Actor::System;
+    let clock = Clock { due: 9, warn: 8 };
+    match dice.below(9) {
+        0 => updated(ticket, TicketStatus::Resolved),
+        1 => updated(ticket, TicketStatus::Open),
+        2 | 3 => Event::TicketResolved {
+            ticket: id,
+            first_contact: true,
+            by,
+        },
+        4 => Event::TicketReopened {
+            ticket: id,
+            again: None,
+            clock,
+            by,
+        },
+        5 => Event::TicketEscalated {
+            ticket: id,
+            why: dice.one_of(&[
+                TicketEscalation::NoSkill,
+                TicketEscalation::UpdateNear,
+                TicketEscalation::UpdateMissed,
+            ]),
+            from: Tier(1),
+            to: Tier(2),
+            team: None,
+            unwarned: None,
+            clock,
+            by,
+        },
+        6 if other != ticket && dice.below(4) == 0 => Event::TicketMerged {
+            ticket: id,
+            into: TicketId(other),
+            by,
+        },
+        _ => Event::TicketUpdated {
+            ticket: id,
+            status: TicketStatus::Open,
+            next_update: Some(9),
+            warn_at: Some(8),
+            by: Some(by),
+            change: Some(Updated::Categorised {
+                reason: dice.one_of(&[None, ReasonCode::new("password"), ReasonCode::new("badge")]),
+                priority: Priority::P3,
+                team: None,
+            }),
+        },
+    }
+}
+
 fn sums_hold(figures: &Figures) {
     let mut open = 0;
     for (key, cell) in figures.service(all()) {
@@ -206,6 +267,8 @@ proptest! {
         let log = log(seed, contacts, pace_ms);
         let whole = fold(&log);
         prop_assert_eq!(naive::folded(&whole), naive(&log));
+        let plain = naive::Naive { log: &log, target_ms: |_| 0, short_ms: |_| 0 };
+        prop_assert_eq!(naive::folded_backlog(&whole), plain.backlog());
         sums_hold(&whole);
         // At any moment, not only when all is over.
         let cut = cut % (log.len() as u64 + 1);

@@ -8,6 +8,7 @@ mod publish;
 mod report;
 mod serve;
 mod stand_in;
+mod ticket;
 mod transcript;
 
 use std::path::PathBuf;
@@ -65,6 +66,8 @@ enum Command {
     /// The people of the hospitals: import them from a file, list, show and export them.
     #[command(subcommand)]
     People(people::Args),
+    /// Say how a ticket stands, or do something with it.
+    Ticket(ticket::Args),
     /// Say how the desk has served: the figures of some days, while the server runs or not.
     Report(report::Args),
 }
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Open(args) => publish::close("open", &options, &args),
         Command::Reopen(args) => publish::reopen(&options, &args),
         Command::People(args) => people::run(&options, &args),
+        Command::Ticket(args) => ticket::run(&options, &args),
         Command::Report(args) => report::run(&options, &args),
     };
     match result {

@@ -127,7 +127,7 @@ fn ask(verb: &str, options: &Options, dir: Option<&Path>) -> anyhow::Result<Stri
         .map_err(anyhow::Error::msg)
 }
 
-fn say(options: &Options, question: &str) -> anyhow::Result<ExitCode> {
+pub(super) fn say(options: &Options, question: &str) -> anyhow::Result<ExitCode> {
     let text = control::ask(&data_dir(options)?, question).map_err(anyhow::Error::msg)?;
     super::print(&text);
     Ok(ExitCode::SUCCESS)

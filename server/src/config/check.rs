@@ -204,6 +204,11 @@ impl<'a> Check<'a, '_> {
             }
         }
         let operator = self.operator;
+        if let Err((keys, fault)) = hospital.ticket_rules(&operator.queues) {
+            let mut way = at!["tickets"];
+            way.extend(keys.iter().map(|key| ivr_flows::At::from(key.as_str())));
+            self.fault(way, fault);
+        }
         let reach = Reach::of(hospital, &operator.queues, &operator.agents);
         for (n, line) in hospital.lines.iter().enumerate() {
             self.line(n, hospital, line, &reach);

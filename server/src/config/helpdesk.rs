@@ -15,6 +15,7 @@ use super::check::check;
 use super::emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 use super::faults::{Faults, at};
 use super::outside::{OutsideConfig, PartnerConfig, TrunkConfig};
+use super::tickets::TicketsConfig;
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
@@ -217,6 +218,9 @@ pub struct Hospital {
     /// Where agents may send callers on to outside; nowhere if absent.
     #[serde(default)]
     pub outside: Vec<OutsideConfig>,
+    /// What is agreed about its tickets.
+    #[serde(default)]
+    pub tickets: TicketsConfig,
 }
 
 /// Opening hours.
@@ -327,6 +331,17 @@ impl Hospital {
     pub fn calendars(&self) -> Result<BTreeMap<String, hours::Calendar>, String> {
         let read = |name: &String| Ok((name.clone(), self.calendar(name)?));
         self.hours.keys().map(read).collect()
+    }
+
+    /// What is agreed about its tickets, among these queues.
+    ///
+    /// # Errors
+    /// What is wrong with it, and the keys in `tickets` that lead there.
+    pub fn ticket_rules(
+        &self,
+        queues: &[QueueConfig],
+    ) -> Result<desk::TicketRules, (Vec<String>, String)> {
+        super::tickets::rules(self, queues)
     }
 
     /// One of them.

@@ -20,6 +20,7 @@ mod faults;
 mod helpdesk;
 mod outside;
 mod process;
+mod tickets;
 mod transfers;
 
 use std::fmt;
@@ -40,6 +41,10 @@ pub use outside::{
 pub use process::{
     Codec, Digest, Encryption, Http, Limits, Log, LogFormat, Media, Process, Sip, Speech, Store,
     Tls,
+};
+
+pub use tickets::{
+    PauseConfig, PauseName, PriorityName, ReasonConfig, TargetConfig, TicketsConfig,
 };
 
 /// Largest configuration file read.

@@ -23,7 +23,7 @@ use super::versions::{self, Raised, Versions};
 use super::{Loaded, Options, StartError, setup};
 use crate::config::{Change, HelpDesk, changes, obstacles};
 use crate::figures::Live;
-use crate::node::{Control, Status, wall};
+use crate::node::{Control, Deed, Status, wall};
 use crate::people::People;
 use crate::prompts::{Book, Fixed};
 use crate::secrets::RootKey;
@@ -45,6 +45,8 @@ pub struct Fresh {
     pub actions: crate::actions::Book,
     /// Who calls from which number.
     pub directories: Vec<(TenantId, Directory)>,
+    /// What is agreed about tickets.
+    pub ticket_rules: Vec<(TenantId, desk::TicketRules)>,
     /// Fixed prompts.
     pub prompts: Vec<(Language, Fixed)>,
     /// Flows with a new version, and whose callers walk through them.
@@ -114,6 +116,9 @@ pub enum PublishError {
         "it isn't known whether this is served: Careline began to change over and didn't end; `careline plan` says what is served"
     )]
     Unknown,
+    /// That isn't done with this ticket.
+    #[error("{0}")]
+    Ticket(desk::Refusal),
     /// The pump doesn't say how things are.
     #[error("signalling doesn't answer: no call can come in; see the log, then restart Careline")]
     Deaf,
@@ -125,6 +130,26 @@ pub enum PublishError {
         /// Why.
         error: io::Error,
     },
+}
+
+/// Agents and queues as they are served, by what the log calls them.
+#[derive(Debug)]
+pub struct Names(Arc<Loaded>);
+
+impl Names {
+    /// An agent's name.
+    pub fn agent(&self, id: u32) -> String {
+        let mut agents = self.0.helpdesk.agents.iter();
+        let known = agents.find(|agent| agent.id == id);
+        known.map_or_else(|| format!("agent {id}"), |agent| agent.name.clone())
+    }
+
+    /// A queue's name.
+    pub fn queue(&self, id: u32) -> String {
+        let place = usize::try_from(id).unwrap_or(0).checked_sub(1);
+        let known = place.and_then(|place| self.0.helpdesk.queues.get(place));
+        known.map_or_else(|| format!("queue {id}"), |queue| queue.name.clone())
+    }
 }
 
 /// What a folder would change, or has changed.
@@ -386,6 +411,53 @@ impl Publisher {
         Ok(told(&current.closings))
     }
 
+    /// An agent's number, by user name.
+    pub fn agent(&self, user: &str) -> Option<u32> {
+        let (served, _) = self.served();
+        let mut agents = served.helpdesk.agents.iter();
+        agents
+            .find(|agent| agent.user == user)
+            .map(|agent| agent.id)
+    }
+
+    /// Does something with a ticket, for whoever administers this. Gives how it
+    /// stands then, and what it takes to say so: the hospital's zone, the names.
+    ///
+    /// # Errors
+    /// There is no such hospital or ticket, or it can't be done, and why.
+    pub fn ticket(
+        &self,
+        hospital: &str,
+        number: desk::TicketNumber,
+        deed: desk::TicketDeed,
+    ) -> Result<(desk::TicketFacts, hours::Zone, Names), PublishError> {
+        let (served, _) = self.served();
+        let hospitals = &served.helpdesk.hospitals;
+        let Some(found) = hospitals.iter().find(|known| known.key == hospital) else {
+            let known = hospitals.iter().map(|h| &h.key);
+            return Err(unknown("hospital", hospital, known));
+        };
+        let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
+        let (reply, answer) = oneshot::channel();
+        let deed = Deed {
+            tenant: TenantId(found.id),
+            number,
+            by: desk::Actor::Administrator,
+            deed,
+        };
+        control
+            .blocking_send(Control::Ticket(deed, reply))
+            .map_err(|_| PublishError::Stopping)?;
+        match hear(answer, STATUS_MAX).ok_or(PublishError::Deaf)? {
+            desk::TicketReply::Refused(why) => Err(PublishError::Ticket(why)),
+            desk::TicketReply::Done(facts) => {
+                let zone = found.zone.as_deref().map(hours::Zone::find);
+                let zone = zone.and_then(Result::ok).unwrap_or(hours::Zone::UTC);
+                Ok((facts, zone, Names(served)))
+            }
+        }
+    }
+
     /// How things are, the queues' names, and what doesn't keep its hours.
     ///
     /// # Errors
@@ -463,6 +535,7 @@ impl Publisher {
         }
         let number = u64::from_le_bytes(self.seed[..8].try_into().unwrap_or_default());
         let mut directories = Vec::new();
+        let mut ticket_rules = Vec::new();
         for hospital in &loaded.helpdesk.hospitals {
             let directory = self.people.directory(hospital).map_err(|fault| {
                 let error =
@@ -470,6 +543,8 @@ impl Publisher {
                 StartError::from(error)
             })?;
             directories.push((TenantId(hospital.id), directory));
+            let rules = setup::ticket_rules(hospital, &loaded.helpdesk);
+            ticket_rules.push((TenantId(hospital.id), rules.map_err(StartError::from)?));
         }
         let (interface, audio) = (self.interface.clone(), self.audio.clone());
         Ok(Fresh {
@@ -478,6 +553,7 @@ impl Publisher {
             acd: setup::acd_setup(&loaded.helpdesk, number),
             actions: loaded.actions.clone(),
             directories,
+            ticket_rules,
             prompts,
             published: Vec::new(),
             claim: Claim::default(),

@@ -123,6 +123,15 @@ pub(crate) fn file_directory(hospital: &Hospital) -> Result<Directory, desk::Dir
     )
 }
 
+/// What a hospital has agreed about its tickets.
+pub(super) fn ticket_rules(
+    hospital: &Hospital,
+    helpdesk: &HelpDesk,
+) -> Result<desk::TicketRules, ConfigError> {
+    let rules = hospital.ticket_rules(&helpdesk.queues);
+    rules.map_err(|(_, fault)| ConfigError::new(Path::new(&hospital.key), fault))
+}
+
 pub(super) fn acd_setup(helpdesk: &HelpDesk, seed: u64) -> acd::Setup {
     let queue_id = |name: &str| helpdesk.queue_id(name).map(acd::QueueId);
     let queues = helpdesk

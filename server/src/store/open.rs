@@ -53,7 +53,8 @@ impl Default for Settings {
     }
 }
 
-/// Tickets of a tenant that are read when the store is opened: the latest.
+/// Tickets of a tenant that are read when the store is opened, beside those
+/// that are open: the latest.
 const TICKETS_READ_MAX: i64 = 100_000;
 
 /// Contacts ended by one transaction after a crash.
@@ -222,12 +223,13 @@ fn endings(contacts: &[(TenantId, ContactId)], at: i64) -> Vec<Commit> {
             },
         }],
         personal: Vec::new(),
+        notes: Vec::new(),
     };
     contacts.iter().map(ending).collect()
 }
 
 impl Writer {
-    /// The latest tickets of each tenant, with the numbers that their callers called from.
+    /// The latest tickets of each tenant and those that are worked on, with the numbers that their callers called from.
     fn tickets(&self) -> Result<BTreeMap<TenantId, Vec<KnownTicket>>, StoreError> {
         let columns = TICKET_COLUMNS
             .split(", ")
@@ -237,7 +239,8 @@ impl Writer {
         let sql = format!(
             "SELECT {columns}, t.tenant, p.ani FROM ticket t JOIN tenant n ON n.tenant = t.tenant \
              LEFT JOIN personal p ON p.tenant = t.tenant AND p.contact = t.contact \
-             WHERE t.ticket >= n.next_ticket - ?1 ORDER BY t.tenant, t.ticket"
+             WHERE t.ticket >= n.next_ticket - ?1 \
+             OR (t.status = 'open' AND t.work IS NOT NULL) ORDER BY t.tenant, t.ticket"
         );
         let mut tickets: BTreeMap<TenantId, Vec<KnownTicket>> = BTreeMap::new();
         self.connection()

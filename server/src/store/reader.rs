@@ -1,7 +1,10 @@
 //! Questions, on a connection of their own.
 
 use desk::figures::Figures;
-use desk::{ContactId, Personal, PhoneNumber, TenantId, TicketNumber};
+use desk::{
+    ContactId, NoteId, NoteText, Personal, PhoneNumber, TenantId, TicketId, TicketNote,
+    TicketNumber,
+};
 
 use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS};
 use super::sql::{Connection, VERSION, values};
@@ -76,6 +79,24 @@ impl Reader {
             }
         }
         Ok(older)
+    }
+
+    /// What people wrote down about a ticket, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The database can't be read.
+    pub fn notes(&self, tenant: TenantId, ticket: TicketId) -> Result<Vec<TicketNote>, StoreError> {
+        let sql = "SELECT note, text FROM note WHERE tenant = ?1 AND ticket = ?2 ORDER BY note";
+        self.connection
+            .all(sql, &values![tenant.0, ticket.0], |row| {
+                let text = NoteText::new(row.text(1)?.to_owned());
+                Ok(TicketNote {
+                    note: NoteId(row.get(0)?),
+                    ticket,
+                    text: text.map_err(|_| StoreError::Unreadable("a note"))?,
+                })
+            })
     }
 
     /// Applies up to `limit` events to figures, those after the last they know.

@@ -4,7 +4,8 @@
 
 use desk::{
     AgentId, ContactId, EndCause, Event, Facts, Found, PartnerId, PersonId, Position, QueueId,
-    Role, Stamped, TicketFacts, TicketId, TicketNumber, TicketStatus, Visits,
+    Resolution, Role, Stage, Stamped, TicketFacts, TicketId, TicketNumber, TicketStatus,
+    TicketWork, Visits,
 };
 
 use super::sql::{Conflict, Insert, Row, Value, values};
@@ -41,8 +42,15 @@ pub(super) const CONTACT_INSERT: Insert = Insert {
 /// How `ticket` is written when one is opened.
 pub(super) const TICKET_INSERT: Insert = Insert {
     table: "ticket",
-    columns: "tenant, ticket, number, contact, opened_at",
+    columns: "tenant, ticket, number, contact, opened_at, status, next_update, work",
     conflict: Conflict::Refuse,
+};
+
+/// How `note` is written.
+pub(super) const NOTE_INSERT: Insert = Insert {
+    table: "note",
+    columns: "tenant, note, ticket, text",
+    conflict: Conflict::Replace("tenant, note"),
 };
 
 /// How `personal` is written.
@@ -61,7 +69,7 @@ pub(super) const TENANT_INSERT: Insert = Insert {
 
 /// The columns of `ticket` that make a [`TicketRow`].
 pub(super) const TICKET_COLUMNS: &str =
-    "ticket, number, contact, opened_at, status, next_update, owner, queue";
+    "ticket, number, contact, opened_at, status, owner, queue, work";
 
 /// How many these are.
 pub(super) const TICKET_WIDTH: usize = 8;
@@ -79,21 +87,48 @@ pub(super) fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
 }
 
 pub(super) fn ticket(row: &Row<'_>) -> Result<TicketRow, StoreError> {
+    let opened_at = row.get(3)?;
+    let work = match row.maybe_text(7)? {
+        Some(json) => work(json)?,
+        None => older_work(opened_at, row.text(4)?)?,
+    };
     Ok(TicketRow {
         ticket: TicketId(row.get(0)?),
-        opened_at: row.get(3)?,
+        opened_at,
         facts: TicketFacts {
             number: number(row.get(1)?)?,
             contact: ContactId(row.get(2)?),
-            status: match row.text(4)? {
-                "open" => TicketStatus::Open,
-                "resolved" => TicketStatus::Resolved,
-                _ => return Err(StoreError::Unreadable("a ticket's status")),
-            },
-            next_update: row.maybe(5)?,
-            owner: row.maybe(6)?.map(AgentId),
-            queue: row.maybe(7)?.map(QueueId),
+            talked: row.maybe(5)?.map(AgentId),
+            queue: row.maybe(6)?.map(QueueId),
+            work,
         },
+    })
+}
+
+/// A ticket's work, from its column.
+pub(super) fn work(json: &str) -> Result<TicketWork, StoreError> {
+    serde_json::from_str(json).map_err(|_| StoreError::Unreadable("a ticket's work"))
+}
+
+/// For its column.
+pub(super) fn work_json(work: &TicketWork) -> Result<String, StoreError> {
+    serde_json::to_string(work).map_err(|_| StoreError::Unreadable("a ticket's work"))
+}
+
+/// Of a ticket that was written when there was no more to tell.
+pub(super) fn older_work(opened_at: i64, status: &str) -> Result<TicketWork, StoreError> {
+    let stage = match status {
+        "open" => Stage::Open,
+        "resolved" => Stage::Resolved(Resolution {
+            at: opened_at,
+            first_contact: false,
+        }),
+        _ => return Err(StoreError::Unreadable("a ticket's status")),
+    };
+    Ok(TicketWork {
+        stage,
+        opened_at: Some(opened_at),
+        ..TicketWork::default()
     })
 }
 

@@ -217,6 +217,7 @@ fn commit(id: CommitId, tenant: TenantId, at: i64, events: &[Event]) -> Commit {
         tenant,
         events: events.iter().map(stamped).collect(),
         personal: Vec::new(),
+        notes: Vec::new(),
     }
 }
 
@@ -242,6 +243,8 @@ fn opened(ticket: u64, contact: u64) -> Event {
         ticket,
         number: TicketNumber::mint(&[4; 32], ticket).unwrap(),
         contact: ContactId(contact),
+        priority: None,
+        clock: None,
     }
 }
 

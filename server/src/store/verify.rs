@@ -95,6 +95,7 @@ impl Reader {
                 ticket,
                 number,
                 contact,
+                ..
             } = event
             {
                 *next_ticket = (*next_ticket).max(ticket.0 + 1);
@@ -131,7 +132,7 @@ impl Reader {
                 of.last_seq = seq;
                 facts = of.facts;
             }
-            for (ticket, change) in desk::ticket_changes(&facts, &event) {
+            for (ticket, change) in desk::ticket_changes(&facts, &logged.stamped) {
                 match expected.tickets.get_mut(&(tenant, ticket)) {
                     Some(row) => row.facts.apply(change),
                     // Such as a contact that was attached to what was never opened.

@@ -12,12 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use desk::{Commit, ContactId, Event, Facts, TenantId, TicketChange, TicketId};
+use desk::{
+    Commit, ContactId, Event, Facts, TenantId, TicketChange, TicketFacts, TicketId, TicketNumber,
+};
 
 use super::people::PeopleWork;
 use super::rows::{
-    self, CONTACT_COLUMNS, CONTACT_INSERT, EVENT_INSERT, PERSONAL_INSERT, TENANT_INSERT,
-    TICKET_INSERT,
+    self, CONTACT_COLUMNS, CONTACT_INSERT, EVENT_INSERT, NOTE_INSERT, PERSONAL_INSERT,
+    TENANT_INSERT, TICKET_COLUMNS, TICKET_INSERT,
 };
 use super::sql::{Connection, NotCommitted, Value, values};
 use super::{ContactRow, Done, StoreError};
@@ -51,10 +53,29 @@ struct Group {
     events: Vec<EventRow>,
     /// The events' JSON, one behind the other.
     bodies: Vec<u8>,
-    tickets: Vec<[i64; 5]>,
+    tickets: Vec<OpenedRow>,
+    /// What happened to contacts means this for their tickets.
     ticket_changes: Vec<(TenantId, TicketId, TicketChange)>,
+    /// Tickets with an event of their own, that event and those before applied.
+    worked: HashMap<(TenantId, TicketId), Worked>,
     counters: Vec<(TenantId, Counter)>,
     changed: Vec<Key>,
+}
+
+/// A ticket with an event of its own.
+struct Worked {
+    facts: TicketFacts,
+    /// Opened in this transaction.
+    is_new: bool,
+}
+
+/// A ticket that is opened.
+struct OpenedRow {
+    tenant: TenantId,
+    ticket: TicketId,
+    number: TicketNumber,
+    contact: ContactId,
+    at: i64,
 }
 
 struct EventRow {
@@ -241,6 +262,7 @@ impl Writer {
         }
         self.write_personal(commits)?;
         self.write_events()?;
+        self.write_notes(commits)?;
         self.write_tickets()?;
         self.change_tickets()?;
         self.write_contacts()?;
@@ -276,17 +298,25 @@ impl Writer {
                 ticket,
                 number,
                 contact,
+                ..
             } = stamped.event
             {
                 counter.next_ticket = counter.next_ticket.max(ticket.0 + 1);
-                self.group.tickets.push([
-                    i64::from(tenant.0),
-                    ticket.0.cast_signed(),
-                    number.value().cast_signed(),
-                    contact.0.cast_signed(),
-                    stamped.at,
-                ]);
+                let at = stamped.at;
+                self.group.tickets.push(OpenedRow {
+                    tenant,
+                    ticket,
+                    number,
+                    contact,
+                    at,
+                });
+                let opened = Worked {
+                    facts: TicketFacts::opened(number, contact),
+                    is_new: true,
+                };
+                self.group.worked.insert((tenant, ticket), opened);
             }
+            let mut of_contact = Facts::default();
             if let Some(contact) = contact {
                 let key = (tenant, contact);
                 let row = match self.contacts.entry(key) {
@@ -308,19 +338,47 @@ impl Writer {
                 };
                 row.facts.apply(stamped);
                 row.last_seq = seq;
-                for (ticket, change) in desk::ticket_changes(&row.facts, &stamped.event) {
-                    self.group.ticket_changes.push((tenant, ticket, change));
-                }
+                of_contact = row.facts;
                 if self.group.changed.last() != Some(&key) {
                     self.group.changed.push(key);
                 }
-            } else {
-                for (ticket, change) in desk::ticket_changes(&Facts::default(), &stamped.event) {
-                    self.group.ticket_changes.push((tenant, ticket, change));
-                }
+            }
+            for (ticket, change) in desk::ticket_changes(&of_contact, stamped) {
+                self.change_ticket((tenant, ticket), change)?;
             }
         }
         self.group.counters[place].1 = counter;
+        Ok(())
+    }
+
+    /// What an event means for a ticket. Those of its own need to know what was before.
+    fn change_ticket(
+        &mut self,
+        key: (TenantId, TicketId),
+        change: TicketChange,
+    ) -> Result<(), StoreError> {
+        if !matches!(change, TicketChange::Own(_)) {
+            self.group.ticket_changes.push((key.0, key.1, change));
+            return Ok(());
+        }
+        let worked = match self.group.worked.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let sql = format!(
+                    "SELECT {TICKET_COLUMNS} FROM ticket WHERE tenant = ?1 AND ticket = ?2"
+                );
+                let key = values![key.0.0, key.1.0];
+                match self.connection.row(&sql, &key, rows::ticket)? {
+                    Some(row) => entry.insert(Worked {
+                        facts: row.facts,
+                        is_new: false,
+                    }),
+                    // Of one that was never opened only the log tells.
+                    None => return Ok(()),
+                }
+            }
+        };
+        worked.facts.apply(change);
         Ok(())
     }
 
@@ -367,10 +425,26 @@ impl Writer {
     }
 
     fn write_tickets(&self) -> Result<(), StoreError> {
-        let tickets = self.group.tickets.iter();
+        // With all that the group knows of it, also what came later.
+        let mut opened = Vec::with_capacity(self.group.tickets.len());
+        for row in &self.group.tickets {
+            let facts = self.group.worked.get(&(row.tenant, row.ticket));
+            let facts = facts.ok_or(StoreError::Unreadable("a ticket that was opened"))?;
+            opened.push((row, &facts.facts, rows::work_json(&facts.facts.work)?));
+        }
+        let opened = opened.iter();
         self.connection
-            .insert(&TICKET_INSERT, tickets, |row, values| {
-                values.extend(row.map(Value::from));
+            .insert(&TICKET_INSERT, opened, |(row, facts, work), values| {
+                values.extend(values![
+                    row.tenant.0,
+                    row.ticket.0,
+                    row.number.value(),
+                    row.contact.0,
+                    row.at,
+                    rows::status_code(facts.status()),
+                    facts.next_update(),
+                    work,
+                ]);
             })
     }
 
@@ -383,18 +457,50 @@ impl Writer {
                 self.connection.execute(&sql, &values)
             };
             match *change {
-                TicketChange::Owner(agent) => update("owner = ?3", &values![agent.0])?,
+                TicketChange::Talked(agent) => update("owner = ?3", &values![agent.0])?,
                 TicketChange::Queue(queue) => update("queue = ?3", &values![queue.0])?,
-                TicketChange::Told {
-                    status,
-                    next_update,
-                } => update(
-                    "status = ?3, next_update = ?4",
-                    &values![rows::status_code(status), next_update],
-                )?,
+                TicketChange::Own(_) => {}
             }
         }
+        for (key, Worked { facts, is_new }) in &self.group.worked {
+            if *is_new {
+                continue;
+            }
+            let work = rows::work_json(&facts.work)?;
+            self.connection.execute(
+                "UPDATE ticket SET status = ?3, next_update = ?4, work = ?5 \
+                 WHERE tenant = ?1 AND ticket = ?2",
+                &values![
+                    key.0.0,
+                    key.1.0,
+                    rows::status_code(facts.status()),
+                    facts.next_update(),
+                    &work,
+                ],
+            )?;
+        }
         Ok(())
+    }
+
+    fn write_notes(&self, commits: &[Commit]) -> Result<(), StoreError> {
+        let mut latest = Vec::new();
+        for commit in commits.iter().rev() {
+            latest.extend(commit.notes.iter().map(|note| (commit.tenant, note)));
+        }
+        latest.sort_by_key(|(tenant, note)| (*tenant, note.note));
+        latest.dedup_by_key(|(tenant, note)| (*tenant, note.note));
+        self.connection.insert(
+            &NOTE_INSERT,
+            latest.into_iter(),
+            |(tenant, note), values| {
+                values.extend(values![
+                    tenant.0,
+                    note.note.0,
+                    note.ticket.0,
+                    note.text.as_str(),
+                ]);
+            },
+        )
     }
 
     fn write_contacts(&mut self) -> Result<(), StoreError> {
@@ -448,6 +554,7 @@ impl Group {
         self.bodies.clear();
         self.tickets.clear();
         self.ticket_changes.clear();
+        self.worked.clear();
         self.counters.clear();
         self.changed.clear();
     }

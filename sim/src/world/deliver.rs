@@ -66,6 +66,8 @@ impl World {
             }
             Due::CheckRings(caller, hung_up_at) => self.check_rings(caller, hung_up_at),
             Due::CheckParted(leg) => self.check_parted(leg),
+            Due::TicketWork => self.ticket_deed(),
+            Due::TicketAgain(id) => self.ask_of_ticket(id),
         }
     }
 
@@ -332,6 +334,12 @@ impl World {
                 trace!(self, "switch <- desk {answer:?}");
                 self.tell_switch(Input::Desk(answer));
             }
+            NodeDue::ToTicket(command) => {
+                trace!(self, "desk <- {command:?}");
+                node.desk.handle(now, DeskInput::Ticket(command));
+                self.desk_says();
+            }
+            NodeDue::FromTicket(answer) => self.ticket_heard(&answer),
             NodeDue::OpenMedia(key, with, refused) => {
                 if refused {
                     trace!(self, "media: no leg for {key:?}");

@@ -104,6 +104,7 @@ impl World {
                     self.enter_node(at, NodeDue::Written(id, ok));
                 }
                 desk::Output::Answer(answer) => self.wire(|| NodeDue::FromDesk(answer.clone())),
+                desk::Output::Ticket(answer) => self.ticket_answered(answer),
             }
         }
     }

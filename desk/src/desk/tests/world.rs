@@ -284,6 +284,7 @@ impl World {
             match output {
                 Output::Commit(commit) => self.queue.push_back(commit),
                 Output::Answer(answer) => self.heard(answer),
+                Output::Ticket(answer) => panic!("nobody asked: {answer:?}"),
             }
         }
         assert!(self.desk.load().commits_in_flight <= self.limits.commits_in_flight_max);
@@ -323,8 +324,11 @@ impl World {
         loop {
             let event = self.agenda.peek().map(|Reverse((at, ..))| *at);
             let timer = self.desk.poll_timeout().map(|at| at.as_millis() as u64);
-            // Long after everything is said only the housekeeping is left.
+            let load = self.desk.load();
+            let quiet = (load.contacts, load.events_waiting, load.commits_in_flight) == (0, 0, 0);
+            // Long after everything is said only the housekeeping is left, and tickets that nobody works on.
             let next = match (event, timer) {
+                (None, _) if quiet => break,
                 (None, None) => break,
                 (Some(event), Some(timer)) => event.min(timer),
                 (Some(at), None) | (None, Some(at)) => at,
