@@ -8,6 +8,7 @@ mod publish;
 mod report;
 mod serve;
 mod stand_in;
+mod token;
 mod transcript;
 
 use std::path::PathBuf;
@@ -65,6 +66,12 @@ enum Command {
     /// The people of the hospitals: import them from a file, list, show and export them.
     #[command(subcommand)]
     People(people::Args),
+    /// The API's tokens: make, list and revoke them.
+    #[command(subcommand)]
+    Token(token::Args),
+    /// Who has looked at what through the API.
+    #[command(subcommand)]
+    Audit(token::Audit),
     /// Say how the desk has served: the figures of some days, while the server runs or not.
     Report(report::Args),
 }
@@ -110,6 +117,8 @@ pub fn main() -> ExitCode {
         Command::Open(args) => publish::close("open", &options, &args),
         Command::Reopen(args) => publish::reopen(&options, &args),
         Command::People(args) => people::run(&options, &args),
+        Command::Token(args) => token::run(&options, &args),
+        Command::Audit(args) => token::audit(&options, &args),
         Command::Report(args) => report::run(&options, &args),
     };
     match result {

@@ -42,6 +42,11 @@ const MIGRATIONS: &[Migration] = &[
         postgres: None,
         append_only: &[],
     },
+    Migration {
+        sql: include_str!("../../../migrations/0005_api.sql"),
+        postgres: None,
+        append_only: &["audit"],
+    },
 ];
 
 /// The version this program reads and writes.
