@@ -140,7 +140,8 @@ pub(super) async fn of_refusals(response: Response) -> Response {
     if status.is_success() || ours.is_some_and(|kind| kind == "application/problem+json") {
         return response;
     }
-    match status {
+    let allowed = response.headers().get(header::ALLOW).cloned();
+    let mut problem = match status {
         StatusCode::NOT_FOUND => Problem::NotFound,
         StatusCode::METHOD_NOT_ALLOWED => Problem::Method,
         status if status.is_client_error() => {
@@ -150,5 +151,10 @@ pub(super) async fn of_refusals(response: Response) -> Response {
         }
         _ => Problem::Internal,
     }
-    .into_response()
+    .into_response();
+    // RFC 9110, 15.5.6: a 405 says what may be asked.
+    if let Some(allowed) = allowed {
+        problem.headers_mut().insert(header::ALLOW, allowed);
+    }
+    problem
 }

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use desk::TenantId;
 
-use super::publish::data_dir;
+use super::publish::{data_dir, database};
 use crate::api::audit::digits;
 use crate::api::tokens::{DAYS_MAX, Scope};
-use crate::config::{HelpDesk, Process};
+use crate::config::HelpDesk;
 use crate::control;
 use crate::serve::{OPERATOR, Options};
 use crate::store::Reader;
@@ -88,10 +88,9 @@ pub(super) enum Audit {
 pub(super) fn audit(options: &Options, args: &Audit) -> anyhow::Result<ExitCode> {
     let Audit::Verify { hospital } = args;
     let helpdesk = HelpDesk::load(&options.config_dir)?;
-    let process = Process::load(&options.config_dir.join("careline.toml"))?;
-    let path = data_dir(options)?.join(&process.store.file);
-    let reader = Reader::open(&path)
-        .map_err(|error| anyhow::anyhow!("no audit can be read at {}: {error}", path.display()))?;
+    let database = database(options)?;
+    let reader = Reader::open(&database)
+        .map_err(|error| anyhow::anyhow!("no audit can be read at {database}: {error}"))?;
     let name = |tenant: TenantId| {
         let mut hospitals = helpdesk.hospitals.iter();
         match hospitals.find(|hospital| hospital.id == tenant.0) {

@@ -7,7 +7,7 @@ use super::*;
 const OF_NO_HOSPITAL: [&str; 2] = ["/api/v1/hospitals", "/api/v1/now"];
 
 /// What only Saint Anne's data holds: times, an analyst, and its name.
-const MARKS: [&str; 4] = ["1700000000111", "1111", "st-anne", "Saint Anne"];
+const MARKS: [&str; 4] = ["1700000000111", "\"agent\":1111", "st-anne", "Saint Anne"];
 
 /// A path with something that exists in the place of its parameters.
 fn filled(path: &str, hospital: &str) -> String {
