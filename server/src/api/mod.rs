@@ -105,6 +105,11 @@ fn described(mut openapi: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi 
     ];
     for item in openapi.paths.paths.values_mut() {
         let Some(get) = &mut item.get else { continue };
+        // Handlers are called alike in several modules; operations must not be.
+        let tag = get.tags.iter().flatten().next();
+        if let (Some(tag), Some(id)) = (tag, &get.operation_id) {
+            get.operation_id = Some(format!("{tag}_{id}"));
+        }
         for (status, what) in problems {
             let content = Content::new(Some(Ref::from_schema_name("Problem")));
             let response = ResponseBuilder::new()
