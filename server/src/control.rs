@@ -16,6 +16,9 @@
 //! | `reopen HOSPITAL HOURS` | what still is |
 //! | `status` | how things are, in words |
 //! | `ticket HOSPITAL NUMBER VERB REST` | how the ticket stands, the deed done |
+//! | `token create DAYS HOSPITAL SCOPES NAME` | the token's id and its secret |
+//! | `token list` | every token, a line each |
+//! | `token revoke ID` | that it is |
 //! | `people HOSPITAL SOURCE FLAGS FILE` | what an import would change, or has changed |
 //!
 //! Each is answered by a thread of its own, of which there are few: a desk is
@@ -23,6 +26,7 @@
 
 mod status;
 mod tickets;
+mod token;
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -34,6 +38,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::api::tokens::Tokens;
 use crate::node::wall;
 use crate::serve::closings::{CLOSED_MAX_MS, Closing};
 use crate::serve::publish::{Import, Publisher};
@@ -58,7 +63,7 @@ pub fn socket(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When the socket can't be had.
-pub fn start(data_dir: &Path, publisher: Arc<Publisher>) -> io::Result<()> {
+pub fn start(data_dir: &Path, publisher: Arc<Publisher>, tokens: Arc<Tokens>) -> io::Result<()> {
     let path = socket(data_dir);
     // Left by the last run: the store's lock has shown that nobody else uses this directory.
     match std::fs::remove_file(&path) {
@@ -70,6 +75,7 @@ pub fn start(data_dir: &Path, publisher: Arc<Publisher>) -> io::Result<()> {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     let desk = Arc::new(Desk {
         publisher,
+        tokens,
         folders: Semaphore::new(FOLDERS_MAX),
     });
     std::thread::Builder::new()
@@ -106,6 +112,7 @@ fn log(answered: io::Result<()>) {
 /// Whom questions are put to.
 struct Desk {
     publisher: Arc<Publisher>,
+    tokens: Arc<Tokens>,
     /// Places for those about folders.
     folders: Semaphore,
 }
@@ -163,6 +170,7 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
             let import = Import::read(hospital, source, flags, file);
             return publisher.import(&import).map_err(|error| error.to_string());
         }
+        ("token", _) => return token::answer(rest, &desk.tokens, &publisher.loaded().helpdesk),
         ("folder", [""]) => {
             let (served, _) = publisher.folders();
             return Ok(format!("{}\n{}\n", served.display(), publisher.address()));

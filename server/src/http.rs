@@ -9,7 +9,7 @@
 //! On a thread of its own: nobody's curiosity delays a call. Nothing here is
 //! about a person.
 
-mod listener;
+pub(crate) mod listener;
 mod metrics;
 
 use std::io;

@@ -15,11 +15,13 @@
 //! | [`rtp`] | media threads |
 //! | [`store`] | what is durable: the database |
 //! | [`durable`] | what is durable: small files beside it |
+//! | [`api`] | what programs of the hospitals ask |
 //! | [`streams`] | SIP over TCP and TLS |
 //! | [`secrets`] | keys of this installation |
 //! | [`phone`] | the built-in test phone |
 
 pub mod actions;
+pub mod api;
 mod authorities;
 pub mod cli;
 pub mod config;

@@ -24,6 +24,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::actions::{self, Actions};
+use crate::api::{self, tokens::Tokens};
 use crate::config::{self, ConfigError, HelpDesk, Process};
 use crate::control;
 use crate::figures::{self, Live};
@@ -230,6 +231,8 @@ pub struct Server {
     pub tls_port: Option<u16>,
     /// Where health and metrics are served.
     pub http: Option<SocketAddr>,
+    /// Where the API is.
+    pub api: Option<SocketAddr>,
     certificates: Option<Arc<Certificates>>,
     /// Contacts that a crash had left open.
     pub left_open: usize,
@@ -346,6 +349,7 @@ impl Server {
             let (tickets, fixed) = (tongue.book.tickets, tongue.book.fixed);
             prompter.speaks(tongue.language, tongue.studio, tickets, fixed);
         }
+        let tokens = Arc::new(Tokens::open(store.api()).map_err(store_error)?);
         let known = loaded.helpdesk.hospitals.iter().map(|h| TenantId(h.id));
         let people = Arc::new(People::open(store.people(), known).map_err(store_error)?);
         let mut tenants = vec![TenantSetup {
@@ -501,7 +505,12 @@ impl Server {
             .map_err(io_error("published versions"))?;
         let publisher = Arc::new(Publisher::new(loaded, versions, closings, means));
         // Calls can do without: a path that is too long for a socket keeps nobody from calling.
-        if let Err(error) = control::start(&loaded.data_dir, Arc::clone(&publisher)) {
+        let asked = control::start(
+            &loaded.data_dir,
+            Arc::clone(&publisher),
+            Arc::clone(&tokens),
+        );
+        if let Err(error) = asked {
             tracing::warn!(%error, "no `careline plan|apply|export`: no socket in the data directory");
         }
         let http = match process.http.bind {
@@ -511,10 +520,18 @@ impl Server {
                 Some(at.map_err(io_error(format!("HTTP on {bind}")))?)
             }
         };
+        let api = match process.api.bind {
+            None => None,
+            Some(bind) => {
+                let at = api::start(bind, tokens, Arc::clone(&publisher) as _);
+                Some(at.map_err(io_error(format!("API on {bind}")))?)
+            }
+        };
         Ok(Self {
             address,
             tls_port,
             http,
+            api,
             certificates,
             left_open: recovered.left_open.len(),
             unvoiced,

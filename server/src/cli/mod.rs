@@ -9,6 +9,7 @@ mod report;
 mod serve;
 mod stand_in;
 mod ticket;
+mod token;
 mod transcript;
 
 use std::path::PathBuf;
@@ -68,6 +69,12 @@ enum Command {
     People(people::Args),
     /// Say how a ticket stands, or do something with it.
     Ticket(ticket::Args),
+    /// The API's tokens: make, list and revoke them.
+    #[command(subcommand)]
+    Token(token::Args),
+    /// Who has looked at what through the API.
+    #[command(subcommand)]
+    Audit(token::Audit),
     /// Say how the desk has served: the figures of some days, while the server runs or not.
     Report(report::Args),
 }
@@ -114,6 +121,8 @@ pub fn main() -> ExitCode {
         Command::Reopen(args) => publish::reopen(&options, &args),
         Command::People(args) => people::run(&options, &args),
         Command::Ticket(args) => ticket::run(&options, &args),
+        Command::Token(args) => token::run(&options, &args),
+        Command::Audit(args) => token::audit(&options, &args),
         Command::Report(args) => report::run(&options, &args),
     };
     match result {

@@ -70,6 +70,9 @@ pub(super) async fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCo
     let tls = server
         .tls_port
         .map_or(String::new(), |port| format!("; TLS on port {port}"));
+    if let Some(api) = server.api {
+        tell(&format!("API on http://{api}/api/v1"));
+    }
     if let Some(http) = server.http {
         tell(&format!("Health and metrics on http://{http}/metrics"));
     }

@@ -28,6 +28,8 @@ pub struct Process {
     pub limits: Limits,
     /// Health and metrics.
     pub http: Http,
+    /// The API.
+    pub api: Api,
     /// Lines on standard error.
     pub log: Log,
 }
@@ -39,6 +41,18 @@ pub struct Http {
     /// Where `/health`, `/ready` and `/metrics` are served, e.g. `127.0.0.1:9464`; nowhere by
     /// default. They ask for no password: an address that only those who watch can reach.
     pub bind: Option<SocketAddr>,
+}
+
+/// `[api]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Where `/api/v1` is served, e.g. `127.0.0.1:8088`; nowhere by default. It speaks plain HTTP:
+    /// something that ends TLS stands before it.
+    pub bind: Option<SocketAddr>,
+    /// Whether another address than this machine's own (127.0.0.0/8, ::1) is meant: whoever sees the
+    /// packets reads tokens and answers then; false.
+    pub plaintext: bool,
 }
 
 /// `[sip]`
@@ -596,6 +610,11 @@ impl Process {
             (
                 limits.calls_max == 0 || limits.calls_per_tenant_max == 0,
                 "limits.calls_max and limits.calls_per_tenant_max must be at least 1",
+            ),
+            (
+                self.api.bind.is_some_and(|at| !at.ip().is_loopback()) && !self.api.plaintext,
+                "api.bind is an address that others reach, and the API speaks plain HTTP: bind it to 127.0.0.1 and let \
+                 something that ends TLS stand before it, or write api.plaintext = true where the network is trusted",
             ),
             (
                 limits.clinical_reserve > limits.calls_max,

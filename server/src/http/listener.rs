@@ -22,16 +22,23 @@ pub(super) const CONNECTION_MAX: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listener with those bounds.
-pub(super) struct Bounded {
+pub(crate) struct Bounded {
     listener: TcpListener,
     room: Arc<Semaphore>,
+    lasting: Duration,
 }
 
 impl Bounded {
     pub(super) fn new(listener: TcpListener) -> Self {
+        Self::with(listener, CONNECTIONS_MAX, CONNECTION_MAX)
+    }
+
+    /// With so many connections at a time, none for longer than that.
+    pub(crate) fn with(listener: TcpListener, connections: usize, lasting: Duration) -> Self {
         Self {
             listener,
-            room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            room: Arc::new(Semaphore::new(connections)),
+            lasting,
         }
     }
 }
@@ -50,7 +57,7 @@ impl axum::serve::Listener for Bounded {
                 Ok((stream, from)) => {
                     let brief = Brief {
                         stream,
-                        until: Box::pin(tokio::time::sleep(CONNECTION_MAX)),
+                        until: Box::pin(tokio::time::sleep(self.lasting)),
                         _place: place,
                     };
                     return (brief, from);
@@ -66,7 +73,7 @@ impl axum::serve::Listener for Bounded {
 }
 
 /// A connection that ends by itself.
-pub(super) struct Brief {
+pub(crate) struct Brief {
     stream: TcpStream,
     until: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,

@@ -287,6 +287,11 @@ impl Publisher {
         (served, self.started.clone())
     }
 
+    /// What is served now.
+    pub(crate) fn loaded(&self) -> Arc<Loaded> {
+        Arc::clone(&self.current().loaded)
+    }
+
     /// Where SIP is heard.
     pub fn address(&self) -> std::net::SocketAddr {
         self.interface.bind

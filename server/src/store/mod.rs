@@ -14,6 +14,8 @@
 //! | `writer.rs` | the thread and its groups |
 //! | `rows.rs` | events and projections as rows |
 //! | `people.rs` | people and places that were imported |
+//! | `api.rs` | who may ask the API |
+//! | `audit.rs` | who looked at what, as a chain |
 //! | `reader.rs` | questions, on a connection of their own |
 //! | `verify.rs` | is the database what its log says? |
 //!
@@ -24,6 +26,8 @@
 //! events that they follow from, a question in `reader.rs`, and a comparison
 //! in `verify.rs`.
 
+mod api;
+mod audit;
 mod database;
 mod open;
 mod people;
@@ -42,6 +46,8 @@ use desk::{
     TicketId, TicketNumber,
 };
 
+pub use api::{ApiStore, ApiStoreError, StoredToken};
+pub use audit::{AuditEntry, AuditRow, Audited, Broken, CONSOLE, Hash};
 pub use database::{Database, Server};
 pub use open::{Settings, Store, needs_root_key};
 pub use people::{PeopleError, PeopleStore, StoredPeople};

@@ -13,6 +13,7 @@ use desk::{
     TicketId,
 };
 
+use super::api::ApiStore;
 use super::people::PeopleStore;
 use super::rows::{self, TICKET_COLUMNS, TICKET_WIDTH};
 use super::sql::{Connection, values};
@@ -142,6 +143,14 @@ impl Store {
     /// Where people are stored. It doesn't keep the store open.
     pub fn people(&self) -> PeopleStore {
         self.people.clone()
+    }
+
+    /// Where the API keeps what it keeps. It doesn't keep the store open.
+    pub fn api(&self) -> ApiStore {
+        ApiStore {
+            queue: Arc::clone(&self.people.queue),
+            database: self.people.database.clone(),
+        }
     }
 }
 

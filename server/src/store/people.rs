@@ -14,7 +14,7 @@ use desk::people::{Change, Profile};
 use desk::{PersonId, TenantId};
 
 use super::sql::{Conflict, Connection, Insert, Value, values};
-use super::writer::Work;
+use super::writer::{Aside, Work};
 use super::{Database, Reader, StoreError};
 
 /// Rows in one transaction: some ten milliseconds of the writer.
@@ -193,11 +193,11 @@ impl PeopleStore {
 
     fn write(&self, tenant: TenantId, what: Write) -> Result<(), PeopleError> {
         let (answer, answered) = sync_channel(1);
-        let mut work = Work::People(PeopleWork {
+        let mut work = Work::Aside(Aside::People(PeopleWork {
             tenant,
             what,
             answer,
-        });
+        }));
         for _ in 0..ROOM_PAUSES_MAX {
             let queue = self.sender().ok_or(PeopleError::Busy)?;
             match queue.try_send(work) {

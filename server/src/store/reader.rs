@@ -127,6 +127,56 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Up to `limit` contacts with ids below one, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The database can't be read.
+    pub fn contacts_below(
+        &self,
+        tenant: TenantId,
+        below: ContactId,
+        limit: usize,
+    ) -> Result<Vec<(ContactId, ContactRow)>, StoreError> {
+        let sql = format!(
+            "SELECT contact, {CONTACT_COLUMNS} FROM contact WHERE tenant = ?1 AND contact < ?2 \
+             ORDER BY contact DESC LIMIT ?3"
+        );
+        let (below, limit) = bounds(below.0, limit);
+        self.connection
+            .all(&sql, &values![tenant.0, below, limit], |row| {
+                Ok((ContactId(row.get(0)?), rows::contact(row, 1)?))
+            })
+    }
+
+    /// Up to `limit` tickets with ids below one, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The database can't be read.
+    pub fn tickets_below(
+        &self,
+        tenant: TenantId,
+        below: TicketId,
+        limit: usize,
+    ) -> Result<Vec<TicketRow>, StoreError> {
+        let sql = format!(
+            "SELECT {TICKET_COLUMNS} FROM ticket WHERE tenant = ?1 AND ticket < ?2 \
+             ORDER BY ticket DESC LIMIT ?3"
+        );
+        let (below, limit) = bounds(below.0, limit);
+        self.connection
+            .all(&sql, &values![tenant.0, below, limit], rows::ticket)
+    }
+}
+
+/// An id, and how many, as the database takes them.
+fn bounds(id: u64, limit: usize) -> (i64, i64) {
+    let id = i64::try_from(id).unwrap_or(i64::MAX);
+    (id, limit.min(EVENTS_MAX) as i64)
+}
+
 impl History for Reader {
     fn ticket(
         &self,

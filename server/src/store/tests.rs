@@ -19,6 +19,7 @@ macro_rules! on_both {
 }
 
 // Other test programs use it too.
+mod audit;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../tests/support/postgres.rs"]
 mod cluster;

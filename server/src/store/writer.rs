@@ -16,6 +16,7 @@ use desk::{
     Commit, ContactId, Event, Facts, TenantId, TicketChange, TicketFacts, TicketId, TicketNumber,
 };
 
+use super::api::ApiWork;
 use super::people::PeopleWork;
 use super::rows::{
     self, CONTACT_COLUMNS, CONTACT_INSERT, EVENT_INSERT, NOTE_INSERT, PERSONAL_INSERT,
@@ -43,8 +44,17 @@ pub(super) struct Writer {
 pub(super) enum Work {
     /// What the desk decided.
     Commit(Commit),
+    /// What isn't the desk's, each in a transaction of its own.
+    Aside(Aside),
+}
+
+/// What isn't the desk's.
+#[derive(Debug)]
+pub(super) enum Aside {
     /// A part of an import.
     People(PeopleWork),
+    /// What the API keeps.
+    Api(ApiWork),
 }
 
 /// The rows of one transaction. Kept between transactions for its memory.
@@ -136,8 +146,8 @@ impl Writer {
         while let Ok(first) = queue.recv() {
             match first {
                 Work::Commit(commit) => commits.push(commit),
-                Work::People(work) => {
-                    self.people(work);
+                Work::Aside(work) => {
+                    self.aside(work);
                     continue;
                 }
             }
@@ -152,13 +162,13 @@ impl Writer {
             {
                 match next {
                     Work::Commit(commit) => commits.push(commit),
-                    Work::People(work) => aside = Some(work),
+                    Work::Aside(work) => aside = Some(work),
                 }
             }
             done(self.serve(&commits));
             commits.clear();
             if let Some(work) = aside {
-                self.people(work);
+                self.aside(work);
             }
         }
         self.connection.close();
@@ -222,15 +232,30 @@ impl Writer {
         }
     }
 
-    /// Does a part of an import.
-    fn people(&self, work: PeopleWork) {
+    fn aside(&self, work: Aside) {
+        match work {
+            Aside::People(work) => {
+                let done = self.alone(|connection| work.write(connection));
+                work.answer(done);
+            }
+            Aside::Api(work) => {
+                let done = self.alone(|connection| work.write(connection));
+                work.answer(done);
+            }
+        }
+    }
+
+    fn alone<T>(
+        &self,
+        write: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let begun = self.connection.begin();
-        let written = begun.and_then(|()| work.write(&self.connection));
-        let finished = written.and_then(|()| self.finish());
+        let written = begun.and_then(|()| write(&self.connection));
+        let finished = written.and_then(|written| self.finish().map(|()| written));
         if finished.is_err() {
             self.connection.roll_back();
         }
-        work.answer(finished);
+        finished
     }
 
     /// A commit's answer was lost. Nobody is told anything before it is known

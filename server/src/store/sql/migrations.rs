@@ -47,6 +47,11 @@ const MIGRATIONS: &[Migration] = &[
         postgres: None,
         append_only: &[],
     },
+    Migration {
+        sql: include_str!("../../../migrations/0006_api.sql"),
+        postgres: None,
+        append_only: &["audit"],
+    },
 ];
 
 /// The version this program reads and writes.
