@@ -113,6 +113,7 @@ impl House {
             tenant,
             events: events.iter().map(stamped).collect(),
             personal: events.iter().filter_map(personal).collect(),
+            notes: Vec::new(),
         };
         self.store.as_ref().unwrap().submit(commit).unwrap();
         let done = self.done.recv_timeout(Duration::from_secs(10)).unwrap();
@@ -132,6 +133,8 @@ impl House {
                 ticket,
                 number: number(ticket.0),
                 contact,
+                priority: None,
+                clock: None,
             },
             Event::ContactConnected {
                 contact,

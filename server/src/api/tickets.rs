@@ -110,9 +110,9 @@ fn ticket(asked: &Asked<'_>, row: &TicketRow) -> Ticket {
         number: row.facts.number.to_string(),
         contact: row.facts.contact.0.to_string(),
         opened_at_ms: row.opened_at,
-        status: word(row.facts.status),
-        next_update_ms: row.facts.next_update,
-        owner: row.facts.owner.map(|owner| owner.0),
-        queue: row.facts.queue.and_then(|at| queue(asked, at)),
+        status: word(row.facts.status()),
+        next_update_ms: row.facts.next_update(),
+        owner: row.facts.owner().map(|owner| owner.0),
+        queue: row.facts.team().and_then(|at| queue(asked, at)),
     }
 }
