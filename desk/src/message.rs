@@ -42,6 +42,10 @@ id!(/// A reservation of one agent for one contact, minted by the distributor, n
     OfferId(u64));
 id!(/// A ticket, counted per tenant from 1. Never spoken: see [`TicketNumber`].
     TicketId(u64));
+id!(/// A promise, counted per tenant from 1.
+    PromiseId(u64));
+id!(/// An attempt to keep a promise, unique within the tenant.
+    AttemptId(u64));
 id!(/// A command of the calls: counted up by its sender, unique across restarts (the sender puts its start into the upper half).
     CommandId(u64));
 id!(/// One write to the store.
