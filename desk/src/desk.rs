@@ -9,6 +9,7 @@
 mod commands;
 mod commits;
 mod notices;
+mod promises;
 mod remembered;
 #[cfg(test)]
 mod tests;
@@ -22,13 +23,17 @@ use crate::contact::Facts;
 use crate::directory::{Directory, NumberKey};
 use crate::event::{AgentState, FlowName};
 use crate::message::{
-    AgentId, Answer, Command, CommandId, Commit, CommitId, ContactId, EndCause, Journey, OfferId,
-    PhoneNumber, Reply, Stamped, TenantId, TicketId,
+    AgentId, Answer, AttemptId, Command, CommandId, Commit, CommitId, ContactId, EndCause, Journey,
+    OfferId, PhoneNumber, PromiseId, Reply, Stamped, TenantId, TicketId,
+};
+use crate::promises::{
+    Callable, Callback, KnownPromise, PromiseFacts, PromiseRules, PromiseStage, PromiseWord,
 };
 use crate::ticket::TicketNumber;
 use crate::tickets::{TicketFacts, TicketStatus};
 use commits::{Flight, Gap, Owner, Stream};
 use notices::RecentOffers;
+use promises::{Promised, Promises};
 use remembered::{Forgotten, Memo, Replies};
 use smallvec::SmallVec;
 use tickets::Tickets;
@@ -58,6 +63,32 @@ pub struct TenantSetup {
     /// Its tickets, as the store knows them; more than
     /// [`Limits::tickets_per_tenant_max`] aren't kept.
     pub tickets: Vec<KnownTicket>,
+    /// The callbacks that it owes.
+    pub promises: PromiseSetup,
+}
+
+/// A hospital's callbacks.
+#[derive(Debug, Clone)]
+pub struct PromiseSetup {
+    /// How they are made.
+    pub rules: PromiseRules,
+    /// When.
+    pub callable: Callable,
+    /// The first id that was never given: the store knows.
+    pub next: PromiseId,
+    /// Those that aren't closed, as the store knows them.
+    pub known: Vec<KnownPromise>,
+}
+
+impl Default for PromiseSetup {
+    fn default() -> Self {
+        Self {
+            rules: PromiseRules::default(),
+            callable: Callable::default(),
+            next: PromiseId(1),
+            known: Vec::new(),
+        }
+    }
 }
 
 /// A ticket that the store knows.
@@ -131,6 +162,8 @@ pub enum Input {
     Notice(Notice),
     /// Somebody of the desk says how a ticket stands.
     Update(TicketUpdate),
+    /// Somebody of the desk says something about a promise. Answered with [`Output::PromiseUpdated`].
+    Promise(PromiseUpdate),
     /// A flow of a hospital's was published anew.
     Published(FlowPublished),
     /// A desk of a hospital's was closed or opened on the spot, or keeps its hours again.
@@ -173,6 +206,21 @@ pub struct TicketUpdate {
     pub status: TicketStatus,
     /// When its caller hears of it next, Unix milliseconds.
     pub next_update: Option<i64>,
+}
+
+/// What somebody of the desk says about a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromiseUpdate {
+    /// For telling repetitions apart.
+    pub id: CommandId,
+    /// The hospital.
+    pub tenant: TenantId,
+    /// Wall clock, Unix milliseconds.
+    pub at: i64,
+    /// Which promise.
+    pub promise: PromiseId,
+    /// What.
+    pub word: PromiseWord,
 }
 
 /// A flow that a hospital's callers walk through has another text.
@@ -275,6 +323,22 @@ pub enum Output {
     Commit(Commit),
     /// Tell the calls.
     Answer(Answer),
+    /// Ask the calls for a contact. May be doubled.
+    Callback(Callback),
+    /// Tell the calls that nothing is wanted of an attempt any more.
+    CallbackOff {
+        /// Which.
+        attempt: AttemptId,
+        /// The contact made for it, if one was.
+        contact: Option<ContactId>,
+    },
+    /// An [`Input::Promise`] is on disk, or wasn't possible.
+    PromiseUpdated {
+        /// Which.
+        id: CommandId,
+        /// Is it done?
+        done: bool,
+    },
 }
 
 /// The desk. Give it inputs by [`Desk::handle`], time by
@@ -299,6 +363,9 @@ pub struct Desk {
     wall: (Duration, i64),
     outputs: VecDeque<Output>,
     load: Load,
+    /// When something of a promise is due, by the wall clock.
+    promise_wake: Option<i64>,
+    promises_restored: bool,
 }
 
 #[derive(Debug)]
@@ -308,6 +375,7 @@ struct Tenant {
     directory: Directory,
     next_ticket: TicketId,
     tickets: Tickets,
+    promises: Promises,
     /// Events that belong to no contact.
     stream: Stream,
     gap: Option<Gap>,
@@ -324,6 +392,9 @@ struct Contact {
     /// The calling number, in the form in which two are compared.
     ani: Option<NumberKey>,
     ticket: TicketState,
+    promised: Promised,
+    /// Leave to dial that it has asked for.
+    leave: Option<CommandId>,
     /// Found last by number, and how often it wasn't.
     found: Option<TicketId>,
     misses: u8,
@@ -368,6 +439,10 @@ pub struct Load {
     /// Journey reports that came after a younger one of their contact since
     /// the start: answered, not written.
     pub reports_overtaken: u64,
+    /// Promises that aren't closed.
+    pub promises_open: usize,
+    /// Those of them that nobody is called for until a person says so.
+    pub promises_with_person: usize,
 }
 
 impl Desk {
@@ -391,6 +466,8 @@ impl Desk {
             wall: (Duration::ZERO, 0),
             outputs: VecDeque::new(),
             load: Load::default(),
+            promise_wake: None,
+            promises_restored: false,
         }
     }
 
@@ -410,6 +487,10 @@ impl Desk {
                 self.wall = (self.now, update.at);
                 self.update_ticket(update);
             }
+            Input::Promise(update) => {
+                self.wall = (self.now, update.at);
+                self.update_promise(update);
+            }
             Input::Published(published) => {
                 self.wall = (self.now, published.at);
                 self.published(published);
@@ -425,6 +506,7 @@ impl Desk {
             Input::Committed { id } => self.committed(id),
             Input::CommitFailed { id } => self.commit_failed(id),
         }
+        self.restore_promises();
     }
 
     /// Lets time pass. Early, late and needless calls are harmless.
@@ -433,6 +515,7 @@ impl Desk {
         // Tickets first: somebody is waiting for these.
         while let Some((contact, command)) = self.timers.due_ticket(self.now) {
             self.ticket_overdue(contact, command);
+            self.promise_overdue(contact, command);
         }
         while let Some((until, owner)) = self.timers.due_write(self.now) {
             self.write_due(until, owner);
@@ -443,11 +526,13 @@ impl Desk {
         if self.timers.due_sweep(self.now) {
             self.sweep();
         }
+        self.promises_due();
     }
 
     /// When [`Desk::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.timers.next()
+        let promises = self.promise_wake.map(|wake| self.when(wake));
+        self.timers.next().into_iter().chain(promises).min()
     }
 
     /// The next thing the desk wants.
@@ -475,6 +560,11 @@ impl Desk {
             commits_in_flight: self.flights.len(),
             oldest_commit: self.flights.values().map(|flight| flight.since).min(),
             events_waiting: self.tenants.iter().map(|t| t.events_waiting).sum(),
+            promises_open: self.promises().count(),
+            promises_with_person: self
+                .promises()
+                .filter(|(.., facts)| facts.stage == PromiseStage::WithPerson)
+                .count(),
             ..self.load
         }
     }
@@ -537,6 +627,7 @@ impl Tenant {
         }
         Self {
             tickets,
+            promises: Promises::new(setup.id, setup.promises),
             id: setup.id,
             ticket_key: setup.ticket_key,
             directory: setup.directory,
@@ -557,6 +648,8 @@ impl Contact {
             facts: Facts::default(),
             ani: None,
             ticket: TicketState::None,
+            promised: Promised::None,
+            leave: None,
             found: None,
             misses: 0,
             personal_given: false,

@@ -1,6 +1,7 @@
 //! Stories of the desk, one step at a time; `world` plays it at random.
 
 mod found;
+mod promises;
 mod world;
 
 use super::*;
@@ -33,6 +34,7 @@ fn setup(limits: Limits) -> Setup {
         directory: Directory::new(NumberRule::default(), people, vec![]).unwrap(),
         next_ticket: TicketId(1),
         tickets: Vec::new(),
+        promises: PromiseSetup::default(),
     };
     Setup {
         tenants: vec![
@@ -56,6 +58,8 @@ struct Story {
     commands: u64,
     commits: VecDeque<Commit>,
     answers: VecDeque<Answer>,
+    /// What else it wanted.
+    others: VecDeque<Output>,
 }
 
 impl Story {
@@ -66,6 +70,7 @@ impl Story {
             commands: 0,
             commits: VecDeque::new(),
             answers: VecDeque::new(),
+            others: VecDeque::new(),
         }
     }
 
@@ -79,6 +84,7 @@ impl Story {
             match output {
                 Output::Commit(commit) => self.commits.push_back(commit),
                 Output::Answer(answer) => self.answers.push_back(answer),
+                other => self.others.push_back(other),
             }
         }
     }

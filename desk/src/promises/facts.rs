@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{First, PromiseKind, PromiseRisk, Proof, Span};
 use crate::contact::Facts;
 use crate::event::Event;
-use crate::message::{
-    AttemptId, ContactId, PersonId, PromiseId, QueueId, Role, Stamped, TicketId,
-};
+use crate::message::{AttemptId, ContactId, PersonId, PromiseId, QueueId, Role, Stamped, TicketId};
 
 /// How long a caller whom a crash cut off is called back for.
 const CUT_OFF_MS: i64 = 24 * 3_600_000;

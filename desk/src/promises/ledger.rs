@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    Callable, Callback, Missed, PromiseAsk, PromiseFacts, PromiseKind, PromiseRisk,
-    PromiseRules, Span,
+    Callable, Callback, Missed, PromiseAsk, PromiseFacts, PromiseKind, PromiseRisk, PromiseRules,
+    Span,
 };
 use crate::directory::NumberKey;
 use crate::event::Event;
@@ -157,12 +157,7 @@ impl Work {
 
 impl Ledger {
     /// An empty one. `next`: the first id never given, as the store knows.
-    pub fn new(
-        tenant: TenantId,
-        rules: PromiseRules,
-        callable: Callable,
-        next: PromiseId,
-    ) -> Self {
+    pub fn new(tenant: TenantId, rules: PromiseRules, callable: Callable, next: PromiseId) -> Self {
         Self {
             tenant,
             rules,
@@ -259,7 +254,9 @@ impl Ledger {
         }
         let first = self.callable.next(person, asked.from.max(at), asked.to);
         let last = self.callable.last(person, asked.from.max(at), asked.to);
-        let window = first.zip(last).map(|(from, last)| Span { from, to: last.to });
+        let window = first
+            .zip(last)
+            .map(|(from, last)| Span { from, to: last.to });
         let promise = self.next_promise;
         // Given for good: if the write fails, the id stays unused.
         self.next_promise.0 += 1;
@@ -332,6 +329,7 @@ impl Ledger {
         self.entries.insert(promise, entry);
         // Cut off by whatever ended the process.
         if let Some(attempt) = facts.stage.attempt() {
+            self.last_attempt = self.last_attempt.max(attempt.0);
             let why = Missed::Interrupted;
             self.change(promise, at, |_| {
                 Some(Event::PromiseMissed {

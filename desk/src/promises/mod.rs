@@ -227,7 +227,12 @@ pub struct Callback {
 pub enum CallbackStep {
     /// It has a contact. Answered with [`crate::Reply::Noted`], or
     /// [`crate::Reply::CallbackOff`].
-    Begun,
+    Begun {
+        /// Which promise.
+        promise: PromiseId,
+        /// By which attempt.
+        attempt: AttemptId,
+    },
     /// The customer is about to be called. Answered with
     /// [`crate::Reply::Dial`] once that is durable, or with
     /// [`crate::Reply::CallbackOff`]. No number is dialled without that answer.

@@ -84,11 +84,18 @@ impl Story {
         shared: bool,
         live: bool,
     ) -> PromiseId {
-        let planned = self.ledger.plan(&ask, maker, self.at, (None, None), self.at);
+        let planned = self
+            .ledger
+            .plan(&ask, maker, self.at, (None, None), self.at);
         let planned = planned.expect("there is room");
         let number = Some((ask.number.clone(), key(&ask.number.0)));
-        self.ledger
-            .insert(planned.promise, planned.facts, number, (shared, live), self.at);
+        self.ledger.insert(
+            planned.promise,
+            planned.facts,
+            number,
+            (shared, live),
+            self.at,
+        );
         self.drain();
         planned.promise
     }
@@ -135,7 +142,10 @@ impl Story {
         };
         self.contacts += 1;
         let contact = ContactId(self.contacts);
-        assert!(self.ledger.begun(call.promise, call.attempt, contact, self.at));
+        assert!(
+            self.ledger
+                .begun(call.promise, call.attempt, contact, self.at)
+        );
         self.drain();
         (call, contact)
     }
@@ -181,7 +191,10 @@ fn promised_called_confirmed_closed() {
     story.wait(1);
     assert_eq!(story.written(), Event::PromiseDue { promise });
     let (call, contact) = story.begun();
-    assert_eq!((call.queue, call.class, call.since), (QUEUE, Role::Staff, EIGHT));
+    assert_eq!(
+        (call.queue, call.class, call.since),
+        (QUEUE, Role::Staff, EIGHT)
+    );
     let attempt = story.dials(contact);
     story.ledger.reached(contact, story.at);
     story.drain();
@@ -231,11 +244,19 @@ fn three_unanswered_attempts_are_no_proof() {
     assert_eq!(story.stage(promise), Some(PromiseStage::WithPerson));
     // Only somebody's word closes it.
     let agent = AgentId(4);
-    assert!(story.ledger.word(promise, PromiseWord::Attest(agent), story.at));
+    assert!(
+        story
+            .ledger
+            .word(promise, PromiseWord::Attest(agent), story.at)
+    );
     story.drain();
     let proof = Proof::Attested { agent };
     assert_eq!(story.written(), Event::PromiseClosed { promise, proof });
-    assert!(!story.ledger.word(promise, PromiseWord::Attest(agent), story.at));
+    assert!(
+        !story
+            .ledger
+            .word(promise, PromiseWord::Attest(agent), story.at)
+    );
 }
 
 #[test]
@@ -278,9 +299,7 @@ fn escalated_before_it_is_broken() {
     assert_eq!(story.written(), Event::PromiseEscalated { promise, why });
     // No agent has been found when the window ends: nobody is called at two minutes past ten.
     story.wait(15 * MINUTE);
-    assert!(
-        matches!(story.act(), Some(Act::Stop { contact, .. }) if contact == Some(waiting))
-    );
+    assert!(matches!(story.act(), Some(Act::Stop { contact, .. }) if contact == Some(waiting)));
     let why = PromiseRisk::Broken;
     assert_eq!(story.written(), Event::PromiseEscalated { promise, why });
     assert_eq!(story.ledger.may_dial(waiting, story.at), None);
@@ -351,7 +370,11 @@ fn one_attempt_at_a_time_for_a_promise_and_a_number() {
     story.silence();
     // A contact that nobody asked for gets no leave.
     assert_eq!(story.ledger.may_dial(ContactId(999), story.at), None);
-    assert!(!story.ledger.begun(first, AttemptId(1), ContactId(998), story.at));
+    assert!(
+        !story
+            .ledger
+            .begun(first, AttemptId(1), ContactId(998), story.at)
+    );
 }
 
 #[test]
@@ -393,7 +416,9 @@ fn who_calls_in_and_gives_up_is_called_back_all_the_same() {
     let mut story = Story::new();
     story.promise(ask(PromiseKind::Hold, None));
     story.acts.clear();
-    story.ledger.missed(ContactId(1), Missed::NoAnswer, story.at);
+    story
+        .ledger
+        .missed(ContactId(1), Missed::NoAnswer, story.at);
     let caller = ContactId(40);
     story.ledger.calls_in(caller, key(ANNA), story.at);
     story.drain();
@@ -450,7 +475,11 @@ fn a_number_that_is_gone_is_for_a_person() {
     let mut story = Story::new();
     let promise = story.promise(ask(PromiseKind::Hold, None));
     story.acts.clear();
-    assert!(story.ledger.word(promise, PromiseWord::NumberGone, story.at));
+    assert!(
+        story
+            .ledger
+            .word(promise, PromiseWord::NumberGone, story.at)
+    );
     story.drain();
     assert!(matches!(story.act(), Some(Act::Stop { .. })));
     let why = PromiseRisk::NumberGone;
@@ -464,7 +493,9 @@ fn a_number_that_is_gone_is_for_a_person() {
         stage: PromiseStage::Due,
         ..facts
     };
-    again.ledger.insert(promise, erased, None, (false, false), again.at);
+    again
+        .ledger
+        .insert(promise, erased, None, (false, false), again.at);
     again.drain();
     assert_eq!(again.written(), Event::PromiseEscalated { promise, why });
 }
@@ -482,7 +513,9 @@ fn a_restart_in_the_middle_of_an_attempt() {
     };
     let mut again = Story::new();
     let number = Some((PhoneNumber(ANNA.into()), key(ANNA)));
-    again.ledger.insert(promise, facts, number, (false, false), again.at);
+    again
+        .ledger
+        .insert(promise, facts, number, (false, false), again.at);
     again.drain();
     let missed = Event::PromiseMissed {
         promise,
@@ -493,7 +526,13 @@ fn a_restart_in_the_middle_of_an_attempt() {
     let (call, _) = again.begun();
     assert_ne!(call.attempt, AttemptId(3));
     // Ids go on behind what is known.
-    let next = again.ledger.plan(&ask(PromiseKind::Hold, None), MAKER, EIGHT, (None, None), EIGHT);
+    let next = again.ledger.plan(
+        &ask(PromiseKind::Hold, None),
+        MAKER,
+        EIGHT,
+        (None, None),
+        EIGHT,
+    );
     assert_eq!(next.map(|planned| planned.promise), Some(PromiseId(2)));
 }
 
@@ -540,7 +579,13 @@ fn so_many_at_a_time() {
         story.promise_to(ContactId(n), ask, false, false);
         story.at += 1;
     }
-    let full = story.ledger.plan(&ask(PromiseKind::Hold, None), MAKER, story.at, (None, None), story.at);
+    let full = story.ledger.plan(
+        &ask(PromiseKind::Hold, None),
+        MAKER,
+        story.at,
+        (None, None),
+        story.at,
+    );
     assert_eq!(full, None);
     let calls: Vec<_> = std::mem::take(&mut story.acts)
         .into_iter()
@@ -552,7 +597,11 @@ fn so_many_at_a_time() {
     assert_eq!(calls.len(), 2);
     for (n, call) in calls.iter().enumerate() {
         let contact = ContactId(50 + n as u64);
-        assert!(story.ledger.begun(call.promise, call.attempt, contact, story.at));
+        assert!(
+            story
+                .ledger
+                .begun(call.promise, call.attempt, contact, story.at)
+        );
     }
     assert!(story.ledger.may_dial(ContactId(50), story.at).is_some());
     // One at a time: the second is put off, and whoever waits longest has its place.
@@ -597,7 +646,11 @@ fn no_longer_wanted_and_moved() {
         from: EIGHT + 2 * HOUR,
         to: EIGHT + 3 * HOUR,
     };
-    assert!(story.ledger.word(promise, PromiseWord::Move(window), story.at));
+    assert!(
+        story
+            .ledger
+            .word(promise, PromiseWord::Move(window), story.at)
+    );
     story.drain();
     assert!(matches!(story.act(), Some(Act::Stop { .. })));
     assert!(matches!(story.written(), Event::PromiseMissed { .. }));
@@ -648,7 +701,10 @@ fn whom_a_crash_cut_off() {
         facts.apply(&crate::Stamped { at: 5, event });
         let made = cut_off(PromiseId(1), MAKER, &facts, EIGHT).expect("they waited");
         let (promise, facts) = PromiseFacts::created(&made).expect("a promise");
-        assert_eq!((promise, facts.since, facts.queue), (PromiseId(1), 5, QUEUE));
+        assert_eq!(
+            (promise, facts.since, facts.queue),
+            (PromiseId(1), 5, QUEUE)
+        );
         assert_eq!(facts.kind, PromiseKind::Hold);
     }
 }

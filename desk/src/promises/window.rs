@@ -113,7 +113,9 @@ struct All<'a> {
 impl<'a> All<'a> {
     /// Do all agree at this moment? And the first moment at which that may be otherwise.
     fn at(self, at: i64) -> (bool, Option<i64>) {
-        let desk = self.desk.map(|exact| exact.calendar.at(at, exact.exception));
+        let desk = self
+            .desk
+            .map(|exact| exact.calendar.at(at, exact.exception));
         let decent = self.callee.map(|callee| callee.decent.at(at, None));
         let available = self.callee.and_then(|callee| callee.available.as_ref());
         let available = available.map(|calendar| calendar.at(at, None));

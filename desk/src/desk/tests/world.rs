@@ -284,6 +284,7 @@ impl World {
             match output {
                 Output::Commit(commit) => self.queue.push_back(commit),
                 Output::Answer(answer) => self.heard(answer),
+                other => panic!("nobody asked for {other:?}"),
             }
         }
         assert!(self.desk.load().commits_in_flight <= self.limits.commits_in_flight_max);

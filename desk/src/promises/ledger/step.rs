@@ -123,9 +123,9 @@ impl Ledger {
     fn next_attempt(&self, entry: &Entry, at: i64) -> Option<i64> {
         let (person, to) = (entry.facts.person, entry.facts.window.to);
         let by_rule = at.max(entry.not_before);
-        let soonest = entry
-            .tried_at
-            .map_or(at, |tried| at.max(tried.saturating_add(self.rules.own_pause_ms)));
+        let soonest = entry.tried_at.map_or(at, |tried| {
+            at.max(tried.saturating_add(self.rules.own_pause_ms))
+        });
         let next = |from| self.callable.next(person, from, to);
         next(by_rule).or_else(|| next(soonest))
     }

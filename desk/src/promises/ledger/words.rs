@@ -47,21 +47,25 @@ impl Ledger {
         true
     }
 
-    /// An agent has signed in, or out.
-    pub fn agent(&mut self, agent: AgentId, present: bool, at: i64) {
+    /// An agent has signed in, or out. False: that is nothing to any promise.
+    pub fn agent(&mut self, agent: AgentId, present: bool, at: i64) -> bool {
         if present {
             self.away.remove(&agent);
-        } else if self.away.insert(agent) {
-            let owned = |entry: &Entry| entry.facts.kind == PromiseKind::Owned { owner: agent };
-            let theirs: Vec<_> = self
-                .entries
-                .iter()
-                .filter(|(_, entry)| owned(entry))
-                .map(|(promise, _)| *promise)
-                .collect();
-            for promise in theirs {
-                self.step(promise, at);
-            }
+            return false;
         }
+        if !self.away.insert(agent) {
+            return false;
+        }
+        let owned = |entry: &Entry| entry.facts.kind == PromiseKind::Owned { owner: agent };
+        let theirs: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| owned(entry))
+            .map(|(promise, _)| *promise)
+            .collect();
+        for promise in &theirs {
+            self.step(*promise, at);
+        }
+        !theirs.is_empty()
     }
 }

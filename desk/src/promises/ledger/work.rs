@@ -12,7 +12,8 @@ impl Ledger {
     /// Is whom it was promised on the line with us?
     pub(super) fn is_held(&self, entry: &Entry) -> bool {
         let calls = |key| self.live.contains_key(&key);
-        self.makers.contains(&entry.facts.contact) || (!entry.shared && entry.key.is_some_and(calls))
+        self.makers.contains(&entry.facts.contact)
+            || (!entry.shared && entry.key.is_some_and(calls))
     }
 
     /// Is the same number being called for another promise?
@@ -131,7 +132,13 @@ impl Ledger {
     }
 
     /// An attempt that was on the log came to nothing. Too many of those end the attempts.
-    pub(super) fn record_missed(&mut self, promise: PromiseId, attempt: AttemptId, why: Missed, at: i64) {
+    pub(super) fn record_missed(
+        &mut self,
+        promise: PromiseId,
+        attempt: AttemptId,
+        why: Missed,
+        at: i64,
+    ) {
         self.change(promise, at, |facts| {
             let this = facts.stage.attempt() == Some(attempt);
             this.then_some(Event::PromiseMissed {
@@ -166,7 +173,13 @@ impl Ledger {
         self.step(promise, at);
     }
 
-    pub(super) fn escalate(&mut self, promise: PromiseId, entry: &mut Entry, why: PromiseRisk, at: i64) {
+    pub(super) fn escalate(
+        &mut self,
+        promise: PromiseId,
+        entry: &mut Entry,
+        why: PromiseRisk,
+        at: i64,
+    ) {
         let event = Event::PromiseEscalated { promise, why };
         self.record(promise, entry, at, event);
     }

@@ -125,7 +125,11 @@ fn nine_is_nine_around_both_changes() {
             };
             assert_eq!(found, [expected], "{zone} {month}-{day:?}");
             assert_eq!(callable.next(None, day.from, day.to), Some(nine), "{zone}");
-            assert_eq!(callable.last(None, day.from, day.to), Some(expected), "{zone}");
+            assert_eq!(
+                callable.last(None, day.from, day.to),
+                Some(expected),
+                "{zone}"
+            );
         }
     }
 }
@@ -225,7 +229,10 @@ fn a_person_has_their_own_hours_and_exceptions() {
     };
     assert_eq!(hers, [expected]);
     // Anybody else, of whom nothing is known, by day.
-    assert_eq!(callable.choices(Some(PersonId(4)), week, MINUTE, 9).len(), 7);
+    assert_eq!(
+        callable.choices(Some(PersonId(4)), week, MINUTE, 9).len(),
+        7
+    );
     // Nothing shorter than asked for, and no more of them.
     assert_eq!(callable.choices(Some(okafor), week, 5 * HOUR, 9), []);
     assert_eq!(callable.choices(None, week, HOUR, 3).len(), 3);

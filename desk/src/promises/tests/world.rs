@@ -160,7 +160,15 @@ impl World {
                     // Leave, once.
                     let known = self.contacts.get_mut(&contact).expect("a contact");
                     assert!(!std::mem::replace(&mut known.1, true));
-                    let open = self.ledger.choices(None, Span { from: at - 1, to: at + 1 }, 0, 1);
+                    let open = self.ledger.choices(
+                        None,
+                        Span {
+                            from: at - 1,
+                            to: at + 1,
+                        },
+                        0,
+                        1,
+                    );
                     assert!(!open.is_empty(), "called when nobody may be");
                 }
             }
@@ -210,7 +218,8 @@ impl World {
             }
             Step::Attest(n) => {
                 if let Some(promise) = promise(self, n) {
-                    self.ledger.word(promise, PromiseWord::Attest(AgentId(1)), at);
+                    self.ledger
+                        .word(promise, PromiseWord::Attest(AgentId(1)), at);
                 }
             }
             Step::Move(n, from, length) => {
@@ -227,7 +236,9 @@ impl World {
                     self.ledger.word(promise, PromiseWord::NumberGone, at);
                 }
             }
-            Step::Agent(present) => self.ledger.agent(AgentId(1), present, at),
+            Step::Agent(present) => {
+                self.ledger.agent(AgentId(1), present, at);
+            }
             Step::Restart => {
                 self.look();
                 self.ledger = Self::ledger(self.log.len() as u64 + 1);
@@ -238,10 +249,7 @@ impl World {
                 self.asked.clear();
                 for (promise, facts) in self.log.clone() {
                     let (number, shared) = self.numbers[&promise];
-                    let number = Some((
-                        PhoneNumber(NUMBERS[number].into()),
-                        key(NUMBERS[number]),
-                    ));
+                    let number = Some((PhoneNumber(NUMBERS[number].into()), key(NUMBERS[number])));
                     self.ledger
                         .insert(promise, facts, number, (shared, false), at);
                 }
@@ -286,7 +294,10 @@ impl World {
                 Proof::Attested { .. } => {}
             },
             Event::PromiseEscalated { why, .. } => {
-                assert!(facts.risk != Some(why) || why.stops_calls(), "told twice: {why:?}");
+                assert!(
+                    facts.risk != Some(why) || why.stops_calls(),
+                    "told twice: {why:?}"
+                );
             }
             _ => {}
         }
