@@ -383,6 +383,9 @@ impl Node {
         for (tenant, directory) in fresh.directories {
             self.desk.set_directory(tenant, directory);
         }
+        for (tenant, callable) in fresh.callable {
+            self.desk.set_callable(tenant, callable);
+        }
         self.actions.serve(fresh.actions);
         self.acd.reconfigure(now, fresh.acd);
         self.switch.reconfigure(fresh.switch);
@@ -509,6 +512,14 @@ impl Node {
                         }
                     }
                     desk::Output::Answer(answer) => inputs.push_back(Input::Desk(answer)),
+                    desk::Output::Callback(callback) => {
+                        inputs.push_back(Input::Callback(callback));
+                    }
+                    desk::Output::CallbackOff { attempt, contact } => {
+                        inputs.push_back(Input::CallbackOff { attempt, contact });
+                    }
+                    // Nobody can say anything about a promise yet.
+                    desk::Output::PromiseUpdated { .. } => {}
                 }
             }
             let Some(input) = inputs.pop_front() else {

@@ -45,6 +45,8 @@ pub struct Fresh {
     pub actions: crate::actions::Book,
     /// Who calls from which number.
     pub directories: Vec<(TenantId, Directory)>,
+    /// When whose customers may be called back.
+    pub callable: Vec<(TenantId, desk::Callable)>,
     /// Fixed prompts.
     pub prompts: Vec<(Language, Fixed)>,
     /// Flows with a new version, and whose callers walk through them.
@@ -463,6 +465,7 @@ impl Publisher {
         }
         let number = u64::from_le_bytes(self.seed[..8].try_into().unwrap_or_default());
         let mut directories = Vec::new();
+        let mut callable = Vec::new();
         for hospital in &loaded.helpdesk.hospitals {
             let directory = self.people.directory(hospital).map_err(|fault| {
                 let error =
@@ -470,6 +473,8 @@ impl Publisher {
                 StartError::from(error)
             })?;
             directories.push((TenantId(hospital.id), directory));
+            let times = setup::callable(hospital).map_err(StartError::from)?;
+            callable.push((TenantId(hospital.id), times));
         }
         let (interface, audio) = (self.interface.clone(), self.audio.clone());
         Ok(Fresh {
@@ -478,6 +483,7 @@ impl Publisher {
             acd: setup::acd_setup(&loaded.helpdesk, number),
             actions: loaded.actions.clone(),
             directories,
+            callable,
             prompts,
             published: Vec::new(),
             claim: Claim::default(),
@@ -546,8 +552,8 @@ fn write(loaded: &Loaded, versions: &Versions) -> Result<(), PublishError> {
 pub(super) fn published(helpdesk: &HelpDesk, versions: &[Raised]) -> Vec<Published> {
     let mut published = Vec::new();
     for hospital in &helpdesk.hospitals {
-        let answering = hospital.lines.iter();
-        let answering = answering.filter_map(|line| helpdesk.flows.get(&line.flow));
+        let answering = hospital.flows();
+        let answering = answering.filter_map(|name| helpdesk.flows.get(name));
         let walked: BTreeSet<&str> = answering.flat_map(|flow| flow.parts()).collect();
         for raised in versions {
             if walked.contains(raised.flow.as_str())

@@ -14,6 +14,7 @@
 //! | `writer.rs` | the thread and its groups |
 //! | `rows.rs` | events and projections as rows |
 //! | `people.rs` | people and places that were imported |
+//! | `promises.rs` | the callbacks that are owed, as rows; whom a crash cut off |
 //! | `reader.rs` | questions, on a connection of their own |
 //! | `verify.rs` | is the database what its log says? |
 //!
@@ -27,6 +28,7 @@
 mod database;
 mod open;
 mod people;
+mod promises;
 mod reader;
 mod rows;
 mod sql;
@@ -38,8 +40,8 @@ mod writer;
 use std::collections::BTreeMap;
 
 use desk::{
-    Commit, CommitId, ContactId, Facts, KnownTicket, Personal, Stamped, TenantId, TicketFacts,
-    TicketId, TicketNumber,
+    Commit, CommitId, ContactId, Facts, KnownPromise, KnownTicket, Personal, PromiseId, Stamped,
+    TenantId, TicketFacts, TicketId, TicketNumber,
 };
 
 pub use database::{Database, Server};
@@ -185,6 +187,10 @@ pub struct Recovered {
     pub tenants: BTreeMap<TenantId, RecoveredTenant>,
     /// Per tenant: its latest tickets, for callers who ask for theirs.
     pub tickets: BTreeMap<TenantId, Vec<KnownTicket>>,
+    /// Per tenant: the callbacks that it owes, those to whom a crash cut off in a queue among them.
+    pub promises: BTreeMap<TenantId, Vec<KnownPromise>>,
+    /// Per tenant that has ever made one: the first promise id never used.
+    pub next_promise: BTreeMap<TenantId, PromiseId>,
     /// Contacts that a crash left open, now ended as system-failure.
     pub left_open: Vec<(TenantId, ContactId)>,
 }
@@ -204,6 +210,12 @@ impl Recovered {
         self.tenants
             .get(&tenant)
             .map_or(TicketId(1), |t| t.next_ticket)
+    }
+
+    /// The first promise id a tenant never used.
+    pub fn next_promise(&self, tenant: TenantId) -> PromiseId {
+        let next = self.next_promise.get(&tenant);
+        next.copied().unwrap_or(PromiseId(1))
     }
 }
 

@@ -29,6 +29,7 @@ mod killed;
 mod load;
 mod people;
 mod proxy;
+mod promises;
 mod tickets;
 mod tls;
 
@@ -217,6 +218,7 @@ fn commit(id: CommitId, tenant: TenantId, at: i64, events: &[Event]) -> Commit {
         tenant,
         events: events.iter().map(stamped).collect(),
         personal: Vec::new(),
+        numbers: Vec::new(),
     }
 }
 

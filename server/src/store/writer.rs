@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use desk::{Commit, ContactId, Event, Facts, TenantId, TicketChange, TicketId};
 
 use super::people::PeopleWork;
+use super::promises::Promises;
 use super::rows::{
     self, CONTACT_COLUMNS, CONTACT_INSERT, EVENT_INSERT, PERSONAL_INSERT, TENANT_INSERT,
     TICKET_INSERT,
@@ -33,6 +34,7 @@ pub(super) struct Writer {
     /// The rows of contacts that are open, so that they needn't be read again
     /// for each of their events. Emptied when a transaction fails.
     contacts: HashMap<Key, ContactRow>,
+    promises: Promises,
     group: Group,
 }
 
@@ -90,6 +92,7 @@ impl Writer {
             connection,
             closing: Arc::default(),
             contacts: HashMap::new(),
+            promises: Promises::default(),
             group: Group::default(),
         }
     }
@@ -177,6 +180,7 @@ impl Writer {
             .and_then(|()| self.write_rows(commits));
         let finished = written.and_then(|()| self.finish());
         if finished.is_ok() {
+            self.promises.written();
             let contacts = &mut self.contacts;
             for key in &self.group.changed {
                 if contacts
@@ -188,6 +192,7 @@ impl Writer {
             }
         } else {
             self.contacts.clear();
+            self.promises.forget();
             self.connection.roll_back();
         }
         finished
@@ -236,6 +241,7 @@ impl Writer {
 
     fn write_rows(&mut self, commits: &[Commit]) -> Result<(), StoreError> {
         self.group.clear();
+        self.promises.clear();
         for commit in commits {
             self.add(commit)?;
         }
@@ -244,6 +250,7 @@ impl Writer {
         self.write_tickets()?;
         self.change_tickets()?;
         self.write_contacts()?;
+        self.promises.write(&self.connection, commits)?;
         self.write_counters()
     }
 
@@ -287,6 +294,7 @@ impl Writer {
                     stamped.at,
                 ]);
             }
+            self.promises.add(&self.connection, tenant, stamped)?;
             if let Some(contact) = contact {
                 let key = (tenant, contact);
                 let row = match self.contacts.entry(key) {
@@ -453,7 +461,7 @@ impl Group {
     }
 }
 
-fn contact_row(
+pub(super) fn contact_row(
     connection: &Connection,
     (tenant, contact): Key,
 ) -> Result<Option<ContactRow>, StoreError> {

@@ -332,6 +332,14 @@ impl World {
                 trace!(self, "switch <- desk {answer:?}");
                 self.tell_switch(Input::Desk(answer));
             }
+            NodeDue::Callback(callback) => {
+                trace!(self, "switch <- desk {callback:?}");
+                self.tell_switch(Input::Callback(callback));
+            }
+            NodeDue::CallbackOff(attempt, contact) => {
+                trace!(self, "switch <- desk {attempt:?} is off");
+                self.tell_switch(Input::CallbackOff { attempt, contact });
+            }
             NodeDue::OpenMedia(key, with, refused) => {
                 if refused {
                     trace!(self, "media: no leg for {key:?}");

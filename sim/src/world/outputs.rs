@@ -104,6 +104,13 @@ impl World {
                     self.enter_node(at, NodeDue::Written(id, ok));
                 }
                 desk::Output::Answer(answer) => self.wire(|| NodeDue::FromDesk(answer.clone())),
+                desk::Output::Callback(callback) => {
+                    self.wire(|| NodeDue::Callback(callback.clone()));
+                }
+                desk::Output::CallbackOff { attempt, contact } => {
+                    self.wire(|| NodeDue::CallbackOff(attempt, contact));
+                }
+                desk::Output::PromiseUpdated { .. } => {}
             }
         }
     }

@@ -42,6 +42,11 @@ const MIGRATIONS: &[Migration] = &[
         postgres: None,
         append_only: &[],
     },
+    Migration {
+        sql: include_str!("../../../migrations/0005_promises.sql"),
+        postgres: None,
+        append_only: &[],
+    },
 ];
 
 /// The version this program reads and writes.

@@ -45,6 +45,7 @@ impl Play {
                         self.told.insert(answer.contact, number);
                     }
                 }
+                other => panic!("nobody asked for {other:?}"),
             }
         }
     }
@@ -84,6 +85,7 @@ fn what_the_desk_believes_is_what_the_log_says(place: &Place) {
         directory: Directory::default(),
         next_ticket: bench.recovered.next_ticket(TenantId(id)),
         tickets: Vec::new(),
+        promises: desk::PromiseSetup::default(),
     };
     let mut play = Play {
         desk: Desk::new(Setup {

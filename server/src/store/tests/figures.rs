@@ -135,6 +135,7 @@ fn after_a_kill_todays_figures_are_those_of_the_log(place: &Place) {
                 tenant: TENANT,
                 events: call(contact, 8),
                 personal: Vec::new(),
+                numbers: Vec::new(),
             };
             store.submit(commit).unwrap();
         }
@@ -187,6 +188,7 @@ fn write_until_killed(address: String) {
             tenant: TENANT,
             events: call(contact, length),
             personal: Vec::new(),
+            numbers: Vec::new(),
         };
         store.submit(commit).unwrap();
         done.recv().unwrap();

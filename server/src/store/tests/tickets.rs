@@ -79,7 +79,8 @@ fn the_first_versions_tickets_get_their_owners() {
         .batch(
             "ALTER TABLE ticket DROP COLUMN status; ALTER TABLE ticket DROP COLUMN next_update; \
              ALTER TABLE ticket DROP COLUMN owner; ALTER TABLE ticket DROP COLUMN queue; \
-             DROP TABLE root_key; DROP TABLE person; DROP TABLE person_import; DELETE FROM migration WHERE version >= 2",
+             DROP TABLE root_key; DROP TABLE person; DROP TABLE person_import; DROP TABLE promise; DROP TABLE promise_number; \
+             DELETE FROM migration WHERE version >= 2",
         )
         .unwrap();
     drop(older);

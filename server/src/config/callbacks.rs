@@ -40,7 +40,9 @@ impl Hospital {
             let label = &callbacks.label;
             return Some((
                 "label",
-                format!("\"{label}\" is no number of this hospital's `lines`: customers couldn't call it back"),
+                format!(
+                    "\"{label}\" is no number of this hospital's `lines`: customers couldn't call it back"
+                ),
             ));
         }
         if let Some(name) = &callbacks.hours
@@ -52,7 +54,8 @@ impl Hospital {
             ));
         }
         if self.zone.is_none() {
-            let zone = "callbacks need `zone`, e.g. zone: America/Chicago: nobody is called at night";
+            let zone =
+                "callbacks need `zone`, e.g. zone: America/Chicago: nobody is called at night";
             return Some(("hours", zone.to_owned()));
         }
         let flow = &callbacks.flow;
