@@ -330,8 +330,11 @@ impl Directory {
     /// Is it known not to be one person's: a place's, or several people's?
     pub(crate) fn is_shared(&self, key: NumberKey) -> bool {
         match self.by_number.get(&key) {
-            Some(Whose::Several) => true,
-            Some(Whose::One(id)) => matches!(self.entries.get(id), Some(Record::Place { .. })),
+            Some(Whose::One(claim)) => {
+                let profile = self.profiles.get(&claim.person);
+                profile.is_some_and(|profile| profile.record.kind.role().is_none())
+            }
+            Some(Whose::Patients | Whose::Own(_) | Whose::Several) => true,
             None => false,
         }
     }

@@ -104,3 +104,54 @@ impl HelpDesk {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hospital(callbacks: &str) -> Hospital {
+        let text = format!(
+            "id: 1\nname: St. Anne\ncountry_code: \"1\"\n\
+             lines: [{{ number: \"15550101002\", flow: staff }}]\n\
+             hours: {{ desk: {{ week: {{ mon-fri: 10:00-22:00 }} }} }}\n{callbacks}\n"
+        );
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let zone = "zone: America/Chicago\n";
+        for (text, key) in [
+            ("callbacks: { label: \"+15550101003\" }", "label"),
+            (
+                "callbacks: { label: \"15550101002\", hours: night }",
+                "hours",
+            ),
+        ] {
+            let fault = hospital(&format!("{zone}{text}")).callback_fault(None);
+            assert_eq!(fault.map(|(at, _)| at), Some(key), "{text}");
+        }
+        let fine = "callbacks: { label: \"+15550101002\", hours: desk }";
+        assert_eq!(
+            hospital(&format!("{zone}{fine}")).callback_fault(None),
+            None
+        );
+        // Nobody knows when its night is.
+        assert!(hospital(fine).callback_fault(None).is_some());
+        assert_eq!(hospital("").callback_fault(None), None);
+        let none = Default::default();
+        let fault = hospital(&format!("{zone}{fine}")).callback_fault(Some(&none));
+        assert_eq!(fault.map(|(at, _)| at), Some("flow"));
+    }
+
+    /// The desk is there until ten, and nobody is called after eight.
+    #[test]
+    fn nobody_is_called_at_night() {
+        let fine = "zone: America/Chicago\ncallbacks: { label: \"15550101002\", hours: desk }";
+        let callable = hospital(fine).callable().unwrap();
+        // Monday, 2026-11-23, 10:00 and 20:00 in Chicago.
+        let (ten, eight) = (1_795_449_600_000, 1_795_485_600_000);
+        assert_eq!(callable.next(None, ten - 1, eight), Some(ten));
+        assert_eq!(callable.next(None, eight, eight + 10 * 3_600_000), None);
+    }
+}
