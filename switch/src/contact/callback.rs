@@ -274,7 +274,11 @@ impl Contact {
                 offset_ms: 0,
             });
         }
-        self.ask_leave(cx);
+        // One who was handed it by a colleague finds the customer's telephone ringing already.
+        let back = self.calling_back.as_ref();
+        if back.is_some_and(|back| matches!(back.step, Step::Finding { .. })) {
+            self.ask_leave(cx);
+        }
     }
 
     fn ask_leave(&mut self, cx: &mut Cx<'_>) {
