@@ -90,11 +90,17 @@ impl Ledger {
             entry.work,
             Work::Taken { attempt: taken, dial: Dial::Granting, .. } if taken == attempt
         );
-        let granted = wanted && entry.facts.stage.attempt() == Some(attempt);
+        let facts = entry.facts;
+        // The write may have taken its time: the hours may be over.
+        let now = self.callable.next(facts.person, at, facts.window.to) == Some(at);
+        let granted = wanted && now && facts.stage.attempt() == Some(attempt);
         if granted {
             self.set_dial(promise, Dial::Yes);
         } else {
             self.record_missed(promise, attempt, Missed::Interrupted, at);
+            if wanted {
+                self.release(promise, at, self.rules.own_pause_ms);
+            }
         }
         self.step(promise, at);
         granted
