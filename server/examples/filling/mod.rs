@@ -109,6 +109,7 @@ impl Filling {
             tenant,
             events,
             personal: personal.into_iter().collect(),
+            numbers: Vec::new(),
         };
         self.sent_at.push(Instant::now());
         self.store.submit(commit).expect("room in the queue");
