@@ -28,8 +28,8 @@ mod figures;
 mod killed;
 mod load;
 mod people;
-mod proxy;
 mod promises;
+mod proxy;
 mod tickets;
 mod tls;
 
