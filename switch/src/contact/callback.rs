@@ -149,6 +149,7 @@ impl Contact {
             came: None,
             referred_by: None,
             keys_by: None,
+            keys_in_audio: false,
             stage: Stage::Flow,
             taken: None,
             taking: None,
