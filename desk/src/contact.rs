@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::event::{Event, Found};
 use crate::message::{
-    AgentId, ContactId, EndCause, Journey, PartnerId, QueueId, Role, Stamped, TicketId,
+    AgentId, ContactId, EndCause, Journey, PartnerId, PersonId, QueueId, Role, Stamped, TicketId,
 };
 use crate::ticket::TicketNumber;
 
@@ -129,6 +129,16 @@ impl Position {
 pub type Events = SmallVec<[Event; 2]>;
 
 impl Facts {
+    /// Who it is, as far as the calling number tells. A possible patient is nobody.
+    pub fn person(&self) -> Option<PersonId> {
+        match self.found {
+            Some(Found::Person { person, .. }) => Some(person),
+            Some(Found::Unknown | Found::Place { .. } | Found::PossiblePatient { .. }) | None => {
+                None
+            }
+        }
+    }
+
     /// Changes the state by an event of this contact. Any event is possible
     /// in any state, since a gap may have swallowed those between.
     pub fn apply(&mut self, stamped: &Stamped) {
@@ -230,6 +240,14 @@ impl Facts {
             | Event::EmergencyConnected { .. }
             | Event::EmergencyUnplaced { .. }
             | Event::EmergencyEnded { .. }
+            | Event::PromiseCreated { .. }
+            | Event::PromiseDue { .. }
+            | Event::PromiseAttempted { .. }
+            | Event::PromiseReached { .. }
+            | Event::PromiseMissed { .. }
+            | Event::PromiseEscalated { .. }
+            | Event::PromiseMoved { .. }
+            | Event::PromiseClosed { .. }
             | Event::JournalGap { .. } => {}
         }
     }

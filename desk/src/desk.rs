@@ -9,6 +9,7 @@
 mod commands;
 mod commits;
 mod notices;
+mod promises;
 mod remembered;
 #[cfg(test)]
 mod tests;
@@ -23,13 +24,17 @@ use crate::contact::Facts;
 use crate::directory::{Directory, NumberKey};
 use crate::event::{AgentState, FlowName};
 use crate::message::{
-    AgentId, Answer, Command, CommandId, Commit, CommitId, ContactId, EndCause, Journey, OfferId,
-    PhoneNumber, Reply, Stamped, TenantId, TicketId,
+    AgentId, Answer, AttemptId, Command, CommandId, Commit, CommitId, ContactId, EndCause, Journey,
+    OfferId, PhoneNumber, PromiseId, Reply, Stamped, TenantId, TicketId,
+};
+use crate::promises::{
+    Callable, Callback, KnownPromise, PromiseFacts, PromiseRules, PromiseStage, PromiseWord,
 };
 use crate::ticket::TicketNumber;
 use crate::tickets::{TicketAnswer, TicketCommand, TicketFacts, TicketRules};
 use commits::{Flight, Gap, Owner, Stream};
 use notices::RecentOffers;
+use promises::{Promised, Promises};
 use remembered::{Forgotten, Memo, Replies};
 use smallvec::SmallVec;
 use tickets::Tickets;
@@ -62,6 +67,32 @@ pub struct TenantSetup {
     pub tickets: Vec<KnownTicket>,
     /// What is agreed about them.
     pub rules: TicketRules,
+    /// The callbacks that it owes.
+    pub promises: PromiseSetup,
+}
+
+/// A hospital's callbacks.
+#[derive(Debug, Clone)]
+pub struct PromiseSetup {
+    /// How they are made.
+    pub rules: PromiseRules,
+    /// When.
+    pub callable: Callable,
+    /// The first id that was never given: the store knows.
+    pub next: PromiseId,
+    /// Those that aren't closed, as the store knows them.
+    pub known: Vec<KnownPromise>,
+}
+
+impl Default for PromiseSetup {
+    fn default() -> Self {
+        Self {
+            rules: PromiseRules::default(),
+            callable: Callable::default(),
+            next: PromiseId(1),
+            known: Vec::new(),
+        }
+    }
 }
 
 /// A ticket that the store knows.
@@ -135,6 +166,8 @@ pub enum Input {
     Notice(Notice),
     /// Somebody asks something of a ticket. Answered with [`Output::Ticket`].
     Ticket(TicketCommand),
+    /// Somebody of the desk says something about a promise. Answered with [`Output::PromiseUpdated`].
+    Promise(PromiseUpdate),
     /// A flow of a hospital's was published anew.
     Published(FlowPublished),
     /// A desk of a hospital's was closed or opened on the spot, or keeps its hours again.
@@ -162,6 +195,21 @@ pub struct Service {
     pub at: i64,
     /// Begins; else it stops.
     pub begins: bool,
+}
+
+/// What somebody of the desk says about a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromiseUpdate {
+    /// For telling repetitions apart.
+    pub id: CommandId,
+    /// The hospital.
+    pub tenant: TenantId,
+    /// Wall clock, Unix milliseconds.
+    pub at: i64,
+    /// Which promise.
+    pub promise: PromiseId,
+    /// What.
+    pub word: PromiseWord,
 }
 
 /// A flow that a hospital's callers walk through has another text.
@@ -266,6 +314,22 @@ pub enum Output {
     Answer(Answer),
     /// Tell whoever asked something of a ticket.
     Ticket(TicketAnswer),
+    /// Ask the calls for a contact. May be doubled.
+    Callback(Callback),
+    /// Tell the calls that nothing is wanted of an attempt any more.
+    CallbackOff {
+        /// Which.
+        attempt: AttemptId,
+        /// The contact made for it, if one was.
+        contact: Option<ContactId>,
+    },
+    /// An [`Input::Promise`] is on disk, or wasn't possible.
+    PromiseUpdated {
+        /// Which.
+        id: CommandId,
+        /// Is it done?
+        done: bool,
+    },
 }
 
 /// The desk. Give it inputs by [`Desk::handle`], time by
@@ -293,6 +357,9 @@ pub struct Desk {
     running_since: i64,
     outputs: VecDeque<Output>,
     load: Load,
+    /// When something of a promise is due, by the wall clock.
+    promise_wake: Option<i64>,
+    promises_restored: bool,
 }
 
 #[derive(Debug)]
@@ -304,6 +371,7 @@ struct Tenant {
     tickets: Tickets,
     rules: TicketRules,
     work: Work,
+    promises: Promises,
     /// Events that belong to no contact.
     stream: Stream,
     gap: Option<Gap>,
@@ -320,6 +388,9 @@ struct Contact {
     /// The calling number, in the form in which two are compared.
     ani: Option<NumberKey>,
     ticket: TicketState,
+    promised: Promised,
+    /// Leave to dial that it has asked for.
+    leave: Option<CommandId>,
     /// Found last by number, and how often it wasn't.
     found: Option<TicketId>,
     misses: u8,
@@ -368,6 +439,10 @@ pub struct Load {
     /// Journey reports that came after a younger one of their contact since
     /// the start: answered, not written.
     pub reports_overtaken: u64,
+    /// Promises that aren't closed.
+    pub promises_open: usize,
+    /// Those of them that nobody is called for until a person says so.
+    pub promises_with_person: usize,
 }
 
 impl Desk {
@@ -393,6 +468,8 @@ impl Desk {
             running_since: 0,
             outputs: VecDeque::new(),
             load: Load::default(),
+            promise_wake: None,
+            promises_restored: false,
         }
     }
 
@@ -413,6 +490,10 @@ impl Desk {
                 self.wall = (self.now, command.at);
                 self.ticket_command(command);
             }
+            Input::Promise(update) => {
+                self.wall = (self.now, update.at);
+                self.update_promise(update);
+            }
             Input::Published(published) => {
                 self.wall = (self.now, published.at);
                 self.published(published);
@@ -431,6 +512,7 @@ impl Desk {
         if !wall_was_known {
             self.running_since = self.wall.1;
         }
+        self.restore_promises();
     }
 
     /// Lets time pass. Early, late and needless calls are harmless.
@@ -439,6 +521,7 @@ impl Desk {
         // Tickets first: somebody is waiting for these.
         while let Some((contact, command)) = self.timers.due_ticket(self.now) {
             self.ticket_overdue(contact, command);
+            self.promise_overdue(contact, command);
         }
         while let Some((tenant, command)) = self.timers.due_deed(self.now) {
             self.deed_overdue(tenant, command);
@@ -453,12 +536,15 @@ impl Desk {
         if self.timers.due_sweep(self.now) {
             self.sweep();
         }
+        self.promises_due();
     }
 
     /// When [`Desk::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let timer = self.timers.next();
-        timer.into_iter().chain(self.tickets_wake()).min()
+        let promises = self.promise_wake.map(|wake| self.when(wake));
+        let wakes = promises.into_iter().chain(self.tickets_wake());
+        timer.into_iter().chain(wakes).min()
     }
 
     /// When the first ticket is owed something, and there is room to see to it.
@@ -520,6 +606,11 @@ impl Desk {
             },
             tickets_dropped: self.tenants.iter().map(|t| t.tickets.dropped).sum(),
             events_waiting: self.tenants.iter().map(|t| t.events_waiting).sum(),
+            promises_open: self.promises().count(),
+            promises_with_person: self
+                .promises()
+                .filter(|(.., facts)| facts.stage == PromiseStage::WithPerson)
+                .count(),
             ..self.load
         }
     }
@@ -588,6 +679,7 @@ impl Tenant {
             tickets,
             rules: setup.rules,
             work: Work::default(),
+            promises: Promises::new(setup.id, setup.promises),
             id: setup.id,
             ticket_key: setup.ticket_key,
             directory: setup.directory,
@@ -608,6 +700,8 @@ impl Contact {
             facts: Facts::default(),
             ani: None,
             ticket: TicketState::None,
+            promised: Promised::None,
+            leave: None,
             found: None,
             misses: 0,
             personal_given: false,

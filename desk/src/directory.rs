@@ -138,8 +138,15 @@ impl Whose {
 /// A number in its one form: up to 15 digits (E.164) below a leading 1 for
 /// numbers of the public network, below a leading 2 for internal ones, so
 /// that leading zeros count and no look-up allocates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct NumberKey(u64);
+
+/// Personal, like the number itself.
+impl std::fmt::Debug for NumberKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NumberKey(…)")
+    }
+}
 
 const DIGITS_MAX: usize = 15;
 
@@ -318,6 +325,18 @@ impl Directory {
     /// The one form of a calling number, for comparing it with another.
     pub(crate) fn key(&self, number: &PhoneNumber) -> Option<NumberKey> {
         self.rule.key(number)
+    }
+
+    /// Is it known not to be one person's: a place's, or several people's?
+    pub(crate) fn is_shared(&self, key: NumberKey) -> bool {
+        match self.by_number.get(&key) {
+            Some(Whose::One(claim)) => {
+                let profile = self.profiles.get(&claim.person);
+                profile.is_some_and(|profile| profile.record.kind.role().is_none())
+            }
+            Some(Whose::Patients | Whose::Own(_) | Whose::Several) => true,
+            None => false,
+        }
     }
 }
 

@@ -11,9 +11,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{
-    AgentId, ContactId, EmergencyEnd, EndCause, Escalation, OfferId, PartnerId, PersonId, QueueId,
-    Role, TakenBack, TicketId,
+    AgentId, AttemptId, ContactId, EmergencyEnd, EndCause, Escalation, OfferId, PartnerId,
+    PersonId, PromiseId, QueueId, Role, TakenBack, TicketId,
 };
+use crate::promises::{First, Missed, PromiseKind, PromiseRisk, Proof, Span};
 use crate::ticket::TicketNumber;
 use crate::tickets::{
     Actor, Clock, NoteId, Priority, TicketEscalation, TicketStatus, Tier, Unwarned, Updated,
@@ -406,6 +407,90 @@ pub enum Event {
         /// By whose doing.
         by: EmergencyEnd,
     },
+    /// A callback is owed.
+    #[serde(rename = "promise.created")]
+    PromiseCreated {
+        /// Which.
+        promise: PromiseId,
+        /// To whom: the contact in which it was promised.
+        contact: ContactId,
+        /// What is owed.
+        #[serde(flatten)]
+        kind: PromiseKind,
+        /// Who serves it.
+        queue: QueueId,
+        /// How urgently.
+        class: Role,
+        /// Since when the customer waits, Unix milliseconds.
+        since: i64,
+        /// When they are to be called.
+        window: Span,
+        /// Who is called first.
+        first: First,
+        /// Its ticket.
+        ticket: Option<TicketId>,
+        /// Who the customer is, as far as known.
+        person: Option<PersonId>,
+    },
+    /// Its window has begun.
+    #[serde(rename = "promise.due")]
+    PromiseDue {
+        /// Which.
+        promise: PromiseId,
+    },
+    /// The customer is being called.
+    #[serde(rename = "promise.attempted")]
+    PromiseAttempted {
+        /// Which.
+        promise: PromiseId,
+        /// By which attempt.
+        attempt: AttemptId,
+        /// In which contact.
+        contact: ContactId,
+    },
+    /// The customer has shown by key that a person is there.
+    #[serde(rename = "promise.reached")]
+    PromiseReached {
+        /// Which.
+        promise: PromiseId,
+        /// In which attempt.
+        attempt: AttemptId,
+    },
+    /// An attempt came to nothing.
+    #[serde(rename = "promise.missed")]
+    PromiseMissed {
+        /// Which.
+        promise: PromiseId,
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Why.
+        why: Missed,
+    },
+    /// A person has to see to it.
+    #[serde(rename = "promise.escalated")]
+    PromiseEscalated {
+        /// Which.
+        promise: PromiseId,
+        /// Why.
+        why: PromiseRisk,
+    },
+    /// Another time was agreed on.
+    #[serde(rename = "promise.moved")]
+    PromiseMoved {
+        /// Which.
+        promise: PromiseId,
+        /// When.
+        window: Span,
+    },
+    /// It was kept.
+    #[serde(rename = "promise.closed")]
+    PromiseClosed {
+        /// Which.
+        promise: PromiseId,
+        /// What shows it.
+        #[serde(flatten)]
+        proof: Proof,
+    },
     /// Careline began. Stands in the operator's log: what agents did before, they do no longer.
     #[serde(rename = "service.started")]
     ServiceStarted,
@@ -563,6 +648,15 @@ impl Event {
             | Self::OfferRescinded { contact, .. }
             | Self::TicketOpened { contact, .. }
             | Self::TicketAttached { contact, .. } => Some(contact),
+            // A promise outlives the contact in which it was made.
+            Self::PromiseCreated { .. }
+            | Self::PromiseDue { .. }
+            | Self::PromiseAttempted { .. }
+            | Self::PromiseReached { .. }
+            | Self::PromiseMissed { .. }
+            | Self::PromiseEscalated { .. }
+            | Self::PromiseMoved { .. }
+            | Self::PromiseClosed { .. } => None,
             // An emergency call is nobody's journey.
             Self::EmergencyBegun { .. }
             | Self::EmergencyConnected { .. }
@@ -620,6 +714,21 @@ impl Event {
             | Self::TicketClosed { ticket, .. }
             | Self::TicketMerged { ticket, .. }
             | Self::TicketNoted { ticket, .. } => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// The promise it is about, if it is about one.
+    pub fn promise(&self) -> Option<PromiseId> {
+        match *self {
+            Self::PromiseCreated { promise, .. }
+            | Self::PromiseDue { promise }
+            | Self::PromiseAttempted { promise, .. }
+            | Self::PromiseReached { promise, .. }
+            | Self::PromiseMissed { promise, .. }
+            | Self::PromiseEscalated { promise, .. }
+            | Self::PromiseMoved { promise, .. }
+            | Self::PromiseClosed { promise, .. } => Some(promise),
             _ => None,
         }
     }
@@ -995,6 +1104,74 @@ mod tests {
                 by: EmergencyEnd::Service,
             },
             r#"{"type":"emergency.ended","call":7,"by":"service"}"#,
+        );
+        let (promise, attempt) = (PromiseId(4), AttemptId(9));
+        check(
+            Event::PromiseCreated {
+                promise,
+                contact,
+                kind: PromiseKind::Owned { owner: agent },
+                queue: QueueId(5),
+                class: Role::Clinician,
+                since: 10,
+                window: Span { from: 20, to: 30 },
+                first: First::Customer,
+                ticket: Some(TicketId(1)),
+                person: None,
+            },
+            r#"{"type":"promise.created","promise":4,"contact":7,"kind":"owned","owner":2,"queue":5,"class":"clinician","since":10,"window":{"from":20,"to":30},"first":"customer","ticket":1,"person":null}"#,
+        );
+        check(
+            Event::PromiseDue { promise },
+            r#"{"type":"promise.due","promise":4}"#,
+        );
+        check(
+            Event::PromiseAttempted {
+                promise,
+                attempt,
+                contact,
+            },
+            r#"{"type":"promise.attempted","promise":4,"attempt":9,"contact":7}"#,
+        );
+        check(
+            Event::PromiseReached { promise, attempt },
+            r#"{"type":"promise.reached","promise":4,"attempt":9}"#,
+        );
+        check(
+            Event::PromiseMissed {
+                promise,
+                attempt,
+                why: Missed::NoKey,
+            },
+            r#"{"type":"promise.missed","promise":4,"attempt":9,"why":"no_key"}"#,
+        );
+        check(
+            Event::PromiseEscalated {
+                promise,
+                why: PromiseRisk::RunningOut,
+            },
+            r#"{"type":"promise.escalated","promise":4,"why":"running_out"}"#,
+        );
+        check(
+            Event::PromiseMoved {
+                promise,
+                window: Span { from: 20, to: 30 },
+            },
+            r#"{"type":"promise.moved","promise":4,"window":{"from":20,"to":30}}"#,
+        );
+        check(
+            Event::PromiseClosed {
+                promise,
+                proof: Proof::Attested { agent },
+            },
+            r#"{"type":"promise.closed","promise":4,"proof":"attested","agent":2}"#,
+        );
+        check(
+            Event::PromiseClosed {
+                promise,
+                proof: Proof::Key { attempt },
+            },
+            r#"{"type":"promise.closed","promise":4,"proof":"key","attempt":9}"#,
         );
         check(
             Event::JournalGap {

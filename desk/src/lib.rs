@@ -14,6 +14,7 @@
 //! | `people/` | the people and places of a hospital, what is shown of them, and their import |
 //! | `directory.rs` | who calls from which number |
 //! | `contact.rs` | a contact's state as a fold over its events, and what a command makes of it |
+//! | `promises/` | the callbacks we owe: a ledger, and when somebody may be called |
 //! | `figures/` | the service desk's figures, as a fold over the events of one log |
 //! | `desk.rs` | the machine: repetitions, deadlines, commits, overload |
 
@@ -24,6 +25,7 @@ mod event;
 pub mod figures;
 mod message;
 pub mod people;
+mod promises;
 mod ticket;
 mod tickets;
 
@@ -32,5 +34,6 @@ pub use desk::*;
 pub use directory::*;
 pub use event::*;
 pub use message::*;
+pub use promises::*;
 pub use ticket::*;
 pub use tickets::*;

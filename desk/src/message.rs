@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, FlowName};
 use crate::people::Traits;
+use crate::promises::{CallbackStep, PromiseAsk, PromiseNumber, Span};
 use crate::ticket::TicketNumber;
 use crate::tickets::{TicketNote, TicketStatus};
 
@@ -42,6 +43,10 @@ id!(/// A reservation of one agent for one contact, minted by the distributor, n
     OfferId(u64));
 id!(/// A ticket, counted per tenant from 1. Never spoken: see [`TicketNumber`].
     TicketId(u64));
+id!(/// A promise, counted per tenant from 1.
+    PromiseId(u64));
+id!(/// An attempt to keep a promise, unique within the tenant.
+    AttemptId(u64));
 id!(/// A command of the calls: counted up by its sender, unique across restarts (the sender puts its start into the upper half).
     CommandId(u64));
 id!(/// One write to the store.
@@ -155,6 +160,22 @@ pub enum What {
     /// This contact belongs to the ticket it has found last. Answered like
     /// [`What::OpenTicket`], whose place it takes.
     AttachTicket,
+    /// When could somebody be called who wants to be? Answered with
+    /// [`Reply::Windows`].
+    PromiseWindows {
+        /// From when until when.
+        within: Span,
+        /// The shortest that is of use, milliseconds.
+        least_ms: i64,
+        /// How many.
+        count: u8,
+    },
+    /// Promise a callback. Answered with [`Reply::Promised`] once it is durable,
+    /// or with [`Reply::Failed`]. One for a contact: a second command is
+    /// answered with the first one's.
+    Promise(PromiseAsk),
+    /// About a callback that the desk asked for ([`crate::Callback`]).
+    Callback(CallbackStep),
     /// Something happened on the way. Not answered with more than [`Reply::Noted`].
     Journey(Journey),
     /// A call to an emergency service. It is nobody's journey: the command's
@@ -360,6 +381,22 @@ pub enum Reply {
     TicketFound(FoundTicket),
     /// There is none, or it isn't this caller's.
     TicketNotFound,
+    /// When somebody may be called, in order; perhaps never.
+    Windows(Vec<Span>),
+    /// The promise is on disk and may be spoken.
+    Promised {
+        /// Which.
+        promise: PromiseId,
+        /// When they will be called; `None`: a person sees to it.
+        window: Option<Span>,
+    },
+    /// The attempt is on disk: the customer may be called.
+    Dial {
+        /// There.
+        number: PhoneNumber,
+    },
+    /// Nobody is to be called in this contact: it is to end.
+    CallbackOff,
     /// It could not be made durable: the call goes on without it.
     Failed,
     /// Known.
@@ -397,6 +434,8 @@ pub struct Commit {
     pub personal: Vec<Personal>,
     /// Notes the events refer to, kept in erasable rows.
     pub notes: Vec<TicketNote>,
+    /// Whom the promises among the events are to be kept to, in erasable rows too.
+    pub numbers: Vec<PromiseNumber>,
 }
 
 /// An event with its wall-clock time.

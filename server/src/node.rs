@@ -397,6 +397,9 @@ impl Node {
         for (tenant, rules) in fresh.ticket_rules {
             self.desk.set_ticket_rules(tenant, rules);
         }
+        for (tenant, callable) in fresh.callable {
+            self.desk.set_callable(tenant, callable);
+        }
         self.actions.serve(fresh.actions);
         self.acd.reconfigure(now, fresh.acd);
         self.switch.reconfigure(fresh.switch);
@@ -524,6 +527,14 @@ impl Node {
                     }
                     desk::Output::Answer(answer) => inputs.push_back(Input::Desk(answer)),
                     desk::Output::Ticket(answer) => self.deeds.answered(answer),
+                    desk::Output::Callback(callback) => {
+                        inputs.push_back(Input::Callback(callback));
+                    }
+                    desk::Output::CallbackOff { attempt, contact } => {
+                        inputs.push_back(Input::CallbackOff { attempt, contact });
+                    }
+                    // Nobody can say anything about a promise yet.
+                    desk::Output::PromiseUpdated { .. } => {}
                 }
             }
             let Some(input) = inputs.pop_front() else {

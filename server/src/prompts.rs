@@ -168,8 +168,8 @@ pub fn tongues(
         let spoken = helpdesk
             .hospitals
             .iter()
-            .flat_map(|hospital| &hospital.lines)
-            .filter_map(|line| helpdesk.flows.get(&line.flow))
+            .flat_map(Hospital::flows)
+            .filter_map(|name| helpdesk.flows.get(name))
             .any(|flow| flow.languages().contains(&language));
         if !spoken {
             continue;
@@ -245,7 +245,7 @@ impl Book {
             let people = hospital.people.iter().map(|p| p.spoken.as_str());
             let places = hospital.places.iter().map(|p| p.spoken.as_str());
             let names: Vec<&str> = people.chain(places).collect();
-            let mut flows: Vec<&str> = hospital.lines.iter().map(|l| l.flow.as_str()).collect();
+            let mut flows: Vec<&str> = hospital.flows().collect();
             flows.sort_unstable();
             flows.dedup();
             for flow in flows.iter().filter_map(|name| helpdesk.flows.get(*name)) {

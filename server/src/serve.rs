@@ -359,6 +359,7 @@ impl Server {
             next_ticket: recovered.next_ticket(OPERATOR),
             tickets: Vec::new(),
             rules: desk::TicketRules::default(),
+            promises: desk::PromiseSetup::default(),
         }];
         for hospital in &loaded.helpdesk.hospitals {
             let id = TenantId(hospital.id);
@@ -371,6 +372,12 @@ impl Server {
                 next_ticket: recovered.next_ticket(id),
                 tickets: recovered.tickets.remove(&id).unwrap_or_default(),
                 rules: setup::ticket_rules(hospital, &loaded.helpdesk)?,
+                promises: desk::PromiseSetup {
+                    next: recovered.next_promise(id),
+                    known: recovered.promises.remove(&id).unwrap_or_default(),
+                    callable: setup::callable(hospital)?,
+                    ..desk::PromiseSetup::default()
+                },
             });
         }
         // An address that isn't ours is found out now, not by the first caller.

@@ -313,6 +313,17 @@ fn flows() -> &'static [Arc<Flow>; 9] {
     })
 }
 
+/// What customers hear who are called back.
+fn callback() -> Arc<Flow> {
+    static FLOW: OnceLock<Arc<Flow>> = OnceLock::new();
+    let text = include_str!("../../ivr-flows/flows/callback.yaml");
+    let parse = || match Flow::parse("callback.yaml", text) {
+        Ok(flow) => Arc::new(flow),
+        Err(errors) => panic!("callback.yaml: {}", errors[0]),
+    };
+    Arc::clone(FLOW.get_or_init(parse))
+}
+
 /// What the distributor is told. `life` differs at every start.
 pub(crate) fn acd_setup(analysts: &[Analyst], life: u64) -> acd::Setup {
     let queues = QUEUES
@@ -345,10 +356,11 @@ pub(crate) fn acd_setup(analysts: &[Analyst], life: u64) -> acd::Setup {
     acd::Setup::new(life, queues, agents)
 }
 
-/// What the desk is told; `next_ticket` and `tickets` by hospital.
+/// What the desk is told; `next_ticket`, `tickets` and `promises` by hospital.
 pub(crate) fn desk_setup(
     next_ticket: impl Fn(desk::TenantId) -> desk::TicketId,
     tickets: impl Fn(desk::TenantId) -> Vec<desk::KnownTicket>,
+    promises: impl Fn(desk::TenantId) -> desk::PromiseSetup,
 ) -> desk::Setup {
     let tenants = Hospital::ALL
         .into_iter()
@@ -361,6 +373,7 @@ pub(crate) fn desk_setup(
                 next_ticket: next_ticket(id),
                 tickets: tickets(id),
                 rules: crate::tickets::rules(),
+                promises: promises(id),
             }
         })
         .collect();
@@ -549,6 +562,10 @@ pub(crate) fn switch_setup(
                         },
                         calendars: HashMap::from([(Arc::from("portal"), hours_of(hospital))]),
                         days: hours::Days::read("America/Chicago").ok(),
+                        callbacks: Some(switch::Callbacks {
+                            label: desk::PhoneNumber(MAIN_NUMBER.to_owned()),
+                            flow: callback(),
+                        }),
                     },
                 )
             })

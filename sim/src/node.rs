@@ -67,6 +67,7 @@ impl Node {
             desk: Desk::new(hospital::desk_setup(
                 |tenant| store.next_ticket(tenant),
                 |tenant| store.known_tickets(tenant),
+                |tenant| store.promises(tenant),
             )),
             switch_wake: None,
             acd_wake: None,

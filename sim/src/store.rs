@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use desk::{
-    Commit, CommitId, ContactId, EndCause, Event, Facts, KnownTicket, PhoneNumber, Stage, Stamped,
+    Commit, CommitId, ContactId, EndCause, Event, Facts, KnownPromise, KnownTicket, PhoneNumber,
+    PromiseFacts, PromiseId, PromiseNumber, PromiseSetup, PromiseStage, Proof, Stage, Stamped,
     TenantId, TicketChange, TicketFacts, TicketId, TicketNumber,
 };
 
@@ -45,6 +46,9 @@ pub(crate) struct Log {
     calls_from: BTreeMap<ContactId, Option<PhoneNumber>>,
     next_ticket: u64,
     gaps: u64,
+    /// The callbacks that are owed, or were.
+    pub(crate) promises: BTreeMap<PromiseId, PromiseFacts>,
+    numbers: BTreeMap<PromiseId, PhoneNumber>,
 }
 
 impl Store {
@@ -99,6 +103,9 @@ impl Store {
         for personal in commit.personal {
             log.calls_from.insert(personal.contact, personal.ani);
         }
+        for PromiseNumber { promise, number } in commit.numbers {
+            log.numbers.insert(promise, number);
+        }
         for stamped in &commit.events {
             log.append(stamped)?;
         }
@@ -117,6 +124,9 @@ impl Store {
                 .map(|(&contact, _)| contact)
                 .collect();
             for contact in open {
+                let next = PromiseId(log.promises.len() as u64 + 1);
+                let number = log.calls_from.get(&contact).cloned().flatten();
+                let made = desk::cut_off(next, contact, &log.contacts[&contact], wall);
                 log.append(&Stamped {
                     at: wall,
                     event: Event::ContactEnded {
@@ -124,6 +134,10 @@ impl Store {
                         cause: EndCause::SystemFailure,
                     },
                 })?;
+                if let Some((number, event)) = number.zip(made) {
+                    log.numbers.insert(next, number);
+                    log.append(&Stamped { at: wall, event })?;
+                }
             }
         }
         Ok(())
@@ -179,6 +193,26 @@ impl Store {
         let known = &self.tenants.get(&tenant)?.known;
         let mut tickets = known.values().map(|known| known.facts);
         tickets.find(|facts| facts.number == number)
+    }
+
+    /// What a desk that starts now is told of the callbacks that are owed.
+    pub(crate) fn promises(&self, tenant: TenantId) -> PromiseSetup {
+        let Some(log) = self.tenants.get(&tenant) else {
+            return PromiseSetup::default();
+        };
+        let owed = log.promises.iter();
+        let owed = owed.filter(|(_, facts)| !facts.stage.is_closed());
+        PromiseSetup {
+            next: PromiseId(log.promises.keys().last().map_or(0, |last| last.0) + 1),
+            known: owed
+                .map(|(promise, facts)| KnownPromise {
+                    promise: *promise,
+                    facts: *facts,
+                    number: log.numbers.get(promise).cloned(),
+                })
+                .collect(),
+            ..PromiseSetup::default()
+        }
     }
 
     pub(crate) fn writing(&self) -> usize {
@@ -260,6 +294,7 @@ impl Log {
                 known.facts.apply(TicketChange::Own(*stamped));
             }
         }
+        self.promise(stamped)?;
         let Some(contact) = stamped.event.contact() else {
             return Ok(());
         };
@@ -300,6 +335,43 @@ impl Log {
                 contact.0, stamped.event
             ));
         }
+        Ok(())
+    }
+
+    /// Invariant 7: nothing but proof closes a promise, and there is one attempt at a time.
+    fn promise(&mut self, stamped: &Stamped) -> Result<(), String> {
+        if let Some((promise, facts)) = PromiseFacts::created(&stamped.event) {
+            return match self.promises.insert(promise, facts) {
+                None => Ok(()),
+                Some(_) => Err(format!("promise {} is made twice", promise.0)),
+            };
+        }
+        let Some(promise) = stamped.event.promise() else {
+            return Ok(());
+        };
+        let Some(facts) = self.promises.get_mut(&promise) else {
+            return Err(format!("promise {} was never made", promise.0));
+        };
+        let before = facts.stage;
+        let may = match stamped.event {
+            _ if before.is_closed() => false,
+            Event::PromiseAttempted { .. } => before == PromiseStage::Due,
+            Event::PromiseReached { attempt, .. } => before == PromiseStage::Attempting { attempt },
+            Event::PromiseMissed { attempt, .. } => before.attempt() == Some(attempt),
+            Event::PromiseClosed {
+                proof: Proof::Key { attempt },
+                ..
+            } => before == PromiseStage::Reached { attempt },
+            Event::PromiseClosed {
+                proof: Proof::Released { attempt },
+                ..
+            } => before.attempt() == Some(attempt),
+            _ => true,
+        };
+        if !may {
+            return Err(format!("promise {} was {before:?}: {stamped:?}", promise.0));
+        }
+        facts.apply(stamped);
         Ok(())
     }
 }

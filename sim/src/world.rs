@@ -180,6 +180,10 @@ pub(crate) enum NodeDue {
     FromDesk(desk::Answer),
     ToTicket(desk::TicketCommand),
     FromTicket(desk::TicketAnswer),
+    /// The desk wants somebody called.
+    Callback(desk::Callback),
+    /// It doesn't any more.
+    CallbackOff(desk::AttemptId, Option<desk::ContactId>),
     OpenMedia(MediaKey, Option<MediaLegId>, bool),
     Media(MediaEvent),
     PromptEnds(MediaLegId, PlayId),
@@ -416,6 +420,7 @@ impl World {
         if self.node.is_none() {
             self.restart();
         }
+        self.vouch();
         for phone in 0..self.phones.len() {
             self.phones[phone].closes(self.now);
             self.phone_says(phone);
@@ -431,6 +436,23 @@ impl World {
             Some(failure) => Err(failure.clone()),
             None => Ok(self.figures()),
         }
+    }
+
+    /// Somebody of the desk says that what is owed still was done.
+    fn vouch(&mut self) {
+        let Some(node) = &mut self.node else { return };
+        let owed: Vec<_> = node.desk.promises().map(|(t, p, _)| (t, p)).collect();
+        for (n, (tenant, promise)) in owed.into_iter().enumerate() {
+            let update = desk::PromiseUpdate {
+                id: desk::CommandId(n as u64 + 1),
+                tenant,
+                at: crate::node::wall(self.now),
+                promise,
+                word: desk::PromiseWord::Attest(desk::AgentId(1)),
+            };
+            node.desk.handle(self.now, desk::Input::Promise(update));
+        }
+        self.desk_says();
     }
 
     /// Lets time pass up to `end`.

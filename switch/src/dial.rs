@@ -303,6 +303,7 @@ mod tests {
             },
             calendars: HashMap::new(),
             days: None,
+            callbacks: None,
         };
         setup.tenants.insert(tenant, hospital);
         let told = |setup: &Setup, user: &str| {

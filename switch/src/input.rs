@@ -131,6 +131,15 @@ pub enum Input {
     Acd(FromAcd),
     /// The desk answers.
     Desk(desk::Answer),
+    /// The desk owes somebody a call.
+    Callback(desk::Callback),
+    /// The desk doesn't want that call any more.
+    CallbackOff {
+        /// By which attempt it would be made.
+        attempt: desk::AttemptId,
+        /// The contact made for it, if the desk knows of one.
+        contact: Option<ContactId>,
+    },
     /// An HTTP action has answered. Late, doubled or of a question that was taken
     /// back, it changes nothing.
     Answer {
@@ -226,7 +235,9 @@ pub enum NoteWhat {
     /// An agent asks a colleague about this contact: a call of its own, which
     /// is no journey.
     Consults(ContactId),
-    /// The 200 is on its way.
+    /// Nobody called: the desk owes somebody a call.
+    CallsBack,
+    /// The 200 is on its way; or whom we called has answered.
     Answered,
     /// Waits in this queue.
     Queued(Arc<str>),

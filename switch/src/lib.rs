@@ -37,7 +37,7 @@ pub use input::{
     Output, Query, QueryId, RenderId,
 };
 pub use setup::{
-    Account, Action, ActionLimits, CodecPolicy, Encryption, EncryptionPolicy,
+    Account, Action, ActionLimits, Callbacks, CodecPolicy, Encryption, EncryptionPolicy,
     EncryptionUnavailable, Gateway, Line, Partner, Queue, Redirects, Register, Setup, SipSettings,
     Sounds, Tenant, Trunk,
 };

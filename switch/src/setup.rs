@@ -194,6 +194,17 @@ pub struct Tenant {
     pub calendars: HashMap<Arc<str>, hours::Calendar>,
     /// Its calendar days; without, no day is told to callers.
     pub days: Option<hours::Days>,
+    /// How customers are called back; without, nobody is.
+    pub callbacks: Option<Callbacks>,
+}
+
+/// How a hospital calls back.
+#[derive(Debug, Clone)]
+pub struct Callbacks {
+    /// The number that customers see: one of the hospital's own.
+    pub label: PhoneNumber,
+    /// What says who is calling. Where it leads to a queue, a person has pressed the key.
+    pub flow: Arc<Flow>,
 }
 
 /// Sounds that aren't prompts. Generated, see [`media::music`].

@@ -38,6 +38,7 @@ macro_rules! cx {
     };
 }
 
+mod callbacks;
 mod conferences;
 mod emergencies;
 mod replaces;
@@ -247,6 +248,10 @@ impl Switch {
                         contact.action_answered(id, answer, cx);
                     });
                 }
+            }
+            Input::Callback(callback) => self.call_back(now, callback),
+            Input::CallbackOff { attempt, contact } => {
+                self.callback_off(now, attempt, contact);
             }
             Input::Drain => self.admission.drain(),
             Input::HangUpAll => {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::event::{Event, FlowName};
 use crate::message::{Emergency, Personal, PhoneNumber, TicketId, What};
+use crate::promises::CallbackStep;
 use crate::ticket::TicketNumber;
 
 /// Commands of one contact that may wait for the same ticket.
@@ -113,6 +114,16 @@ impl Desk {
                 }
                 Memo::Noted
             }
+            What::PromiseWindows {
+                within,
+                least_ms,
+                count,
+            } => return self.promise_windows(id, contact, within, least_ms, count),
+            What::Promise(ask) => return self.promise(id, contact, at, ask),
+            What::Callback(step) => match self.callback(id, contact, at, step) {
+                Some(memo) => memo,
+                None => return,
+            },
             What::Emergency(_) => Memo::Noted,
         };
         self.reply(id, contact, memo);
@@ -181,6 +192,7 @@ impl Desk {
             let of = &mut self.tenants[contact.tenant];
             of.tickets.apply(&contact.facts, &stamped, &of.rules);
             self.queue(Owner::Contact(id), stamped);
+            self.promise_hears(id, &stamped);
         }
     }
 
@@ -310,6 +322,9 @@ impl Desk {
                 .shown(ticket)
                 .map_or(Reply::TicketNotFound, Reply::TicketFound),
             Memo::TicketNotFound => Reply::TicketNotFound,
+            Memo::Promised(promise, window) => Reply::Promised { promise, window },
+            Memo::Dial => self.dial_reply(contact_id),
+            Memo::CallbackOff => Reply::CallbackOff,
             Memo::Failed => Reply::Failed,
             Memo::Noted => Reply::Noted,
         };
@@ -321,12 +336,17 @@ impl Desk {
         let reply = match what {
             What::Start { .. } if self.forgotten.contains(contact) => Reply::Started,
             What::Start { .. } | What::OpenTicket | What::AttachTicket => Reply::Failed,
+            What::Promise(_) => Reply::Failed,
+            What::PromiseWindows { .. } => Reply::Windows(Vec::new()),
+            What::Callback(CallbackStep::Begun { .. } | CallbackStep::Dial) => Reply::CallbackOff,
             What::FindTicket { .. } => Reply::TicketNotFound,
             What::Identify { ani } => {
                 let directory = &self.tenants[tenant].directory;
                 Reply::Caller(directory.caller(directory.find(ani.as_ref())))
             }
-            What::SetRole(_) | What::Journey(_) | What::Emergency(_) => Reply::Noted,
+            What::SetRole(_) | What::Journey(_) | What::Callback(_) | What::Emergency(_) => {
+                Reply::Noted
+            }
         };
         self.answer(id, contact, reply);
     }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::{Desk, Memo, Output, TicketState};
 use crate::event::Event;
-use crate::message::{Commit, CommitId, ContactId, Personal, Stamped};
+use crate::message::{Commit, CommitId, ContactId, Personal, PromiseId, Stamped};
+use crate::promises::PromiseNumber;
 use crate::tickets::TicketFacts;
 
 /// Events of one stream that may wait.
@@ -23,6 +24,8 @@ pub(super) enum Owner {
     Contact(ContactId),
     /// By index.
     Tenant(usize),
+    /// Of the tenant with this index. Nothing of a promise is ever given up.
+    Promise(usize, PromiseId),
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +33,8 @@ pub(super) struct Stream {
     /// In order.
     waiting: Vec<Stamped>,
     pub(super) personal: Option<Personal>,
+    /// Of the promise that waits to be created.
+    pub(super) number: Option<PromiseNumber>,
     write: Write,
     retries: u8,
 }
@@ -128,6 +133,10 @@ impl Desk {
                 Some((contact.tenant, &mut contact.stream))
             }
             Owner::Tenant(index) => Some((index, &mut self.tenants[index].stream)),
+            Owner::Promise(index, promise) => {
+                let stream = self.tenants[index].promises.stream(promise)?;
+                Some((index, stream))
+            }
         }
     }
 
@@ -181,7 +190,8 @@ impl Desk {
             // Its answer brings us back.
             return;
         }
-        let urgency = if stream.waiting.iter().any(is_ticket) {
+        let kept = matches!(owner, Owner::Promise(..));
+        let urgency = if kept || stream.waiting.iter().any(is_ticket) {
             Urgency::Ticket
         } else {
             Urgency::Journey
@@ -196,13 +206,14 @@ impl Desk {
         }
         let gap = match owner {
             Owner::Tenant(index) => self.tenants[index].gap.take(),
-            Owner::Contact(_) => None,
+            Owner::Contact(_) | Owner::Promise(..) => None,
         };
         let Some((_, stream)) = self.stream(owner) else {
             return;
         };
         let mut events = std::mem::take(&mut stream.waiting);
         let personal = stream.personal.take();
+        let numbers = stream.number.take().into_iter().collect();
         let waited = events.len();
         if let Some(Gap { count, from, to }) = gap {
             let event = Event::JournalGap { count, from, to };
@@ -224,6 +235,7 @@ impl Desk {
             events: events.clone(),
             personal: personal.clone().into_iter().collect(),
             notes: Vec::new(),
+            numbers,
         }));
         let flight = Flight {
             since: self.now,
@@ -255,7 +267,13 @@ impl Desk {
         };
         stream.retries = 0;
         stream.write = Write::Idle;
+        if let Owner::Promise(tenant, promise) = owner {
+            self.promise_written(tenant, promise, &flight.events);
+        }
         self.write_rest(owner);
+        if let Owner::Promise(tenant, promise) = owner {
+            self.promise_rests(tenant, promise);
+        }
     }
 
     pub(super) fn commit_failed(&mut self, id: CommitId) {
@@ -268,6 +286,9 @@ impl Desk {
         let tenant = flight.tenant;
         self.tenants[tenant].commits_in_flight -= 1;
         let owner = flight.owner;
+        if let Owner::Promise(tenant, promise) = owner {
+            return self.promise_unwritten(tenant, promise, flight.events);
+        }
         let held_ticket = flight.events.iter().any(is_ticket);
         // A ticket isn't tried again: its caller is told now, and whoever asks
         // next gets a new one. A gap goes back to its tenant.
@@ -317,12 +338,25 @@ impl Desk {
         }
     }
 
+    /// A write failed: these are written before what waits, in a while.
+    pub(super) fn write_again(&mut self, owner: Owner, mut events: Vec<Stamped>) {
+        let Some((tenant, stream)) = self.stream(owner) else {
+            return;
+        };
+        let returned = events.len();
+        events.append(&mut stream.waiting);
+        stream.waiting = events;
+        stream.write = Write::Idle;
+        self.tenants[tenant].events_waiting += returned;
+        self.pause(owner);
+    }
+
     /// After a failure: once more, in a while, if there is anything left.
     fn pause(&mut self, owner: Owner) {
         let until = self.now + self.limits.retry_pause;
         let owes_gap = match owner {
             Owner::Tenant(index) => self.tenants[index].gap.is_some(),
-            Owner::Contact(_) => false,
+            Owner::Contact(_) | Owner::Promise(..) => false,
         };
         if let Some((_, stream)) = self.stream(owner)
             && (owes_gap || !stream.waiting.is_empty() || stream.personal.is_some())
@@ -336,7 +370,7 @@ impl Desk {
     fn write_rest(&mut self, owner: Owner) {
         let owes_gap = match owner {
             Owner::Tenant(index) => self.tenants[index].gap.is_some(),
-            Owner::Contact(_) => false,
+            Owner::Contact(_) | Owner::Promise(..) => false,
         };
         let Some((_, stream)) = self.stream(owner) else {
             return;
@@ -348,6 +382,9 @@ impl Desk {
 
     /// Counts a stream's waiting events as lost, all but its ticket.
     fn collapse(&mut self, owner: Owner) {
+        if matches!(owner, Owner::Promise(..)) {
+            return;
+        }
         let Some((tenant, stream)) = self.stream(owner) else {
             return;
         };

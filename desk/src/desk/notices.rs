@@ -58,6 +58,7 @@ impl Desk {
                 }
                 let event = Event::AgentStateChanged { agent, state };
                 self.queue(Owner::Tenant(tenant), Stamped { at, event });
+                self.promise_agent(agent, state, at);
             }
             Noticed::WrappedUp { contact, agent, ms } => {
                 let event = Event::ContactWrappedUp { contact, agent, ms };

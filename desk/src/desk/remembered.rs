@@ -5,7 +5,8 @@ use std::collections::{HashSet, VecDeque};
 use smallvec::SmallVec;
 
 use crate::event::Found;
-use crate::message::{CommandId, ContactId, TicketId};
+use crate::message::{CommandId, ContactId, PromiseId, TicketId};
+use crate::promises::Span;
 
 /// What a command was answered, without the names.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,10 @@ pub(super) enum Memo {
     Ticket,
     TicketFound(TicketId),
     TicketNotFound,
+    Promised(PromiseId, Option<Span>),
+    /// In this contact.
+    Dial,
+    CallbackOff,
     Failed,
     Noted,
 }

@@ -1,6 +1,7 @@
 //! Stories of the desk, one step at a time; `world` plays it at random.
 
 mod found;
+mod promises;
 mod work;
 mod world;
 
@@ -35,6 +36,7 @@ fn setup(limits: Limits) -> Setup {
         next_ticket: TicketId(1),
         tickets: Vec::new(),
         rules: TicketRules::default(),
+        promises: PromiseSetup::default(),
     };
     Setup {
         tenants: vec![
@@ -59,6 +61,8 @@ struct Story {
     commits: VecDeque<Commit>,
     answers: VecDeque<Answer>,
     told: VecDeque<TicketAnswer>,
+    /// What else it wanted.
+    others: VecDeque<Output>,
 }
 
 impl Story {
@@ -70,6 +74,7 @@ impl Story {
             commits: VecDeque::new(),
             answers: VecDeque::new(),
             told: VecDeque::new(),
+            others: VecDeque::new(),
         }
     }
 
@@ -84,6 +89,7 @@ impl Story {
                 Output::Commit(commit) => self.commits.push_back(commit),
                 Output::Answer(answer) => self.answers.push_back(answer),
                 Output::Ticket(answer) => self.told.push_back(answer),
+                other => self.others.push_back(other),
             }
         }
     }

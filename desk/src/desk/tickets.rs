@@ -180,6 +180,7 @@ impl Desk {
         {
             let directory = &self.tenants[contact.tenant].directory;
             contact.ani = ani.and_then(|ani| directory.key(ani));
+            self.promise_caller(id);
         }
     }
 

@@ -206,6 +206,7 @@ impl Desk {
             events: vec![stamped],
             personal: Vec::new(),
             notes: note.into_iter().collect(),
+            numbers: Vec::new(),
         }));
         let flight = TicketFlight {
             since: self.now,

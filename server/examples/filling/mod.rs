@@ -110,6 +110,7 @@ impl Filling {
             events,
             personal: personal.into_iter().collect(),
             notes: Vec::new(),
+            numbers: Vec::new(),
         };
         self.sent_at.push(Instant::now());
         self.store.submit(commit).expect("room in the queue");

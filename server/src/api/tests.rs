@@ -114,6 +114,7 @@ impl House {
             events: events.iter().map(stamped).collect(),
             personal: events.iter().filter_map(personal).collect(),
             notes: Vec::new(),
+            numbers: Vec::new(),
         };
         self.store.as_ref().unwrap().submit(commit).unwrap();
         let done = self.done.recv_timeout(Duration::from_secs(10)).unwrap();

@@ -224,6 +224,7 @@ fn line(helpdesk: &HelpDesk, note: &switch::Note) -> String {
         NoteWhat::Connected(_, agent) => format!("talks with {}", name(agent)),
         NoteWhat::Broken => "agent's side lost; waits again".to_owned(),
         NoteWhat::PartnerCalled(partner) => format!("partner {partner} is called"),
+        NoteWhat::CallsBack => "somebody is called back".to_owned(),
         NoteWhat::OutsideCalled => "a number outside is called".to_owned(),
         NoteWhat::TargetForbidden(agent) => {
             let agent = name(&desk::AgentId(agent.0));

@@ -212,6 +212,15 @@ fn parts(old: &super::Hospital, new: &super::Hospital, changes: &mut Vec<Change>
         |(_, old), (_, new)| differing!(old, new: url, method, headers, secret_headers, timeout_s, authority),
         changes,
     );
+    let callbacks: fn(&super::Hospital) -> Vec<_> =
+        |hospital| hospital.callbacks.iter().cloned().collect();
+    compare(
+        &callbacks(old),
+        &callbacks(new),
+        |_| format!("{key}: callbacks"),
+        |old, new| differing!(old, new: label, flow, hours),
+        changes,
+    );
 }
 
 /// What keeps `new` from being served without a restart, and what to do.

@@ -194,6 +194,9 @@ impl<'a> Check<'a, '_> {
                 self.fault(way, format!("action \"{name}\": {fault}"));
             }
         }
+        if let Some((key, fault)) = hospital.callback_fault(self.flows) {
+            self.fault(at!["callbacks", key], format!("`callbacks`: {fault}"));
+        }
         if let Err(fault) = hospital.emergency.route() {
             self.fault(at!["emergency"], fault);
         }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use super::actions::ActionConfig;
+use super::callbacks::CallbackConfig;
 use super::check::check;
 use super::emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 use super::faults::{Faults, at};
@@ -19,7 +20,11 @@ use super::tickets::TicketsConfig;
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 8] = [
+pub(crate) const SHIPPED: [(&str, &str); 9] = [
+    (
+        "callback",
+        include_str!("../../../ivr-flows/flows/callback.yaml"),
+    ),
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
@@ -212,6 +217,9 @@ pub struct Hospital {
     /// HTTP actions, by the name flows use.
     #[serde(default)]
     pub actions: BTreeMap<String, ActionConfig>,
+    /// How whom it owes a call is called; nobody is if absent.
+    #[serde(default)]
+    pub callbacks: Option<CallbackConfig>,
     /// What differs from the operator's `emergency` for its telephones.
     #[serde(default)]
     pub emergency: HospitalEmergency,

@@ -13,6 +13,7 @@
 //! where there is one, what is wrong and what to do; all are told, not the first alone.
 
 mod actions;
+mod callbacks;
 mod changes;
 mod check;
 mod emergency;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 use ivr_flows::CheckError;
 
 pub use actions::{ACTIONS_AT_ONCE_MAX, ActionConfig, Method, SecretFrom};
+pub use callbacks::CallbackConfig;
 pub use changes::{Change, How, changes, obstacles};
 pub use emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 pub(crate) use helpdesk::SHIPPED;

@@ -47,6 +47,8 @@ pub struct Fresh {
     pub directories: Vec<(TenantId, Directory)>,
     /// What is agreed about tickets.
     pub ticket_rules: Vec<(TenantId, desk::TicketRules)>,
+    /// When whose customers may be called back.
+    pub callable: Vec<(TenantId, desk::Callable)>,
     /// Fixed prompts.
     pub prompts: Vec<(Language, Fixed)>,
     /// Flows with a new version, and whose callers walk through them.
@@ -541,6 +543,7 @@ impl Publisher {
         let number = u64::from_le_bytes(self.seed[..8].try_into().unwrap_or_default());
         let mut directories = Vec::new();
         let mut ticket_rules = Vec::new();
+        let mut callable = Vec::new();
         for hospital in &loaded.helpdesk.hospitals {
             let directory = self.people.directory(hospital).map_err(|fault| {
                 let error =
@@ -550,6 +553,8 @@ impl Publisher {
             directories.push((TenantId(hospital.id), directory));
             let rules = setup::ticket_rules(hospital, &loaded.helpdesk);
             ticket_rules.push((TenantId(hospital.id), rules.map_err(StartError::from)?));
+            let times = setup::callable(hospital).map_err(StartError::from)?;
+            callable.push((TenantId(hospital.id), times));
         }
         let (interface, audio) = (self.interface.clone(), self.audio.clone());
         Ok(Fresh {
@@ -559,6 +564,7 @@ impl Publisher {
             actions: loaded.actions.clone(),
             directories,
             ticket_rules,
+            callable,
             prompts,
             published: Vec::new(),
             claim: Claim::default(),
@@ -627,8 +633,8 @@ fn write(loaded: &Loaded, versions: &Versions) -> Result<(), PublishError> {
 pub(super) fn published(helpdesk: &HelpDesk, versions: &[Raised]) -> Vec<Published> {
     let mut published = Vec::new();
     for hospital in &helpdesk.hospitals {
-        let answering = hospital.lines.iter();
-        let answering = answering.filter_map(|line| helpdesk.flows.get(&line.flow));
+        let answering = hospital.flows();
+        let answering = answering.filter_map(|name| helpdesk.flows.get(name));
         let walked: BTreeSet<&str> = answering.flat_map(|flow| flow.parts()).collect();
         for raised in versions {
             if walked.contains(raised.flow.as_str())

@@ -95,6 +95,12 @@ pub(crate) fn number_rule(hospital: &Hospital) -> NumberRule {
     }
 }
 
+/// When a hospital's customers may be called.
+pub(super) fn callable(hospital: &Hospital) -> Result<desk::Callable, ConfigError> {
+    let callable = hospital.callable();
+    callable.map_err(|fault| ConfigError::new(Path::new(&hospital.key), fault))
+}
+
 /// The people and places of a hospital's own file.
 pub(crate) fn file_directory(hospital: &Hospital) -> Result<Directory, desk::DirectoryFault> {
     let numbers = |texts: &[String]| texts.iter().cloned().map(PhoneNumber).collect();
@@ -309,6 +315,7 @@ pub(super) fn setup(
                     .into_iter()
                     .map(|(name, calendar)| (name.into(), calendar))
                     .collect(),
+                callbacks: helpdesk.callbacks(hospital),
                 days: hospital
                     .zone
                     .as_deref()

@@ -16,6 +16,7 @@
 //! | `people.rs` | people and places that were imported |
 //! | `api.rs` | who may ask the API |
 //! | `audit.rs` | who looked at what, as a chain |
+//! | `promises.rs` | the callbacks that are owed, as rows; whom a crash cut off |
 //! | `reader.rs` | questions, on a connection of their own |
 //! | `verify.rs` | is the database what its log says? |
 //!
@@ -31,6 +32,7 @@ mod audit;
 mod database;
 mod open;
 mod people;
+mod promises;
 mod reader;
 mod rows;
 mod sql;
@@ -42,8 +44,8 @@ mod writer;
 use std::collections::BTreeMap;
 
 use desk::{
-    Commit, CommitId, ContactId, Facts, KnownTicket, Personal, Stamped, TenantId, TicketFacts,
-    TicketId, TicketNumber,
+    Commit, CommitId, ContactId, Facts, KnownPromise, KnownTicket, Personal, PromiseId, Stamped,
+    TenantId, TicketFacts, TicketId, TicketNumber,
 };
 
 pub use api::{ApiStore, ApiStoreError, StoredToken};
@@ -191,6 +193,10 @@ pub struct Recovered {
     pub tenants: BTreeMap<TenantId, RecoveredTenant>,
     /// Per tenant: its latest tickets, for callers who ask for theirs.
     pub tickets: BTreeMap<TenantId, Vec<KnownTicket>>,
+    /// Per tenant: the callbacks that it owes, those to whom a crash cut off in a queue among them.
+    pub promises: BTreeMap<TenantId, Vec<KnownPromise>>,
+    /// Per tenant that has ever made one: the first promise id never used.
+    pub next_promise: BTreeMap<TenantId, PromiseId>,
     /// Contacts that a crash left open, now ended as system-failure.
     pub left_open: Vec<(TenantId, ContactId)>,
 }
@@ -210,6 +216,12 @@ impl Recovered {
         self.tenants
             .get(&tenant)
             .map_or(TicketId(1), |t| t.next_ticket)
+    }
+
+    /// The first promise id a tenant never used.
+    pub fn next_promise(&self, tenant: TenantId) -> PromiseId {
+        let next = self.next_promise.get(&tenant);
+        next.copied().unwrap_or(PromiseId(1))
     }
 }
 

@@ -9,16 +9,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use desk::{
-    Commit, CommitId, ContactId, EndCause, Event, KnownTicket, PhoneNumber, Stamped, TenantId,
-    TicketId,
+    Commit, CommitId, ContactId, EndCause, Event, KnownTicket, PhoneNumber, PromiseId,
+    PromiseNumber, Stamped, TenantId, TicketId,
 };
 
 use super::api::ApiStore;
 use super::people::PeopleStore;
 use super::rows::{self, TICKET_COLUMNS, TICKET_WIDTH};
 use super::sql::{Connection, values};
-use super::writer::{Work, Writer};
-use super::{Database, Done, Journal, Recovered, RecoveredTenant, Refused, StoreError};
+use super::writer::{Work, Writer, contact_row};
+use super::{Database, Done, Journal, Recovered, RecoveredTenant, Refused, StoreError, promises};
 
 /// How the store works.
 #[derive(Debug, Clone)]
@@ -106,12 +106,21 @@ impl Store {
             start,
             tenants: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            promises: BTreeMap::new(),
+            next_promise: promises::next(&connection)?,
             left_open: left_open(&connection)?,
         };
         let mut writer = Writer::new(connection);
         for contacts in recovered.left_open.chunks(LEFT_OPEN_GROUP) {
-            writer.write(&endings(contacts, at))?;
+            let endings = endings(
+                writer.connection(),
+                contacts,
+                &mut recovered.next_promise,
+                at,
+            )?;
+            writer.write(&endings)?;
         }
+        recovered.promises = promises::owed(writer.connection())?;
         recovered.tenants = writer.tenants()?;
         recovered.tickets = writer.tickets()?;
         let closing = writer.closing();
@@ -219,22 +228,43 @@ fn left_open(connection: &Connection) -> Result<Vec<(TenantId, ContactId)>, Stor
     })
 }
 
-/// One commit per contact; their ids are nobody's, for nobody waits.
-fn endings(contacts: &[(TenantId, ContactId)], at: i64) -> Vec<Commit> {
-    let ending = |&(tenant, contact): &(TenantId, ContactId)| Commit {
-        id: CommitId(0),
-        tenant,
-        events: vec![Stamped {
-            at,
-            event: Event::ContactEnded {
-                contact,
-                cause: EndCause::SystemFailure,
-            },
-        }],
-        personal: Vec::new(),
-        notes: Vec::new(),
-    };
-    contacts.iter().map(ending).collect()
+/// One commit per contact; their ids are nobody's, for nobody waits. Whoever
+/// waited in a queue, and called from a number, is called back.
+fn endings(
+    connection: &Connection,
+    contacts: &[(TenantId, ContactId)],
+    next: &mut BTreeMap<TenantId, PromiseId>,
+    at: i64,
+) -> Result<Vec<Commit>, StoreError> {
+    let mut commits = Vec::with_capacity(contacts.len());
+    for &(tenant, contact) in contacts {
+        let cause = EndCause::SystemFailure;
+        let mut events = vec![Event::ContactEnded { contact, cause }];
+        let mut numbers = Vec::new();
+        let row = contact_row(connection, (tenant, contact))?;
+        let next = next.entry(tenant).or_insert(PromiseId(1));
+        let made = row.and_then(|row| desk::cut_off(*next, contact, &row.facts, at));
+        if let Some(made) = made
+            && let Some(number) = promises::calling_number(connection, tenant, contact)?
+        {
+            let promise = *next;
+            next.0 += 1;
+            events.push(made);
+            numbers.push(PromiseNumber { promise, number });
+        }
+        commits.push(Commit {
+            id: CommitId(0),
+            tenant,
+            events: events
+                .into_iter()
+                .map(|event| Stamped { at, event })
+                .collect(),
+            personal: Vec::new(),
+            notes: Vec::new(),
+            numbers,
+        });
+    }
+    Ok(commits)
 }
 
 impl Writer {

@@ -60,6 +60,20 @@ pub(super) const PERSONAL_INSERT: Insert = Insert {
     conflict: Conflict::Replace("tenant, contact"),
 };
 
+/// How `promise` is written.
+pub(super) const PROMISE_INSERT: Insert = Insert {
+    table: "promise",
+    columns: "tenant, promise, contact, owed, due_from, due_to, facts",
+    conflict: Conflict::Replace("tenant, promise"),
+};
+
+/// How `promise_number` is written.
+pub(super) const PROMISE_NUMBER_INSERT: Insert = Insert {
+    table: "promise_number",
+    columns: "tenant, promise, number",
+    conflict: Conflict::Replace("tenant, promise"),
+};
+
 /// How a tenant's counters are written.
 pub(super) const TENANT_INSERT: Insert = Insert {
     table: "tenant",

@@ -29,6 +29,7 @@ mod figures;
 mod killed;
 mod load;
 mod people;
+mod promises;
 mod proxy;
 mod tickets;
 mod tls;
@@ -219,6 +220,7 @@ fn commit(id: CommitId, tenant: TenantId, at: i64, events: &[Event]) -> Commit {
         events: events.iter().map(stamped).collect(),
         personal: Vec::new(),
         notes: Vec::new(),
+        numbers: Vec::new(),
     }
 }
 

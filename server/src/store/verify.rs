@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use desk::{ContactId, Event, Facts, TenantId, TicketFacts, TicketId};
+use desk::{ContactId, Event, Facts, PromiseFacts, PromiseId, TenantId, TicketFacts, TicketId};
 
 use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS, TICKET_WIDTH};
-use super::{ContactRow, Reader, StoreError, TicketRow};
+use super::{ContactRow, Reader, StoreError, TicketRow, promises};
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +17,8 @@ pub struct Verified {
     pub contacts: u64,
     /// Tickets in all logs.
     pub tickets: u64,
+    /// Promises in all logs.
+    pub promises: u64,
     /// What is wrong, the first hundred. Empty: all is well.
     pub faults: Vec<Fault>,
 }
@@ -34,6 +36,8 @@ pub enum Fault {
     Contact(TenantId, ContactId),
     /// A ticket's row isn't what its event says.
     Ticket(TenantId, TicketId),
+    /// A promise's row isn't the fold of its events.
+    Promise(TenantId, PromiseId),
     /// A contact has more than one ticket.
     SecondTicket(TenantId, ContactId),
 }
@@ -45,6 +49,7 @@ struct Expected {
     counters: BTreeMap<TenantId, (u64, u64)>,
     contacts: BTreeMap<(TenantId, ContactId), ContactRow>,
     tickets: BTreeMap<(TenantId, TicketId), TicketRow>,
+    promises: BTreeMap<(TenantId, PromiseId), PromiseFacts>,
 }
 
 impl Verified {
@@ -72,6 +77,7 @@ impl Reader {
             self.compare_counters(&expected, &mut verified)?;
             self.compare_contacts(expected.contacts, &mut verified)?;
             self.compare_tickets(expected.tickets, &mut verified)?;
+            self.compare_promises(expected.promises, &mut verified)?;
             Ok(verified)
         })
     }
@@ -115,6 +121,16 @@ impl Reader {
                     verified.fault(Fault::SecondTicket(tenant, contact));
                 }
             }
+            if let Some((promise, facts)) = PromiseFacts::created(&event) {
+                if expected.promises.insert((tenant, promise), facts).is_some() {
+                    verified.fault(Fault::Promise(tenant, promise));
+                }
+            } else if let Some(promise) = event.promise() {
+                match expected.promises.get_mut(&(tenant, promise)) {
+                    Some(facts) => facts.apply(&logged.stamped),
+                    None => verified.fault(Fault::Promise(tenant, promise)),
+                }
+            }
             if column != event.contact() {
                 verified.fault(Fault::Contact(tenant, column.unwrap_or(ContactId(0))));
             }
@@ -143,6 +159,7 @@ impl Reader {
         })?;
         verified.contacts = expected.contacts.len() as u64;
         verified.tickets = expected.tickets.len() as u64;
+        verified.promises = expected.promises.len() as u64;
         Ok(expected)
     }
 
@@ -182,6 +199,28 @@ impl Reader {
         })?;
         for (tenant, contact) in expected.into_keys() {
             verified.fault(Fault::Contact(tenant, contact));
+        }
+        Ok(())
+    }
+
+    fn compare_promises(
+        &self,
+        mut expected: BTreeMap<(TenantId, PromiseId), PromiseFacts>,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT tenant, promise, facts, owed FROM promise";
+        self.connection.rows(sql, &[], |row| {
+            let (tenant, promise) = (TenantId(row.get(0)?), PromiseId(row.get(1)?));
+            let facts = promises::facts(row, 2)?;
+            let owed: i64 = row.get(3)?;
+            let same = expected.remove(&(tenant, promise)) == Some(facts);
+            if !same || (owed == 1) == facts.stage.is_closed() {
+                verified.fault(Fault::Promise(tenant, promise));
+            }
+            Ok(())
+        })?;
+        for (tenant, promise) in expected.into_keys() {
+            verified.fault(Fault::Promise(tenant, promise));
         }
         Ok(())
     }

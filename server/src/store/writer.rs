@@ -18,6 +18,7 @@ use desk::{
 
 use super::api::ApiWork;
 use super::people::PeopleWork;
+use super::promises::Promises;
 use super::rows::{
     self, CONTACT_COLUMNS, CONTACT_INSERT, EVENT_INSERT, NOTE_INSERT, PERSONAL_INSERT,
     TENANT_INSERT, TICKET_COLUMNS, TICKET_INSERT,
@@ -36,6 +37,7 @@ pub(super) struct Writer {
     /// The rows of contacts that are open, so that they needn't be read again
     /// for each of their events. Emptied when a transaction fails.
     contacts: HashMap<Key, ContactRow>,
+    promises: Promises,
     group: Group,
 }
 
@@ -121,6 +123,7 @@ impl Writer {
             connection,
             closing: Arc::default(),
             contacts: HashMap::new(),
+            promises: Promises::default(),
             group: Group::default(),
         }
     }
@@ -208,6 +211,7 @@ impl Writer {
             .and_then(|()| self.write_rows(commits));
         let finished = written.and_then(|()| self.finish());
         if finished.is_ok() {
+            self.promises.written();
             let contacts = &mut self.contacts;
             for key in &self.group.changed {
                 if contacts
@@ -219,6 +223,7 @@ impl Writer {
             }
         } else {
             self.contacts.clear();
+            self.promises.forget();
             self.connection.roll_back();
         }
         finished
@@ -282,6 +287,7 @@ impl Writer {
 
     fn write_rows(&mut self, commits: &[Commit]) -> Result<(), StoreError> {
         self.group.clear();
+        self.promises.clear();
         for commit in commits {
             self.add(commit)?;
         }
@@ -291,6 +297,7 @@ impl Writer {
         self.write_tickets()?;
         self.change_tickets()?;
         self.write_contacts()?;
+        self.promises.write(&self.connection, commits)?;
         self.write_counters()
     }
 
@@ -342,6 +349,7 @@ impl Writer {
                 self.group.worked.insert((tenant, ticket), opened);
             }
             let mut of_contact = Facts::default();
+            self.promises.add(&self.connection, tenant, stamped)?;
             if let Some(contact) = contact {
                 let key = (tenant, contact);
                 let row = match self.contacts.entry(key) {
@@ -585,7 +593,7 @@ impl Group {
     }
 }
 
-fn contact_row(
+pub(super) fn contact_row(
     connection: &Connection,
     (tenant, contact): Key,
 ) -> Result<Option<ContactRow>, StoreError> {

@@ -340,6 +340,14 @@ impl World {
                 self.desk_says();
             }
             NodeDue::FromTicket(answer) => self.ticket_heard(&answer),
+            NodeDue::Callback(callback) => {
+                trace!(self, "switch <- desk {callback:?}");
+                self.tell_switch(Input::Callback(callback));
+            }
+            NodeDue::CallbackOff(attempt, contact) => {
+                trace!(self, "switch <- desk {attempt:?} is off");
+                self.tell_switch(Input::CallbackOff { attempt, contact });
+            }
             NodeDue::OpenMedia(key, with, refused) => {
                 if refused {
                     trace!(self, "media: no leg for {key:?}");

@@ -105,6 +105,13 @@ impl World {
                 }
                 desk::Output::Answer(answer) => self.wire(|| NodeDue::FromDesk(answer.clone())),
                 desk::Output::Ticket(answer) => self.ticket_answered(answer),
+                desk::Output::Callback(callback) => {
+                    self.wire(|| NodeDue::Callback(callback.clone()));
+                }
+                desk::Output::CallbackOff { attempt, contact } => {
+                    self.wire(|| NodeDue::CallbackOff(attempt, contact));
+                }
+                desk::Output::PromiseUpdated { .. } => {}
             }
         }
     }

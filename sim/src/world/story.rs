@@ -55,6 +55,25 @@ impl World {
         Self::story(weather, phones.collect())
     }
 
+    /// The callbacks that are owed, or were.
+    #[must_use]
+    pub fn promises(&self) -> Vec<desk::PromiseFacts> {
+        let logs = self.store.logs();
+        logs.flat_map(|(_, log)| log.promises.values().copied())
+            .collect()
+    }
+
+    /// Why attempts to keep them came to nothing, in order.
+    #[must_use]
+    pub fn missed(&self) -> Vec<desk::Missed> {
+        let events = self.store.logs().flat_map(|(_, log)| &log.events);
+        let missed = events.filter_map(|stamped| match stamped.event {
+            desk::Event::PromiseMissed { why, .. } => Some(why),
+            _ => None,
+        });
+        missed.collect()
+    }
+
     /// The virtual time.
     #[must_use]
     pub fn now(&self) -> Duration {

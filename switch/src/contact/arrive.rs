@@ -123,6 +123,7 @@ impl Contact {
             waiting_since: None,
             outbox: Outbox::default(),
             owed: Vec::new(),
+            calling_back: None,
             wake: None,
         };
         cx.index.legs.insert(leg, (id, Side::Caller));
@@ -178,6 +179,7 @@ impl Contact {
         cx: &mut Cx<'_>,
     ) {
         match side {
+            Side::Caller if self.is_dialling() => self.customer_media(key, opened, cx),
             Side::Caller => {
                 let wanted = matches!(self.stage, Stage::Opening { .. })
                     && matches!(self.audio, Audio::Opening(k) if k == key);

@@ -1,6 +1,8 @@
 //! The calls that are made for a contact, to an agent's phone or to a partner:
 //! what the two have in common.
 
+use std::time::Duration;
+
 use media::codec::Format;
 use media::engine::{Command as MediaCommand, LegId as MediaLegId};
 use media::sdp::{self, Capabilities, LocalMedia};
@@ -36,6 +38,16 @@ impl Call {
             peer: towards,
             audio: Audio::Opening(key),
             progress: Progress::Opening { since: cx.now.mono },
+            secret: None,
+        }
+    }
+
+    /// One whose media leg is asked for already.
+    pub(super) fn opening(key: MediaKey, towards: sip::Peer, since: Duration) -> Self {
+        Self {
+            peer: towards,
+            audio: Audio::Opening(key),
+            progress: Progress::Opening { since },
             secret: None,
         }
     }
@@ -233,6 +245,9 @@ impl Contact {
 
     /// Something on the way is at work.
     pub(crate) fn call_is_tried(&mut self, cx: &Cx<'_>) {
+        if self.is_dialling() {
+            return self.customer_is_tried(cx.now.mono);
+        }
         if let Some(call) = self.call_mut()
             && let Progress::Calling { until, .. } = &mut call.progress
         {
@@ -242,6 +257,9 @@ impl Contact {
 
     /// It rings.
     pub(crate) fn call_rings(&mut self, cx: &mut Cx<'_>) {
+        if self.is_dialling() {
+            return self.customer_rings(cx);
+        }
         if let Some(call) = self.call_mut()
             && let Progress::Calling { leg, .. } = call.progress
         {
@@ -254,6 +272,9 @@ impl Contact {
 
     /// It is answered.
     pub(crate) fn call_answered(&mut self, sdp: Option<&[u8]>, cx: &mut Cx<'_>) {
+        if self.is_dialling() {
+            return self.customer_answered(sdp, cx);
+        }
         let Some(leg) = self.call().and_then(|call| call.progress.leg()) else {
             return;
         };

@@ -17,6 +17,7 @@ impl Contact {
             .get(&self.tenant)
             .map_or("", |tenant| &tenant.name);
         let who = match &self.caller {
+            _ if self.is_reaching() => "Callback".to_owned(),
             Caller::Unknown => "Unknown caller".to_owned(),
             Caller::Person {
                 display_name: Some(name),

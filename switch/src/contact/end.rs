@@ -114,6 +114,7 @@ impl Contact {
             }
             _ => {}
         }
+        self.end_callback(cx);
         if self.consult.is_none() {
             *cx.command += 1;
             cx.out.push_back(Output::ToDesk(Command {
@@ -135,6 +136,9 @@ impl Contact {
 
     /// Everything is over but what is owed to the others.
     pub(super) fn over(&mut self, cx: &mut Cx<'_>, cause: EndCause, reason: Option<&str>) {
+        if !matches!(self.stage, Stage::Ended { .. }) {
+            self.end_callback(cx);
+        }
         match &self.stage {
             Stage::Ended { .. } => return,
             Stage::Queue(_) | Stage::Offer(..) => {

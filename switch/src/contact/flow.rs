@@ -76,6 +76,9 @@ impl Contact {
                 music,
                 owner,
             } => {
+                if self.customer_takes_it(cx) {
+                    return;
+                }
                 if !self.enter_queue(&queue, class, music, owner, cx) {
                     self.session.handle(cx.now.mono, FlowInput::QueueRefused);
                 }
@@ -366,6 +369,9 @@ impl Contact {
         let asked = self.outbox.answered(answer.id, cx);
         if matches!(self.stage, Stage::Ended { .. }) {
             return;
+        }
+        if let Some(What::Callback(step)) = asked {
+            return self.callback_answered(step, answer.reply, cx);
         }
         let Some(what) = asked else {
             // On a slow disk a ticket is there after the call went on without it: the analyst is to see it.

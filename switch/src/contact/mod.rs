@@ -14,11 +14,12 @@
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
 //! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`onward`], [`action`], [`redirect`],
-//! [`replace`], [`end`].
+//! [`replace`], [`callback`], [`end`].
 
 mod action;
 mod arrive;
 mod call;
+mod callback;
 mod conference;
 mod display;
 mod end;
@@ -567,6 +568,8 @@ pub(crate) struct Contact {
     waiting_since: Option<Duration>,
     outbox: Outbox,
     owed: Vec<Owed>,
+    /// Nobody called: somebody is called, as the desk owes it to them.
+    calling_back: Option<Box<callback::CallingBack>>,
     /// The time in the switch's heap for which this contact is entered.
     pub(crate) wake: Option<Duration>,
 }
@@ -615,7 +618,8 @@ impl Contact {
     }
 
     pub(crate) fn view(&self) -> View {
-        let sounding = self.sound != Sound::Nothing;
+        // Where nobody is on the line yet, nobody is in silence.
+        let sounding = self.sound != Sound::Nothing || self.has_nobody();
         match &self.stage {
             Stage::Opening { .. } | Stage::Answered { .. } => View::Arriving,
             Stage::Flow => View::Flow {
@@ -718,6 +722,7 @@ impl Contact {
         consider(self.action_deadline());
         consider(self.taken_deadline());
         consider(self.taking_deadline());
+        consider(self.callback_deadline());
         consider(self.outbox.repeat_at());
         for owed in &self.owed {
             consider(Some(owed.repeat_at));
@@ -748,6 +753,7 @@ impl Contact {
         self.talk_timeout(cx);
         self.taken_timeout(cx);
         self.taking_timeout(cx);
+        self.callback_timeout(cx);
         self.outbox.timeout(cx);
         if self.outbox.gave_up_on_ticket() {
             self.session.handle(now, ivr_flows::Input::TicketFailed);

@@ -44,11 +44,11 @@ pub(crate) fn target_of(
 
 /// One of a trunk's calls, not made yet.
 pub(super) struct Seized {
-    trunk: Arc<Trunk>,
+    pub(super) trunk: Arc<Trunk>,
     /// The best last.
-    ways: Vec<Way>,
+    pub(super) ways: Vec<Way>,
     /// Where the first leads.
-    peer: sip::Peer,
+    pub(super) peer: sip::Peer,
 }
 
 impl Trunked {

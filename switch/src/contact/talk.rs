@@ -75,6 +75,9 @@ impl Contact {
             self.announce_talk(cx);
             self.tell_transferor(direct.told, 200, cx);
         }
+        if self.is_reaching() {
+            return self.agent_for_callback(id, agent, cx);
+        }
         self.forget_render(cx);
         self.sound = Sound::Bridged;
         self.session.handle(cx.now.mono, FlowInput::QueueAnswered);
@@ -122,6 +125,9 @@ impl Contact {
         let Stage::Conversation(talk) = &self.stage else {
             return;
         };
+        if self.is_reaching() {
+            return;
+        }
         if let Some(mix) = self.three() {
             cx.media(MediaCommand::Mix(mix));
             self.sound = Sound::Bridged;
@@ -227,6 +233,7 @@ impl Contact {
     pub(crate) fn leg_ended(&mut self, side: Side, how: LegEnd, cx: &mut Cx<'_>) {
         match side {
             Side::Caller if self.is_consult_of_three() => self.agent_leaves_three(cx),
+            Side::Caller if self.customer_left(how, cx) => {}
             Side::Caller => {
                 let cause = match how {
                     LegEnd::HungUp => desk::EndCause::CallerHungUp,
@@ -264,6 +271,9 @@ impl Contact {
         if self.consult.is_some() {
             return self.hang_up(cx, desk::EndCause::AgentHungUp, None);
         }
+        if self.agent_left_callback(cx) {
+            return;
+        }
         self.session
             .handle(cx.now.mono, FlowInput::ConversationEnded);
         self.carry_out(cx);
@@ -299,6 +309,9 @@ impl Contact {
         }
         if self.consult.is_some() {
             return self.hang_up(cx, desk::EndCause::AgentHungUp, None);
+        }
+        if self.agent_left_callback(cx) {
+            return;
         }
         self.session
             .handle(cx.now.mono, FlowInput::ConversationBroken);

@@ -58,7 +58,7 @@ impl Contact {
         self.line_up(name, class, music, None, cx)
     }
 
-    fn line_up(
+    pub(super) fn line_up(
         &mut self,
         name: &Arc<str>,
         class: Class,
@@ -163,7 +163,7 @@ impl Contact {
                             self.back_to_flow(cx);
                         }
                     }
-                } else if here {
+                } else if here && !self.has_nobody() {
                     self.session.handle(
                         cx.now.mono,
                         FlowInput::QueuePosition {

@@ -285,6 +285,7 @@ impl World {
                 Output::Commit(commit) => self.queue.push_back(commit),
                 Output::Answer(answer) => self.heard(answer),
                 Output::Ticket(answer) => panic!("nobody asked: {answer:?}"),
+                other => panic!("nobody asked for {other:?}"),
             }
         }
         assert!(self.desk.load().commits_in_flight <= self.limits.commits_in_flight_max);

@@ -52,6 +52,11 @@ const MIGRATIONS: &[Migration] = &[
         postgres: None,
         append_only: &["audit"],
     },
+    Migration {
+        sql: include_str!("../../../migrations/0007_promises.sql"),
+        postgres: None,
+        append_only: &[],
+    },
 ];
 
 /// The version this program reads and writes.

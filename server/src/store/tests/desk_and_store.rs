@@ -46,6 +46,7 @@ impl Play {
                     }
                 }
                 Output::Ticket(answer) => panic!("nobody asked: {answer:?}"),
+                other => panic!("nobody asked for {other:?}"),
             }
         }
     }
@@ -86,6 +87,7 @@ fn what_the_desk_believes_is_what_the_log_says(place: &Place) {
         next_ticket: bench.recovered.next_ticket(TenantId(id)),
         tickets: Vec::new(),
         rules: desk::TicketRules::default(),
+        promises: desk::PromiseSetup::default(),
     };
     let mut play = Play {
         desk: Desk::new(Setup {

@@ -136,6 +136,7 @@ fn after_a_kill_todays_figures_are_those_of_the_log(place: &Place) {
                 events: call(contact, 8),
                 personal: Vec::new(),
                 notes: Vec::new(),
+                numbers: Vec::new(),
             };
             store.submit(commit).unwrap();
         }
@@ -189,6 +190,7 @@ fn write_until_killed(address: String) {
             events: call(contact, length),
             personal: Vec::new(),
             notes: Vec::new(),
+            numbers: Vec::new(),
         };
         store.submit(commit).unwrap();
         done.recv().unwrap();

@@ -190,7 +190,7 @@ fn the_first_versions_tickets_get_their_owners() {
              ALTER TABLE ticket DROP COLUMN owner; ALTER TABLE ticket DROP COLUMN queue; \
              ALTER TABLE ticket DROP COLUMN work; DROP TABLE note; DROP TABLE root_key; \
              DROP TABLE person; DROP TABLE person_import; DROP TABLE api_token; \
-              DROP TABLE audit; DELETE FROM migration WHERE version >= 2",
+              DROP TABLE audit; DROP TABLE promise; DROP TABLE promise_number; DELETE FROM migration WHERE version >= 2",
         )
         .unwrap();
     drop(older);
