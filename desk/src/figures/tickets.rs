@@ -20,7 +20,8 @@ pub const PROVISIONAL_MS: i64 = 7 * 24 * 3_600_000;
 
 /// Open tickets that are known: of those opened before, nobody can say that they took one contact.
 const OPEN_MAX: usize = 200_000;
-/// Later contacts of one ticket that are told apart; with more it wasn't done by the first.
+/// Later contacts of one ticket's person or place that are told apart; of who calls more often within the seven days
+/// nobody can say that they didn't call about it again, and it isn't counted.
 const DOUBTS_MAX: usize = 64;
 
 /// Who may come again.

@@ -4,7 +4,7 @@
 //!
 //! A figure is a line of text and a number: `queue 1 clinician @123 answered` → 7.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use desk::figures::Figures;
 use desk::{AgentState, EndCause, Event, Found, ReasonCode, Role, Stamped, TicketStatus, Updated};
@@ -12,6 +12,8 @@ use desk::{AgentState, EndCause, Event, Found, ReasonCode, Role, Stamped, Ticket
 pub(crate) type Lines = BTreeMap<String, u64>;
 
 const QUARTER: i64 = 15 * 60 * 1000;
+/// Later contacts of a person's or place's that are told apart.
+const TOLD_APART: usize = 64;
 const WEEK: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// What the fold says, line by line; without what is zero.
@@ -422,6 +424,21 @@ impl Naive<'_> {
             };
             changes && s.at <= deadline
         });
+        // Of who calls that often nobody can say that they didn't call about it.
+        let others: BTreeSet<u64> = after[1..]
+            .iter()
+            .filter(|s| s.at <= deadline)
+            .filter_map(|s| match s.event {
+                Event::ContactIdentified {
+                    contact: other,
+                    found,
+                } if who.is_some() && self::who(found) == who && other.0 != contact => {
+                    Some(other.0)
+                }
+                _ => None,
+            })
+            .collect();
+        let again = again || others.len() > TOLD_APART;
         let merged =
             |s: &Stamped| matches!(s.event, Event::TicketMerged { into, .. } if into.0 == id);
         !before.iter().any(|s| attached(s) || merged(s)) && !again
