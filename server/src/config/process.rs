@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{ACTIONS_AT_ONCE_MAX, ConfigError, SecretFrom, read};
-use crate::secrets;
-use crate::store::{Database, Server};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -389,43 +387,6 @@ impl std::fmt::Debug for Store {
     }
 }
 
-impl Store {
-    /// The database. `file` is `careline.toml`, in the folder that its paths are relative to; a
-    /// SQLite file is in `data_dir`.
-    ///
-    /// # Errors
-    /// What is wrong with the settings; the password isn't where they say.
-    pub fn database(&self, file: &Path, data_dir: &Path) -> Result<Database, ConfigError> {
-        let wrong = |fault: &str| ConfigError::new(file, format!("store: {fault}"));
-        let Some(url) = &self.url else {
-            return match (&self.password, &self.authority) {
-                (None, None) => Ok(Database::File(data_dir.join(&self.file))),
-                _ => Err(wrong(
-                    "`password` and `authority` are a PostgreSQL server's; write its `url` too",
-                )),
-            };
-        };
-        if self.size_max_mb.is_some() {
-            return Err(wrong(
-                "`size_max_mb` is a SQLite file's; a PostgreSQL server has limits of its own",
-            ));
-        }
-        let folder = file.parent().unwrap_or(Path::new("."));
-        let password = match &self.password {
-            Some(from) => Some(secrets::find(from, folder).map_err(|fault| wrong(&fault))?),
-            None => None,
-        };
-        let authority = self.authority.as_ref().map(|file| folder.join(file));
-        let server = Server::new(
-            url,
-            password.as_ref().map(String::as_bytes),
-            authority.as_deref(),
-        )
-        .map_err(|fault| wrong(&fault))?;
-        Ok(Database::Server(server))
-    }
-}
-
 /// `[speech]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -631,6 +592,7 @@ impl Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Database;
 
     fn database(dir: &Path, store: &str) -> Result<Database, String> {
         let process: Process = toml::from_str(&format!("[store]\n{store}")).unwrap();
