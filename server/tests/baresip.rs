@@ -385,6 +385,18 @@ fn a_call_that_is_refused_is_offered_again() {
     assert_eq!(someone.count("CALL_CLOSED"), 1);
 }
 
+/// An agent's telephone dies on its connection: nobody is there to say so, and the caller waits again and is taken.
+#[test]
+fn a_phone_that_dies_gives_the_caller_back() {
+    let server = Server::start("baresip-dies");
+    let (ana, okafor, dov) = three(&By::Tcp, &server, "dies");
+    drop(ana);
+    dov.wait_for("CALL_INCOMING", Duration::from_secs(30));
+    dov.command("accept", "");
+    okafor.hears_tone(COLLEAGUE_HZ);
+    dov.hears_tone(CALLER_HZ);
+}
+
 /// The caller talks with Ana; Dov of the second tier is signed in.
 fn three_by_udp(test: &str) -> (Server, Baresip, Baresip, Baresip) {
     let server = Server::start(&format!("baresip-{test}"));

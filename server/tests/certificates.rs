@@ -81,6 +81,69 @@ fn invited(
     answer.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
 }
 
+/// What a TLS session is shown as the server's certificate.
+fn presented(server: &Server, authority: &Path) -> CertificateDer<'static> {
+    let mut roots = rustls::RootCertStore::empty();
+    let root = CertificateDer::from_pem_file(authority).expect("the authority");
+    roots.add(root).expect("usable");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("127.0.0.1").expect("a name");
+    let mut session = rustls::ClientConnection::new(Arc::new(config), name).expect("a session");
+    let mut line = TcpStream::connect(("127.0.0.1", server.tls_port())).expect("it listens");
+    line.set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("a socket");
+    while session.is_handshaking() {
+        session.complete_io(&mut line).expect("a handshake");
+    }
+    let chain = session.peer_certificates().expect("a certificate");
+    chain[0].clone().into_owned()
+}
+
+/// A renewed certificate is shown after SIGHUP, by the same process; and whoever speaks nothing newer than TLS 1.1 gets
+/// the alert that says so (RFC 8996).
+#[test]
+fn certificates_are_read_anew_and_old_versions_refused() {
+    let (config, authority, issuer) = with_authority("renewed");
+    let memory = support::InMemory::new("renewed");
+    let server = Server::start_with(&memory.path().join("data"), &config, "127.0.0.1:0", &[]);
+    let before = presented(&server, &authority);
+    assert_eq!(presented(&server, &authority), before);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let ours = rcgen::CertificateParams::new(vec!["127.0.0.1".into()])
+        .and_then(|params| params.signed_by(&key, &issuer))
+        .expect("a certificate");
+    std::fs::write(config.join("ours.pem"), ours.pem()).expect("written");
+    std::fs::write(config.join("ours.key"), key.serialize_pem()).expect("written");
+    assert_eq!(presented(&server, &authority), before, "nobody said so yet");
+    server.signal(nix::sys::signal::Signal::SIGHUP);
+    let until = Instant::now() + Duration::from_secs(20);
+    while presented(&server, &authority) != *ours.der() {
+        assert!(Instant::now() < until, "{}", server.printed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    let mut hello = vec![0x03, 0x02];
+    hello.extend([7; 32]);
+    // No session; ECDHE and RSA with AES-CBC, as TLS 1.1 has them; no compression; no extensions.
+    hello.extend([0, 0, 6, 0xc0, 0x13, 0xc0, 0x09, 0x00, 0x2f, 1, 0]);
+    let mut record = vec![22, 0x03, 0x01, 0, hello.len() as u8 + 4];
+    record.extend([1, 0, 0, hello.len() as u8]);
+    record.extend(&hello);
+    let mut line = TcpStream::connect(("127.0.0.1", server.tls_port())).expect("it listens");
+    line.set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("a socket");
+    line.write_all(&record).expect("written");
+    let mut alert = [0; 7];
+    line.read_exact(&mut alert).expect("an alert");
+    // Fatal, protocol_version.
+    assert_eq!((alert[0], &alert[5..]), (21, &[2, 70][..]), "{alert:?}");
+}
+
 /// The demo where nobody is trusted for their address, and one trunk for its certificate.
 #[test]
 fn a_certificate_is_a_trunks_identity_and_no_other_is() {

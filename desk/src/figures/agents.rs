@@ -20,7 +20,7 @@ pub(super) struct Agent {
     unsure_from: Option<i64>,
     /// The conversation that ended last, whose after-call work hasn't come yet.
     last: Option<(ContactId, ServiceKey)>,
-    /// Since that one there was a gap, in which another may have ended.
+    /// Since that one began there was a gap, in which it, or another, may have ended.
     last_unsure: bool,
 }
 
@@ -79,7 +79,7 @@ impl Figures {
         }
         self.close_state(agent, at);
         if !self.stopped {
-            let known = self.agents.entry(agent).or_default();
+            let known = self.known(agent);
             known.state = Some((state, at));
             known.has_states = true;
         }
@@ -151,25 +151,47 @@ impl Figures {
         *count(self.work.entry(key).or_default()) += 1;
     }
 
+    /// An agent. Of whom nothing was known when there was a gap, a conversation may stand in it.
+    fn known(&mut self, agent: AgentId) -> &mut Agent {
+        let last_unsure = self.gaps.events > 0;
+        self.agents.entry(agent).or_insert_with(|| Agent {
+            last_unsure,
+            ..Agent::default()
+        })
+    }
+
     /// A conversation is over: its after-call work will count where it does.
-    pub(super) fn talked(&mut self, agent: AgentId, contact: ContactId, key: ServiceKey, at: i64) {
-        let known = self.agents.entry(agent).or_default();
-        known.last_unsure = false;
-        if let Some((_, before)) = known.last.replace((contact, key)) {
+    /// `unsure`: in a gap it may have ended before, or been another.
+    pub(super) fn talked(
+        &mut self,
+        agent: AgentId,
+        contact: ContactId,
+        key: ServiceKey,
+        unsure: bool,
+        at: i64,
+    ) {
+        // Whoever was with us in a gap may have talked with this agent, and end it only now.
+        let unsure = unsure
+            || self.gaps.events > 0 && self.contacts.values().any(super::contacts::Open::is_unsure);
+        let known = self.known(agent);
+        known.last_unsure = unsure;
+        let before = known.last.replace((contact, key));
+        if let Some((_, before)) = before {
             self.gaps.touch(before.quarter, at);
         }
     }
 
     pub(super) fn wrapped_up(&mut self, agent: AgentId, contact: ContactId, ms: u64, at: i64) {
-        let known = self.agents.entry(agent).or_default();
-        let last = known.last.take();
+        let known = self.known(agent);
+        let (last, unsure) = (known.last.take(), known.last_unsure);
         if let Some((_, key)) = last {
             self.gaps.touch(key.quarter, at);
-            if known.last_unsure {
+            if unsure {
                 self.gaps.mark(key.quarter);
             }
         }
-        if known.last_unsure {
+        let missing = last.is_none_or(|(whose, _)| whose != contact);
+        if unsure || (missing && self.gaps.events > 0) {
             self.gaps.mark(Quarter::of(at));
         }
         let key = match last {

@@ -42,6 +42,11 @@ impl Open {
         [arrived, visit, talk, partner].into_iter().flatten()
     }
 
+    /// Events of it may be missing.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.unsure
+    }
+
     pub(super) fn in_gap(&mut self) {
         self.unsure = true;
         self.unheard = true;
@@ -247,7 +252,7 @@ impl Figures {
                 work.talk_ms += talk_ms;
                 cell.conversations += 1;
                 cell.talk_ms += talk_ms;
-                self.talked(agent, id, key, at);
+                self.talked(agent, id, key, open.unsure, at);
             }
             self.gaps.touch(quarter, at);
         }

@@ -308,10 +308,12 @@ impl Figures {
     }
 
     /// Are the figures of tickets incomplete? An event that is missing within
-    /// seven days before or after might have changed them.
+    /// four weeks before or a week after might have changed them: of what is
+    /// resolved again within a week the first counts, and which that is may
+    /// hang on the one before.
     pub fn tickets_incomplete(&self, range: &Range<Quarter>) -> bool {
         let week = PROVISIONAL_MS / Quarter::MS;
-        let from = Quarter(range.start.0.saturating_sub(week));
+        let from = Quarter(range.start.0.saturating_sub(4 * week));
         let until = Quarter(range.end.0.saturating_add(week + 1)).max(from);
         self.gaps.spans.range(from..until).next().is_some()
     }

@@ -688,7 +688,7 @@ fn a_gap_is_said_wherever_it_may_have_changed_something() {
         (1, 1)
     );
     assert!(figures.tickets_incomplete(&quarter(TEN)));
-    assert!(!figures.tickets_incomplete(&quarter(TEN + 2 * PROVISIONAL_MS)));
+    assert!(!figures.tickets_incomplete(&quarter(TEN + 5 * PROVISIONAL_MS)));
 }
 
 #[test]

@@ -232,6 +232,12 @@ impl Server {
         self.child.id()
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, signal).expect("it runs");
+    }
+
     /// SIGKILL, at once.
     pub fn kill(mut self) {
         let _ = self.child.kill();
