@@ -53,7 +53,7 @@ fn somebody_by_tls(cx: &Cx<'_>) -> bool {
         cx.setup.trunks.values().any(|trunk| {
             let ways = cx.trunks.ways(cx.now.mono, trunk).into_iter();
             let mut targets =
-                ways.filter_map(|way| target_of(trunk, &way, "0", cx.phones, cx.setup));
+                ways.filter_map(|way| target_of(trunk, &way, "0", &[], cx.phones, cx.setup));
             targets.any(|target| target.peer.transport.is_secure())
         })
     };

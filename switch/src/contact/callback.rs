@@ -371,10 +371,7 @@ impl Contact {
         let route = cx.trunks.registered().route(&trunk.name).to_vec();
         let ways = || loop {
             let way = untried.pop()?;
-            if let Some(mut target) = target_of(&trunk, &way, &number, phones, setup) {
-                if way.gateway == 0 {
-                    target.route.extend_from_slice(&route);
-                }
+            if let Some(target) = target_of(&trunk, &way, &number, &route, phones, setup) {
                 return Some((target, way));
             }
         };

@@ -24,10 +24,12 @@ use crate::setup::{Gateway, Setup, Trunk, uri_at};
 use crate::trunks::{Unavailable, Way};
 
 /// Where to call a number by this way; none while nobody is registered there.
+/// `route`: as the trunk's registrar, which is its first gateway, wants it (RFC 3608).
 pub(crate) fn target_of(
     trunk: &Trunk,
     way: &Way,
     number: &str,
+    route: &[String],
     phones: &Phones,
     setup: &Setup,
 ) -> Option<Target> {
@@ -36,7 +38,10 @@ pub(crate) fn target_of(
         (gateway, peer) => Some(Target {
             uri: uri_at(gateway.host()?, peer?, Some(number))?,
             peer: peer?,
-            route: Vec::new(),
+            route: match way.gateway {
+                0 => route.to_vec(),
+                _ => Vec::new(),
+            },
             pinned: false,
         }),
     }
@@ -100,7 +105,7 @@ impl Contact {
         let mut targets = ways
             .iter()
             .rev()
-            .filter_map(|way| target_of(trunk, way, number, cx.phones, cx.setup));
+            .filter_map(|way| target_of(trunk, way, number, &[], cx.phones, cx.setup));
         let Some(Target { peer, .. }) = targets.next() else {
             cx.trunks.release(&trunk.name);
             return Err(TakenBack::Failed);
@@ -153,14 +158,10 @@ impl Contact {
         let (asked_for, number) = (outside.number.clone(), outside.dialled().to_owned());
         let mut untried = std::mem::take(&mut outside.untried);
         let (phones, setup) = (cx.phones, cx.setup);
-        // By the registrar as it wants it (RFC 3608).
         let route = cx.trunks.registered().route(&trunk.name).to_vec();
         let ways = || loop {
             let way = untried.pop()?;
-            if let Some(mut target) = target_of(&trunk, &way, &number, phones, setup) {
-                if way.gateway == 0 {
-                    target.route.extend_from_slice(&route);
-                }
+            if let Some(target) = target_of(&trunk, &way, &number, &route, phones, setup) {
                 return Some((target, way));
             }
         };

@@ -173,7 +173,7 @@ impl Contact {
         let mut diversions = outside.redirected.diversions.clone();
         if number != current {
             let way = outside.trunked.way.as_ref()?;
-            let host = target_of(trunk, way, current, cx.phones, cx.setup)?.uri;
+            let host = target_of(trunk, way, current, &[], cx.phones, cx.setup)?.uri;
             let why = reason(response, trunk.trusted);
             let diverted = format!("<sip:{current}@{}>;reason={why};counter=1", host.host_str());
             diversions.insert(0, diverted);

@@ -94,7 +94,7 @@ impl EmergencyCall {
             .iter()
             .rev()
             .filter_map(|Place { trunk, way, .. }| {
-                target_of(trunk, way, number, cx.phones, cx.setup)
+                target_of(trunk, way, number, &[], cx.phones, cx.setup)
             });
         let Some(peer) = targets.next().map(|target| target.peer) else {
             return self.unplaced(cx);
@@ -137,12 +137,8 @@ impl EmergencyCall {
     fn take_way(&mut self, place: Place, cx: &mut Cx<'_>) -> Option<()> {
         let Place { trunk, way, plain } = place;
         let number = Arc::clone(&self.dialled.number.sent);
-        let mut target = target_of(&trunk, &way, &number, cx.phones, cx.setup)?;
-        if way.gateway == 0 {
-            // By the registrar as it wants it (RFC 3608).
-            let route = cx.trunks.registered().route(&trunk.name);
-            target.route.extend_from_slice(route);
-        }
+        let route = cx.trunks.registered().route(&trunk.name);
+        let target = target_of(&trunk, &way, &number, route, cx.phones, cx.setup)?;
         // What is required is asked for first; where that doesn't work, the call is worth more than its secrecy.
         let encryption = match cx.setup.encryption.towards(target.peer, trunk.encryption) {
             Ok(Encryption::Required) if self.rounds > 0 => Encryption::Offered,
