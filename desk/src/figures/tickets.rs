@@ -18,7 +18,8 @@ use crate::tickets::{ReasonCode, TicketEscalation};
 /// How long after it is resolved a ticket's caller may come again and change the verdict, milliseconds.
 pub const PROVISIONAL_MS: i64 = 7 * 24 * 3_600_000;
 
-/// Open tickets that are known: of those opened before, nobody can say that they took one contact.
+/// Open tickets that are known: of those opened before, nobody can say that they took one contact. As many are known
+/// by what they are about.
 const OPEN_MAX: usize = 200_000;
 /// Later contacts of one ticket's person or place that are told apart; of who calls more often within the seven days
 /// nobody can say that they didn't call about it again, and it isn't counted.
@@ -57,6 +58,9 @@ impl Who {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Tickets {
     open: BTreeMap<TicketId, Open>,
+    /// What tickets are about, of those of which somebody has said it. Kept for longer than the ticket is: a contact
+    /// that belonged to it may be in doubt for another ticket yet.
+    about: BTreeMap<TicketId, ReasonCode>,
     resolved: BTreeMap<TicketId, Resolved>,
     /// Those resolved that a later contact may change, by whose they are.
     of_whom: BTreeSet<(Who, TicketId)>,
@@ -77,7 +81,6 @@ pub(super) struct Tickets {
 struct Open {
     contact: ContactId,
     who: Option<Who>,
-    reason: Option<ReasonCode>,
     /// A second contact belongs to it, or may.
     again: bool,
 }
@@ -118,7 +121,6 @@ impl Tickets {
             Open {
                 contact,
                 who,
-                reason: None,
                 again: false,
             },
         );
@@ -168,13 +170,12 @@ impl Tickets {
     /// What it is about was said.
     pub(super) fn categorised(&mut self, ticket: TicketId, reason: Option<ReasonCode>, at: i64) {
         self.forget(at);
-        let open = self.open.get_mut(&ticket);
-        let resolved = self
-            .resolved
-            .get_mut(&ticket)
-            .map(|resolved| &mut resolved.of);
-        for of in open.into_iter().chain(resolved) {
-            of.reason = reason;
+        match reason {
+            Some(reason) => self.about.insert(ticket, reason),
+            None => self.about.remove(&ticket),
+        };
+        if self.about.len() > OPEN_MAX {
+            self.about.pop_first();
         }
         self.judge(ticket);
         let of = (ticket, ContactId(0))..=(ticket, ContactId(u64::MAX));
@@ -213,7 +214,6 @@ impl Tickets {
         let of = self.open.remove(&ticket).unwrap_or(Open {
             contact: ContactId(0),
             who: None,
-            reason: None,
             again: true,
         });
         let first = !of.again;
@@ -245,7 +245,6 @@ impl Tickets {
             let of = self.open.get(&ticket).copied().unwrap_or(Open {
                 contact: ContactId(0),
                 who: None,
-                reason: None,
                 again: true,
             });
             self.keep(ticket, of);
@@ -285,9 +284,7 @@ impl Tickets {
     }
 
     fn reason(&self, contact: ContactId) -> Option<ReasonCode> {
-        let ticket = self.own.get(&contact)?;
-        let resolved = || self.resolved.get(ticket).map(|resolved| &resolved.of);
-        self.open.get(ticket).or_else(resolved)?.reason
+        self.about.get(self.own.get(&contact)?).copied()
     }
 
     /// Says again whether a resolved ticket took one contact, with what is known by now.
@@ -298,8 +295,9 @@ impl Tickets {
         let Some(who) = resolved.of.who.filter(|_| !resolved.of.again) else {
             return;
         };
+        let reason = self.about.get(&ticket).copied();
         let mut later = resolved.later.iter();
-        let repeated = later.any(|later| who.repeats(resolved.of.reason, self.reason(*later)));
+        let repeated = later.any(|later| who.repeats(reason, self.reason(*later)));
         self.say(ticket, !repeated);
     }
 

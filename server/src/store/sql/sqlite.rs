@@ -20,7 +20,7 @@ pub(super) struct Connection {
     inner: rusqlite::Connection,
     texts: Texts,
     /// Held as long as the connection is, and given back after it.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 impl Connection {
@@ -37,7 +37,7 @@ impl Connection {
         Ok(Self::new(inner.map_err(DatabaseError::from)?, None))
     }
 
-    fn new(inner: rusqlite::Connection, lock: Option<File>) -> Self {
+    fn new(inner: rusqlite::Connection, lock: Option<Lock>) -> Self {
         inner.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Self {
             inner,
@@ -136,12 +136,25 @@ fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value<'_>]) -> rusqli
 
 /// Two writers would give one sequence number twice: the lock lasts as long
 /// as the writer, and ends with the process however that ends.
-fn lock(path: &Path) -> Result<File, StoreError> {
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file isn't enough: a child that is being started has it
+        // open too, until it runs a program of its own.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the store's lock is kept until the program ends");
+        }
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock, StoreError> {
     let mut name = OsString::from(path);
     name.push(".lock");
     let file = File::create(PathBuf::from(name)).map_err(StoreError::Lock)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
         Err(TryLockError::Error(error)) => Err(StoreError::Lock(error)),
     }
@@ -162,4 +175,23 @@ fn configure(connection: &rusqlite::Connection, settings: &Settings) -> rusqlite
         connection.pragma_update(None, "max_page_count", pages)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As one is for a moment that another thread starts.
+    #[test]
+    fn a_child_keeps_no_lock() {
+        let name = format!("careline-lock-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let held = lock(&path).unwrap();
+        let child = held.0.try_clone().unwrap();
+        assert!(matches!(lock(&path), Err(StoreError::InUse)));
+        drop(held);
+        lock(&path).unwrap();
+        drop(child);
+        std::fs::remove_file(path.with_added_extension("lock")).unwrap();
+    }
 }
