@@ -20,7 +20,7 @@ use jiff::{Timestamp, ToSpan};
 
 pub use days::{Day, Days};
 pub use parse::HoursError;
-pub use periods::{Period, Step, Zone, instant};
+pub use periods::{Period, Step, Zone, instant, written};
 
 /// How far ahead the next change is looked for. A desk that neither opens nor
 /// closes within a year has no next change.

@@ -127,6 +127,12 @@ impl Zone {
     }
 }
 
+/// A moment as RFC 3339 writes it, in UTC: `2026-11-22T20:00:00.5Z`. What lies
+/// beyond the year 9999 is written as its last moment.
+pub fn written(at: i64) -> String {
+    moment(at).to_string()
+}
+
 /// Reads a moment that says its distance from UTC: `2026-11-22T14:00:00-06:00`, `2026-11-22T20:00:00Z`.
 /// Unix milliseconds.
 ///

@@ -4,49 +4,29 @@
 //! delays a call. The calls bound how many there are at a time, and wait no
 //! longer than the deadline; whatever goes wrong here is an answer that says no.
 //!
-//! Straight on hyper, which health and metrics use already, with a connection
-//! for each question: a client library would bring connection pools, redirects,
-//! cookies and retries (and some forty crates), each of which would have to be
-//! kept from doing what must not happen here. A question is sent once. It is
-//! tried again only where the connection was refused: then nobody has seen it.
+//! A question is sent once. It is tried again only where the connection was
+//! refused: then nobody has seen it.
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use desk::TenantId;
-use hyper::body::{Body, Incoming};
-use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
-use hyper::{HeaderMap, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Request};
 use ivr_flows::{Fields, Val};
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use switch::{Input, Query, QueryId};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio_rustls::TlsConnector;
 
-use crate::authorities;
 use crate::config::{ActionConfig, ConfigError, HelpDesk, Method};
+use crate::outward::{self, Address, Authorities, Fault};
 use crate::secrets;
 
 /// Longest answer read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// Longest head of an answer, in bytes.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Addresses of one name that are tried.
-const ADDRESSES_MAX: usize = 4;
-/// How long one of several addresses may take to take a connection.
-const CONNECT_MAX: Duration = Duration::from_secs(2);
-/// After how long a refused connection is tried again, once: a system that is being started anew.
-const REFUSED_WAIT: Duration = Duration::from_millis(300);
 /// Names looked up at a time: the system's resolver blocks a thread for each.
 const LOOKUPS_MAX: usize = 8;
 /// The deadline is the calls', who take the question back then. This is the guard behind it.
@@ -56,13 +36,9 @@ const WAITING_MAX: usize = 1_024;
 
 /// Where an action leads, secrets included.
 struct Target {
-    host: String,
-    port: u16,
-    /// What is asked for there: path and query.
-    path: String,
+    address: Address,
     method: Method,
     headers: HeaderMap,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
 /// Every hospital's actions. Nothing of it is shown.
@@ -82,10 +58,10 @@ impl Book {
     /// What isn't where the folder says.
     pub fn read(helpdesk: &HelpDesk, dir: &Path) -> Result<Self, ConfigError> {
         let mut book = HashMap::new();
-        let mut system = None;
+        let mut authorities = Authorities::default();
         for hospital in &helpdesk.hospitals {
             for (name, action) in &hospital.actions {
-                let target = target(action, dir, &mut system).map_err(|fault| {
+                let target = target(action, dir, &mut authorities).map_err(|fault| {
                     let file = dir.join("hospitals").join(format!("{}.yaml", hospital.key));
                     ConfigError::new(&file, format!("action \"{name}\": {fault}"))
                 })?;
@@ -97,27 +73,16 @@ impl Book {
     }
 }
 
-/// `system`: how certificates are checked where the action says nothing, once that was made.
 fn target(
     action: &ActionConfig,
     dir: &Path,
-    system: &mut Option<Arc<ClientConfig>>,
+    authorities: &mut Authorities,
 ) -> Result<Target, String> {
-    let uri = action.uri()?;
-    let host = uri.host().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let encrypted = uri.scheme_str() == Some("https");
+    let authority = action.authority.as_ref().map(|file| dir.join(file));
+    let address = Address::of(&action.uri()?, authority.as_deref(), authorities)?;
     let mut headers = HeaderMap::new();
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    for (name, value) in [
-        (HOST, authority),
-        (CONTENT_TYPE, "application/json"),
-        (ACCEPT, "application/json"),
-        (CONNECTION, "close"),
-        (USER_AGENT, concat!("Careline/", env!("CARGO_PKG_VERSION"))),
-    ] {
-        let value = HeaderValue::try_from(value).map_err(|_| "`url` can't be used".to_owned())?;
-        headers.insert(name, value);
+    for name in [CONTENT_TYPE, ACCEPT] {
+        headers.insert(name, HeaderValue::from_static("application/json"));
     }
     let mut header = |name: &str, value: &str, secret: bool| {
         let unusable = || format!("the value of header \"{name}\" can't be sent");
@@ -133,29 +98,10 @@ fn target(
     for (name, from) in &action.secret_headers {
         header(name, &secrets::find(from, dir)?, true)?;
     }
-    let tls = match (encrypted, &action.authority) {
-        (false, _) => None,
-        (true, Some(file)) => Some(authorities::in_file(&dir.join(file))?),
-        (true, None) => Some(match system {
-            Some(config) => Arc::clone(config),
-            None => Arc::clone(system.insert(authorities::of_this_machine()?)),
-        }),
-    };
-    let tls = tls.map(|config| {
-        let name = ServerName::try_from(host.to_owned());
-        let name = name.map_err(|_| "`url` names no host that a certificate could".to_owned())?;
-        Ok::<_, String>((config, name))
-    });
     Ok(Target {
-        host: host.to_owned(),
-        port: uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 }),
-        path: uri
-            .path_and_query()
-            .map_or("/", |path| path.as_str())
-            .to_owned(),
+        address,
         method: action.method,
         headers,
-        tls: tls.transpose()?,
     })
 }
 
@@ -280,25 +226,6 @@ async fn serve(mut commands: mpsc::Receiver<Command>, tell: mpsc::Sender<Answer>
     }
 }
 
-/// Why there is no answer. For the log: nothing of what was sent or said.
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error("no connection ({0})")]
-    Unreachable(io::ErrorKind),
-    #[error("no TLS: {0}")]
-    Tls(io::Error),
-    #[error("the connection broke")]
-    Broken,
-    #[error("{0}xx")]
-    Status(u16),
-    #[error("the answer is too long")]
-    TooLong,
-    #[error("the answer isn't a JSON object")]
-    Unreadable,
-    #[error("no answer in time")]
-    TimedOut,
-}
-
 /// Asks, and writes one line about it.
 async fn ask(target: &Target, query: &Query) -> Option<Fields> {
     let began = Instant::now();
@@ -314,78 +241,22 @@ async fn ask(target: &Target, query: &Query) -> Option<Fields> {
 }
 
 async fn exchange(target: &Target, query: &Query) -> Result<Fields, Fault> {
-    let stream = connect(target)
-        .await
-        .map_err(|error| Fault::Unreachable(error.kind()))?;
-    match &target.tls {
-        None => speak(stream, target, query).await,
-        Some((config, name)) => {
-            let connector = TlsConnector::from(Arc::clone(config));
-            let stream = connector.connect(name.clone(), stream);
-            speak(stream.await.map_err(Fault::Tls)?, target, query).await
-        }
-    }
-}
-
-/// Connects to one of the host's addresses.
-async fn connect(target: &Target) -> io::Result<TcpStream> {
-    match connect_once(target).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            tokio::time::sleep(REFUSED_WAIT).await;
-            connect_once(target).await
-        }
-        connected => connected,
-    }
-}
-
-async fn connect_once(target: &Target) -> io::Result<TcpStream> {
-    let addresses: Vec<_> = match target.host.parse::<IpAddr>() {
-        Ok(address) => vec![(address, target.port).into()],
-        Err(_) => tokio::net::lookup_host((target.host.as_str(), target.port))
-            .await?
-            .take(ADDRESSES_MAX)
-            .collect(),
-    };
-    let mut refused = io::Error::from(io::ErrorKind::NotFound);
-    for address in addresses {
-        match tokio::time::timeout(CONNECT_MAX, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => refused = error,
-            Err(_) => refused = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(refused)
-}
-
-async fn speak(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    target: &Target,
-    query: &Query,
-) -> Result<Fields, Fault> {
-    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-        .max_buf_size(HEAD_BYTES_MAX)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| Fault::Broken)?;
     let request = request(target, query)?;
-    let answer = async {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|_| Fault::Broken)?;
-        read(response, &query.wanted).await
+    // What nobody asked for isn't read.
+    let longest = if query.wanted.is_empty() {
+        0
+    } else {
+        ANSWER_BYTES_MAX
     };
-    tokio::pin!(answer);
-    tokio::select! {
-        biased;
-        answer = &mut answer => return answer,
-        // It may have brought all there is.
-        _ = connection => {}
+    let reply = outward::exchange(&target.address, request, longest).await?;
+    // A redirection too: the address is the hospital's to change, not its far end's.
+    if !reply.status.is_success() {
+        return Err(Fault::Status(reply.status.as_u16() / 100));
     }
-    answer.await
+    if query.wanted.is_empty() {
+        return Ok(Fields::default());
+    }
+    flat(&reply.body, &query.wanted).ok_or(Fault::Unreadable)
 }
 
 fn request(target: &Target, query: &Query) -> Result<Request<String>, Fault> {
@@ -395,7 +266,7 @@ fn request(target: &Target, query: &Query) -> Result<Request<String>, Fault> {
     };
     let mut request = Request::builder()
         .method(method)
-        .uri(&target.path)
+        .uri(target.address.path())
         .body(written(&query.with))
         .map_err(|_| Fault::Broken)?;
     *request.headers_mut() = target.headers.clone();
@@ -404,28 +275,6 @@ fn request(target: &Target, query: &Query) -> Result<Request<String>, Fault> {
     let name = HeaderName::from_static("idempotency-key");
     request.headers_mut().insert(name, key);
     Ok(request)
-}
-
-async fn read(response: Response<Incoming>, wanted: &[Arc<str>]) -> Result<Fields, Fault> {
-    let status = response.status();
-    // A redirection too: the address is the hospital's to change, not its far end's.
-    if !status.is_success() {
-        return Err(Fault::Status(status.as_u16() / 100));
-    }
-    if wanted.is_empty() {
-        return Ok(Fields::default());
-    }
-    let mut body = response.into_body();
-    let mut bytes = Vec::new();
-    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|_| Fault::Broken)?;
-        let data = frame.data_ref().map_or(&[][..], |data| data);
-        if bytes.len() + data.len() > ANSWER_BYTES_MAX {
-            return Err(Fault::TooLong);
-        }
-        bytes.extend_from_slice(data);
-    }
-    flat(&bytes, wanted).ok_or(Fault::Unreadable)
 }
 
 fn written(fields: &Fields) -> String {

@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::feed::Feed;
 use crate::figures::Live;
 use crate::node::{Control, Status, wall};
 use crate::rtp::Media;
@@ -48,6 +49,7 @@ struct Sources {
     control: mpsc::WeakSender<Control>,
     media: Media,
     live: Live,
+    feed: Feed,
     /// Queues' names by id, from 1.
     queues: Arc<[String]>,
     readers: Arc<Semaphore>,
@@ -63,6 +65,7 @@ pub fn start(
     control: &mpsc::Sender<Control>,
     media: Media,
     live: Live,
+    feed: Feed,
     queues: Vec<String>,
 ) -> io::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind(bind)?;
@@ -72,6 +75,7 @@ pub fn start(
         control: control.downgrade(),
         media,
         live,
+        feed,
         queues: queues.into(),
         readers: Arc::new(Semaphore::new(READERS_MAX)),
         watchers: Arc::new(Semaphore::new(WATCHERS_AT_ONCE)),
@@ -162,6 +166,7 @@ async fn metrics(State(sources): State<Sources>) -> Response {
         status,
         media: sources.media.figures(),
         today: sources.live.today(wall()),
+        told: sources.feed.standings(),
         queues: Arc::clone(&sources.queues),
     };
     match metrics::text(snapshot) {

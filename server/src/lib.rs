@@ -16,6 +16,7 @@
 //! | [`store`] | what is durable: the database |
 //! | [`durable`] | what is durable: small files beside it |
 //! | [`api`] | what programs of the hospitals ask |
+//! | [`feed`] | what programs of the hospitals are told |
 //! | [`streams`] | SIP over TCP and TLS |
 //! | [`secrets`] | keys of this installation |
 //! | [`phone`] | the built-in test phone |
@@ -27,11 +28,13 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod durable;
+pub mod feed;
 pub mod figures;
 pub mod http;
 pub mod log;
 pub mod names;
 pub mod node;
+mod outward;
 pub mod people;
 pub mod phone;
 pub mod prompter;

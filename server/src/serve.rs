@@ -21,12 +21,13 @@ use desk::{Desk, Directory, TenantId, TenantSetup};
 use sip::locate::{Families, Policy};
 use switch::Switch;
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::actions::{self, Actions};
 use crate::api::{self, tokens::Tokens};
 use crate::config::{self, ConfigError, HelpDesk, Process};
 use crate::control;
+use crate::feed::{self, Feed};
 use crate::figures::{self, Live};
 use crate::http;
 use crate::names;
@@ -131,6 +132,8 @@ pub struct Loaded {
     pub helpdesk: HelpDesk,
     /// Where its HTTP actions lead.
     pub actions: actions::Book,
+    /// Who is told its log.
+    pub webhooks: feed::Book,
     /// The database.
     pub database: Database,
     /// Where everything else is kept.
@@ -179,6 +182,7 @@ impl Loaded {
             })?;
         }
         let actions = actions::Book::read(&helpdesk, &options.config_dir)?;
+        let webhooks = feed::Book::read(&helpdesk, &options.config_dir)?;
         let data_dir = match &options.data_dir {
             Some(dir) => dir.clone(),
             None => options.config_dir.join(&process.store.dir),
@@ -200,6 +204,7 @@ impl Loaded {
             process_file,
             helpdesk,
             actions,
+            webhooks,
             database,
             data_dir,
             speech_dir,
@@ -298,6 +303,7 @@ impl Server {
         };
         let waker = figures::Waker::default();
         let wake = waker.committed();
+        let (tell, committed) = watch::channel(());
         let store_error = |error| StartError::Store {
             database: database.to_string(),
             error,
@@ -306,6 +312,7 @@ impl Server {
             // Unbounded, but never longer than what the desk has in flight.
             let _ = done_sender.send(batch);
             wake();
+            tell.send_replace(());
         })
         .map_err(store_error)?;
         let start = recovered.start;
@@ -349,6 +356,9 @@ impl Server {
             let (tickets, fixed) = (tongue.book.tickets, tongue.book.fixed);
             prompter.speaks(tongue.language, tongue.studio, tickets, fixed);
         }
+        let told = loaded.webhooks.clone();
+        let feed = Feed::start(store.api(), told, committed, wall, feed::Pace::default())
+            .map_err(io_error("thread for webhooks"))?;
         let tokens = Arc::new(Tokens::open(store.api()).map_err(store_error)?);
         let known = loaded.helpdesk.hospitals.iter().map(|h| TenantId(h.id));
         let people = Arc::new(People::open(store.people(), known).map_err(store_error)?);
@@ -503,6 +513,7 @@ impl Server {
             root,
             control: control.downgrade(),
             live: live.clone(),
+            feed: feed.clone(),
             people,
         };
         // The desk has them.
@@ -523,7 +534,7 @@ impl Server {
         let http = match process.http.bind {
             None => None,
             Some(bind) => {
-                let at = http::start(bind, &control, media.clone(), live, queues);
+                let at = http::start(bind, &control, media.clone(), live, feed, queues);
                 Some(at.map_err(io_error(format!("HTTP on {bind}")))?)
             }
         };

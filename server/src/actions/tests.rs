@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::*;
 use crate::config::SecretFrom;
+use crate::outward::{HEAD_BYTES_MAX, REFUSED_WAIT};
 
 fn action(url: &str) -> ActionConfig {
     ActionConfig {
@@ -41,7 +42,8 @@ fn query(wanted: &[&str]) -> Query {
 }
 
 fn asks(action: &ActionConfig, query: &Query) -> Result<Fields, Fault> {
-    let target = target(action, Path::new("/"), &mut None).expect("a sound action");
+    let target =
+        target(action, Path::new("/"), &mut Authorities::default()).expect("a sound action");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -332,7 +334,12 @@ fn secrets_are_sent_and_never_shown() {
         secret_headers: [("Authorization".to_owned(), from)].into(),
         ..action("http://user.example/t0ken-in-path")
     };
-    let good = target(&with(from(Some("token"), None)), &dir, &mut None).expect("a secret");
+    let good = target(
+        &with(from(Some("token"), None)),
+        &dir,
+        &mut Authorities::default(),
+    )
+    .expect("a secret");
     assert_eq!(good.headers["authorization"], "Bearer s3cret-f1le");
     let book = Book(HashMap::from([(
         (TenantId(1), Arc::from("status")),
@@ -343,7 +350,12 @@ fn secrets_are_sent_and_never_shown() {
         assert!(!printed.contains(secret), "{printed}");
     }
     // Every test process has one.
-    let path = target(&with(from(None, Some("PATH"))), &dir, &mut None).expect("a secret");
+    let path = target(
+        &with(from(None, Some("PATH"))),
+        &dir,
+        &mut Authorities::default(),
+    )
+    .expect("a secret");
     let expected = std::env::var("PATH").expect("a path");
     assert_eq!(path.headers["authorization"], expected.as_str());
     assert!(path.headers["authorization"].is_sensitive());
@@ -363,7 +375,9 @@ fn secrets_are_sent_and_never_shown() {
             "environment variable CARELINE_NO_SUCH_VARIABLE isn't set",
         ),
     ] {
-        let fault = target(&with(from), &dir, &mut None).err().expect(why);
+        let fault = target(&with(from), &dir, &mut Authorities::default())
+            .err()
+            .expect(why);
         assert!(fault.contains(why), "{fault}");
     }
 }
@@ -382,7 +396,7 @@ fn questions_come_back_by_their_ids() {
         let target = target(
             &action(&format!("http://{address}/")),
             Path::new("/"),
-            &mut None,
+            &mut Authorities::default(),
         );
         (
             (TenantId(1), Arc::from(name)),

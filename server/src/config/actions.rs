@@ -87,19 +87,28 @@ pub struct SecretFrom {
     pub env: Option<String>,
 }
 
+/// An address of HTTP.
+///
+/// # Errors
+/// It is none: what to write; not what stands there.
+pub(super) fn http_address(url: &str) -> Result<Uri, String> {
+    let odd = "`url` isn't an HTTP address; write e.g. https://api.hospital.example/status";
+    let uri: Uri = url.parse().map_err(|_| odd.to_owned())?;
+    let http = matches!(uri.scheme_str(), Some("http" | "https"));
+    if !http || uri.host().is_none_or(str::is_empty) {
+        return Err(odd.to_owned());
+    }
+    Ok(uri)
+}
+
 impl ActionConfig {
     /// The address.
     ///
     /// # Errors
     /// What is wrong with it, and what to write; not what stands there.
     pub fn uri(&self) -> Result<Uri, String> {
-        let odd = "`url` isn't an HTTP address; write e.g. https://api.hospital.example/status";
-        let uri: Uri = self.url.parse().map_err(|_| odd.to_owned())?;
-        let authority = uri.authority().ok_or_else(|| odd.to_owned())?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host() == Some("") {
-            return Err(odd.to_owned());
-        }
-        if authority.as_str().contains('@') {
+        let uri = http_address(&self.url)?;
+        if uri.authority().is_some_and(|at| at.as_str().contains('@')) {
             return Err(
                 "`url` holds a password; write it under `secret_headers`, e.g. Authorization: { env: NAME }"
                     .to_owned(),

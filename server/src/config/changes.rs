@@ -212,6 +212,16 @@ fn parts(old: &super::Hospital, new: &super::Hospital, changes: &mut Vec<Change>
         |(_, old), (_, new)| differing!(old, new: url, method, headers, secret_headers, timeout_s, authority),
         changes,
     );
+    let named = |map: &std::collections::BTreeMap<String, super::WebhookConfig>| {
+        map.clone().into_iter().collect::<Vec<_>>()
+    };
+    compare(
+        &named(&old.webhooks),
+        &named(&new.webhooks),
+        |(name, _)| format!("{key}: webhook {name}"),
+        |(_, old), (_, new)| differing!(old, new: url, secrets, events, timeout_s, authority),
+        changes,
+    );
     let callbacks: fn(&super::Hospital) -> Vec<_> =
         |hospital| hospital.callbacks.iter().cloned().collect();
     compare(

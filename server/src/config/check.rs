@@ -14,6 +14,7 @@ use super::faults::{Faults, at};
 use super::helpdesk::{Hospital, LineSetup, OperatorFile};
 use super::outside::TrunkAccount;
 use super::transfers::Reach;
+use super::webhooks;
 
 /// Most entries of any list in one file.
 const ENTRIES_MAX: usize = 200_000;
@@ -193,6 +194,16 @@ impl<'a> Check<'a, '_> {
                 let way = at!["actions", name.as_str()];
                 self.fault(way, format!("action \"{name}\": {fault}"));
             }
+        }
+        if hospital.webhooks.len() > webhooks::WEBHOOKS_MAX {
+            let most = webhooks::WEBHOOKS_MAX;
+            self.fault(
+                at!["webhooks"],
+                format!("there are more than {most} webhooks"),
+            );
+        }
+        for (name, fault) in webhooks::faults(hospital) {
+            self.fault(at!["webhooks", name], fault);
         }
         if let Some((key, fault)) = hospital.callback_fault(self.flows) {
             self.fault(at!["callbacks", key], format!("`callbacks`: {fault}"));

@@ -17,6 +17,7 @@ use super::emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 use super::faults::{Faults, at};
 use super::outside::{OutsideConfig, PartnerConfig, TrunkConfig};
 use super::tickets::TicketsConfig;
+use super::webhooks::WebhookConfig;
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
@@ -217,6 +218,9 @@ pub struct Hospital {
     /// HTTP actions, by the name flows use.
     #[serde(default)]
     pub actions: BTreeMap<String, ActionConfig>,
+    /// Who is told what is written into its log, by a name of yours.
+    #[serde(default)]
+    pub webhooks: BTreeMap<String, WebhookConfig>,
     /// How whom it owes a call is called; nobody is if absent.
     #[serde(default)]
     pub callbacks: Option<CallbackConfig>,

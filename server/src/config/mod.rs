@@ -5,7 +5,7 @@
 //! demo/
 //!   careline.toml       addresses, ports, data directory, limits
 //!   operator.yaml       queues, analysts, trunks
-//!   hospitals/*.yaml    lines, hours, people, places, phones, partners, actions of one hospital each
+//!   hospitals/*.yaml    lines, hours, people, places, phones, partners, actions, webhooks of one hospital each
 //!   flows/*.yaml        flows of one's own; the shipped ones are built in
 //! ```
 //!
@@ -23,6 +23,7 @@ mod outside;
 mod process;
 mod tickets;
 mod transfers;
+mod webhooks;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ pub use process::{
 pub use tickets::{
     PauseConfig, PauseName, PriorityName, ReasonConfig, TargetConfig, TicketsConfig,
 };
+pub use webhooks::WebhookConfig;
 
 /// Largest configuration file read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
+use crate::feed::Standing;
 use crate::figures::Today;
 use crate::node::Status;
 use crate::rtp::{Figures, JITTER_BOUNDS_US, LATENESS_BOUNDS_US, LOSS_BOUNDS_MILLI};
@@ -31,6 +32,8 @@ pub(super) struct Snapshot {
     pub(super) media: Figures,
     /// Hospitals' queues today.
     pub(super) today: Vec<Today>,
+    /// Those who are told the log.
+    pub(super) told: Vec<Standing>,
     /// Queues' names by id, from 1.
     pub(super) queues: Arc<[String]>,
 }
@@ -43,6 +46,7 @@ impl Collector for Snapshot {
             status,
             media,
             today,
+            told,
             queues,
         } = self;
         let Status {
@@ -330,6 +334,7 @@ impl Collector for Snapshot {
             .map(|queue| (name(queue.queue.0), queue.free));
         out.family("queue_agents_free", "Agents free", free)?;
         out.today(today, queues)?;
+        out.told(told)?;
         let trunk = |name: &String| [("trunk", name.clone())].to_vec();
         let loads = status.trunks.iter().map(|it| (trunk(&it.name), it.calls));
         out.family("trunk_calls", "Calls on the trunk", loads)?;
@@ -417,6 +422,44 @@ impl Out<'_, '_> {
             "desk_today_complete",
             "0 when events of today are missing in the log",
             each(|it| Some(f64::from(u8::from(it.complete)))),
+        )
+    }
+
+    /// Webhooks.
+    fn told(&mut self, told: &[Standing]) -> std::fmt::Result {
+        let labels = |it: &Standing| -> Labels {
+            vec![
+                ("hospital", it.hospital.clone()),
+                ("webhook", it.name.clone()),
+            ]
+        };
+        let each =
+            |figure: fn(&Standing) -> u64| told.iter().map(move |it| (labels(it), figure(it)));
+        self.counters(
+            "webhook_taken",
+            "Events that a webhook has taken",
+            each(|it| it.taken),
+        )?;
+        self.counters(
+            "webhook_failed",
+            "Tries to tell a webhook an event that failed",
+            each(|it| it.failed),
+        )?;
+        self.counters(
+            "webhook_refused",
+            "Events that a webhook refused for good, and which were left out",
+            each(|it| it.refused),
+        )?;
+        self.reals(
+            "webhook_behind",
+            "Events of the log that a webhook hasn't come to yet",
+            told.iter().map(|it| (labels(it), it.behind as f64)),
+        )?;
+        self.reals(
+            "webhook_gone",
+            "1 when a webhook said that it is gone (410) and is told nothing more",
+            told.iter()
+                .map(|it| (labels(it), f64::from(u8::from(it.gone)))),
         )
     }
 

@@ -26,7 +26,15 @@ impl Pump {
         let (media, _) = Media::start(media).unwrap();
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
         let queues = vec!["clinical".to_owned()];
-        let address = start(at, &control, media.clone(), Live::of_nobody(), queues).unwrap();
+        let address = start(
+            at,
+            &control,
+            media.clone(),
+            Live::of_nobody(),
+            Feed::of_nobody(),
+            queues,
+        )
+        .unwrap();
         let silent = Arc::new(AtomicBool::new(false));
         let breath = Arc::clone(&silent);
         tokio::spawn(async move {

@@ -22,6 +22,7 @@ use super::closings::{Closing, Closings};
 use super::versions::{self, Raised, Versions};
 use super::{Loaded, Options, StartError, setup};
 use crate::config::{Change, HelpDesk, changes, obstacles};
+use crate::feed::Feed;
 use crate::figures::Live;
 use crate::node::{Control, Deed, Status, wall};
 use crate::people::People;
@@ -223,6 +224,7 @@ pub struct Publisher {
     /// Weak: it doesn't keep the pump alive.
     control: mpsc::WeakSender<Control>,
     live: Live,
+    feed: Feed,
     people: Arc<People>,
 }
 
@@ -243,6 +245,7 @@ pub(super) struct Means {
     pub(super) root: RootKey,
     pub(super) control: mpsc::WeakSender<Control>,
     pub(super) live: Live,
+    pub(super) feed: Feed,
     pub(super) people: Arc<People>,
 }
 
@@ -262,6 +265,7 @@ impl Publisher {
             root,
             control,
             live,
+            feed,
             people,
         } = means;
         Self {
@@ -279,6 +283,7 @@ impl Publisher {
             root,
             control,
             live,
+            feed,
             people,
         }
     }
@@ -340,6 +345,7 @@ impl Publisher {
         wait(changed, &claim, CHANGE_MAX)?;
         versions.told();
         self.live.retarget(loaded.helpdesk.targets());
+        self.feed.serve(loaded.webhooks.clone());
         let mut current = self.current();
         current.loaded = Arc::new(loaded);
         current.versions = versions;

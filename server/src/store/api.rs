@@ -1,4 +1,4 @@
-//! What the API keeps: who may ask it, and who has asked.
+//! What the API keeps: who may ask it, who has asked, and how far those who are told have been told.
 
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,6 +74,12 @@ enum Write {
     Create(Box<StoredToken>),
     /// This one isn't valid any more.
     Revoke { token: u64, at: i64 },
+    /// A hospital's log has been told so far, to this one.
+    Told {
+        tenant: TenantId,
+        consumer: String,
+        seq: u64,
+    },
 }
 
 impl ApiWork {
@@ -83,6 +89,11 @@ impl ApiWork {
             Write::Audit(entries) => audit::append(connection, entries).map(|()| 0),
             Write::Create(token) => create(connection, token),
             Write::Revoke { token, at } => revoke(connection, *token, *at),
+            Write::Told {
+                tenant,
+                consumer,
+                seq,
+            } => told(connection, *tenant, consumer, *seq).map(|()| 0),
         }
     }
 
@@ -125,6 +136,20 @@ fn revoke(connection: &Connection, token: u64, at: i64) -> Result<u64, StoreErro
     let entry = of_console(tenant.map(TenantId), at, "token.revoke", token);
     audit::append(connection, &[entry])?;
     Ok(token)
+}
+
+fn told(
+    connection: &Connection,
+    tenant: TenantId,
+    consumer: &str,
+    seq: u64,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO consumer (tenant, name, seq) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (tenant, name) DO UPDATE SET seq = excluded.seq",
+        &values![tenant.0, consumer, seq],
+    )?;
+    Ok(())
 }
 
 fn of_console(tenant: Option<TenantId>, at: i64, action: &str, token: u64) -> AuditEntry {
@@ -183,6 +208,20 @@ impl ApiStore {
         Ok(revoked == token)
     }
 
+    /// Remembers how far a hospital's log has been told to somebody.
+    ///
+    /// # Errors
+    /// It isn't known to be stored.
+    pub fn told(&self, tenant: TenantId, consumer: &str, seq: u64) -> Result<(), ApiStoreError> {
+        let consumer = consumer.to_owned();
+        self.write(Write::Told {
+            tenant,
+            consumer,
+            seq,
+        })
+        .map(|_| ())
+    }
+
     fn write(&self, what: Write) -> Result<u64, ApiStoreError> {
         let (answer, answered) = sync_channel(1);
         let mut work = Work::Aside(Aside::Api(ApiWork { what, answer }));
@@ -213,6 +252,28 @@ impl ApiStore {
 }
 
 impl Reader {
+    /// How far a hospital's log has been told to somebody; `None`: they are new.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn told(&self, tenant: TenantId, consumer: &str) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT seq FROM consumer WHERE tenant = ?1 AND name = ?2";
+        self.connection
+            .row(sql, &values![tenant.0, consumer], |row| row.get(0))
+    }
+
+    /// The number of the last event of a hospital's log; 0 where there is none.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn last_seq(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let sql = "SELECT last_seq FROM tenant WHERE tenant = ?1";
+        let last = self
+            .connection
+            .row(sql, &values![tenant.0], |row| row.get(0))?;
+        Ok(last.unwrap_or(0))
+    }
+
     /// Every token there ever was, by id.
     ///
     /// # Errors

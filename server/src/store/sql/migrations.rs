@@ -57,6 +57,11 @@ const MIGRATIONS: &[Migration] = &[
         postgres: None,
         append_only: &[],
     },
+    Migration {
+        sql: include_str!("../../../migrations/0008_consumers.sql"),
+        postgres: None,
+        append_only: &[],
+    },
 ];
 
 /// The version this program reads and writes.
