@@ -222,6 +222,15 @@ fn parts(old: &super::Hospital, new: &super::Hospital, changes: &mut Vec<Change>
         |(_, old), (_, new)| differing!(old, new: url, secrets, events, timeout_s, authority),
         changes,
     );
+    let servicenow: fn(&super::Hospital) -> Vec<_> =
+        |hospital| hospital.servicenow.iter().cloned().collect();
+    compare(
+        &servicenow(old),
+        &servicenow(new),
+        |_| format!("{key}: servicenow"),
+        |old, new| differing!(old, new: url, table, user, password, token, fields, set, set_resolved, timeout_s, authority),
+        changes,
+    );
     let callbacks: fn(&super::Hospital) -> Vec<_> =
         |hospital| hospital.callbacks.iter().cloned().collect();
     compare(

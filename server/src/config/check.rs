@@ -13,6 +13,7 @@ use super::emergency::StationConfig;
 use super::faults::{Faults, at};
 use super::helpdesk::{Hospital, LineSetup, OperatorFile};
 use super::outside::TrunkAccount;
+use super::servicenow;
 use super::transfers::Reach;
 use super::webhooks;
 
@@ -204,6 +205,9 @@ impl<'a> Check<'a, '_> {
         }
         for (name, fault) in webhooks::faults(hospital) {
             self.fault(at!["webhooks", name], fault);
+        }
+        if let Some(fault) = servicenow::fault(hospital) {
+            self.fault(at!["servicenow"], format!("`servicenow`: {fault}"));
         }
         if let Some((key, fault)) = hospital.callback_fault(self.flows) {
             self.fault(at!["callbacks", key], format!("`callbacks`: {fault}"));

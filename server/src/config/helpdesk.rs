@@ -16,6 +16,7 @@ use super::check::check;
 use super::emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 use super::faults::{Faults, at};
 use super::outside::{OutsideConfig, PartnerConfig, TrunkConfig};
+use super::servicenow::ServiceNowConfig;
 use super::tickets::TicketsConfig;
 use super::webhooks::WebhookConfig;
 use super::{ConfigError, Encryption, read};
@@ -221,6 +222,9 @@ pub struct Hospital {
     /// Who is told what is written into its log, by a name of yours.
     #[serde(default)]
     pub webhooks: BTreeMap<String, WebhookConfig>,
+    /// The ServiceNow that its tickets are kept in as well.
+    #[serde(default)]
+    pub servicenow: Option<ServiceNowConfig>,
     /// How whom it owes a call is called; nobody is if absent.
     #[serde(default)]
     pub callbacks: Option<CallbackConfig>,

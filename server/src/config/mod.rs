@@ -5,7 +5,7 @@
 //! demo/
 //!   careline.toml       addresses, ports, data directory, limits
 //!   operator.yaml       queues, analysts, trunks
-//!   hospitals/*.yaml    lines, hours, people, places, phones, partners, actions, webhooks of one hospital each
+//!   hospitals/*.yaml    lines, hours, people, places, phones, partners, actions, webhooks, ServiceNow of one hospital each
 //!   flows/*.yaml        flows of one's own; the shipped ones are built in
 //! ```
 //!
@@ -21,6 +21,7 @@ mod faults;
 mod helpdesk;
 mod outside;
 mod process;
+mod servicenow;
 mod tickets;
 mod transfers;
 mod webhooks;
@@ -46,6 +47,7 @@ pub use process::{
     Tls,
 };
 
+pub use servicenow::{FieldConfig, SERVICENOW, ServiceNowConfig, TicketWord};
 pub use tickets::{
     PauseConfig, PauseName, PriorityName, ReasonConfig, TargetConfig, TicketsConfig,
 };

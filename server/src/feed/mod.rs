@@ -9,6 +9,7 @@
 //!
 //! One thread for all of them; calls don't know of it.
 
+mod servicenow;
 mod webhook;
 
 use std::cell::RefCell;
@@ -20,18 +21,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use desk::TenantId;
+use hyper::header::HeaderValue;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::config::{ConfigError, HelpDesk};
+use crate::config::{ConfigError, HelpDesk, SERVICENOW};
 use crate::outward::Authorities;
 use crate::store::{ApiStore, History, Logged, Reader, StoreError};
+use servicenow::{Record, ServiceNow};
 use webhook::Webhook;
 
 /// Events read at a time.
 const EVENTS_AT_ONCE: usize = 100;
 /// Names looked up, and places remembered, at a time.
 const BLOCKING_MAX: usize = 8;
+
+/// Longest pause that a far end may ask for.
+const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
 /// Times, which tests shorten.
 #[derive(Debug, Clone, Copy)]
@@ -75,11 +81,67 @@ enum Verdict {
     Gone,
 }
 
+/// A system that is told. Nothing of it is shown.
+enum Connector {
+    Webhook(Box<Webhook>),
+    ServiceNow(Box<ServiceNow>),
+}
+
+/// What one is told at a time.
+enum Message {
+    Event(webhook::Message),
+    Record(Record),
+}
+
+impl Connector {
+    /// What the first of these events means to it; `None`: nothing.
+    fn message(
+        &self,
+        key: &Key,
+        events: &[Logged],
+        reader: &Reader,
+    ) -> Result<Option<Message>, StoreError> {
+        Ok(match self {
+            Self::Webhook(webhook) => {
+                let message = events.first().and_then(|event| webhook.message(event));
+                message.map(Message::Event)
+            }
+            Self::ServiceNow(servicenow) => {
+                let known = |ticket| servicenow::known(reader, (key.0, &key.1), ticket);
+                servicenow.record(events, known)?.map(Message::Record)
+            }
+        })
+    }
+
+    /// Tells it once. `at`: Unix milliseconds.
+    async fn send(&self, message: &mut Message, at: i64) -> Verdict {
+        match (self, message) {
+            (Self::Webhook(webhook), Message::Event(message)) => webhook.send(message, at).await,
+            (Self::ServiceNow(servicenow), Message::Record(record)) => {
+                servicenow.send(record, at).await
+            }
+            _ => Verdict::Refused("it isn't meant for this".to_owned()),
+        }
+    }
+}
+
+/// Seconds, as `Retry-After` has them (RFC 9110 section 10.2.3); a date is as good as nothing.
+fn seconds(header: Option<&HeaderValue>) -> Option<Duration> {
+    let seconds: u64 = header?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
 type Key = (TenantId, String);
 
-/// Every hospital's webhooks. Nothing of it is shown.
+/// Every hospital's webhooks and other systems. Nothing of it is shown.
 #[derive(Clone, Default)]
-pub struct Book(BTreeMap<Key, Arc<Webhook>>);
+pub struct Book(BTreeMap<Key, Arc<Told>>);
+
+/// Who is told, and whose log: the hospital's key.
+struct Told {
+    hospital: String,
+    connector: Connector,
+}
 
 impl std::fmt::Debug for Book {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -96,14 +158,27 @@ impl Book {
         let mut book = BTreeMap::new();
         let mut authorities = Authorities::default();
         for hospital in &helpdesk.hospitals {
+            let file = dir.join("hospitals").join(format!("{}.yaml", hospital.key));
+            let mut add = |name: &str, connector: Result<Connector, String>| {
+                let connector = connector
+                    .map_err(|fault| ConfigError::new(&file, format!("\"{name}\": {fault}")))?;
+                let told = Told {
+                    hospital: hospital.key.clone(),
+                    connector,
+                };
+                book.insert((TenantId(hospital.id), name.to_owned()), Arc::new(told));
+                Ok::<_, ConfigError>(())
+            };
             for (name, config) in &hospital.webhooks {
                 let webhook = Webhook::of(&hospital.key, config, dir, &mut authorities);
-                let webhook = webhook.map_err(|fault| {
-                    let file = dir.join("hospitals").join(format!("{}.yaml", hospital.key));
-                    ConfigError::new(&file, format!("webhook \"{name}\": {fault}"))
-                })?;
-                let key = (TenantId(hospital.id), name.clone());
-                book.insert(key, Arc::new(webhook));
+                add(name, webhook.map(|it| Connector::Webhook(Box::new(it))))?;
+            }
+            if let Some(config) = &hospital.servicenow {
+                let servicenow = ServiceNow::of(&hospital.key, config, dir, &mut authorities);
+                add(
+                    SERVICENOW,
+                    servicenow.map(|it| Connector::ServiceNow(Box::new(it))),
+                )?;
             }
         }
         Ok(Self(book))
@@ -213,17 +288,17 @@ async fn follow_all(
         let book = books.borrow_and_update().clone();
         lock(&means.board).retain(|key, _| book.0.contains_key(key));
         let mut following = JoinSet::new();
-        for (key, webhook) in book.0 {
+        for (key, told) in book.0 {
             let mut board = lock(&means.board);
             let standing = board.entry(key.clone()).or_default();
-            standing.hospital.clone_from(&webhook.hospital);
+            standing.hospital.clone_from(&told.hospital);
             standing.name.clone_from(&key.1);
             standing.gone = false;
             drop(board);
             let follower = Follower {
                 means: means.clone(),
                 key,
-                webhook,
+                told,
                 reader: Rc::clone(&shared),
                 remembered: Instant::now(),
             };
@@ -245,11 +320,11 @@ enum Fault {
     Memory(String),
 }
 
-/// Tells one hospital's log to one webhook.
+/// Tells one hospital's log to one system.
 struct Follower {
     means: Means,
     key: Key,
-    webhook: Arc<Webhook>,
+    told: Arc<Told>,
     /// One connection for all: it is used for moments.
     reader: Rc<RefCell<Option<Reader>>>,
     remembered: Instant,
@@ -298,8 +373,8 @@ impl Follower {
         loop {
             committed.borrow_and_update();
             let rows = self.read(|reader| reader.events_after(tenant, at, EVENTS_AT_ONCE))?;
-            for logged in &rows {
-                if !self.tell(logged).await {
+            for (index, logged) in rows.iter().enumerate() {
+                if !self.tell(logged.seq, &rows[index..]).await? {
                     self.remember(at).await?;
                     return Ok(());
                 }
@@ -338,24 +413,26 @@ impl Follower {
         }
     }
 
-    /// Until it is taken, or refused for good. False: nothing more is wanted there.
-    async fn tell(&mut self, logged: &Logged) -> bool {
-        let Some(message) = self.webhook.message(logged) else {
-            return true;
+    /// The first of these events, until it is taken, or refused for good. False: nothing more is wanted there.
+    async fn tell(&mut self, seq: u64, events: &[Logged]) -> Result<bool, Fault> {
+        let message = self.read(|reader| self.told.connector.message(&self.key, events, reader))?;
+        let Some(mut message) = message else {
+            return Ok(true);
         };
-        let (tenant, name, seq) = (self.key.0.0, self.key.1.clone(), logged.seq);
+        let (tenant, name) = (self.key.0.0, self.key.1.clone());
         let mut failures = 0;
         loop {
-            let (why, asked, refused) = match self.webhook.send(&message, (self.means.now)()).await
-            {
+            let now = (self.means.now)();
+            let (why, asked, refused) = match self.told.connector.send(&mut message, now).await {
                 Verdict::Taken => {
+                    self.remember_name(&message).await?;
                     if failures > 0 {
                         tracing::info!(tenant, name, seq, failures, "webhook takes events again");
                     }
                     self.stand(|standing| standing.taken += 1);
-                    return true;
+                    return Ok(true);
                 }
-                Verdict::Gone => return false,
+                Verdict::Gone => return Ok(false),
                 Verdict::Refused(why) => (why, None, true),
                 Verdict::Later(why, asked) => (why, asked, false),
             };
@@ -370,7 +447,7 @@ impl Follower {
                     "webhook refuses an event: it is left out"
                 );
                 self.stand(|standing| standing.refused += 1);
-                return true;
+                return Ok(true);
             }
             if failures == 1 {
                 tracing::warn!(
@@ -386,7 +463,10 @@ impl Follower {
                 self.stand(|standing| standing.behind = (last + 1).saturating_sub(seq));
             }
             let pause = self.means.pace.pause(failures, seq);
-            tokio::time::sleep(asked.map_or(pause, |asked| asked.max(pause))).await;
+            tokio::time::sleep(
+                asked.map_or(pause, |asked| asked.clamp(pause, PAUSE_MAX.max(pause))),
+            )
+            .await;
         }
     }
 
@@ -397,6 +477,28 @@ impl Follower {
             None => self.means.store.reader()?,
         };
         ask(shared.insert(reader))
+    }
+
+    /// What a ticket is called there, once that is known.
+    async fn remember_name(&self, message: &Message) -> Result<(), Fault> {
+        let Message::Record(Record {
+            ticket,
+            sys_id: Some(known),
+            ..
+        }) = message
+        else {
+            return Ok(());
+        };
+        let ((tenant, name), ticket, known) = (self.key.clone(), *ticket, known.clone());
+        let before = self.read(|reader| reader.known_as(tenant, &name, ticket))?;
+        if before.as_ref() == Some(&known) {
+            return Ok(());
+        }
+        let store = self.means.store.clone();
+        let write = move || store.known_as(tenant, &name, ticket, &known);
+        let written = tokio::task::spawn_blocking(write).await;
+        let written = written.map_err(|error| Fault::Memory(error.to_string()))?;
+        written.map_err(|error| Fault::Memory(error.to_string()))
     }
 
     async fn remember(&mut self, seq: u64) -> Result<(), Fault> {

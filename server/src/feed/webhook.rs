@@ -12,7 +12,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use sha2::Sha256;
 
-use super::Verdict;
+use super::{Verdict, seconds};
 use crate::config::WebhookConfig;
 use crate::outward::{self, Address, Authorities};
 use crate::secrets;
@@ -22,13 +22,10 @@ use crate::store::Logged;
 const SECRET_PREFIX: &str = "whsec_";
 /// Bytes of a secret, by the specification.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-/// Longest pause that a far end may ask for.
-const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-
 /// A webhook that can be called. Nothing of it is shown.
 pub(super) struct Webhook {
     /// The hospital's key.
-    pub(super) hospital: String,
+    hospital: String,
     address: Address,
     /// Each signs every message.
     keys: Vec<Vec<u8>>,
@@ -175,17 +172,11 @@ fn verdict(status: StatusCode, after: Option<&HeaderValue>) -> Verdict {
         // Whoever lost a secret or moved is mended there, not by leaving events out.
         | StatusCode::UNAUTHORIZED
         | StatusCode::FORBIDDEN
-        | StatusCode::NOT_FOUND => Verdict::Later(said, pause(after)),
+        | StatusCode::NOT_FOUND => Verdict::Later(said, seconds(after)),
         status if status.is_client_error() => Verdict::Refused(said),
         // A redirection too: the address is the hospital's to change, not its far end's.
-        _ => Verdict::Later(said, pause(after)),
+        _ => Verdict::Later(said, seconds(after)),
     }
-}
-
-/// Seconds (RFC 9110 section 10.2.3); a date is as good as nothing.
-fn pause(after: Option<&HeaderValue>) -> Option<Duration> {
-    let seconds: u64 = after?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(PAUSE_MAX))
 }
 
 #[cfg(test)]
@@ -233,8 +224,6 @@ mod tests {
         assert!(matches!(of(401, None), Verdict::Later(_, None)));
         let pause = Some(Duration::from_secs(7));
         assert!(matches!(of(429, Some("7")), Verdict::Later(_, asked) if asked == pause));
-        let hour = Some(PAUSE_MAX);
-        assert!(matches!(of(503, Some("99999999")), Verdict::Later(_, asked) if asked == hour));
         assert!(matches!(of(503, Some("soon")), Verdict::Later(_, None)));
     }
 }

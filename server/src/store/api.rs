@@ -4,7 +4,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use desk::TenantId;
+use desk::{TenantId, TicketId};
 
 use super::audit::{self, AuditEntry, CONSOLE};
 use super::sql::{Connection, values};
@@ -80,6 +80,13 @@ enum Write {
         consumer: String,
         seq: u64,
     },
+    /// A ticket is called so there.
+    KnownAs {
+        tenant: TenantId,
+        consumer: String,
+        ticket: TicketId,
+        name: String,
+    },
 }
 
 impl ApiWork {
@@ -94,6 +101,12 @@ impl ApiWork {
                 consumer,
                 seq,
             } => told(connection, *tenant, consumer, *seq).map(|()| 0),
+            Write::KnownAs {
+                tenant,
+                consumer,
+                ticket,
+                name,
+            } => known_as(connection, (*tenant, consumer), *ticket, name).map(|()| 0),
         }
     }
 
@@ -148,6 +161,20 @@ fn told(
         "INSERT INTO consumer (tenant, name, seq) VALUES (?1, ?2, ?3) \
          ON CONFLICT (tenant, name) DO UPDATE SET seq = excluded.seq",
         &values![tenant.0, consumer, seq],
+    )?;
+    Ok(())
+}
+
+fn known_as(
+    connection: &Connection,
+    (tenant, consumer): (TenantId, &str),
+    ticket: TicketId,
+    name: &str,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO known_as (tenant, consumer, ticket, name) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (tenant, consumer, ticket) DO UPDATE SET name = excluded.name",
+        &values![tenant.0, consumer, ticket.0, name],
     )?;
     Ok(())
 }
@@ -222,6 +249,27 @@ impl ApiStore {
         .map(|_| ())
     }
 
+    /// Remembers what a ticket is called somewhere else.
+    ///
+    /// # Errors
+    /// It isn't known to be stored.
+    pub fn known_as(
+        &self,
+        tenant: TenantId,
+        consumer: &str,
+        ticket: TicketId,
+        name: &str,
+    ) -> Result<(), ApiStoreError> {
+        let (consumer, name) = (consumer.to_owned(), name.to_owned());
+        self.write(Write::KnownAs {
+            tenant,
+            consumer,
+            ticket,
+            name,
+        })
+        .map(|_| ())
+    }
+
     fn write(&self, what: Write) -> Result<u64, ApiStoreError> {
         let (answer, answered) = sync_channel(1);
         let mut work = Work::Aside(Aside::Api(ApiWork { what, answer }));
@@ -260,6 +308,23 @@ impl Reader {
         let sql = "SELECT seq FROM consumer WHERE tenant = ?1 AND name = ?2";
         self.connection
             .row(sql, &values![tenant.0, consumer], |row| row.get(0))
+    }
+
+    /// What a ticket is called somewhere else, where that is known.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn known_as(
+        &self,
+        tenant: TenantId,
+        consumer: &str,
+        ticket: TicketId,
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT name FROM known_as WHERE tenant = ?1 AND consumer = ?2 AND ticket = ?3";
+        self.connection
+            .row(sql, &values![tenant.0, consumer, ticket.0], |row| {
+                Ok(row.text(0)?.to_owned())
+            })
     }
 
     /// The number of the last event of a hospital's log; 0 where there is none.
