@@ -250,6 +250,9 @@ impl Walk {
                 Step::AskHours { .. }
                 | Step::Identify
                 | Step::SetRole(_)
+                | Step::AskIncidents { .. }
+                | Step::Informed
+                | Step::Subscribe { .. }
                 | Step::FindTicket { .. } => {}
                 Step::OpenTicket { .. } => self.ticket = true,
                 Step::EnterQueue { .. } => {

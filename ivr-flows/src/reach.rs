@@ -303,6 +303,7 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
         | Kind::Menu(_)
         | Kind::Collect(_)
         | Kind::Read(_)
+        | Kind::Incident(_)
         | Kind::Queue(_)
         | Kind::Partner(_)
         | Kind::Transfer(_)

@@ -42,7 +42,7 @@ fn properties(definition: &Value) -> BTreeSet<String> {
 fn every_kind_of_node() {
     let schema = schema();
     let kinds = schema["$defs"]["node"]["oneOf"].as_array().expect("kinds");
-    assert_eq!(kinds.len(), 16);
+    assert_eq!(kinds.len(), 17);
     for kind in kinds {
         let name = kind["$ref"]
             .as_str()
@@ -56,6 +56,7 @@ fn every_kind_of_node() {
         for value in values {
             let value = match name {
                 "identify" => "caller",
+                "incident" => "tell",
                 "ticket" => value,
                 "branch" => "[{when: 'true', next: a}]",
                 "set" => "{}",
@@ -148,6 +149,7 @@ fn every_choice_of_words() {
         ("/$defs/test/properties/directory", "directory"),
         ("/$defs/test/properties/store", "store"),
         ("/$defs/test/properties/own_ticket", "own_ticket"),
+        ("/$defs/test/properties/subscribing", "subscribing"),
         ("/$defs/test/properties/agents", "agents"),
         ("/$defs/test/properties/partner", "partner"),
     ] {

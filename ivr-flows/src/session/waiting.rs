@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::incident::RingNews;
 use super::{OnAir, Session, State};
 use crate::flow::{Kind, NodeIndex, Queue};
 use crate::text::POSITION_MAX;
@@ -30,6 +31,8 @@ pub(super) struct Waiting {
     ticket: TicketTold,
     /// What is on air says the ticket number.
     telling_ticket: bool,
+    /// What is on air says what is out of order; this instead, if that can't be.
+    telling_news: Option<RingNews>,
     /// It was cut short once and is said again; not a third time.
     told_twice: bool,
     /// Where the caller stands, as last heard.
@@ -110,6 +113,7 @@ impl Session {
                 TicketTold::Due
             },
             telling_ticket: false,
+            telling_news: None,
             told_twice: false,
             place: None,
             told: None,
@@ -134,6 +138,22 @@ impl Session {
         if waiting.on_air.is_some() {
             return;
         }
+        // Behind the greeting, and before all else.
+        let greets = waiting.greeting_due && queue.greeting.is_some();
+        if !waiting.lost_due
+            && !greets
+            && let Some((on_air, instead)) = self.say_over_ring(now)
+        {
+            if let State::Waiting(waiting) = &mut self.state {
+                waiting.on_air = Some(on_air);
+                waiting.telling_news = Some(instead);
+                waiting.greeting_due = false;
+            }
+            return;
+        }
+        let State::Waiting(waiting) = &self.state else {
+            return;
+        };
         let mut prompt = Vec::new();
         let fill = self.fill(waiting.place);
         if waiting.lost_due {
@@ -200,6 +220,9 @@ impl Session {
 
     /// An announcement was cut short. A ticket number in it is said once more.
     pub(super) fn announcement_cut(&mut self, now: Duration) {
+        if let State::Waiting(waiting) = &mut self.state {
+            waiting.telling_news = None;
+        }
         if let State::Waiting(waiting) = &mut self.state
             && waiting.telling_ticket
             && !std::mem::replace(&mut waiting.told_twice, true)
@@ -216,6 +239,9 @@ impl Session {
             return;
         };
         waiting.on_air = None;
+        if let Some(instead) = waiting.telling_news.take().filter(|_| !heard) {
+            self.ring_news = Some(instead);
+        }
         self.ticket_told |= std::mem::take(&mut waiting.telling_ticket) && heard;
         // The interval is one of music: it begins when the voice ends. What
         // fell due meanwhile is said now.

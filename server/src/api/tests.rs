@@ -115,6 +115,7 @@ impl House {
             personal: events.iter().filter_map(personal).collect(),
             notes: Vec::new(),
             numbers: Vec::new(),
+            incidents: desk::IncidentRows::default(),
         };
         self.store.as_ref().unwrap().submit(commit).unwrap();
         let done = self.done.recv_timeout(Duration::from_secs(10)).unwrap();

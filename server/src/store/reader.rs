@@ -169,6 +169,20 @@ impl Reader {
         self.connection
             .all(&sql, &values![tenant.0, below, limit], rows::ticket)
     }
+
+    /// Incidents below this one, with what is said of them, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The database can't be read.
+    pub fn incidents_below(
+        &self,
+        tenant: TenantId,
+        below: IncidentId,
+        limit: usize,
+    ) -> Result<Vec<IncidentRow>, StoreError> {
+        incidents::below(&self.connection, tenant, below, limit)
+    }
 }
 
 /// An id, and how many, as the database takes them.

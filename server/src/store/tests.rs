@@ -221,6 +221,7 @@ fn commit(id: CommitId, tenant: TenantId, at: i64, events: &[Event]) -> Commit {
         personal: Vec::new(),
         notes: Vec::new(),
         numbers: Vec::new(),
+        incidents: desk::IncidentRows::default(),
     }
 }
 
