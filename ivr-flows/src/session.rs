@@ -202,7 +202,7 @@ impl Session {
             Input::TicketFailed => self.no_ticket(now),
             Input::TicketFound(found) => self.ticket_found(now, Some(found)),
             Input::TicketNotFound => self.ticket_found(now, None),
-            Input::Incidents(news) => self.incidents_are(now, &news),
+            Input::Incidents { news, calls_back } => self.incidents_are(now, &news, calls_back),
             Input::Subscribed(outcome) => self.subscribed(now, outcome),
             Input::QueuePosition {
                 position,

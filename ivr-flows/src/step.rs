@@ -194,8 +194,13 @@ pub enum Input {
     TicketFound(FoundTicket),
     /// The answer to [`Step::FindTicket`]: it isn't, or there is none.
     TicketNotFound,
-    /// The answer to [`Step::AskIncidents`], the latest first; none concern this caller.
-    Incidents(Vec<IncidentNews>),
+    /// The answer to [`Step::AskIncidents`].
+    Incidents {
+        /// The latest first; none concern this caller.
+        news: Vec<IncidentNews>,
+        /// Whether they can be called when it is over.
+        calls_back: bool,
+    },
     /// The answer to [`Step::Subscribe`].
     Subscribed(SubscribeOutcome),
     /// Where the caller stands in the queue.

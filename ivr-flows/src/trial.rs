@@ -478,7 +478,9 @@ impl Trial {
                     let news = self.script.incident.iter().map(|news| IncidentNews {
                         texts: vec![news.clone()],
                     });
-                    self.later(soon, Input::Incidents(news.collect()));
+                    let news = news.collect();
+                    let calls_back = !self.script.withheld;
+                    self.later(soon, Input::Incidents { news, calls_back });
                 }
                 Step::Subscribe { .. } => {
                     self.later(soon, Input::Subscribed(self.script.wish));

@@ -140,6 +140,14 @@ fn every_choice_of_words() {
             node("ticket: zzzzzzzzzzzz, next: a"),
         ),
         (
+            "/$defs/incident/properties/incident",
+            node("incident: zzzzzzzzzzzz, told: a, none: a"),
+        ),
+        (
+            "/$defs/incident/properties/unknown",
+            node("incident: tell, unknown: zzzzzzzzzzzz, told: a, none: a"),
+        ),
+        (
             "/$defs/queue/properties/class",
             node("queue: q, no_agents: stay, class: zzzzzzzzzzzz"),
         ),
@@ -340,7 +348,8 @@ purpose: callers
 variables: {twice: yes-or-no, where: text, times: number}
 start: who
 nodes:
-  who: {identify: caller, clinician: hello, staff: hello, patient: ask, place: hello, unknown: ask, next: ask}
+  who: {identify: caller, clinician: hello, staff: news, patient: ask, place: hello, unknown: ask, next: ask}
+  news: {incident: tell, about: health-record, unknown: staff, fallback: A problem., subscribe: '1', called_by: service, offer: Press 1., noted: Noted., over: It is over., not_noted: It isn't noted., told: hello, none: hello, subscribed: bye}
   hello: {play: {en: 'Hello {caller.name}.', es: Hola.}, barge_in: true, next: ask}
   ask:
     menu: Press 1.
@@ -391,6 +400,9 @@ tests:
     hours: open
     store: up
     own_ticket: in hand
+    incident: The record is down.
+    brief: Down.
+    subscribing: works
     agents: signed in
     partner: rings
     http: {system-status: {works: true}, other: fails}

@@ -390,7 +390,7 @@ impl Server {
                     ..desk::PromiseSetup::default()
                 },
                 incidents: desk::IncidentSetup {
-                    rules: setup::incident_rules(hospital),
+                    rules: hospital.incident_rules(),
                     next: recovered.next_incident(id),
                     known: recovered.incidents.remove(&id).unwrap_or_default(),
                 },

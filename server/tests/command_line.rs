@@ -106,6 +106,7 @@ fn every_setting_is_in_the_reference() {
         "actions",
         "emergency",
         "tickets",
+        "incidents",
     ] {
         let file = root().join(format!("server/src/config/{part}.rs"));
         let text = std::fs::read_to_string(file).expect("readable");

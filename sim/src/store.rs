@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use desk::{
-    Commit, CommitId, ContactId, EndCause, Event, Facts, IncidentFacts, IncidentId, IncidentSetup, IncidentStage,
-    IncidentText, KnownIncident, KnownPromise, KnownTicket, PhoneNumber,
-    PromiseFacts, PromiseId, PromiseNumber, PromiseSetup, PromiseStage, Proof, Stage, Stamped, Subscriber,
-    TenantId, TicketChange, TicketFacts, TicketId, TicketNumber,
+    Commit, CommitId, ContactId, EndCause, Event, Facts, IncidentFacts, IncidentId, IncidentSetup,
+    IncidentStage, IncidentText, KnownIncident, KnownPromise, KnownTicket, PhoneNumber,
+    PromiseFacts, PromiseId, PromiseNumber, PromiseSetup, PromiseStage, Proof, Stage, Stamped,
+    Subscriber, TenantId, TicketChange, TicketFacts, TicketId, TicketNumber,
 };
 
 use crate::dice::Dice;

@@ -79,17 +79,17 @@ impl Surroundings<'_> {
         let own_words = keys.has("offer");
         let queue = self.named(
             keys,
-            "queue",
+            "called_by",
             "the name of a queue",
             "queues` of the operator's",
             findings,
         );
-        if wanted && !keys.has("queue") {
+        if wanted && !keys.has("called_by") {
             keys.error(
                 findings,
                 keys.at(),
-                "`queue` is missing: who calls back when it is over?",
-                Some("For example: queue: service"),
+                "`called_by` is missing: which queue calls back when it is over?",
+                Some("For example: called_by: service"),
             );
         }
         if key.is_some_and(|key| key != KEY) && !own_words {

@@ -26,6 +26,14 @@ pub(super) struct Informing {
 }
 
 #[derive(Debug, Clone, Copy)]
+struct How {
+    /// In few words, for six seconds.
+    brief: bool,
+    /// They may ask to be called when it is over.
+    offer: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
 enum Phase {
     /// The desk looks what concerns them.
     Asking {
@@ -34,12 +42,12 @@ enum Phase {
     /// It is being said.
     Telling {
         on_air: OnAir,
-        brief: bool,
+        how: How,
     },
     /// What was written can't be said: fixed words instead.
     FallingBack {
         on_air: OnAir,
-        brief: bool,
+        how: How,
     },
     /// They may be told when it is over.
     Offering(OnAir),
@@ -129,7 +137,7 @@ impl Session {
     }
 
     /// The desk's answer.
-    pub(super) fn incidents_are(&mut self, now: Duration, news: &[IncidentNews]) {
+    pub(super) fn incidents_are(&mut self, now: Duration, news: &[IncidentNews], calls_back: bool) {
         let Some((at, Phase::Asking { .. })) = self.informing() else {
             return;
         };
@@ -156,7 +164,11 @@ impl Session {
         }
         self.push(Step::Informed);
         let on_air = self.tell(now, pieces, brief);
-        self.inform(at, Phase::Telling { on_air, brief });
+        let how = How {
+            brief,
+            offer: calls_back && !brief,
+        };
+        self.inform(at, Phase::Telling { on_air, how });
     }
 
     fn tell(&mut self, now: Duration, pieces: Vec<Piece>, brief: bool) -> OnAir {
@@ -198,14 +210,14 @@ impl Session {
             return;
         };
         match phase {
-            Phase::Telling { brief, .. } if !heard => {
+            Phase::Telling { how, .. } if !heard => {
                 let pieces = self.spoken(&incident.fallback);
-                let on_air = self.tell(now, pieces, brief);
-                self.inform(at, Phase::FallingBack { on_air, brief });
+                let on_air = self.tell(now, pieces, how.brief);
+                self.inform(at, Phase::FallingBack { on_air, how });
             }
-            Phase::Telling { brief, .. } | Phase::FallingBack { brief, .. } => {
+            Phase::Telling { how, .. } | Phase::FallingBack { how, .. } => {
                 match &incident.subscribe {
-                    Some(subscribe) if !brief && !self.facts.ani_withheld => {
+                    Some(subscribe) if how.offer => {
                         let offer = self.spoken(&subscribe.offer);
                         let on_air = self.play(now, offer, true);
                         self.inform(at, Phase::Offering(on_air));
@@ -316,7 +328,7 @@ impl Session {
             return;
         };
         match phase {
-            Phase::Asking { .. } => self.incidents_are(now, &[]),
+            Phase::Asking { .. } => self.incidents_are(now, &[], false),
             Phase::Listening { .. } => self.told(now, at),
             Phase::Subscribing { .. } => self.subscribed(now, SubscribeOutcome::Failed),
             Phase::Telling { on_air, .. }

@@ -121,7 +121,7 @@ pub fn changes(old: &HelpDesk, new: &HelpDesk) -> Vec<Change> {
         &old.hospitals,
         &new.hospitals,
         |hospital| format!("hospital {}", hospital.key),
-        |old, new| differing!(old, new: id, name, country_code, zone, emergency, tickets),
+        |old, new| differing!(old, new: id, name, country_code, zone, emergency, tickets, incidents),
         &mut changes,
     );
     for hospital in &new.hospitals {

@@ -15,6 +15,7 @@ use super::callbacks::CallbackConfig;
 use super::check::check;
 use super::emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 use super::faults::{Faults, at};
+use super::incidents::IncidentsConfig;
 use super::outside::{OutsideConfig, PartnerConfig, TrunkConfig};
 use super::tickets::TicketsConfig;
 use super::webhooks::WebhookConfig;
@@ -233,6 +234,9 @@ pub struct Hospital {
     /// What is agreed about its tickets.
     #[serde(default)]
     pub tickets: TicketsConfig,
+    /// What is agreed about its incidents.
+    #[serde(default)]
+    pub incidents: IncidentsConfig,
 }
 
 /// Opening hours.

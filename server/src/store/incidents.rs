@@ -98,7 +98,8 @@ impl Incidents {
                 self.children.insert((key, "ticket", ticket.0), stamped.at);
             }
             Event::ContactInformed { contact, .. } => {
-                self.children.insert((key, "contact", contact.0), stamped.at);
+                self.children
+                    .insert((key, "contact", contact.0), stamped.at);
             }
             Event::IncidentOwed { contact, .. } => self.settled.push((key, contact)),
             _ => {}
@@ -254,7 +255,8 @@ pub(super) fn below(
             texts: Vec::new(),
         })
     })?;
-    let sql = "SELECT text FROM incident_text WHERE tenant = ?1 AND incident = ?2 ORDER BY language";
+    let sql =
+        "SELECT text FROM incident_text WHERE tenant = ?1 AND incident = ?2 ORDER BY language";
     for row in &mut rows {
         row.texts = connection.all(sql, &values![tenant.0, row.incident.0], |text| {
             parsed(text, 0)

@@ -45,8 +45,8 @@ mod writer;
 use std::collections::BTreeMap;
 
 use desk::{
-    Commit, CommitId, ContactId, Facts, IncidentId, KnownIncident, KnownPromise, KnownTicket, Personal, PromiseId, Stamped,
-    TenantId, TicketFacts, TicketId, TicketNumber,
+    Commit, CommitId, ContactId, Facts, IncidentId, KnownIncident, KnownPromise, KnownTicket,
+    Personal, PromiseId, Stamped, TenantId, TicketFacts, TicketId, TicketNumber,
 };
 
 pub use api::{ApiStore, ApiStoreError, StoredToken};

@@ -2,13 +2,13 @@
 
 use desk::figures::Figures;
 use desk::{
-    ContactId, NoteId, NoteText, Personal, PhoneNumber, TenantId, TicketId, TicketNote,
+    ContactId, IncidentId, NoteId, NoteText, Personal, PhoneNumber, TenantId, TicketId, TicketNote,
     TicketNumber,
 };
 
 use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS};
 use super::sql::{Connection, VERSION, values};
-use super::{ContactRow, Database, History, Logged, StoreError, TicketRow};
+use super::{ContactRow, Database, History, IncidentRow, Logged, StoreError, TicketRow, incidents};
 
 /// A read-only connection. Not shared between threads: open one for each.
 #[derive(Debug)]

@@ -26,6 +26,7 @@ mod cluster;
 mod desk_and_store;
 mod faults;
 mod figures;
+mod incidents;
 mod killed;
 mod load;
 mod people;

@@ -10,6 +10,7 @@ mod changes;
 mod clinicians;
 mod full_store;
 mod hanging_up;
+mod incidents;
 mod log;
 mod people;
 mod postgres;
@@ -150,6 +151,11 @@ async fn keys() {
         log::a_log_for_programs_names_nobody(),
         people::who_was_imported_a_second_ago_is_greeted_by_name(),
     );
+}
+
+#[tokio::test]
+async fn outages() {
+    incidents::an_outage_is_heard_by_whom_it_concerns_and_nobody_else().await;
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! What is out of order: drafted, published and closed, by a story or at random.
 
+use desk::people::Tongue;
 use desk::{
     CommandId, Draft, IncidentAnswer, IncidentBy, IncidentCommand, IncidentDeed, IncidentId,
-    IncidentReply, IncidentScope, IncidentText, TenantId, Tongue, Words,
+    IncidentReply, IncidentScope, IncidentText, TenantId, Words,
 };
 
 use super::{Due, World, trace};
@@ -55,7 +56,9 @@ impl World {
 
     fn live_incidents(&self, hospital: Hospital) -> Vec<IncidentId> {
         let desk = self.node.as_ref().map(|node| &node.desk);
-        let live = desk.into_iter().flat_map(|desk| desk.incidents(TenantId(hospital.id())));
+        let live = desk
+            .into_iter()
+            .flat_map(|desk| desk.incidents(TenantId(hospital.id())));
         live.map(|(incident, ..)| incident).collect()
     }
 
@@ -93,7 +96,12 @@ impl World {
     ///
     /// # Panics
     /// The desk doesn't do it.
-    pub fn publishes(&mut self, hospital: Hospital, scope: IncidentScope, text: &str) -> IncidentId {
+    pub fn publishes(
+        &mut self,
+        hospital: Hospital,
+        scope: IncidentScope,
+        text: &str,
+    ) -> IncidentId {
         let draft = Draft {
             scope,
             texts: said(text, None),
@@ -128,17 +136,21 @@ impl World {
     pub fn incidents(&self, hospital: Hospital) -> Vec<desk::IncidentFacts> {
         let logs = self.store.logs();
         let theirs = logs.filter(|(tenant, _)| tenant.0 == hospital.id());
-        theirs.flat_map(|(_, log)| log.incidents.values().copied()).collect()
+        theirs
+            .flat_map(|(_, log)| log.incidents.values().copied())
+            .collect()
     }
 }
 
 fn said(text: &str, brief: Option<&str>) -> Vec<IncidentText> {
     let language = Tongue::read("en");
     let words = |text| Words::new(text).ok();
-    let text = language.zip(words(text)).map(|(language, text)| IncidentText {
-        language,
-        text,
-        brief: brief.and_then(words),
-    });
+    let text = language
+        .zip(words(text))
+        .map(|(language, text)| IncidentText {
+            language,
+            text,
+            brief: brief.and_then(words),
+        });
     text.into_iter().collect()
 }

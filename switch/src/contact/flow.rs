@@ -6,8 +6,8 @@ use std::time::Duration;
 use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, TicketNumber, What};
 use hours::Day;
 use ivr_flows::{
-    CallerFacts, Class, HangUpCause, HoursState, IncidentNews, IncidentWords, Input as FlowInput, Language, NextUpdate, Piece, Role,
-    Step, SubscribeOutcome, TicketAsk, TicketStatus,
+    CallerFacts, Class, HangUpCause, HoursState, IncidentNews, IncidentWords, Input as FlowInput,
+    Language, NextUpdate, Piece, Role, Step, SubscribeOutcome, TicketAsk, TicketStatus,
 };
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, OneWayCause, PlayOutcome};
@@ -442,9 +442,17 @@ impl Contact {
             }
             (What::FindTicket { .. }, _) => FlowInput::TicketNotFound,
             (What::Incidents { .. }, Reply::Incidents(news)) => {
-                FlowInput::Incidents(news.iter().map(news_of).collect())
+                let tenant = cx.setup.tenants.get(&self.tenant);
+                let calls_back = tenant.is_some_and(|tenant| tenant.callbacks.is_some());
+                FlowInput::Incidents {
+                    news: news.iter().map(news_of).collect(),
+                    calls_back: calls_back && self.ani.is_some(),
+                }
             }
-            (What::Incidents { .. }, _) => FlowInput::Incidents(Vec::new()),
+            (What::Incidents { .. }, _) => FlowInput::Incidents {
+                news: Vec::new(),
+                calls_back: false,
+            },
             (What::Subscribe { .. }, reply) => FlowInput::Subscribed(match reply {
                 Reply::Subscribed => SubscribeOutcome::Noted,
                 Reply::IncidentOver => SubscribeOutcome::Over,
