@@ -169,6 +169,11 @@ fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Resul
     serde_json::from_str(json).map_err(|_| StoreError::Unreadable("an incident"))
 }
 
+/// Reads the column `facts`.
+pub(super) fn facts(row: &Row<'_>, column: usize) -> Result<IncidentFacts, StoreError> {
+    parsed(row, column)
+}
+
 fn read(
     connection: &Connection,
     (tenant, incident): Key,
