@@ -435,6 +435,8 @@ struct Contact {
     /// Incidents named last as theirs, and those heard of.
     offered: SmallVec<[IncidentId; 3]>,
     told: SmallVec<[IncidentId; 3]>,
+    /// The draft that a supervisor heard last.
+    previewed: Option<IncidentId>,
     /// Since it heard of one, nobody was asked for.
     told_alone: bool,
     /// That it wants to be told is on its way to the disk.
@@ -768,6 +770,7 @@ impl Contact {
             leave: None,
             offered: SmallVec::new(),
             told: SmallVec::new(),
+            previewed: None,
             told_alone: false,
             subscribing: None,
             found: None,

@@ -187,6 +187,15 @@ pub enum What {
         /// What they call about, where that alone is asked for.
         about: Option<ReasonCode>,
     },
+    /// The latest draft, for a supervisor. Answered with [`Reply::Incidents`].
+    Preview,
+    /// What was previewed last is to be heard from now on. Answered with
+    /// [`Reply::Subscribed`] once that is durable, with [`Reply::IncidentOver`],
+    /// or with [`Reply::Failed`].
+    Publish {
+        /// By whose word. That they may is the calls' to know.
+        by: AgentId,
+    },
     /// The caller hears what [`Reply::Incidents`] told last.
     Informed,
     /// The caller wants to be told when what they heard of last is over.
@@ -421,7 +430,7 @@ pub enum Reply {
     },
     /// What the caller is to hear, the latest first. Perhaps nothing.
     Incidents(Vec<News>),
-    /// They will be told: that is on disk, and may be said.
+    /// They will be told, or what they published is heard: that is on disk, and may be said.
     Subscribed,
     /// It is over already.
     IncidentOver,

@@ -252,6 +252,8 @@ impl Walk {
                 | Step::SetRole(_)
                 | Step::AskIncidents { .. }
                 | Step::Informed
+                | Step::PreviewIncident
+                | Step::PublishIncident
                 | Step::Subscribe { .. }
                 | Step::FindTicket { .. } => {}
                 Step::OpenTicket { .. } => self.ticket = true,

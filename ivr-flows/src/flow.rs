@@ -266,6 +266,10 @@ pub(crate) enum Kind {
     Find(Find),
     Read(Box<ReadOut>),
     Incident(Box<Incident>),
+    /// Says the latest draft to a supervisor; the words where nothing can be said of it.
+    Preview(Box<Preview>),
+    /// Publishes what was previewed.
+    Publish(Publish),
     Queue(Box<Queue>),
     Partner(Box<Partner>),
     Transfer(Box<Transfer>),
@@ -412,6 +416,22 @@ pub(crate) struct Incident {
     pub(crate) subscribe: Option<Box<Subscribe>>,
     pub(crate) told: NodeIndex,
     pub(crate) none: NodeIndex,
+}
+
+/// What waits to be published, as callers would hear it.
+#[derive(Debug, Clone)]
+pub(crate) struct Preview {
+    pub(crate) fallback: Text,
+    pub(crate) told: NodeIndex,
+    pub(crate) none: NodeIndex,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Publish {
+    /// Callers hear it.
+    pub(crate) published: NodeIndex,
+    /// It was closed, or couldn't be written.
+    pub(crate) failed: NodeIndex,
 }
 
 /// How a caller asks to be told when it is over.
@@ -662,6 +682,8 @@ impl Kind {
             Kind::Ticket(ticket) => vec![&mut ticket.next, &mut ticket.on_store_down],
             Kind::Find(find) => vec![&mut find.found, &mut find.not_found, &mut find.give_up],
             Kind::Read(read) => vec![&mut read.next],
+            Kind::Preview(preview) => vec![&mut preview.told, &mut preview.none],
+            Kind::Publish(publish) => vec![&mut publish.published, &mut publish.failed],
             Kind::Incident(incident) => {
                 let subscribed = incident.subscribe.as_mut().map(|of| &mut of.next);
                 let ways = [&mut incident.told, &mut incident.none];
@@ -720,6 +742,8 @@ impl Kind {
             Kind::Ticket(ticket) => vec![free(ticket.next), free(ticket.on_store_down)],
             Kind::Find(find) => [find.found, find.not_found, find.give_up].map(free).into(),
             Kind::Read(read) => vec![free(read.next)],
+            Kind::Preview(preview) => vec![free(preview.told), free(preview.none)],
+            Kind::Publish(publish) => vec![free(publish.published), free(publish.failed)],
             Kind::Incident(incident) => {
                 let subscribed = incident.subscribe.as_ref().map(|of| key(of.next));
                 let ways = [free(incident.told), free(incident.none)];
@@ -767,6 +791,7 @@ impl Kind {
             | Kind::Branch(_)
             | Kind::Ticket(_)
             | Kind::Find(_)
+            | Kind::Publish(_)
             | Kind::Set(_)
             | Kind::Exit(_) => Vec::new(),
             Kind::Read(read) => read
@@ -774,6 +799,7 @@ impl Kind {
                 .iter()
                 .chain([&read.number, &read.repeat])
                 .collect(),
+            Kind::Preview(preview) => vec![&preview.fallback],
             Kind::Incident(incident) => {
                 let subscribe = incident.subscribe.iter();
                 let theirs = subscribe.flat_map(|of| [&of.offer, &of.noted, &of.over, &of.failed]);

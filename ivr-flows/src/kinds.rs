@@ -159,9 +159,7 @@ impl Surroundings<'_> {
             "hours" => self.hours(&mut keys, findings).map(Kind::Hours),
             "branch" => self.branch(&mut keys, findings).map(Kind::Branch),
             "ticket" => self.ticket(&mut keys, findings),
-            "incident" => self
-                .incident(&mut keys, findings)
-                .map(|incident| Kind::Incident(Box::new(incident))),
+            "incident" => self.incident(&mut keys, findings),
             "queue" => self
                 .queue(&mut keys, findings)
                 .map(|queue| Kind::Queue(Box::new(queue))),

@@ -304,6 +304,8 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
         | Kind::Collect(_)
         | Kind::Read(_)
         | Kind::Incident(_)
+        | Kind::Preview(_)
+        | Kind::Publish(_)
         | Kind::Queue(_)
         | Kind::Partner(_)
         | Kind::Transfer(_)

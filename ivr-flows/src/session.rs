@@ -456,6 +456,8 @@ impl Session {
                     None => return,
                 },
                 Kind::Incident(incident) => self.ask_incidents(now, at, incident),
+                Kind::Preview(_) => self.ask_draft(now, at),
+                Kind::Publish(_) => self.publish_draft(now, at),
                 Kind::Queue(_) => self.wait_in_queue(now, at, false),
                 Kind::Partner(partner) => self.call_partner(now, at, partner),
                 Kind::Transfer(transfer) => match self.transfer(now, at, transfer) {

@@ -391,6 +391,11 @@ pub enum Step {
         /// What the caller is, or counts as.
         role: Role,
     },
+    /// Which draft waits to be published? Answered as [`Step::AskIncidents`]. Only
+    /// who may publish one hears of it; to anybody else none waits.
+    PreviewIncident,
+    /// Publish what was previewed last. Answered by [`Input::Subscribed`] within 2 s.
+    PublishIncident,
     /// The caller hears what [`Input::Incidents`] said last.
     Informed,
     /// The caller wants to be told when it is over. Answered by [`Input::Subscribed`] within 2 s.

@@ -474,7 +474,7 @@ impl Trial {
                     });
                     self.later(soon, answer);
                 }
-                Step::AskIncidents { .. } => {
+                Step::AskIncidents { .. } | Step::PreviewIncident => {
                     let news = self.script.incident.iter().map(|news| IncidentNews {
                         texts: vec![news.clone()],
                     });
@@ -482,7 +482,7 @@ impl Trial {
                     let calls_back = !self.script.withheld;
                     self.later(soon, Input::Incidents { news, calls_back });
                 }
-                Step::Subscribe { .. } => {
+                Step::Subscribe { .. } | Step::PublishIncident => {
                     self.later(soon, Input::Subscribed(self.script.wish));
                 }
                 Step::SetRole(_) | Step::Informed => {}

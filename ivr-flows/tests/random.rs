@@ -175,6 +175,8 @@ impl Driver {
                 | Step::FindTicket { .. }
                 | Step::AskIncidents { .. }
                 | Step::Informed
+                | Step::PreviewIncident
+                | Step::PublishIncident
                 | Step::Subscribe { .. } => {}
                 Step::EnterQueue { queue, .. } => {
                     assert!(self.on_air.is_none() && !self.talking);

@@ -51,12 +51,13 @@ fn every_kind_of_node() {
         let mut known = BTreeSet::new();
         let values = match name {
             "ticket" => vec!["open", "attach", "find", "read"],
+            "incident" => vec!["tell", "preview", "publish"],
             _ => vec![""],
         };
         for value in values {
             let value = match name {
                 "identify" => "caller",
-                "incident" => "tell",
+                "incident" => value,
                 "ticket" => value,
                 "branch" => "[{when: 'true', next: a}]",
                 "set" => "{}",
@@ -350,10 +351,12 @@ start: who
 nodes:
   who: {identify: caller, clinician: hello, staff: news, patient: ask, place: hello, unknown: ask, next: ask}
   news: {incident: tell, about: health-record, unknown: staff, fallback: A problem., subscribe: '1', called_by: service, offer: Press 1., noted: Noted., over: It is over., not_noted: It isn't noted., told: hello, none: hello, subscribed: bye}
+  draft: {incident: preview, fallback: A problem., told: publish, none: bye}
+  publish: {incident: publish, published: bye, failed: bye}
   hello: {play: {en: 'Hello {caller.name}.', es: Hola.}, barge_in: true, next: ask}
   ask:
     menu: Press 1.
-    options: {1: {next: number, role: staff, language: es}, '*': desk, 2: tongue, 3: open, 4: status}
+    options: {1: {next: number, role: staff, language: es}, '*': desk, 5: draft, 2: tongue, 3: open, 4: status}
     timeout: desk
     invalid: desk
     tries: 2

@@ -590,6 +590,8 @@ pub(crate) fn switch_setup(
                 ((desk::TenantId(hospital.id()), name), Action { deadline })
             })
             .collect(),
+        supervisor_lines: HashMap::new(),
+        supervisors: Default::default(),
         action_limits: ActionLimits {
             per_tenant: ACTIONS_AT_ONCE,
             all: ACTIONS_AT_ONCE * 3 / 2,

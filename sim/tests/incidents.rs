@@ -65,11 +65,8 @@ fn a_clinician_hears_it_while_the_phone_rings_until_it_is_answered() {
     world.script(CLINICAL, Reaction::answers(secs(9)));
     world.pass(secs(2));
     world.publishes(anne(), IncidentScope::default(), OUTAGE);
-    let caller = world.call(CallPlan::new(
-        FIRST,
-        anne().number(Door::Clinician),
-        Some(OKAFOR),
-    ));
+    let plan = CallPlan::new(FIRST, anne().number(Door::Clinician), Some(OKAFOR));
+    let caller = world.call(plan.leaves(Leave::AfterAnswer(secs(40))));
     world.pass(FIRST + secs(20));
     let told = world.told(caller);
     let (greeting, news) = (
@@ -97,7 +94,7 @@ fn it_closes_while_it_is_told() {
         world.pass(secs(2));
         let incident = world.publishes(anne(), IncidentScope::default(), OUTAGE);
         let plan = CallPlan::new(FIRST, anne().number(Door::Staff), Some(NUMBER));
-        let caller = world.call(plan);
+        let caller = world.call(plan.leaves(Leave::AfterAnswer(secs(100))));
         world.pass(FIRST - ms(200) + ms(100) * step);
         world.incident(anne(), IncidentDeed::Close(incident));
         world.pass(FIRST + secs(90));
@@ -121,7 +118,8 @@ fn it_closes_around_the_key() {
         }
         world.pass(secs(2));
         let incident = world.publishes(anne(), IncidentScope::default(), OUTAGE);
-        let plan = CallPlan::new(FIRST, anne().number(Door::Staff), Some(NUMBER));
+        let plan = CallPlan::new(FIRST, anne().number(Door::Staff), Some(NUMBER))
+            .leaves(Leave::AfterAnswer(secs(100)));
         let caller = world.call(plan.presses_at("To be called when it is over", secs(1), '1'));
         world.pass(FIRST + secs(3) + ms(150) * step);
         world.incident(anne(), IncidentDeed::Close(incident));

@@ -128,6 +128,8 @@ impl Desk {
             What::Incidents { role, about } => {
                 return self.incidents_for(id, contact, role, about);
             }
+            What::Preview => return self.preview(id, contact),
+            What::Publish { by } => return self.publish_previewed(id, contact, by),
             What::Informed => {
                 self.informed(contact, at);
                 Memo::Noted
@@ -358,8 +360,8 @@ impl Desk {
         let reply = match what {
             What::Start { .. } if self.forgotten.contains(contact) => Reply::Started,
             What::Start { .. } | What::OpenTicket | What::AttachTicket => Reply::Failed,
-            What::Promise(_) | What::Subscribe { .. } => Reply::Failed,
-            What::Incidents { .. } => Reply::Incidents(Vec::new()),
+            What::Promise(_) | What::Subscribe { .. } | What::Publish { .. } => Reply::Failed,
+            What::Incidents { .. } | What::Preview => Reply::Incidents(Vec::new()),
             What::PromiseWindows { .. } => Reply::Windows(Vec::new()),
             What::Callback(CallbackStep::Begun { .. } | CallbackStep::Dial) => Reply::CallbackOff,
             What::FindTicket { .. } => Reply::TicketNotFound,

@@ -18,10 +18,11 @@ use super::{
 };
 use crate::event::{Event, Found};
 use crate::incidents::{
-    Board, Concern, Decided, IncidentAnswer, IncidentCommand, IncidentDeed, IncidentFacts,
-    IncidentRefusal, IncidentReply, IncidentRows, IncidentRules, IncidentText, Subscriber,
+    Board, Concern, Decided, IncidentAnswer, IncidentBy, IncidentCommand, IncidentDeed,
+    IncidentFacts, IncidentRefusal, IncidentReply, IncidentRows, IncidentRules, IncidentText,
+    Subscriber,
 };
-use crate::message::{EndCause, IncidentId, PhoneNumber, QueueId, Role, TicketId};
+use crate::message::{AgentId, EndCause, IncidentId, PhoneNumber, QueueId, Role, TicketId};
 use crate::tickets::{ReasonCode, Updated};
 
 /// What waits for the write under way, per tenant.
@@ -51,6 +52,7 @@ pub(super) struct Incidents {
 enum Job {
     Command(IncidentCommand),
     Subscribe(CommandId, ContactId, Subscriber),
+    Publish(CommandId, ContactId, IncidentId, AgentId),
     Categorised(i64, TicketId, ReasonCode),
 }
 
@@ -69,6 +71,8 @@ pub(super) struct IncidentFlight {
 enum Asked {
     Command(CommandId),
     Subscribers(Vec<(CommandId, ContactId, Subscriber)>),
+    /// A supervisor, by their telephone.
+    Caller(CommandId, ContactId),
     Nobody,
 }
 
@@ -234,6 +238,9 @@ impl Desk {
                 Some(Job::Subscribe(id, contact, subscriber)) => {
                     self.do_subscribe(tenant, at, (id, contact, subscriber));
                 }
+                Some(Job::Publish(id, contact, incident, by)) => {
+                    self.do_publish(tenant, at, (id, contact), (incident, by));
+                }
                 Some(Job::Categorised(at, ticket, reason)) => {
                     let board = &mut self.tenants[tenant].incidents.board;
                     if let Some(decided) = board.categorised(at, ticket, reason)
@@ -281,7 +288,7 @@ impl Desk {
         let events: Vec<_> = events.into_iter().map(stamp).collect();
         let subscribers = match &asked {
             Asked::Subscribers(all) => all.iter().map(|(.., of)| of.clone()).collect(),
-            Asked::Command(_) | Asked::Nobody => Vec::new(),
+            Asked::Command(_) | Asked::Caller(..) | Asked::Nobody => Vec::new(),
         };
         let of = &mut self.tenants[tenant];
         of.incidents.writing = true;
@@ -340,6 +347,10 @@ impl Desk {
                     let memo = if ok { Memo::Subscribed } else { Memo::Failed };
                     self.subscribe_answered(command, contact, memo);
                 }
+            }
+            Asked::Caller(command, contact) => {
+                let memo = if ok { Memo::Subscribed } else { Memo::Failed };
+                self.subscribe_answered(command, contact, memo);
             }
             Asked::Nobody if ok => {}
             Asked::Nobody => {
@@ -501,6 +512,64 @@ impl Desk {
         let job = Job::Subscribe(id, contact, subscriber);
         self.tenants[tenant].incidents.waiting.push_back(job);
         self.go_on(tenant);
+    }
+
+    /// The latest draft, for who may publish it.
+    pub(super) fn preview(&mut self, id: CommandId, contact: ContactId) {
+        let news = self.contacts.get_mut(&contact).and_then(|known| {
+            let board = &self.tenants[known.tenant].incidents.board;
+            let news = board.draft_news()?;
+            known.previewed = Some(news.incident);
+            Some(news)
+        });
+        self.answer(id, contact, Reply::Incidents(news.into_iter().collect()));
+    }
+
+    /// What was previewed, and nothing else, is published.
+    pub(super) fn publish_previewed(&mut self, id: CommandId, contact: ContactId, by: AgentId) {
+        let Some(known) = self.contacts.get_mut(&contact) else {
+            return self.answer(id, contact, Reply::Failed);
+        };
+        if known.subscribing == Some(id) {
+            return;
+        }
+        let tenant = known.tenant;
+        let full = self.tenants[tenant].incidents.waiting.len() >= WAITING_MAX;
+        let Some(incident) = known.previewed.filter(|_| !full) else {
+            return self.reply(id, contact, Memo::Failed);
+        };
+        known.subscribing = Some(id);
+        let until = self.now + self.limits.ticket_deadline;
+        self.timers.ticket_until(until, contact, id);
+        let job = Job::Publish(id, contact, incident, by);
+        self.tenants[tenant].incidents.waiting.push_back(job);
+        self.go_on(tenant);
+    }
+
+    fn do_publish(
+        &mut self,
+        tenant: usize,
+        at: i64,
+        (id, contact): (CommandId, ContactId),
+        (incident, by): (IncidentId, AgentId),
+    ) {
+        let of = &mut self.tenants[tenant];
+        let deed = IncidentDeed::Publish(incident);
+        let by = IncidentBy::Agent(by);
+        let decided = of.incidents.board.decide(at, by, &deed, &of.rules, None);
+        match decided {
+            // Somebody else was faster.
+            Ok(Some(decided)) if decided.events.is_empty() => {
+                self.subscribe_answered(id, contact, Memo::Subscribed);
+            }
+            Ok(Some(decided)) if self.has_room(tenant, Urgency::Ticket) => {
+                self.write_incident(tenant, at, decided, Asked::Caller(id, contact));
+            }
+            Err(IncidentRefusal::NotFound) => {
+                self.subscribe_answered(id, contact, Memo::IncidentOver);
+            }
+            _ => self.subscribe_answered(id, contact, Memo::Failed),
+        }
     }
 
     /// Writes this one, and those who come behind them.

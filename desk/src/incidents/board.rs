@@ -410,6 +410,18 @@ impl Board {
         news.collect()
     }
 
+    /// The latest draft, to be heard by whoever may publish it.
+    pub(crate) fn draft_news(&self) -> Option<News> {
+        let drafts = self.live.iter().rev();
+        let (incident, live) = drafts
+            .into_iter()
+            .find(|(_, live)| live.facts.stage == IncidentStage::Draft)?;
+        Some(News {
+            incident: *incident,
+            texts: live.texts.clone(),
+        })
+    }
+
     /// Somebody who is owed a call now, as what they asked about is over. Each is named once,
     /// until [`Self::not_owed`].
     pub(crate) fn owed(&mut self) -> Option<Subscriber> {

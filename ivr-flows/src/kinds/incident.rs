@@ -1,27 +1,90 @@
-//! Incident nodes: what is out of order is told before the menu, or over the ring.
+//! Incident nodes: what is out of order is told before the menu, or over the
+//! ring; a supervisor hears what waits to be published, and publishes it.
 
 use std::sync::Arc;
 
 use super::{Surroundings, one_key_of};
 use crate::Role;
-use crate::flow::{Incident, Subscribe};
+use crate::flow::{Incident, Kind, Preview, Publish, Subscribe};
 use crate::keys::{Findings, Keys};
 use crate::language::{INCIDENT, INCIDENT_FAILED, INCIDENT_NOTED, INCIDENT_OFFER, INCIDENT_OVER};
 
 /// The key that the shipped offer names.
 const KEY: char = '1';
 
+#[derive(Debug, Clone, Copy)]
+enum Does {
+    Tell { over_ring: bool },
+    Preview,
+    Publish,
+}
+
 impl Surroundings<'_> {
-    pub(super) fn incident(
+    pub(super) fn incident(&self, keys: &mut Keys<'_>, findings: &mut Findings) -> Option<Kind> {
+        let does = keys.choice(
+            "incident",
+            &[
+                ("tell", Does::Tell { over_ring: false }),
+                ("over_ring", Does::Tell { over_ring: true }),
+                ("preview", Does::Preview),
+                ("publish", Does::Publish),
+            ],
+            findings,
+        )?;
+        match does {
+            Does::Tell { over_ring } => self
+                .tell(over_ring, keys, findings)
+                .map(|incident| Kind::Incident(Box::new(incident))),
+            Does::Preview => self
+                .preview(keys, findings)
+                .map(|preview| Kind::Preview(Box::new(preview))),
+            Does::Publish => Some(Kind::Publish(self.publish(keys, findings))),
+        }
+    }
+
+    fn preview(&self, keys: &mut Keys<'_>, findings: &mut Findings) -> Option<Preview> {
+        let fallback = self.always(keys, "fallback", INCIDENT, findings);
+        let told = self.needed(
+            keys,
+            "told",
+            "where does the supervisor go who has heard the draft?",
+            findings,
+        );
+        let none = self.needed(
+            keys,
+            "none",
+            "where does the supervisor go when none waits?",
+            findings,
+        );
+        Some(Preview {
+            fallback: fallback?,
+            told,
+            none,
+        })
+    }
+
+    fn publish(&self, keys: &mut Keys<'_>, findings: &mut Findings) -> Publish {
+        let published = self.needed(
+            keys,
+            "published",
+            "where does the supervisor go when callers hear it?",
+            findings,
+        );
+        let failed = self.needed(
+            keys,
+            "failed",
+            "where does the supervisor go when nothing was published?",
+            findings,
+        );
+        Publish { published, failed }
+    }
+
+    fn tell(
         &self,
+        over_ring: bool,
         keys: &mut Keys<'_>,
         findings: &mut Findings,
     ) -> Option<Incident> {
-        let over_ring = keys.choice(
-            "incident",
-            &[("tell", false), ("over_ring", true)],
-            findings,
-        );
         let about = self.named(
             keys,
             "about",
@@ -37,7 +100,7 @@ impl Surroundings<'_> {
         let fallback = self.always(keys, "fallback", INCIDENT, findings);
         let offered = keys.has("subscribe");
         let subscribe = self.subscribe(keys, findings);
-        if over_ring == Some(true) && offered {
+        if over_ring && offered {
             keys.error(
                 findings,
                 keys.place_of("subscribe"),
@@ -58,7 +121,7 @@ impl Surroundings<'_> {
             findings,
         );
         Some(Incident {
-            over_ring: over_ring?,
+            over_ring,
             about,
             unknown,
             fallback: fallback?,

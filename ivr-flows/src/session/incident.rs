@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{OnAir, Session, State};
 use crate::flow::{Incident, Kind, NodeIndex, Subscribe};
+use crate::text::Text;
 use crate::{Class, IncidentNews, Piece, PlayId, Role, Step, SubscribeOutcome};
 
 /// How long the desk may take to say what concerns the caller; then nothing does.
@@ -98,6 +99,37 @@ impl Informing {
     }
 }
 
+/// What a node that tells does with what it is told.
+struct Tells<'f> {
+    fallback: &'f Text,
+    told: NodeIndex,
+    none: NodeIndex,
+    over_ring: bool,
+    subscribe: Option<&'f Subscribe>,
+}
+
+impl<'f> Tells<'f> {
+    fn of(kind: &'f Kind) -> Option<Self> {
+        match kind {
+            Kind::Incident(incident) => Some(Self {
+                fallback: &incident.fallback,
+                told: incident.told,
+                none: incident.none,
+                over_ring: incident.over_ring,
+                subscribe: incident.subscribe.as_deref(),
+            }),
+            Kind::Preview(preview) => Some(Self {
+                fallback: &preview.fallback,
+                told: preview.told,
+                none: preview.none,
+                over_ring: false,
+                subscribe: None,
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// What is to be said over the ring.
 #[derive(Debug)]
 pub(super) struct RingNews {
@@ -125,6 +157,20 @@ impl Session {
         });
     }
 
+    /// Comes to a node that says the latest draft.
+    pub(super) fn ask_draft(&mut self, now: Duration, at: NodeIndex) {
+        self.push(Step::PreviewIncident);
+        let until = now + ASK_WAIT;
+        self.inform(at, Phase::Asking { until });
+    }
+
+    /// Comes to a node that publishes it.
+    pub(super) fn publish_draft(&mut self, now: Duration, at: NodeIndex) {
+        self.push(Step::PublishIncident);
+        let until = now + SUBSCRIBE_WAIT;
+        self.inform(at, Phase::Subscribing { until });
+    }
+
     fn informing(&self) -> Option<(NodeIndex, Phase)> {
         match &self.state {
             State::Informing(informing) => Some((informing.at, informing.phase)),
@@ -142,27 +188,31 @@ impl Session {
             return;
         };
         let flow = Arc::clone(&self.flow);
-        let Kind::Incident(incident) = &flow.node(at).kind else {
+        let kind = &flow.node(at).kind;
+        let Some(tells) = Tells::of(kind) else {
             return;
         };
         if news.is_empty() {
-            return self.walk(now, incident.none);
+            return self.walk(now, tells.none);
         }
-        let brief = matches!(self.role(), Role::Clinician | Role::Place);
-        let fallback = self.spoken(&incident.fallback);
+        let to_caller = matches!(kind, Kind::Incident(_));
+        let brief = to_caller && matches!(self.role(), Role::Clinician | Role::Place);
+        let fallback = self.spoken(tells.fallback);
         let mut pieces = self.news(news, brief);
         if pieces.is_empty() {
             pieces.clone_from(&fallback);
         }
-        if incident.over_ring {
+        if tells.over_ring {
             self.ring_news = Some(RingNews {
                 pieces,
                 fallback,
                 brief,
             });
-            return self.walk(now, incident.told);
+            return self.walk(now, tells.told);
         }
-        self.push(Step::Informed);
+        if to_caller {
+            self.push(Step::Informed);
+        }
         let on_air = self.tell(now, pieces, brief);
         let how = How {
             brief,
@@ -206,27 +256,25 @@ impl Session {
             return;
         };
         let flow = Arc::clone(&self.flow);
-        let Kind::Incident(incident) = &flow.node(at).kind else {
+        let Some(tells) = Tells::of(&flow.node(at).kind) else {
             return;
         };
         match phase {
             Phase::Telling { how, .. } if !heard => {
-                let pieces = self.spoken(&incident.fallback);
+                let pieces = self.spoken(tells.fallback);
                 let on_air = self.tell(now, pieces, how.brief);
                 self.inform(at, Phase::FallingBack { on_air, how });
             }
-            Phase::Telling { how, .. } | Phase::FallingBack { how, .. } => {
-                match &incident.subscribe {
-                    Some(subscribe) if how.offer => {
-                        let offer = self.spoken(&subscribe.offer);
-                        let on_air = self.play(now, offer, true);
-                        self.inform(at, Phase::Offering(on_air));
-                    }
-                    _ => self.walk(now, incident.told),
+            Phase::Telling { how, .. } | Phase::FallingBack { how, .. } => match tells.subscribe {
+                Some(subscribe) if how.offer => {
+                    let offer = self.spoken(&subscribe.offer);
+                    let on_air = self.play(now, offer, true);
+                    self.inform(at, Phase::Offering(on_air));
                 }
-            }
+                _ => self.walk(now, tells.told),
+            },
             Phase::Offering(_) => {
-                let listen = incident.subscribe.as_ref().map(|of| of.listen);
+                let listen = tells.subscribe.map(|of| of.listen);
                 let until = now + listen.unwrap_or_default();
                 self.inform(at, Phase::Listening { until });
             }
@@ -247,8 +295,8 @@ impl Session {
     }
 
     fn told(&mut self, now: Duration, at: NodeIndex) {
-        if let Kind::Incident(incident) = &self.flow.node(at).kind {
-            let to = incident.told;
+        if let Some(tells) = Tells::of(&self.flow.node(at).kind) {
+            let to = tells.told;
             self.walk(now, to);
         }
     }
@@ -258,10 +306,11 @@ impl Session {
             return;
         };
         let flow = Arc::clone(&self.flow);
-        let Kind::Incident(incident) = &flow.node(at).kind else {
-            return;
+        let Some(tells) = Tells::of(&flow.node(at).kind) else {
+            // What is being published is awaited.
+            return self.ahead.push(key);
         };
-        let answers = match (&phase, &incident.subscribe) {
+        let answers = match (&phase, tells.subscribe) {
             (Phase::Offering(_) | Phase::Listening { .. }, Some(subscribe)) => {
                 Some(subscribe).filter(|subscribe| subscribe.key == key)
             }
@@ -283,7 +332,7 @@ impl Session {
             Some(subscribe) => self.subscribe(now, at, subscribe),
             None => {
                 self.ahead.push(key);
-                self.walk(now, incident.told);
+                self.walk(now, tells.told);
             }
         }
     }
@@ -307,6 +356,12 @@ impl Session {
             return;
         };
         let flow = Arc::clone(&self.flow);
+        if let Kind::Publish(publish) = &flow.node(at).kind {
+            return match outcome {
+                SubscribeOutcome::Noted => self.walk(now, publish.published),
+                SubscribeOutcome::Over | SubscribeOutcome::Failed => self.walk(now, publish.failed),
+            };
+        }
         let Kind::Incident(incident) = &flow.node(at).kind else {
             return;
         };

@@ -154,6 +154,8 @@ impl Session {
         let State::Waiting(waiting) = &self.state else {
             return;
         };
+        // What is out of order comes right behind the greeting: nobody knows how long it rings.
+        let held = greets && self.ring_news.is_some();
         let mut prompt = Vec::new();
         let fill = self.fill(waiting.place);
         if waiting.lost_due {
@@ -165,6 +167,7 @@ impl Session {
             greeting.speak(&fill, &mut prompt);
         }
         let tell_ticket = match (waiting.ticket, &self.ticket) {
+            _ if held => None,
             (TicketTold::Due, Some(_)) => queue.ticket.as_ref(),
             (TicketTold::Asked, Some(_)) => Some(&queue.repeat),
             _ => None,
@@ -177,7 +180,8 @@ impl Session {
         let standing = queue
             .standing
             .as_ref()
-            .filter(|_| waiting.standing_at.is_some_and(|due| due <= now));
+            .filter(|_| waiting.standing_at.is_some_and(|due| due <= now))
+            .filter(|_| !held);
         if let Some(standing) = standing {
             let text = match waiting.place {
                 Some(place) if place <= POSITION_MAX && told.is_none_or(|told| place <= told) => {
@@ -208,7 +212,7 @@ impl Session {
         waiting.telling_ticket = telling_ticket;
         waiting.lost_due = false;
         waiting.greeting_due = false;
-        if has_ticket || waiting.ticket == TicketTold::Asked {
+        if !held && (has_ticket || waiting.ticket == TicketTold::Asked) {
             waiting.ticket = TicketTold::Settled;
         }
         if standing.is_some() {

@@ -22,7 +22,7 @@ use super::webhooks::WebhookConfig;
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 9] = [
+pub(crate) const SHIPPED: [(&str, &str); 10] = [
     (
         "callback",
         include_str!("../../../ivr-flows/flows/callback.yaml"),
@@ -30,6 +30,10 @@ pub(crate) const SHIPPED: [(&str, &str); 9] = [
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
+    ),
+    (
+        "publish",
+        include_str!("../../../ivr-flows/flows/publish.yaml"),
     ),
     ("staff", include_str!("../../../ivr-flows/flows/staff.yaml")),
     (
@@ -174,6 +178,9 @@ pub struct Agent {
     pub tier: String,
     /// Queues served, the preferred first.
     pub queues: Vec<String>,
+    /// Whether their telephone may call lines for supervisors.
+    #[serde(default)]
+    pub supervisor: bool,
     /// Where their phone stands, for emergency services.
     #[serde(default)]
     pub station: StationConfig,
@@ -273,6 +280,9 @@ pub struct LineSetup {
     /// Whether it may use the clinical reserve.
     #[serde(default)]
     pub clinical: bool,
+    /// Only for the telephones of supervisors.
+    #[serde(default)]
+    pub supervisors: bool,
 }
 
 /// Somebody known by their number.

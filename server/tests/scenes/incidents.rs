@@ -72,8 +72,9 @@ async fn listens(house: &House, number: &str) -> Box<CallReport> {
     caller.ended(call, SOON).await
 }
 
-pub(super) async fn an_outage_is_heard_by_whom_it_concerns_and_nobody_else() {
-    let house = House::open_prepared("outage", |config, _| {
+/// The demo, with an API, and what the hospital's list says of the alert.
+async fn alerted(name: &str) -> House {
+    House::open_prepared(name, |config, _| {
         let append = |file: &str, text: &str| {
             let path = config.join(file);
             let before = std::fs::read_to_string(&path).expect("readable");
@@ -82,7 +83,54 @@ pub(super) async fn an_outage_is_heard_by_whom_it_concerns_and_nobody_else() {
         append("careline.toml", "\n[api]\nbind = \"127.0.0.1:0\"\n");
         append("hospitals/st-anne.yaml", &agreed());
     })
-    .await;
+    .await
+}
+
+pub(super) async fn a_supervisor_hears_the_draft_and_publishes_it_by_key() {
+    let house = alerted("supervisor").await;
+    let api = house.api.expect("an API");
+    let monitoring = token(&house, "alerts:write").await;
+    let mut ana = house.agent("ana", 1, AnswerPolicy::Ring).await;
+    let ben = house.agent("ben", 2, AnswerPolicy::Ring).await;
+
+    let (call, _) = ana.dial("1012").await;
+    ana.hears("No incident waits to be published.").await;
+    ana.ended(call, SOON).await;
+    let (status, told) = posts(api, &monitoring, ALERTS, message("firing")).await;
+    assert_eq!(status, 200, "{told}");
+
+    // Neither a colleague nor a caller can call that number.
+    for mut party in [ben, house.caller(UNKNOWN, 0).await] {
+        let call = party.phone.call_with("1012", CallOptions::default());
+        let call = call.await.expect("a call");
+        let report = party.ended(call, SOON).await;
+        assert_eq!(report.answered_after, None, "{report:?}");
+    }
+
+    // One key's call is the preview; without the second nobody hears anything.
+    let (call, _) = ana.dial("1012").await;
+    ana.hears(OUTAGE).await;
+    ana.hears("To have callers hear this").await;
+    ana.hang_up(call).await;
+    ana.ended(call, SOON).await;
+    let quiet = listens(&house, "1002").await;
+    assert!(!quiet.heard_text(OUTAGE), "{:#?}", quiet.heard);
+
+    let (call, _) = ana.dial_doing("1012", "w9 5").await;
+    ana.hears(OUTAGE).await;
+    ana.hears("Callers hear it from now on.").await;
+    let published = Instant::now();
+    ana.ended(call, SOON).await;
+    let mut caller = house.caller(UNKNOWN, 0).await;
+    let (call, _) = caller.dial("1002").await;
+    caller.hears(OUTAGE).await;
+    assert!(published.elapsed() < Duration::from_secs(5));
+    caller.hang_up(call).await;
+    caller.ended(call, SOON).await;
+}
+
+pub(super) async fn an_outage_is_heard_by_whom_it_concerns_and_nobody_else() {
+    let house = alerted("outage").await;
     let api = house.api.expect("an API");
     let monitoring = token(&house, "alerts:write").await;
     let mut ana = house.agent("ana", 1, answering(14_000)).await;

@@ -74,6 +74,27 @@ impl Contact {
                 self.tell_desk(cx, What::Incidents { role, about });
             }
             Step::Informed => self.tell_desk(cx, What::Informed),
+            Step::PreviewIncident => match self.supervisor {
+                Some(_) => self.tell_desk(cx, What::Preview),
+                // On a line that anybody may call nothing is told of drafts.
+                None => {
+                    let none = FlowInput::Incidents {
+                        news: Vec::new(),
+                        calls_back: false,
+                    };
+                    self.session.handle(cx.now.mono, none);
+                }
+            },
+            Step::PublishIncident => match self.supervisor {
+                Some(by) => {
+                    let by = desk::AgentId(by.0);
+                    self.tell_desk(cx, What::Publish { by });
+                }
+                None => {
+                    let failed = FlowInput::Subscribed(SubscribeOutcome::Failed);
+                    self.session.handle(cx.now.mono, failed);
+                }
+            },
             Step::Subscribe { queue, class } => {
                 if !self.subscribe(&queue, class, cx) {
                     let failed = FlowInput::Subscribed(SubscribeOutcome::Failed);
@@ -441,6 +462,19 @@ impl Contact {
                 FlowInput::TicketFound(self.told_of(&found, cx))
             }
             (What::FindTicket { .. }, _) => FlowInput::TicketNotFound,
+            (What::Preview, Reply::Incidents(news)) => FlowInput::Incidents {
+                news: news.iter().map(news_of).collect(),
+                calls_back: false,
+            },
+            (What::Preview, _) => FlowInput::Incidents {
+                news: Vec::new(),
+                calls_back: false,
+            },
+            (What::Publish { .. }, reply) => FlowInput::Subscribed(match reply {
+                Reply::Subscribed => SubscribeOutcome::Noted,
+                Reply::IncidentOver => SubscribeOutcome::Over,
+                _ => SubscribeOutcome::Failed,
+            }),
             (What::Incidents { .. }, Reply::Incidents(news)) => {
                 let tenant = cx.setup.tenants.get(&self.tenant);
                 let calls_back = tenant.is_some_and(|tenant| tenant.callbacks.is_some());

@@ -603,3 +603,58 @@ fn calls_that_are_far_apart_propose_nothing() {
     }
     assert_eq!(story.desk.incidents(TenantId(1)).count(), 0);
 }
+
+#[test]
+fn a_supervisor_publishes_what_they_have_heard() {
+    let mut story = Story::new(Limits::default());
+    story.caller(CONTACT, WARD);
+    let by = AgentId(3);
+    // Nothing waits, and nothing was heard.
+    story.tells(CONTACT, What::Preview);
+    story.expect(Reply::Incidents(Vec::new()));
+    story.tells(CONTACT, What::Publish { by });
+    story.expect(Reply::Failed);
+    let draft = story.draft();
+    story.incident(IncidentBy::Alert, IncidentDeed::Draft(draft.clone()));
+    story.commit_all();
+    let (first, _) = story.stands();
+    story.tells(CONTACT, What::Preview);
+    let heard = match story.answers.pop_front().map(|answer| answer.reply) {
+        Some(Reply::Incidents(news)) => news,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(heard[0].incident, first);
+    // A later draft isn't published unheard.
+    story.incident(IncidentBy::Alert, IncidentDeed::Draft(draft));
+    story.commit_all();
+    story.said();
+    let id = story.tells(CONTACT, What::Publish { by });
+    story.silence();
+    story.again(id, 1, CONTACT, What::Publish { by });
+    story.silence();
+    assert_eq!(story.commit_all(), ["incident.published"]);
+    story.expect(Reply::Subscribed);
+    story.again(id, 1, CONTACT, What::Publish { by });
+    story.expect(Reply::Subscribed);
+    let published = |(_, facts, _): &(IncidentId, &IncidentFacts, &[IncidentText])| {
+        facts.stage.published().is_some()
+    };
+    let live: Vec<_> = story
+        .desk
+        .incidents(TenantId(1))
+        .filter(published)
+        .collect();
+    assert_eq!((live.len(), live[0].0), (1, first));
+    // Closed in the meantime, it can't be.
+    story.tells(CONTACT, What::Preview);
+    story.answers.clear();
+    let (second, ..) = story
+        .desk
+        .incidents(TenantId(1))
+        .find(|of| !published(of))
+        .unwrap();
+    story.incident(IncidentBy::Administrator, IncidentDeed::Close(second));
+    story.commit_all();
+    story.tells(CONTACT, What::Publish { by });
+    story.expect(Reply::IncidentOver);
+}

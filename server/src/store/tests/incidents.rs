@@ -32,7 +32,7 @@ fn drafted(incident: u64) -> Event {
 }
 
 fn what_is_out_of_order_is_found_after_a_restart(place: &Place) {
-    let mut bench = Bench::open(place, Settings::default());
+    let bench = Bench::open(place, Settings::default());
     assert_eq!(bench.recovered.next_incident(TENANT), IncidentId(1));
     let (one, two) = (IncidentId(1), IncidentId(2));
     let by = IncidentBy::Administrator;
