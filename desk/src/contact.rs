@@ -220,6 +220,8 @@ impl Facts {
             | Event::OfferAccepted { .. }
             | Event::ContactEscalated { .. }
             | Event::ContactConferred { .. }
+            | Event::ContactInformed { .. }
+            | Event::ContactDeflected { .. }
             | Event::ContactWrappedUp { .. }
             | Event::ServiceStarted
             | Event::ServiceStopped
@@ -248,6 +250,13 @@ impl Facts {
             | Event::PromiseEscalated { .. }
             | Event::PromiseMoved { .. }
             | Event::PromiseClosed { .. }
+            | Event::IncidentDrafted { .. }
+            | Event::IncidentPublished { .. }
+            | Event::IncidentUpdated { .. }
+            | Event::IncidentAttached { .. }
+            | Event::IncidentSubscribed { .. }
+            | Event::IncidentOwed { .. }
+            | Event::IncidentClosed { .. }
             | Event::JournalGap { .. } => {}
         }
     }

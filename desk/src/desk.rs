@@ -8,6 +8,7 @@
 
 mod commands;
 mod commits;
+mod incidents;
 mod notices;
 mod promises;
 mod remembered;
@@ -23,9 +24,12 @@ use std::time::Duration;
 use crate::contact::Facts;
 use crate::directory::{Directory, NumberKey};
 use crate::event::{AgentState, FlowName};
+use crate::incidents::{
+    IncidentAnswer, IncidentCommand, IncidentRules, IncidentText, KnownIncident,
+};
 use crate::message::{
-    AgentId, Answer, AttemptId, Command, CommandId, Commit, CommitId, ContactId, EndCause, Journey,
-    OfferId, PhoneNumber, PromiseId, Reply, Stamped, TenantId, TicketId,
+    AgentId, Answer, AttemptId, Command, CommandId, Commit, CommitId, ContactId, EndCause,
+    IncidentId, Journey, OfferId, PhoneNumber, PromiseId, Reply, Stamped, TenantId, TicketId,
 };
 use crate::promises::{
     Callable, Callback, KnownPromise, PromiseFacts, PromiseRules, PromiseStage, PromiseWord,
@@ -33,6 +37,7 @@ use crate::promises::{
 use crate::ticket::TicketNumber;
 use crate::tickets::{TicketAnswer, TicketCommand, TicketFacts, TicketRules};
 use commits::{Flight, Gap, Owner, Stream};
+use incidents::{IncidentFlight, Incidents};
 use notices::RecentOffers;
 use promises::{Promised, Promises};
 use remembered::{Forgotten, Memo, Replies};
@@ -69,6 +74,8 @@ pub struct TenantSetup {
     pub rules: TicketRules,
     /// The callbacks that it owes.
     pub promises: PromiseSetup,
+    /// What is out of order there.
+    pub incidents: IncidentSetup,
 }
 
 /// A hospital's callbacks.
@@ -90,6 +97,27 @@ impl Default for PromiseSetup {
             rules: PromiseRules::default(),
             callable: Callable::default(),
             next: PromiseId(1),
+            known: Vec::new(),
+        }
+    }
+}
+
+/// A hospital's incidents.
+#[derive(Debug, Clone)]
+pub struct IncidentSetup {
+    /// What is agreed about them.
+    pub rules: IncidentRules,
+    /// The first id that was never given: the store knows.
+    pub next: IncidentId,
+    /// Those that aren't closed, or of whose end somebody is still to be told.
+    pub known: Vec<KnownIncident>,
+}
+
+impl Default for IncidentSetup {
+    fn default() -> Self {
+        Self {
+            rules: IncidentRules::default(),
+            next: IncidentId(1),
             known: Vec::new(),
         }
     }
@@ -168,6 +196,8 @@ pub enum Input {
     Ticket(TicketCommand),
     /// Somebody of the desk says something about a promise. Answered with [`Output::PromiseUpdated`].
     Promise(PromiseUpdate),
+    /// Somebody asks something of an incident. Answered with [`Output::Incident`].
+    Incident(IncidentCommand),
     /// A flow of a hospital's was published anew.
     Published(FlowPublished),
     /// A desk of a hospital's was closed or opened on the spot, or keeps its hours again.
@@ -314,6 +344,15 @@ pub enum Output {
     Answer(Answer),
     /// Tell whoever asked something of a ticket.
     Ticket(TicketAnswer),
+    /// Tell whoever asked something of an incident.
+    Incident(IncidentAnswer),
+    /// This will be said to callers: render it ahead.
+    Prepare {
+        /// At which hospital.
+        tenant: TenantId,
+        /// What.
+        texts: Vec<IncidentText>,
+    },
     /// Ask the calls for a contact. May be doubled.
     Callback(Callback),
     /// Tell the calls that nothing is wanted of an attempt any more.
@@ -348,6 +387,7 @@ pub struct Desk {
     emergency_reports: commands::EmergencyReports,
     flights: HashMap<CommitId, Flight>,
     ticket_flights: HashMap<CommitId, TicketFlight>,
+    incident_flights: HashMap<CommitId, IncidentFlight>,
     next_commit: u64,
     timers: Timers,
     now: Duration,
@@ -372,6 +412,7 @@ struct Tenant {
     rules: TicketRules,
     work: Work,
     promises: Promises,
+    incidents: Incidents,
     /// Events that belong to no contact.
     stream: Stream,
     gap: Option<Gap>,
@@ -391,6 +432,15 @@ struct Contact {
     promised: Promised,
     /// Leave to dial that it has asked for.
     leave: Option<CommandId>,
+    /// Incidents named last as theirs, and those heard of.
+    offered: SmallVec<[IncidentId; 3]>,
+    told: SmallVec<[IncidentId; 3]>,
+    /// The draft that a supervisor heard last.
+    previewed: Option<IncidentId>,
+    /// Since it heard of one, nobody was asked for.
+    told_alone: bool,
+    /// That it wants to be told is on its way to the disk.
+    subscribing: Option<CommandId>,
     /// Found last by number, and how often it wasn't.
     found: Option<TicketId>,
     misses: u8,
@@ -461,6 +511,7 @@ impl Desk {
             emergency_reports: commands::EmergencyReports::default(),
             flights: HashMap::new(),
             ticket_flights: HashMap::new(),
+            incident_flights: HashMap::new(),
             next_commit: 1,
             timers: Timers::default(),
             now: Duration::ZERO,
@@ -494,6 +545,10 @@ impl Desk {
                 self.wall = (self.now, update.at);
                 self.update_promise(update);
             }
+            Input::Incident(command) => {
+                self.wall = (self.now, command.at);
+                self.incident_command(command);
+            }
             Input::Published(published) => {
                 self.wall = (self.now, published.at);
                 self.published(published);
@@ -522,9 +577,11 @@ impl Desk {
         while let Some((contact, command)) = self.timers.due_ticket(self.now) {
             self.ticket_overdue(contact, command);
             self.promise_overdue(contact, command);
+            self.subscribe_overdue(contact, command);
         }
         while let Some((tenant, command)) = self.timers.due_deed(self.now) {
             self.deed_overdue(tenant, command);
+            self.incident_overdue(tenant, command);
         }
         self.pay_tickets();
         while let Some((until, owner)) = self.timers.due_write(self.now) {
@@ -537,13 +594,18 @@ impl Desk {
             self.sweep();
         }
         self.promises_due();
+        self.incidents_due();
     }
 
     /// When [`Desk::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let timer = self.timers.next();
         let promises = self.promise_wake.map(|wake| self.when(wake));
-        let wakes = promises.into_iter().chain(self.tickets_wake());
+        let incidents = self.incidents_wake();
+        let wakes = promises
+            .into_iter()
+            .chain(self.tickets_wake())
+            .chain(incidents);
         timer.into_iter().chain(wakes).min()
     }
 
@@ -598,11 +660,14 @@ impl Desk {
     pub fn load(&self) -> Load {
         Load {
             contacts: self.contacts.len(),
-            commits_in_flight: self.flights.len() + self.ticket_flights.len(),
+            commits_in_flight: self.flights.len()
+                + self.ticket_flights.len()
+                + self.incident_flights.len(),
             oldest_commit: {
                 let tickets = self.ticket_flights.values().map(|flight| flight.since);
                 let flights = self.flights.values().map(|flight| flight.since);
-                flights.chain(tickets).min()
+                let incidents = self.incident_flights.values().map(|flight| flight.since);
+                flights.chain(tickets).chain(incidents).min()
             },
             tickets_dropped: self.tenants.iter().map(|t| t.tickets.dropped).sum(),
             events_waiting: self.tenants.iter().map(|t| t.events_waiting).sum(),
@@ -680,6 +745,7 @@ impl Tenant {
             rules: setup.rules,
             work: Work::default(),
             promises: Promises::new(setup.id, setup.promises),
+            incidents: Incidents::new(setup.incidents),
             id: setup.id,
             ticket_key: setup.ticket_key,
             directory: setup.directory,
@@ -702,6 +768,11 @@ impl Contact {
             ticket: TicketState::None,
             promised: Promised::None,
             leave: None,
+            offered: SmallVec::new(),
+            told: SmallVec::new(),
+            previewed: None,
+            told_alone: false,
+            subscribing: None,
             found: None,
             misses: 0,
             personal_given: false,

@@ -10,9 +10,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::incidents::{AlertId, Closing, IncidentBy, IncidentScope};
 use crate::message::{
-    AgentId, AttemptId, ContactId, EmergencyEnd, EndCause, Escalation, OfferId, PartnerId,
-    PersonId, PromiseId, QueueId, Role, TakenBack, TicketId,
+    AgentId, AttemptId, ContactId, EmergencyEnd, EndCause, Escalation, IncidentId, OfferId,
+    PartnerId, PersonId, PromiseId, QueueId, Role, TakenBack, TicketId,
 };
 use crate::promises::{First, Missed, PromiseKind, PromiseRisk, Proof, Span};
 use crate::ticket::TicketNumber;
@@ -125,6 +126,22 @@ pub enum Event {
         partner: PartnerId,
         /// Why.
         why: TakenBack,
+    },
+    /// It hears of an incident.
+    #[serde(rename = "contact.informed")]
+    ContactInformed {
+        /// Whose journey.
+        contact: ContactId,
+        /// Which incident.
+        incident: IncidentId,
+    },
+    /// It heard of an incident, and the caller hung up without asking for anybody.
+    #[serde(rename = "contact.deflected")]
+    ContactDeflected {
+        /// Whose journey.
+        contact: ContactId,
+        /// Which incident.
+        incident: IncidentId,
     },
     /// An agent's after-call work for it is over. It may be over itself.
     #[serde(rename = "contact.wrapped_up")]
@@ -491,6 +508,79 @@ pub enum Event {
         #[serde(flatten)]
         proof: Proof,
     },
+    /// Something may be out of order. Nobody hears of it yet; what is said stands in erasable rows.
+    #[serde(rename = "incident.drafted")]
+    IncidentDrafted {
+        /// Which.
+        incident: IncidentId,
+        /// Whom it concerns.
+        #[serde(flatten)]
+        scope: IncidentScope,
+        /// Who says so.
+        by: IncidentBy,
+        /// The alert it comes from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alert: Option<AlertId>,
+        /// When it is over by itself, Unix milliseconds.
+        expires_at: i64,
+    },
+    /// Whom it concerns hears of it.
+    #[serde(rename = "incident.published")]
+    IncidentPublished {
+        /// Which.
+        incident: IncidentId,
+        /// By whose word.
+        by: IncidentBy,
+    },
+    /// Whom it concerns, what is said or how long it lasts is another.
+    #[serde(rename = "incident.updated")]
+    IncidentUpdated {
+        /// Which.
+        incident: IncidentId,
+        /// By whose word.
+        by: IncidentBy,
+        /// Whom it concerns.
+        #[serde(flatten)]
+        scope: IncidentScope,
+        /// When it is over by itself, Unix milliseconds.
+        expires_at: i64,
+    },
+    /// A ticket is about it.
+    #[serde(rename = "incident.attached")]
+    IncidentAttached {
+        /// Which.
+        incident: IncidentId,
+        /// Which ticket.
+        ticket: TicketId,
+    },
+    /// Somebody wants to be told when it is over. Where they are called stands in an erasable row.
+    #[serde(rename = "incident.subscribed")]
+    IncidentSubscribed {
+        /// Which.
+        incident: IncidentId,
+        /// In which contact.
+        contact: ContactId,
+    },
+    /// It is over, and whoever wanted to be told is owed a call.
+    #[serde(rename = "incident.owed")]
+    IncidentOwed {
+        /// Which.
+        incident: IncidentId,
+        /// In which contact they said so.
+        contact: ContactId,
+        /// Which call.
+        promise: PromiseId,
+    },
+    /// It is over.
+    #[serde(rename = "incident.closed")]
+    IncidentClosed {
+        /// Which.
+        incident: IncidentId,
+        /// By whose word.
+        by: IncidentBy,
+        /// Why.
+        why: Closing,
+    },
     /// Careline began. Stands in the operator's log: what agents did before, they do no longer.
     #[serde(rename = "service.started")]
     ServiceStarted,
@@ -637,6 +727,8 @@ impl Event {
             | Self::ContactEscalated { contact, .. }
             | Self::ContactConferred { contact, .. }
             | Self::ContactTakenBack { contact, .. }
+            | Self::ContactInformed { contact, .. }
+            | Self::ContactDeflected { contact, .. }
             | Self::ContactWrappedUp { contact, .. }
             | Self::ContactAbandoned { contact }
             | Self::ContactFlowOut { contact }
@@ -648,6 +740,14 @@ impl Event {
             | Self::OfferRescinded { contact, .. }
             | Self::TicketOpened { contact, .. }
             | Self::TicketAttached { contact, .. } => Some(contact),
+            // Nor is an incident a contact's, though somebody said in one that they want to be told.
+            Self::IncidentDrafted { .. }
+            | Self::IncidentPublished { .. }
+            | Self::IncidentUpdated { .. }
+            | Self::IncidentAttached { .. }
+            | Self::IncidentSubscribed { .. }
+            | Self::IncidentOwed { .. }
+            | Self::IncidentClosed { .. } => None,
             // A promise outlives the contact in which it was made.
             Self::PromiseCreated { .. }
             | Self::PromiseDue { .. }
@@ -698,6 +798,8 @@ impl Event {
                 | Self::ContactEscalated { .. }
                 | Self::ContactConferred { .. }
                 | Self::ContactTakenBack { .. }
+                | Self::ContactInformed { .. }
+                | Self::ContactDeflected { .. }
                 | Self::ContactAbandoned { .. }
                 | Self::ContactFlowOut { .. }
                 | Self::ContactEnded { .. }
@@ -729,6 +831,22 @@ impl Event {
             | Self::PromiseEscalated { promise, .. }
             | Self::PromiseMoved { promise, .. }
             | Self::PromiseClosed { promise, .. } => Some(promise),
+            _ => None,
+        }
+    }
+
+    /// The incident it is about, if it is about one.
+    pub fn incident(&self) -> Option<IncidentId> {
+        match *self {
+            Self::ContactInformed { incident, .. }
+            | Self::ContactDeflected { incident, .. }
+            | Self::IncidentDrafted { incident, .. }
+            | Self::IncidentPublished { incident, .. }
+            | Self::IncidentUpdated { incident, .. }
+            | Self::IncidentAttached { incident, .. }
+            | Self::IncidentSubscribed { incident, .. }
+            | Self::IncidentOwed { incident, .. }
+            | Self::IncidentClosed { incident, .. } => Some(incident),
             _ => None,
         }
     }

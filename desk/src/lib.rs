@@ -15,6 +15,7 @@
 //! | `directory.rs` | who calls from which number |
 //! | `contact.rs` | a contact's state as a fold over its events, and what a command makes of it |
 //! | `promises/` | the callbacks we owe: a ledger, and when somebody may be called |
+//! | `incidents/` | what is out of order, whom it concerns, and who is told when it is over |
 //! | `figures/` | the service desk's figures, as a fold over the events of one log |
 //! | `desk.rs` | the machine: repetitions, deadlines, commits, overload |
 
@@ -23,6 +24,7 @@ mod desk;
 mod directory;
 mod event;
 pub mod figures;
+mod incidents;
 mod message;
 pub mod people;
 mod promises;
@@ -33,6 +35,7 @@ pub use contact::*;
 pub use desk::*;
 pub use directory::*;
 pub use event::*;
+pub use incidents::*;
 pub use message::*;
 pub use promises::*;
 pub use ticket::*;

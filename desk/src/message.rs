@@ -14,10 +14,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, FlowName};
+use crate::incidents::{IncidentRows, News};
 use crate::people::Traits;
 use crate::promises::{CallbackStep, PromiseAsk, PromiseNumber, Span};
 use crate::ticket::TicketNumber;
-use crate::tickets::{TicketNote, TicketStatus};
+use crate::tickets::{ReasonCode, TicketNote, TicketStatus};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -45,6 +46,8 @@ id!(/// A ticket, counted per tenant from 1. Never spoken: see [`TicketNumber`].
     TicketId(u64));
 id!(/// A promise, counted per tenant from 1.
     PromiseId(u64));
+id!(/// An incident, counted per tenant from 1.
+    IncidentId(u64));
 id!(/// An attempt to keep a promise, unique within the tenant.
     AttemptId(u64));
 id!(/// A command of the calls: counted up by its sender, unique across restarts (the sender puts its start into the upper half).
@@ -176,6 +179,36 @@ pub enum What {
     Promise(PromiseAsk),
     /// About a callback that the desk asked for ([`crate::Callback`]).
     Callback(CallbackStep),
+    /// Which incidents concern this caller? Answered with [`Reply::Incidents`]:
+    /// those they haven't heard of in this contact.
+    Incidents {
+        /// What the flow takes them for, if for anything.
+        role: Option<Role>,
+        /// What they call about, where that alone is asked for.
+        about: Option<ReasonCode>,
+    },
+    /// The latest draft, for a supervisor. Answered with [`Reply::Incidents`].
+    Preview,
+    /// What was previewed last is to be heard from now on. Answered with
+    /// [`Reply::Subscribed`] once that is durable, with [`Reply::IncidentOver`],
+    /// or with [`Reply::Failed`].
+    Publish {
+        /// By whose word. That they may is the calls' to know.
+        by: AgentId,
+    },
+    /// The caller hears what [`Reply::Incidents`] told last.
+    Informed,
+    /// The caller wants to be told when what they heard of last is over.
+    /// Answered with [`Reply::Subscribed`] once that is durable, with
+    /// [`Reply::IncidentOver`], or with [`Reply::Failed`].
+    Subscribe {
+        /// Who serves that call.
+        queue: QueueId,
+        /// How urgently.
+        class: Role,
+        /// Where they are called.
+        number: PhoneNumber,
+    },
     /// Something happened on the way. Not answered with more than [`Reply::Noted`].
     Journey(Journey),
     /// A call to an emergency service. It is nobody's journey: the command's
@@ -395,6 +428,12 @@ pub enum Reply {
         /// There.
         number: PhoneNumber,
     },
+    /// What the caller is to hear, the latest first. Perhaps nothing.
+    Incidents(Vec<News>),
+    /// They will be told, or what they published is heard: that is on disk, and may be said.
+    Subscribed,
+    /// It is over already.
+    IncidentOver,
     /// Nobody is to be called in this contact: it is to end.
     CallbackOff,
     /// It could not be made durable: the call goes on without it.
@@ -436,6 +475,8 @@ pub struct Commit {
     pub notes: Vec<TicketNote>,
     /// Whom the promises among the events are to be kept to, in erasable rows too.
     pub numbers: Vec<PromiseNumber>,
+    /// What the incidents among the events refer to, in erasable rows too.
+    pub incidents: IncidentRows,
 }
 
 /// An event with its wall-clock time.

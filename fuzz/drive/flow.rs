@@ -250,6 +250,11 @@ impl Walk {
                 Step::AskHours { .. }
                 | Step::Identify
                 | Step::SetRole(_)
+                | Step::AskIncidents { .. }
+                | Step::Informed
+                | Step::PreviewIncident
+                | Step::PublishIncident
+                | Step::Subscribe { .. }
                 | Step::FindTicket { .. } => {}
                 Step::OpenTicket { .. } => self.ticket = true,
                 Step::EnterQueue { .. } => {

@@ -186,6 +186,7 @@ impl Flow {
             .iter()
             .filter_map(|node| match &node.kind {
                 Kind::Queue(queue) => Some(&*queue.queue),
+                Kind::Incident(incident) => incident.subscribe.as_ref().map(|of| &*of.queue),
                 _ => None,
             })
             .collect();
@@ -264,6 +265,11 @@ pub(crate) enum Kind {
     Ticket(Ticket),
     Find(Find),
     Read(Box<ReadOut>),
+    Incident(Box<Incident>),
+    /// Says the latest draft to a supervisor; the words where nothing can be said of it.
+    Preview(Box<Preview>),
+    /// Publishes what was previewed.
+    Publish(Publish),
     Queue(Box<Queue>),
     Partner(Box<Partner>),
     Transfer(Box<Transfer>),
@@ -392,6 +398,55 @@ pub(crate) struct ReadOut {
     /// The number once more.
     pub(crate) repeat: Text,
     /// How long the key for that is waited for.
+    pub(crate) listen: Duration,
+    pub(crate) next: NodeIndex,
+}
+
+/// Tells of what is out of order.
+#[derive(Debug, Clone)]
+pub(crate) struct Incident {
+    /// While an agent's telephone rings, not at once.
+    pub(crate) over_ring: bool,
+    /// Only of what is about this, by the hospital's list of reasons.
+    pub(crate) about: Option<Arc<str>>,
+    /// What a caller counts as of whom nothing is known.
+    pub(crate) unknown: Option<Role>,
+    /// Said where what was written can't be.
+    pub(crate) fallback: Text,
+    pub(crate) subscribe: Option<Box<Subscribe>>,
+    pub(crate) told: NodeIndex,
+    pub(crate) none: NodeIndex,
+}
+
+/// What waits to be published, as callers would hear it.
+#[derive(Debug, Clone)]
+pub(crate) struct Preview {
+    pub(crate) fallback: Text,
+    pub(crate) told: NodeIndex,
+    pub(crate) none: NodeIndex,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Publish {
+    /// Callers hear it.
+    pub(crate) published: NodeIndex,
+    /// It was closed, or couldn't be written.
+    pub(crate) failed: NodeIndex,
+}
+
+/// How a caller asks to be told when it is over.
+#[derive(Debug, Clone)]
+pub(crate) struct Subscribe {
+    pub(crate) key: char,
+    /// Who calls back.
+    pub(crate) queue: Arc<str>,
+    pub(crate) offer: Text,
+    pub(crate) noted: Text,
+    /// It was over when the key came.
+    pub(crate) over: Text,
+    /// It couldn't be written.
+    pub(crate) failed: Text,
+    /// How long the key is waited for.
     pub(crate) listen: Duration,
     pub(crate) next: NodeIndex,
 }
@@ -627,6 +682,13 @@ impl Kind {
             Kind::Ticket(ticket) => vec![&mut ticket.next, &mut ticket.on_store_down],
             Kind::Find(find) => vec![&mut find.found, &mut find.not_found, &mut find.give_up],
             Kind::Read(read) => vec![&mut read.next],
+            Kind::Preview(preview) => vec![&mut preview.told, &mut preview.none],
+            Kind::Publish(publish) => vec![&mut publish.published, &mut publish.failed],
+            Kind::Incident(incident) => {
+                let subscribed = incident.subscribe.as_mut().map(|of| &mut of.next);
+                let ways = [&mut incident.told, &mut incident.none];
+                ways.into_iter().chain(subscribed).collect()
+            }
             Kind::Queue(queue) => queue
                 .exit_keys
                 .iter_mut()
@@ -680,6 +742,13 @@ impl Kind {
             Kind::Ticket(ticket) => vec![free(ticket.next), free(ticket.on_store_down)],
             Kind::Find(find) => [find.found, find.not_found, find.give_up].map(free).into(),
             Kind::Read(read) => vec![free(read.next)],
+            Kind::Preview(preview) => vec![free(preview.told), free(preview.none)],
+            Kind::Publish(publish) => vec![free(publish.published), free(publish.failed)],
+            Kind::Incident(incident) => {
+                let subscribed = incident.subscribe.as_ref().map(|of| key(of.next));
+                let ways = [free(incident.told), free(incident.none)];
+                ways.into_iter().chain(subscribed).collect()
+            }
             Kind::Queue(queue) => queue
                 .exit_keys
                 .iter()
@@ -722,6 +791,7 @@ impl Kind {
             | Kind::Branch(_)
             | Kind::Ticket(_)
             | Kind::Find(_)
+            | Kind::Publish(_)
             | Kind::Set(_)
             | Kind::Exit(_) => Vec::new(),
             Kind::Read(read) => read
@@ -729,6 +799,12 @@ impl Kind {
                 .iter()
                 .chain([&read.number, &read.repeat])
                 .collect(),
+            Kind::Preview(preview) => vec![&preview.fallback],
+            Kind::Incident(incident) => {
+                let subscribe = incident.subscribe.iter();
+                let theirs = subscribe.flat_map(|of| [&of.offer, &of.noted, &of.over, &of.failed]);
+                [&incident.fallback].into_iter().chain(theirs).collect()
+            }
             Kind::Queue(queue) => {
                 let standing = queue.standing.as_ref();
                 [

@@ -89,6 +89,12 @@ fn what(kind: &Kind) -> (&'static str, Option<String>) {
         },
         Kind::Find(_) => ("ticket", Some("find".to_owned())),
         Kind::Read(_) => ("ticket", Some("read".to_owned())),
+        Kind::Preview(_) => ("incident", Some("preview".to_owned())),
+        Kind::Publish(_) => ("incident", Some("publish".to_owned())),
+        Kind::Incident(incident) => {
+            let about = incident.about.as_ref().map(ToString::to_string);
+            ("incident", about)
+        }
         Kind::Queue(queue) => ("queue", Some(queue.queue.to_string())),
         Kind::Partner(partner) => ("partner", Some(partner.partner.to_string())),
         Kind::Transfer(transfer) => match &transfer.to {
@@ -147,6 +153,20 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
             named("give up", find.give_up),
         ],
         Kind::Read(read) => vec![named("", read.next)],
+        Kind::Preview(preview) => vec![named("told", preview.told), named("none", preview.none)],
+        Kind::Publish(publish) => vec![
+            named("published", publish.published),
+            named("failed", publish.failed),
+        ],
+        Kind::Incident(incident) => [named("told", incident.told), named("none", incident.none)]
+            .into_iter()
+            .chain(
+                incident
+                    .subscribe
+                    .as_ref()
+                    .map(|of| (of.key.to_string(), of.next)),
+            )
+            .collect(),
         Kind::Queue(queue) => queue
             .exit_keys
             .iter()

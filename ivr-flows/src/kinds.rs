@@ -3,6 +3,7 @@
 mod asking;
 pub(crate) mod calling;
 mod http;
+mod incident;
 mod queue;
 mod routes;
 mod set;
@@ -21,13 +22,13 @@ use crate::link::Sub;
 use crate::text::{Placeholder, Text};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 16] = [
-    "play", "menu", "collect", "identify", "hours", "branch", "ticket", "queue", "partner",
-    "transfer", "http", "language", "set", "flow", "exit", "hang_up",
+pub(crate) const KINDS: [&str; 17] = [
+    "play", "menu", "collect", "identify", "hours", "branch", "ticket", "incident", "queue",
+    "partner", "transfer", "http", "language", "set", "flow", "exit", "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 5] = ["verify", "incident", "on_call", "callback", "voicemail"];
+const LATER: [&str; 4] = ["verify", "on_call", "callback", "voicemail"];
 
 /// Most options of a menu: the keys there are.
 const OPTION_KEYS: &str = "0123456789*#";
@@ -158,6 +159,7 @@ impl Surroundings<'_> {
             "hours" => self.hours(&mut keys, findings).map(Kind::Hours),
             "branch" => self.branch(&mut keys, findings).map(Kind::Branch),
             "ticket" => self.ticket(&mut keys, findings),
+            "incident" => self.incident(&mut keys, findings),
             "queue" => self
                 .queue(&mut keys, findings)
                 .map(|queue| Kind::Queue(Box::new(queue))),

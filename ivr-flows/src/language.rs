@@ -173,6 +173,28 @@ pub(crate) const UPDATES: [&Said; 11] = [
         ),
     ],
 ];
+/// Said of an incident where what was written of it can't be.
+pub(crate) const INCIDENT: &Said = &[
+    ("en", "We know of a problem, and we are working on it."),
+    ("es", "Conocemos un problema y estamos trabajando en él."),
+];
+pub(crate) const INCIDENT_OFFER: &Said = &[
+    ("en", "To be called when it is over, press 1."),
+    ("es", "Para que le llamemos cuando se resuelva, oprima uno."),
+];
+pub(crate) const INCIDENT_NOTED: &Said = &[
+    ("en", "We will call you when it is over."),
+    ("es", "Le llamaremos cuando se resuelva."),
+];
+pub(crate) const INCIDENT_OVER: &Said =
+    &[("en", "It is over by now."), ("es", "Ya está resuelto.")];
+pub(crate) const INCIDENT_FAILED: &Said = &[
+    ("en", "We couldn't note that. Please ask whoever answers."),
+    (
+        "es",
+        "No pudimos anotarlo. Por favor, dígalo a quien le atienda.",
+    ),
+];
 /// Said before a call that can't go on is ended.
 pub(crate) const LAST_WORDS: &Said = &[
     (

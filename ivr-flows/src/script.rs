@@ -9,7 +9,10 @@ use std::time::Duration;
 use crate::document::{Entry, Place, Tree, Value};
 use crate::flow::NodeIndex;
 use crate::keys::{Findings, Keys, duration, shortened};
-use crate::{CallerFacts, Flow, HoursState, Language, PartnerOutcome, Role, TicketStatus};
+use crate::{
+    CallerFacts, Flow, HoursState, IncidentWords, Language, PartnerOutcome, Role, SubscribeOutcome,
+    TicketStatus,
+};
 
 /// The number of the ticket that a test's caller may have from before.
 pub(crate) const OWN_TICKET: &str = "2963236026";
@@ -36,6 +39,10 @@ pub(crate) struct Script {
     pub(crate) store: Store,
     /// How the caller's own ticket ([`OWN_TICKET`]) stands, if they have one.
     pub(crate) own_ticket: Option<TicketStatus>,
+    /// What is out of order.
+    pub(crate) incident: Option<IncidentWords>,
+    /// What comes of the wish to be told when it is over.
+    pub(crate) wish: SubscribeOutcome,
     pub(crate) signed_in: bool,
     /// What every partner says at once; `None`: it rings, until somebody answers.
     pub(crate) partner: Option<PartnerOutcome>,
@@ -167,6 +174,8 @@ impl Script {
             hours: HoursState::Open,
             store: Store::Up,
             own_ticket: None,
+            incident: None,
+            wish: SubscribeOutcome::Noted,
             signed_in: true,
             partner: None,
             http: BTreeMap::new(),
@@ -224,6 +233,16 @@ impl Script {
                 ("open", TicketStatus::Open),
                 ("in hand", TicketStatus::InHand),
                 ("resolved", TicketStatus::Resolved),
+            ],
+            findings,
+        );
+        let incident = incident(&mut keys, findings);
+        let wish = keys.choice(
+            "subscribing",
+            &[
+                ("works", SubscribeOutcome::Noted),
+                ("too late", SubscribeOutcome::Over),
+                ("fails", SubscribeOutcome::Failed),
             ],
             findings,
         );
@@ -293,6 +312,8 @@ impl Script {
             hours: hours.unwrap_or(HoursState::Open),
             store: store.unwrap_or(Store::Up),
             own_ticket,
+            incident,
+            wish: wish.unwrap_or(SubscribeOutcome::Noted),
             signed_in: signed_in.unwrap_or(true),
             partner: partner.flatten(),
             http,
@@ -336,6 +357,17 @@ fn caller(keys: &mut Keys<'_>, findings: &mut Findings) -> (CallerFacts, bool) {
     let withheld = keys.truth("withheld", findings).unwrap_or(false);
     keys.finish("a caller", findings);
     (facts, withheld)
+}
+
+/// What is out of order: `incident: The record is down.`, and in few words `brief: Record down.`
+fn incident(keys: &mut Keys<'_>, findings: &mut Findings) -> Option<IncidentWords> {
+    let mut words = |key| keys.word(key, findings).map(|(text, _)| Arc::from(text));
+    let (text, brief) = (words("incident"), words("brief"));
+    Some(IncidentWords {
+        language: Language::ENGLISH,
+        text: text?,
+        brief,
+    })
 }
 
 /// What HTTP actions are answered: `http: {system-status: {works: true}, other: fails}`.

@@ -3,6 +3,7 @@
 mod acting;
 mod asking;
 mod calling;
+mod incident;
 mod ticket;
 mod tongue;
 mod waiting;
@@ -23,6 +24,7 @@ use crate::{
 use acting::Acting;
 use asking::{Asking, Keyed};
 use calling::Calling;
+use incident::{Informing, RingNews};
 use ticket::Reading;
 use tongue::Choosing;
 use waiting::Waiting;
@@ -61,6 +63,8 @@ pub struct Session {
     misses: u8,
     /// A queue has said the number to its end.
     ticket_told: bool,
+    /// What is out of order, to be said while a telephone rings.
+    ring_news: Option<RingNews>,
     /// Collected last.
     digits: Keyed,
     /// Tries without a usable answer at the question asked last.
@@ -113,6 +117,8 @@ enum State {
         at: NodeIndex,
         on_air: OnAir,
     },
+    /// Incidents are looked for and told.
+    Informing(Informing),
     Asking(Asking),
     /// A language is being offered.
     Choosing(Choosing),
@@ -154,6 +160,7 @@ impl Session {
             found: None,
             misses: 0,
             ticket_told: false,
+            ring_news: None,
             digits: Keyed::default(),
             attempts: 0,
             ahead: Keyed::default(),
@@ -178,6 +185,7 @@ impl Session {
             Input::PlayEnded { play } => self.play_over(now, play, true),
             Input::PlayCut { play } => match &self.state {
                 State::Waiting(waiting) if waiting.speaks(play) => self.announcement_cut(now),
+                State::Informing(informing) if informing.speaks(play) => self.news_cut(now),
                 // Asked and played nodes go on with what was heard of them.
                 _ => self.play_over(now, play, true),
             },
@@ -194,6 +202,8 @@ impl Session {
             Input::TicketFailed => self.no_ticket(now),
             Input::TicketFound(found) => self.ticket_found(now, Some(found)),
             Input::TicketNotFound => self.ticket_found(now, None),
+            Input::Incidents { news, calls_back } => self.incidents_are(now, &news, calls_back),
+            Input::Subscribed(outcome) => self.subscribed(now, outcome),
             Input::QueuePosition {
                 position,
                 signed_in,
@@ -238,6 +248,7 @@ impl Session {
                 self.push(Step::StopPlay { play });
                 self.play_over(now, play, true);
             }
+            State::Informing(_) => self.news_timeout(now),
             State::Asking(_) => self.ask_timeout(now),
             State::Choosing(_) => self.language_timeout(now),
             State::Waiting(_) => self.wait_timeout(now),
@@ -258,6 +269,7 @@ impl Session {
             State::Playing { on_air, .. }
             | State::TakenBack { on_air, .. }
             | State::Leaving { on_air, .. } => Some(on_air.until),
+            State::Informing(informing) => Some(informing.due()),
             State::Asking(asking) => Some(asking.due()),
             State::Choosing(choosing) => Some(choosing.due()),
             State::Waiting(waiting) => waiting.due(),
@@ -308,6 +320,7 @@ impl Session {
         match &self.state {
             State::Asking(_) => true,
             State::Reading(_) => key == Some('*'),
+            State::Informing(informing) => informing.offers(),
             State::Choosing(choosing) => match &self.flow.node(choosing.at).kind {
                 Kind::Language(tongue) => {
                     tongue.choices.iter().any(|choice| Some(choice.key) == key)
@@ -348,6 +361,7 @@ impl Session {
             | State::Talking { at }
             | State::Leaving { at, .. }
             | State::Ended { at } => *at,
+            State::Informing(informing) => informing.at,
             State::Asking(asking) => asking.at,
             State::Reading(reading) => reading.at,
             State::Choosing(choosing) => choosing.at,
@@ -441,6 +455,9 @@ impl Session {
                     }
                     None => return,
                 },
+                Kind::Incident(incident) => self.ask_incidents(now, at, incident),
+                Kind::Preview(_) => self.ask_draft(now, at),
+                Kind::Publish(_) => self.publish_draft(now, at),
                 Kind::Queue(_) => self.wait_in_queue(now, at, false),
                 Kind::Partner(partner) => self.call_partner(now, at, partner),
                 Kind::Transfer(transfer) => match self.transfer(now, at, transfer) {
@@ -588,6 +605,7 @@ impl Session {
                 let at = *at;
                 self.take_back(now, at);
             }
+            State::Informing(informing) if informing.speaks(play) => self.news_told(now, heard),
             State::Asking(asking) if asking.speaks(play) => self.asked(now, heard),
             State::Reading(reading) if reading.speaks(play) => self.ticket_read(now),
             State::Choosing(choosing) if choosing.speaks(play) => self.language_offered(now),
@@ -619,6 +637,7 @@ impl Session {
                     self.walk(now, next);
                 }
             }
+            State::Informing(_) => self.news_key(now, key),
             State::Asking(_) => self.answer_key(now, key),
             State::Reading(_) => self.reading_key(now, key),
             State::Choosing(_) => self.language_key(now, key),

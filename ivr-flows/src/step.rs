@@ -194,6 +194,15 @@ pub enum Input {
     TicketFound(FoundTicket),
     /// The answer to [`Step::FindTicket`]: it isn't, or there is none.
     TicketNotFound,
+    /// The answer to [`Step::AskIncidents`].
+    Incidents {
+        /// The latest first; none concern this caller.
+        news: Vec<IncidentNews>,
+        /// Whether they can be called when it is over.
+        calls_back: bool,
+    },
+    /// The answer to [`Step::Subscribe`].
+    Subscribed(SubscribeOutcome),
     /// Where the caller stands in the queue.
     QueuePosition {
         /// 1: next to be served.
@@ -296,6 +305,35 @@ pub struct FoundTicket {
     pub update: Option<NextUpdate>,
 }
 
+/// What a caller hears of an incident that concerns them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentNews {
+    /// In each language in which something was written.
+    pub texts: Vec<IncidentWords>,
+}
+
+/// The same in one language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentWords {
+    /// Which.
+    pub language: Language,
+    /// Whole sentences.
+    pub text: Arc<str>,
+    /// In few words, for clinicians.
+    pub brief: Option<Arc<str>>,
+}
+
+/// What came of a caller's wish to be told when an incident is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SubscribeOutcome {
+    /// They will be: that is durable.
+    Noted,
+    /// It is over already.
+    Over,
+    /// It couldn't be written, or there is no number to call.
+    Failed,
+}
+
 /// Why the flow ends the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HangUpCause {
@@ -344,6 +382,28 @@ pub enum Step {
     FindTicket {
         /// As keyed in.
         digits: Arc<str>,
+    },
+    /// Which incidents concern this caller? Answered by [`Input::Incidents`]
+    /// within 500 ms, else none do. Those already told in this call aren't told again.
+    AskIncidents {
+        /// Only those about this, by the hospital's list of reasons.
+        about: Option<Arc<str>>,
+        /// What the caller is, or counts as.
+        role: Role,
+    },
+    /// Which draft waits to be published? Answered as [`Step::AskIncidents`]. Only
+    /// who may publish one hears of it; to anybody else none waits.
+    PreviewIncident,
+    /// Publish what was previewed last. Answered by [`Input::Subscribed`] within 2 s.
+    PublishIncident,
+    /// The caller hears what [`Input::Incidents`] said last.
+    Informed,
+    /// The caller wants to be told when it is over. Answered by [`Input::Subscribed`] within 2 s.
+    Subscribe {
+        /// Who calls back.
+        queue: Arc<str>,
+        /// How urgently.
+        class: Class,
     },
     /// The caller said who they are, by a key.
     SetRole(Role),

@@ -8,8 +8,8 @@ use crate::expression::ValKind;
 use crate::keys::shortened;
 use crate::script::{ACTS, Act, Ending, OWN_TICKET, Reply, Script, Store};
 use crate::{
-    ActionCall, CallerFacts, Facts, Fields, Flow, FoundTicket, Input, PartnerOutcome, Piece,
-    PlayId, Session, Step, TicketAsk, Val,
+    ActionCall, CallerFacts, Facts, Fields, Flow, FoundTicket, IncidentNews, Input, PartnerOutcome,
+    Piece, PlayId, Session, Step, TicketAsk, Val,
 };
 
 /// The ticket number every test gets.
@@ -474,7 +474,18 @@ impl Trial {
                     });
                     self.later(soon, answer);
                 }
-                Step::SetRole(_) => {}
+                Step::AskIncidents { .. } | Step::PreviewIncident => {
+                    let news = self.script.incident.iter().map(|news| IncidentNews {
+                        texts: vec![news.clone()],
+                    });
+                    let news = news.collect();
+                    let calls_back = !self.script.withheld;
+                    self.later(soon, Input::Incidents { news, calls_back });
+                }
+                Step::Subscribe { .. } | Step::PublishIncident => {
+                    self.later(soon, Input::Subscribed(self.script.wish));
+                }
+                Step::SetRole(_) | Step::Informed => {}
                 Step::EnterQueue { queue, .. } => {
                     self.queue = Some(queue);
                     self.later(

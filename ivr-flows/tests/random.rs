@@ -171,7 +171,13 @@ impl Driver {
                     self.ticket = true;
                 }
                 // Unanswered, it gives up.
-                Step::SetRole(_) | Step::FindTicket { .. } => {}
+                Step::SetRole(_)
+                | Step::FindTicket { .. }
+                | Step::AskIncidents { .. }
+                | Step::Informed
+                | Step::PreviewIncident
+                | Step::PublishIncident
+                | Step::Subscribe { .. } => {}
                 Step::EnterQueue { queue, .. } => {
                     assert!(self.on_air.is_none() && !self.talking);
                     assert!(self.queue.is_none(), "never in two queues");

@@ -42,7 +42,7 @@ fn properties(definition: &Value) -> BTreeSet<String> {
 fn every_kind_of_node() {
     let schema = schema();
     let kinds = schema["$defs"]["node"]["oneOf"].as_array().expect("kinds");
-    assert_eq!(kinds.len(), 16);
+    assert_eq!(kinds.len(), 17);
     for kind in kinds {
         let name = kind["$ref"]
             .as_str()
@@ -51,11 +51,13 @@ fn every_kind_of_node() {
         let mut known = BTreeSet::new();
         let values = match name {
             "ticket" => vec!["open", "attach", "find", "read"],
+            "incident" => vec!["tell", "preview", "publish"],
             _ => vec![""],
         };
         for value in values {
             let value = match name {
                 "identify" => "caller",
+                "incident" => value,
                 "ticket" => value,
                 "branch" => "[{when: 'true', next: a}]",
                 "set" => "{}",
@@ -139,6 +141,14 @@ fn every_choice_of_words() {
             node("ticket: zzzzzzzzzzzz, next: a"),
         ),
         (
+            "/$defs/incident/properties/incident",
+            node("incident: zzzzzzzzzzzz, told: a, none: a"),
+        ),
+        (
+            "/$defs/incident/properties/unknown",
+            node("incident: tell, unknown: zzzzzzzzzzzz, told: a, none: a"),
+        ),
+        (
             "/$defs/queue/properties/class",
             node("queue: q, no_agents: stay, class: zzzzzzzzzzzz"),
         ),
@@ -148,6 +158,7 @@ fn every_choice_of_words() {
         ("/$defs/test/properties/directory", "directory"),
         ("/$defs/test/properties/store", "store"),
         ("/$defs/test/properties/own_ticket", "own_ticket"),
+        ("/$defs/test/properties/subscribing", "subscribing"),
         ("/$defs/test/properties/agents", "agents"),
         ("/$defs/test/properties/partner", "partner"),
     ] {
@@ -338,11 +349,14 @@ purpose: callers
 variables: {twice: yes-or-no, where: text, times: number}
 start: who
 nodes:
-  who: {identify: caller, clinician: hello, staff: hello, patient: ask, place: hello, unknown: ask, next: ask}
+  who: {identify: caller, clinician: hello, staff: news, patient: ask, place: hello, unknown: ask, next: ask}
+  news: {incident: tell, about: health-record, unknown: staff, fallback: A problem., subscribe: '1', called_by: service, offer: Press 1., noted: Noted., over: It is over., not_noted: It isn't noted., told: hello, none: hello, subscribed: bye}
+  draft: {incident: preview, fallback: A problem., told: publish, none: bye}
+  publish: {incident: publish, published: bye, failed: bye}
   hello: {play: {en: 'Hello {caller.name}.', es: Hola.}, barge_in: true, next: ask}
   ask:
     menu: Press 1.
-    options: {1: {next: number, role: staff, language: es}, '*': desk, 2: tongue, 3: open, 4: status}
+    options: {1: {next: number, role: staff, language: es}, '*': desk, 5: draft, 2: tongue, 3: open, 4: status}
     timeout: desk
     invalid: desk
     tries: 2
@@ -389,6 +403,9 @@ tests:
     hours: open
     store: up
     own_ticket: in hand
+    incident: The record is down.
+    brief: Down.
+    subscribing: works
     agents: signed in
     partner: rings
     http: {system-status: {works: true}, other: fails}

@@ -143,6 +143,11 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
             Step::Identify => "identify".to_owned(),
             Step::OpenTicket { role, .. } => format!("ticket for {}", role.word()),
             Step::FindTicket { digits } => format!("find {digits}"),
+            Step::AskIncidents { .. } => "incidents".to_owned(),
+            Step::Informed => "informed".to_owned(),
+            Step::PreviewIncident => "preview".to_owned(),
+            Step::PublishIncident => "publish".to_owned(),
+            Step::Subscribe { queue, .. } => format!("subscribe {queue}"),
             Step::SetRole(role) => format!("role {}", role.word()),
             Step::EnterQueue {
                 queue,

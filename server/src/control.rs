@@ -16,6 +16,8 @@
 //! | `reopen HOSPITAL HOURS` | what still is |
 //! | `status` | how things are, in words |
 //! | `ticket HOSPITAL NUMBER VERB REST` | how the ticket stands, the deed done |
+//! | `incident HOSPITAL list` | the incidents that are live, and the latest others |
+//! | `incident HOSPITAL VERB REST` | how the incident stands, the deed done |
 //! | `token create DAYS HOSPITAL SCOPES NAME` | the token's id and its secret |
 //! | `token list` | every token, a line each |
 //! | `token revoke ID` | that it is |
@@ -24,6 +26,7 @@
 //! Each is answered by a thread of its own, of which there are few: a desk is
 //! closed while a folder's prompts are rendered.
 
+mod incidents;
 mod status;
 mod tickets;
 mod token;
@@ -160,6 +163,12 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
         ("ticket", [hospital, number, verb, rest]) => {
             return ticket(desk, hospital, number, verb, rest);
         }
+        ("incident", [hospital, "list"]) => return incidents(desk, hospital),
+        ("incident", [hospital, verb, _, ..]) => {
+            let (_, behind) = rest.split_once('\t').unwrap_or_default();
+            let (_, behind) = behind.split_once('\t').unwrap_or_default();
+            return incident(desk, hospital, verb, behind);
+        }
         ("people", [hospital, source, flags, file]) => {
             if !Path::new(file).is_absolute() {
                 return Err("a file is named by its whole path".to_owned());
@@ -226,6 +235,49 @@ fn ticket(
     let (facts, zone, names) = facts.map_err(|error| error.to_string())?;
     let (agent, queue) = (|id| names.agent(id), |id| names.queue(id));
     Ok(tickets::words(&facts, number, &zone, agent, queue))
+}
+
+/// Does something with an incident, and says how it stands then.
+fn incident(desk: &Desk, hospital: &str, verb: &str, rest: &str) -> Result<String, String> {
+    let publisher = &desk.publisher;
+    let found = publisher
+        .hospital(hospital)
+        .map_err(|error| error.to_string())?;
+    let ask = crate::node::IncidentAsk {
+        tenant: desk::TenantId(found.id),
+        by: desk::IncidentBy::Administrator,
+        deed: incidents::deed(verb, rest, wall())?,
+        key: None,
+    };
+    let done = publisher.incident(ask).map_err(|error| error.to_string())?;
+    let words = |(incident, facts)| incidents::words(incident, &facts, &zone(&found));
+    Ok(done.map(words).unwrap_or_default())
+}
+
+/// How many incidents are listed.
+const INCIDENTS_MAX: usize = 20;
+
+fn incidents(desk: &Desk, hospital: &str) -> Result<String, String> {
+    let found = desk
+        .publisher
+        .hospital(hospital)
+        .map_err(|error| error.to_string())?;
+    let tenant = desk::TenantId(found.id);
+    let reader = desk
+        .tokens
+        .store()
+        .reader()
+        .map_err(|error| error.to_string())?;
+    let last = desk::IncidentId(u64::MAX);
+    let rows = reader.incidents_below(tenant, last, INCIDENTS_MAX);
+    let rows = rows.map_err(|error| error.to_string())?;
+    Ok(incidents::list(&rows, &zone(&found)))
+}
+
+/// The zone of a hospital's clock.
+fn zone(hospital: &crate::config::Hospital) -> hours::Zone {
+    let zone = hospital.zone.as_deref().map(hours::Zone::find);
+    zone.and_then(Result::ok).unwrap_or(hours::Zone::UTC)
 }
 
 /// Asks the server with this data directory.

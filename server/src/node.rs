@@ -39,7 +39,7 @@ use crate::serve::publish::Fresh;
 use crate::store::{Done, Journal};
 use crate::streams::{Arrived, Streams};
 
-pub use deeds::{Deed, Deeds};
+pub use deeds::{Deed, Deeds, IncidentAsk};
 pub use status::{Counters, Status, TrunkStatus};
 
 /// Largest datagram read. SIP over UDP is smaller; what is cut off fails to
@@ -185,6 +185,8 @@ pub enum Control {
     },
     /// Something is to be done with a ticket.
     Ticket(Deed, oneshot::Sender<desk::TicketReply>),
+    /// Something is to be done with an incident.
+    Incident(IncidentAsk, oneshot::Sender<desk::IncidentReply>),
     /// Serve this from now on, and say when it is so.
     Publish(Box<Fresh>, oneshot::Sender<()>),
     /// A hospital's people from now on; those of before are sent back.
@@ -363,6 +365,11 @@ impl Node {
                 let command = self.deeds.command(wall, deed, reply);
                 self.desk.handle(mono, desk::Input::Ticket(command));
             }
+            Some(Control::Incident(ask, reply)) => {
+                let Now { mono, wall } = self.clock.now();
+                let command = self.deeds.incident(wall, ask, reply);
+                self.desk.handle(mono, desk::Input::Incident(command));
+            }
             Some(Control::Publish(fresh, done)) => {
                 // Whoever waited for it may have given up.
                 if fresh.claim.take() {
@@ -396,6 +403,9 @@ impl Node {
         }
         for (tenant, rules) in fresh.ticket_rules {
             self.desk.set_ticket_rules(tenant, rules);
+        }
+        for (tenant, rules) in fresh.incident_rules {
+            self.desk.set_incident_rules(tenant, rules);
         }
         for (tenant, callable) in fresh.callable {
             self.desk.set_callable(tenant, callable);
@@ -527,6 +537,10 @@ impl Node {
                     }
                     desk::Output::Answer(answer) => inputs.push_back(Input::Desk(answer)),
                     desk::Output::Ticket(answer) => self.deeds.answered(answer),
+                    desk::Output::Incident(answer) => self.deeds.told_of_incident(answer),
+                    desk::Output::Prepare { tenant, texts } => {
+                        self.prompter.prepare(tenant, &texts);
+                    }
                     desk::Output::Callback(callback) => {
                         inputs.push_back(Input::Callback(callback));
                     }

@@ -219,6 +219,24 @@ impl Prompter {
         None
     }
 
+    /// This will be said: it is rendered now, so that nobody waits for it then.
+    pub fn prepare(&self, tenant: TenantId, texts: &[desk::IncidentText]) {
+        for text in texts {
+            let Some(language) = Language::from_tag(text.language.tag()) else {
+                continue;
+            };
+            for words in [Some(&text.text), text.brief.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                let words: Arc<str> = words.as_str().into();
+                if self.clip(tenant, language, &words).is_none() {
+                    self.ask(tenant, language, &words);
+                }
+            }
+        }
+    }
+
     fn ask(&self, tenant: TenantId, language: Language, text: &Arc<str>) {
         let ready = self.ready.clone();
         let words = Arc::clone(text);

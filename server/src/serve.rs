@@ -370,6 +370,7 @@ impl Server {
             tickets: Vec::new(),
             rules: desk::TicketRules::default(),
             promises: desk::PromiseSetup::default(),
+            incidents: desk::IncidentSetup::default(),
         }];
         for hospital in &loaded.helpdesk.hospitals {
             let id = TenantId(hospital.id);
@@ -387,6 +388,11 @@ impl Server {
                     known: recovered.promises.remove(&id).unwrap_or_default(),
                     callable: setup::callable(hospital)?,
                     ..desk::PromiseSetup::default()
+                },
+                incidents: desk::IncidentSetup {
+                    rules: hospital.incident_rules(),
+                    next: recovered.next_incident(id),
+                    known: recovered.incidents.remove(&id).unwrap_or_default(),
                 },
             });
         }

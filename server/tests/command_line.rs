@@ -108,6 +108,7 @@ fn every_setting_is_in_the_reference() {
         "tickets",
         "webhooks",
         "servicenow",
+        "incidents",
     ] {
         let file = root().join(format!("server/src/config/{part}.rs"));
         let text = std::fs::read_to_string(file).expect("readable");

@@ -361,6 +361,7 @@ pub(crate) fn desk_setup(
     next_ticket: impl Fn(desk::TenantId) -> desk::TicketId,
     tickets: impl Fn(desk::TenantId) -> Vec<desk::KnownTicket>,
     promises: impl Fn(desk::TenantId) -> desk::PromiseSetup,
+    incidents: impl Fn(desk::TenantId) -> desk::IncidentSetup,
 ) -> desk::Setup {
     let tenants = Hospital::ALL
         .into_iter()
@@ -374,6 +375,7 @@ pub(crate) fn desk_setup(
                 tickets: tickets(id),
                 rules: crate::tickets::rules(),
                 promises: promises(id),
+                incidents: incidents(id),
             }
         })
         .collect();
@@ -588,6 +590,8 @@ pub(crate) fn switch_setup(
                 ((desk::TenantId(hospital.id()), name), Action { deadline })
             })
             .collect(),
+        supervisor_lines: HashMap::new(),
+        supervisors: Default::default(),
         action_limits: ActionLimits {
             per_tenant: ACTIONS_AT_ONCE,
             all: ACTIONS_AT_ONCE * 3 / 2,

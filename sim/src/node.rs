@@ -68,6 +68,7 @@ impl Node {
                 |tenant| store.next_ticket(tenant),
                 |tenant| store.known_tickets(tenant),
                 |tenant| store.promises(tenant),
+                |tenant| store.incidents(tenant),
             )),
             switch_wake: None,
             acd_wake: None,

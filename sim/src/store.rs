@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use desk::{
-    Commit, CommitId, ContactId, EndCause, Event, Facts, KnownPromise, KnownTicket, PhoneNumber,
+    Commit, CommitId, ContactId, EndCause, Event, Facts, IncidentFacts, IncidentId, IncidentSetup,
+    IncidentStage, IncidentText, KnownIncident, KnownPromise, KnownTicket, PhoneNumber,
     PromiseFacts, PromiseId, PromiseNumber, PromiseSetup, PromiseStage, Proof, Stage, Stamped,
-    TenantId, TicketChange, TicketFacts, TicketId, TicketNumber,
+    Subscriber, TenantId, TicketChange, TicketFacts, TicketId, TicketNumber,
 };
 
 use crate::dice::Dice;
@@ -49,6 +50,10 @@ pub(crate) struct Log {
     /// The callbacks that are owed, or were.
     pub(crate) promises: BTreeMap<PromiseId, PromiseFacts>,
     numbers: BTreeMap<PromiseId, PhoneNumber>,
+    /// What is out of order, or was; what is said of it; who is to be told of its end.
+    pub(crate) incidents: BTreeMap<IncidentId, IncidentFacts>,
+    texts: BTreeMap<IncidentId, Vec<IncidentText>>,
+    subscribers: BTreeMap<(IncidentId, ContactId), Subscriber>,
 }
 
 impl Store {
@@ -105,6 +110,14 @@ impl Store {
         }
         for PromiseNumber { promise, number } in commit.numbers {
             log.numbers.insert(promise, number);
+        }
+        for (incident, text) in commit.incidents.texts {
+            let texts = log.texts.entry(incident).or_default();
+            texts.retain(|known| known.language != text.language);
+            texts.push(text);
+        }
+        for of in commit.incidents.subscribers {
+            log.subscribers.insert((of.incident, of.contact), of);
         }
         for stamped in &commit.events {
             log.append(stamped)?;
@@ -215,6 +228,41 @@ impl Store {
         }
     }
 
+    pub(crate) fn incident_facts(
+        &self,
+        tenant: TenantId,
+        incident: IncidentId,
+    ) -> Option<IncidentFacts> {
+        self.tenants.get(&tenant)?.incidents.get(&incident).copied()
+    }
+
+    /// What the next desk is told.
+    pub(crate) fn incidents(&self, tenant: TenantId) -> IncidentSetup {
+        let Some(log) = self.tenants.get(&tenant) else {
+            return IncidentSetup::default();
+        };
+        let subscribers = |incident: IncidentId| {
+            let all = log.subscribers.iter();
+            let theirs = all.filter(move |((of, _), _)| *of == incident);
+            theirs.map(|(_, subscriber)| subscriber.clone())
+        };
+        let live = log.incidents.iter().filter(|(incident, facts)| {
+            !facts.stage.is_closed() || subscribers(**incident).next().is_some()
+        });
+        IncidentSetup {
+            next: IncidentId(log.incidents.keys().last().map_or(0, |last| last.0) + 1),
+            known: live
+                .map(|(incident, facts)| KnownIncident {
+                    incident: *incident,
+                    facts: *facts,
+                    texts: log.texts.get(incident).cloned().unwrap_or_default(),
+                    subscribers: subscribers(*incident).collect(),
+                })
+                .collect(),
+            ..IncidentSetup::default()
+        }
+    }
+
     pub(crate) fn writing(&self) -> usize {
         self.writing.len()
     }
@@ -295,6 +343,7 @@ impl Log {
             }
         }
         self.promise(stamped)?;
+        self.incident(stamped)?;
         let Some(contact) = stamped.event.contact() else {
             return Ok(());
         };
@@ -335,6 +384,43 @@ impl Log {
                 contact.0, stamped.event
             ));
         }
+        Ok(())
+    }
+
+    /// Nobody hears of what isn't published on disk, and whoever wants to know of the end is owed one call.
+    fn incident(&mut self, stamped: &Stamped) -> Result<(), String> {
+        if let Some((incident, facts)) = IncidentFacts::drafted(stamped) {
+            return match self.incidents.insert(incident, facts) {
+                None => Ok(()),
+                Some(_) => Err(format!("incident {} is drafted twice", incident.0)),
+            };
+        }
+        let Some(incident) = stamped.event.incident() else {
+            return Ok(());
+        };
+        let Some(facts) = self.incidents.get_mut(&incident) else {
+            return Err(format!("incident {} was never drafted", incident.0));
+        };
+        let published = match facts.stage {
+            IncidentStage::Draft => false,
+            IncidentStage::Published { .. } => true,
+            IncidentStage::Closed { published, .. } => published,
+        };
+        let may = match stamped.event {
+            Event::ContactInformed { .. } | Event::ContactDeflected { .. } => published,
+            Event::IncidentSubscribed { contact, .. } => {
+                facts.stage.published().is_some()
+                    && self.subscribers.contains_key(&(incident, contact))
+            }
+            Event::IncidentOwed { contact, .. } => {
+                facts.stage.is_closed() && self.subscribers.remove(&(incident, contact)).is_some()
+            }
+            _ => !facts.stage.is_closed(),
+        };
+        if !may {
+            return Err(format!("13: incident {facts:?}: {stamped:?}"));
+        }
+        facts.apply(stamped);
         Ok(())
     }
 

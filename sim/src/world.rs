@@ -2,6 +2,7 @@
 
 mod actions;
 mod deliver;
+mod incidents;
 mod outputs;
 mod story;
 mod tickets;
@@ -10,6 +11,7 @@ pub use actions::Reply;
 pub use story::Heard;
 
 use actions::Actions;
+use incidents::IncidentWork;
 use tickets::TicketWork;
 
 use std::sync::Arc;
@@ -168,6 +170,8 @@ pub(crate) enum Due {
     CheckParted(MediaLegId),
     /// Somebody works on a ticket.
     TicketWork,
+    /// Something breaks, is published, or works again.
+    IncidentWork,
     /// Whoever asked something of a ticket and wasn't answered asks again.
     TicketAgain(desk::CommandId),
 }
@@ -215,6 +219,7 @@ pub struct World {
     voice: Voice,
     actions: Actions,
     ticket_work: TicketWork,
+    incident_work: IncidentWork,
     store: Store,
     oracle: Oracle,
     media_told_at: Duration,
@@ -266,6 +271,7 @@ impl World {
             world.call(crowd::caller(&mut caller_dice, people, span));
         }
         world.work_on_tickets(seed);
+        world.break_things(seed);
         world
     }
 
@@ -325,6 +331,7 @@ impl World {
             voice,
             actions: Actions::default(),
             ticket_work: TicketWork::default(),
+            incident_work: IncidentWork::default(),
             store,
             media_told_at: Duration::ZERO,
             trunk: Peer::udp(TRUNK.parse().expect("our own address")),

@@ -1,7 +1,7 @@
 //! What a switch is told about the help desk: plain data, made by the shell
 //! from the configuration and replaced as a whole when that changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,10 @@ pub struct Setup {
     pub tenants: HashMap<TenantId, Tenant>,
     /// What each dialled number means, by the digits a trunk sends.
     pub lines: HashMap<String, Line>,
+    /// What answers supervisors' own telephones under these numbers, and nobody else.
+    pub supervisor_lines: HashMap<String, Line>,
+    /// Analysts who are supervisors.
+    pub supervisors: HashSet<AgentId>,
     /// The version of each flow, by its name, as the log has it.
     pub flow_versions: HashMap<String, u32>,
     /// Phone accounts by user name.
@@ -454,6 +458,8 @@ pub(crate) mod tests {
             epoch_ms: 0,
             tenants: HashMap::new(),
             lines: HashMap::new(),
+            supervisor_lines: HashMap::new(),
+            supervisors: HashSet::new(),
             accounts: HashMap::new(),
             queues: HashMap::new(),
             closings: HashMap::new(),

@@ -562,6 +562,7 @@ impl Switch {
             ani,
             carried,
             consulting,
+            supervisor,
             encryption,
             by_trunk,
             credentials,
@@ -582,6 +583,7 @@ impl Switch {
             hops_left: request.max_forwards(),
             sdp: request.sdp().map(<[u8]>::to_vec),
             consulting,
+            supervisor,
         };
         self.contact += 1;
         let id = match arrival.consulting {

@@ -9,6 +9,7 @@ use super::{
     Command, CommandId, Contact, ContactId, Desk, Gap, Journey, Memo, Owner, Reply, Stamped,
     TicketState,
 };
+use crate::contact::Position;
 use crate::event::{Event, FlowName};
 use crate::message::{Emergency, Personal, PhoneNumber, TicketId, What};
 use crate::promises::CallbackStep;
@@ -124,6 +125,20 @@ impl Desk {
                 Some(memo) => memo,
                 None => return,
             },
+            What::Incidents { role, about } => {
+                return self.incidents_for(id, contact, role, about);
+            }
+            What::Preview => return self.preview(id, contact),
+            What::Publish { by } => return self.publish_previewed(id, contact, by),
+            What::Informed => {
+                self.informed(contact, at);
+                Memo::Noted
+            }
+            What::Subscribe {
+                queue,
+                class,
+                number,
+            } => return self.subscribe(id, contact, (queue, class, number)),
             What::Emergency(_) => Memo::Noted,
         };
         self.reply(id, contact, memo);
@@ -174,6 +189,9 @@ impl Desk {
             return;
         };
         for event in contact.facts.decide(id, journey) {
+            if let Event::ContactEnded { cause, .. } = event {
+                self.deflected(id, at, cause);
+            }
             self.record(id, at, event);
             if matches!(event, Event::ContactEnded { .. }) {
                 let until = self.now + self.limits.remember_ended;
@@ -189,6 +207,10 @@ impl Desk {
         let stamped = Stamped { at, event };
         if let Some(contact) = self.contacts.get_mut(&id) {
             contact.facts.apply(&stamped);
+            contact.told_alone &= matches!(
+                contact.facts.position,
+                Position::Flow | Position::Ended { .. }
+            );
             let of = &mut self.tenants[contact.tenant];
             of.tickets.apply(&contact.facts, &stamped, &of.rules);
             self.queue(Owner::Contact(id), stamped);
@@ -325,6 +347,8 @@ impl Desk {
             Memo::Promised(promise, window) => Reply::Promised { promise, window },
             Memo::Dial => self.dial_reply(contact_id),
             Memo::CallbackOff => Reply::CallbackOff,
+            Memo::Subscribed => Reply::Subscribed,
+            Memo::IncidentOver => Reply::IncidentOver,
             Memo::Failed => Reply::Failed,
             Memo::Noted => Reply::Noted,
         };
@@ -336,7 +360,8 @@ impl Desk {
         let reply = match what {
             What::Start { .. } if self.forgotten.contains(contact) => Reply::Started,
             What::Start { .. } | What::OpenTicket | What::AttachTicket => Reply::Failed,
-            What::Promise(_) => Reply::Failed,
+            What::Promise(_) | What::Subscribe { .. } | What::Publish { .. } => Reply::Failed,
+            What::Incidents { .. } | What::Preview => Reply::Incidents(Vec::new()),
             What::PromiseWindows { .. } => Reply::Windows(Vec::new()),
             What::Callback(CallbackStep::Begun { .. } | CallbackStep::Dial) => Reply::CallbackOff,
             What::FindTicket { .. } => Reply::TicketNotFound,
@@ -344,9 +369,11 @@ impl Desk {
                 let directory = &self.tenants[tenant].directory;
                 Reply::Caller(directory.caller(directory.find(ani.as_ref())))
             }
-            What::SetRole(_) | What::Journey(_) | What::Callback(_) | What::Emergency(_) => {
-                Reply::Noted
-            }
+            What::SetRole(_)
+            | What::Journey(_)
+            | What::Informed
+            | What::Callback(_)
+            | What::Emergency(_) => Reply::Noted,
         };
         self.answer(id, contact, reply);
     }

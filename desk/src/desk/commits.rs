@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{Desk, Memo, Output, TicketState};
 use crate::event::Event;
+use crate::incidents::IncidentRows;
 use crate::message::{Commit, CommitId, ContactId, Personal, PromiseId, Stamped};
 use crate::promises::PromiseNumber;
 use crate::tickets::TicketFacts;
@@ -121,7 +122,8 @@ impl Desk {
             Urgency::Ticket => max,
             Urgency::Journey => (max - max / 4).max(1),
         };
-        self.flights.len() + self.ticket_flights.len() < share(self.limits.commits_in_flight_max)
+        self.flights.len() + self.ticket_flights.len() + self.incident_flights.len()
+            < share(self.limits.commits_in_flight_max)
             && self.tenants[tenant].commits_in_flight
                 < share(self.limits.commits_in_flight_per_tenant_max)
     }
@@ -236,6 +238,7 @@ impl Desk {
             personal: personal.clone().into_iter().collect(),
             notes: Vec::new(),
             numbers,
+            incidents: IncidentRows::default(),
         }));
         let flight = Flight {
             since: self.now,
@@ -248,7 +251,7 @@ impl Desk {
     }
 
     pub(super) fn committed(&mut self, id: CommitId) {
-        if self.ticket_stored(id, true) {
+        if self.ticket_stored(id, true) || self.incident_stored(id, true) {
             return;
         }
         // Unknown: the answer came twice.
@@ -277,7 +280,7 @@ impl Desk {
     }
 
     pub(super) fn commit_failed(&mut self, id: CommitId) {
-        if self.ticket_stored(id, false) {
+        if self.ticket_stored(id, false) || self.incident_stored(id, false) {
             return;
         }
         let Some(mut flight) = self.flights.remove(&id) else {

@@ -18,11 +18,15 @@ use super::{
 };
 use crate::directory::NumberKey;
 use crate::event::{AgentState, Event};
+use crate::incidents::{Subscriber, owed_event};
 use crate::message::{AgentId, PhoneNumber, PromiseId};
 use crate::promises::{
-    Act, Callable, CallbackStep, KnownPromise, Ledger, PromiseAsk, PromiseNumber, Span,
+    Act, Callable, CallbackStep, First, KnownPromise, Ledger, PromiseAsk, PromiseKind,
+    PromiseNumber, Span,
 };
 
+/// Whoever wanted to hear of an incident's end is told within this time: over a long weekend, too.
+const TOLD_WITHIN_MS: i64 = 4 * 24 * 3_600_000;
 /// Updates whose answers are remembered, per tenant.
 const UPDATES_KEPT: usize = 256;
 
@@ -144,6 +148,7 @@ impl Desk {
             }
             self.promise_acts(index, at);
         }
+        self.restore_incidents();
     }
 
     pub(super) fn promises_due(&mut self) {
@@ -239,6 +244,48 @@ impl Desk {
             self.queue(owner, Stamped { at, event });
         }
         self.write(owner);
+    }
+
+    /// Whoever wanted to be told that an incident is over is owed a call, at a decent hour. False:
+    /// there are too many calls to be made.
+    pub(super) fn owe_call(&mut self, index: usize, to: &Subscriber, at: i64) -> bool {
+        let ask = PromiseAsk {
+            number: to.number.clone(),
+            kind: PromiseKind::Scheduled,
+            queue: to.queue,
+            class: to.class,
+            window: Some(Span {
+                from: at,
+                to: at.saturating_add(TOLD_WITHIN_MS),
+            }),
+            first: First::Customer,
+        };
+        let tenant = &mut self.tenants[index];
+        let about = (to.ticket, to.person);
+        let ledger = &mut tenant.promises.ledger;
+        let Some(planned) = ledger.plan(&ask, to.contact, at, about, at) else {
+            return false;
+        };
+        let promise = planned.promise;
+        let writing = tenant.promises.writing.entry(promise).or_default();
+        writing.creating = Some(Creating {
+            contact: to.contact,
+            facts: planned.facts,
+            window: planned.window,
+            number: ask.number.clone(),
+            key: tenant.directory.key(&ask.number),
+        });
+        writing.stream.number = Some(PromiseNumber {
+            promise,
+            number: ask.number,
+        });
+        let owner = Owner::Promise(index, promise);
+        // In one write: told twice, or never, they can't be.
+        for event in planned.events.into_iter().chain([owed_event(to, promise)]) {
+            self.queue(owner, Stamped { at, event });
+        }
+        self.write(owner);
+        true
     }
 
     pub(super) fn promise_windows(
@@ -441,6 +488,7 @@ impl Desk {
             match stamped.event {
                 Event::PromiseCreated { .. } => self.promise_exists(tenant, promise),
                 Event::PromiseAttempted { .. } => self.leave_written(tenant, promise, stamped),
+                Event::IncidentOwed { .. } => self.call_owed(tenant, stamped, true),
                 _ => {}
             }
         }
@@ -466,9 +514,12 @@ impl Desk {
         let live = known.as_ref().is_some_and(|c| !c.facts.position.is_ended());
         let ledger = &mut tenant.promises.ledger;
         ledger.insert(promise, facts, number, (shared, live), at);
-        if let Some(known) = known {
-            let before = std::mem::replace(&mut known.promised, Promised::Made(promise, window));
-            if let Promised::Pending(Some(id), _) = before {
+        if let Some(known) = known
+            && let Promised::Pending(waits, asked) = known.promised
+            && asked == promise
+        {
+            known.promised = Promised::Made(promise, window);
+            if let Some(id) = waits {
                 self.reply(id, contact, Memo::Promised(promise, window));
             }
         }
@@ -513,11 +564,17 @@ impl Desk {
             // It never was: nothing can wait behind it.
             promises.writing.remove(&promise);
             let contact = creating.contact;
-            if let Some(known) = self.contacts.get_mut(&contact) {
-                let before = std::mem::replace(&mut known.promised, Promised::None);
-                if let Promised::Pending(Some(id), _) = before {
+            if let Some(known) = self.contacts.get_mut(&contact)
+                && let Promised::Pending(waits, asked) = known.promised
+                && asked == promise
+            {
+                known.promised = Promised::None;
+                if let Some(id) = waits {
                     self.reply(id, contact, Memo::Failed);
                 }
+            }
+            for stamped in &events {
+                self.call_owed(index, stamped, false);
             }
             return;
         }

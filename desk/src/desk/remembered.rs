@@ -20,6 +20,8 @@ pub(super) enum Memo {
     /// In this contact.
     Dial,
     CallbackOff,
+    Subscribed,
+    IncidentOver,
     Failed,
     Noted,
 }

@@ -1,6 +1,7 @@
 //! Stories of the desk, one step at a time; `world` plays it at random.
 
 mod found;
+mod incidents;
 mod promises;
 mod work;
 mod world;
@@ -37,6 +38,7 @@ fn setup(limits: Limits) -> Setup {
         tickets: Vec::new(),
         rules: TicketRules::default(),
         promises: PromiseSetup::default(),
+        incidents: IncidentSetup::default(),
     };
     Setup {
         tenants: vec![

@@ -15,6 +15,7 @@ use super::commits::Urgency;
 use super::{Desk, Output};
 use crate::contact::Facts;
 use crate::event::Event;
+use crate::incidents::IncidentRows;
 use crate::message::{CommandId, Commit, CommitId, Stamped, TicketId};
 use crate::tickets::{
     Merging, Refusal, TicketAnswer, TicketCommand, TicketDeed, TicketNote, TicketReply, decide,
@@ -207,6 +208,7 @@ impl Desk {
             personal: Vec::new(),
             notes: note.into_iter().collect(),
             numbers: Vec::new(),
+            incidents: IncidentRows::default(),
         }));
         let flight = TicketFlight {
             since: self.now,
@@ -261,6 +263,11 @@ impl Desk {
             } else {
                 // What comes first can't be written: nor can this.
                 self.refuse(tenant, command.id, Refusal::NotWritten);
+            }
+        }
+        if ok {
+            for stamped in &flight.events {
+                self.incident_hears(tenant, stamped);
             }
         }
         self.catch_up(tenant);

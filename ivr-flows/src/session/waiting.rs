@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::incident::RingNews;
 use super::{OnAir, Session, State};
 use crate::flow::{Kind, NodeIndex, Queue};
 use crate::text::POSITION_MAX;
@@ -30,6 +31,8 @@ pub(super) struct Waiting {
     ticket: TicketTold,
     /// What is on air says the ticket number.
     telling_ticket: bool,
+    /// What is on air says what is out of order; this instead, if that can't be.
+    telling_news: Option<RingNews>,
     /// It was cut short once and is said again; not a third time.
     told_twice: bool,
     /// Where the caller stands, as last heard.
@@ -110,6 +113,7 @@ impl Session {
                 TicketTold::Due
             },
             telling_ticket: false,
+            telling_news: None,
             told_twice: false,
             place: None,
             told: None,
@@ -134,6 +138,24 @@ impl Session {
         if waiting.on_air.is_some() {
             return;
         }
+        // Behind the greeting, and before all else.
+        let greets = waiting.greeting_due && queue.greeting.is_some();
+        if !waiting.lost_due
+            && !greets
+            && let Some((on_air, instead)) = self.say_over_ring(now)
+        {
+            if let State::Waiting(waiting) = &mut self.state {
+                waiting.on_air = Some(on_air);
+                waiting.telling_news = Some(instead);
+                waiting.greeting_due = false;
+            }
+            return;
+        }
+        let State::Waiting(waiting) = &self.state else {
+            return;
+        };
+        // What is out of order comes right behind the greeting: nobody knows how long it rings.
+        let held = greets && self.ring_news.is_some();
         let mut prompt = Vec::new();
         let fill = self.fill(waiting.place);
         if waiting.lost_due {
@@ -145,6 +167,7 @@ impl Session {
             greeting.speak(&fill, &mut prompt);
         }
         let tell_ticket = match (waiting.ticket, &self.ticket) {
+            _ if held => None,
             (TicketTold::Due, Some(_)) => queue.ticket.as_ref(),
             (TicketTold::Asked, Some(_)) => Some(&queue.repeat),
             _ => None,
@@ -157,7 +180,8 @@ impl Session {
         let standing = queue
             .standing
             .as_ref()
-            .filter(|_| waiting.standing_at.is_some_and(|due| due <= now));
+            .filter(|_| waiting.standing_at.is_some_and(|due| due <= now))
+            .filter(|_| !held);
         if let Some(standing) = standing {
             let text = match waiting.place {
                 Some(place) if place <= POSITION_MAX && told.is_none_or(|told| place <= told) => {
@@ -188,7 +212,7 @@ impl Session {
         waiting.telling_ticket = telling_ticket;
         waiting.lost_due = false;
         waiting.greeting_due = false;
-        if has_ticket || waiting.ticket == TicketTold::Asked {
+        if !held && (has_ticket || waiting.ticket == TicketTold::Asked) {
             waiting.ticket = TicketTold::Settled;
         }
         if standing.is_some() {
@@ -200,6 +224,9 @@ impl Session {
 
     /// An announcement was cut short. A ticket number in it is said once more.
     pub(super) fn announcement_cut(&mut self, now: Duration) {
+        if let State::Waiting(waiting) = &mut self.state {
+            waiting.telling_news = None;
+        }
         if let State::Waiting(waiting) = &mut self.state
             && waiting.telling_ticket
             && !std::mem::replace(&mut waiting.told_twice, true)
@@ -216,6 +243,9 @@ impl Session {
             return;
         };
         waiting.on_air = None;
+        if let Some(instead) = waiting.telling_news.take().filter(|_| !heard) {
+            self.ring_news = Some(instead);
+        }
         self.ticket_told |= std::mem::take(&mut waiting.telling_ticket) && heard;
         // The interval is one of music: it begins when the voice ends. What
         // fell due meanwhile is said now.

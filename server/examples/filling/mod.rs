@@ -111,6 +111,7 @@ impl Filling {
             personal: personal.into_iter().collect(),
             notes: Vec::new(),
             numbers: Vec::new(),
+            incidents: desk::IncidentRows::default(),
         };
         self.sent_at.push(Instant::now());
         self.store.submit(commit).expect("room in the queue");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use desk::TenantId;
+use desk::{IncidentFacts, IncidentId, TenantId};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -17,8 +17,9 @@ use super::clerk::Clerk;
 use super::problem::Problem;
 use super::tokens::{Bearer, Scope, Tokens};
 use crate::config::Hospital;
-use crate::node::{Status, wall};
+use crate::node::{IncidentAsk, Status, wall};
 use crate::report::ReportError;
+use crate::serve::publish::PublishError;
 use crate::serve::{Loaded, OPERATOR};
 use crate::store::{AuditEntry, Reader, StoreError};
 
@@ -39,6 +40,12 @@ pub(crate) trait Served: Send + Sync {
     fn loaded(&self) -> Arc<Loaded>;
     /// How things are now. Blocks for moments. None: nobody says.
     fn status(&self) -> Option<Status>;
+    /// Does something with an incident, and says how it stands then; none: there was nothing to do.
+    /// Blocks until that is on disk.
+    fn incident(
+        &self,
+        ask: IncidentAsk,
+    ) -> Result<Option<(IncidentId, IncidentFacts)>, PublishError>;
 }
 
 /// Whose data a question is about.
@@ -52,7 +59,7 @@ pub(super) enum Whose<'a> {
     Anybody,
 }
 
-/// What an endpoint reads with.
+/// What an endpoint reads with, or has done.
 pub(super) struct Asked<'a> {
     pub(super) reader: &'a Reader,
     pub(super) loaded: &'a Loaded,

@@ -18,6 +18,7 @@
 //! On a thread and a port of its own: nobody who asks holds up a call, nor
 //! whoever watches.
 
+mod alerts;
 mod ask;
 pub(crate) mod audit;
 mod clerk;
@@ -25,6 +26,7 @@ mod contacts;
 mod events;
 mod figures;
 mod hospitals;
+mod incidents;
 mod live;
 mod page;
 mod problem;
@@ -39,10 +41,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::middleware::map_response;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use desk::{IncidentFacts, IncidentId};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, Ref, ResponseBuilder};
@@ -50,9 +54,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::listener::Bounded;
-use crate::node::Status;
+use crate::node::{IncidentAsk, Status};
 use crate::serve::Loaded;
-use crate::serve::publish::Publisher;
+use crate::serve::publish::{PublishError, Publisher};
 use crate::store::ApiStore;
 use ask::Api;
 pub(crate) use ask::Served;
@@ -62,6 +66,8 @@ use tokens::Tokens;
 /// Connections at a time; more wait to be accepted. How long one may last.
 const CONNECTIONS_MAX: usize = 64;
 const CONNECTION_MAX: Duration = Duration::from_secs(30);
+/// Longest request read, in bytes.
+const BODY_MAX: usize = 512 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -83,6 +89,11 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(figures::days))
         .routes(routes!(tickets::list))
         .routes(routes!(tickets::one))
+        .routes(routes!(incidents::list, incidents::draft))
+        .routes(routes!(incidents::publish))
+        .routes(routes!(incidents::update))
+        .routes(routes!(incidents::close))
+        .routes(routes!(alerts::take))
         .routes(routes!(audit::list))
         .routes(routes!(live::now))
 }
@@ -98,27 +109,28 @@ fn described(mut openapi: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi 
         ("403", "The token doesn't permit this"),
         ("404", "There is no such thing, at least not for this token"),
         ("429", "Too much is asked at a time"),
+        ("409", "As things are, that isn't done"),
         (
             "503",
             "Not now: the store, the audit or the calls don't answer",
         ),
     ];
     for item in openapi.paths.paths.values_mut() {
-        let Some(get) = &mut item.get else { continue };
-        // Handlers are called alike in several modules; operations must not be.
-        let tag = get.tags.iter().flatten().next();
-        if let (Some(tag), Some(id)) = (tag, &get.operation_id) {
-            get.operation_id = Some(format!("{tag}_{id}"));
-        }
-        for (status, what) in problems {
-            let content = Content::new(Some(Ref::from_schema_name("Problem")));
-            let response = ResponseBuilder::new()
-                .description(what)
-                .content("application/problem+json", content)
-                .build();
-            get.responses
-                .responses
-                .insert(status.to_owned(), response.into());
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            // Handlers are called alike in several modules; operations must not be.
+            let tag = operation.tags.iter().flatten().next();
+            if let (Some(tag), Some(id)) = (tag, &operation.operation_id) {
+                operation.operation_id = Some(format!("{tag}_{id}"));
+            }
+            for (status, what) in problems {
+                let content = Content::new(Some(Ref::from_schema_name("Problem")));
+                let response = ResponseBuilder::new()
+                    .description(what)
+                    .content("application/problem+json", content)
+                    .build();
+                let all = &mut operation.responses.responses;
+                all.insert(status.to_owned(), response.into());
+            }
         }
     }
     openapi
@@ -143,6 +155,7 @@ fn router(api: Api) -> Router {
     };
     router
         .with_state(api)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
         .route("/api/v1/openapi.json", get(openapi))
         .layer(map_response(problem::of_refusals))
 }
@@ -154,6 +167,13 @@ impl Served for Publisher {
 
     fn status(&self) -> Option<Status> {
         Self::status(self).ok().map(|(status, ..)| status)
+    }
+
+    fn incident(
+        &self,
+        ask: IncidentAsk,
+    ) -> Result<Option<(IncidentId, IncidentFacts)>, PublishError> {
+        Self::incident(self, ask)
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Problem {
     NotFound,
     /// The path knows another method.
     Method,
+    /// As things are, that isn't done.
+    Refused(String),
     /// Too much is asked at a time.
     Busy,
     /// The store or the calls don't answer.
@@ -77,6 +79,12 @@ impl Problem {
                 "method-not-allowed",
                 "This is asked in another way",
                 None,
+            ),
+            Self::Refused(why) => (
+                StatusCode::CONFLICT,
+                "refused",
+                "That isn't done as things are",
+                Some(why),
             ),
             Self::Busy => (
                 StatusCode::TOO_MANY_REQUESTS,

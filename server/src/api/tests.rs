@@ -1,5 +1,6 @@
 //! The API over real connections, with a real database behind it.
 
+mod incidents;
 mod isolation;
 
 use std::io::{Read, Write};
@@ -11,8 +12,8 @@ use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
 use desk::{
-    AgentId, Commit, CommitId, ContactId, EndCause, Event, Personal, PhoneNumber, Stamped,
-    TenantId, TicketId, TicketNumber,
+    AgentId, Commit, CommitId, ContactId, EndCause, Event, IncidentDeed, Personal, PhoneNumber,
+    Stamped, TenantId, TicketId, TicketNumber,
 };
 
 use super::tokens::{NewToken, Scope, Secret};
@@ -24,13 +25,17 @@ use crate::store::{Done, Journal, Settings, Store};
 const ST_ANNE: TenantId = TenantId(1);
 const MERCY: TenantId = TenantId(2);
 
-const ALL: [Scope; 6] = [
+const ALL: [Scope; 10] = [
     Scope::ContactsRead,
     Scope::NumbersRead,
     Scope::EventsRead,
     Scope::FiguresRead,
     Scope::TicketsRead,
     Scope::AuditRead,
+    Scope::IncidentsRead,
+    Scope::IncidentsWrite,
+    Scope::IncidentsPublish,
+    Scope::AlertsWrite,
 ];
 
 /// What the demo's folder serves, with calls that answer when they are let.
@@ -38,6 +43,8 @@ struct Demo {
     loaded: Arc<Loaded>,
     silent: Mutex<bool>,
     speaks: Condvar,
+    /// What was asked of incidents: it is done.
+    asked: Mutex<Vec<IncidentAsk>>,
 }
 
 impl Served for Demo {
@@ -49,6 +56,30 @@ impl Served for Demo {
         let silent = self.silent.lock().unwrap();
         drop(self.speaks.wait_while(silent, |silent| *silent).unwrap());
         Some(Status::quiet(Duration::from_secs(60)))
+    }
+
+    fn incident(
+        &self,
+        ask: IncidentAsk,
+    ) -> Result<Option<(IncidentId, IncidentFacts)>, PublishError> {
+        let mut asked = self.asked.lock().unwrap();
+        asked.push(ask.clone());
+        // Each hospital has an incident of this number, and of no other.
+        let of = match ask.deed {
+            IncidentDeed::Publish(of) | IncidentDeed::Close(of) => of,
+            IncidentDeed::Update { incident, .. } => incident,
+            IncidentDeed::Clear(_) => return Ok(None),
+            _ => IncidentId(1),
+        };
+        if of != IncidentId(1) {
+            return Err(PublishError::Incident(desk::IncidentRefusal::NotFound));
+        }
+        let expires_at = match ask.tenant {
+            ST_ANNE => 1_700_000_000_111,
+            _ => 1_700_000_000_222,
+        };
+        let (incident, facts) = drafted(expires_at);
+        Ok(Some((incident, facts)))
     }
 }
 
@@ -84,6 +115,7 @@ impl House {
             loaded: Arc::new(Loaded::read(&options).unwrap()),
             silent: Mutex::new(false),
             speaks: Condvar::new(),
+            asked: Mutex::default(),
         });
         let tokens = Arc::new(Tokens::open(store.api()).unwrap());
         let bind = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -115,6 +147,7 @@ impl House {
             personal: events.iter().filter_map(personal).collect(),
             notes: Vec::new(),
             numbers: Vec::new(),
+            incidents: desk::IncidentRows::default(),
         };
         self.store.as_ref().unwrap().submit(commit).unwrap();
         let done = self.done.recv_timeout(Duration::from_secs(10)).unwrap();
@@ -147,6 +180,25 @@ impl House {
             },
         ];
         self.write(tenant, at, &events);
+    }
+
+    /// Something is out of order.
+    fn incident(&self, tenant: TenantId, expires_at: i64) {
+        let incident = IncidentId(1);
+        let event = Event::IncidentDrafted {
+            incident,
+            scope: desk::IncidentScope::default(),
+            by: desk::IncidentBy::Administrator,
+            alert: None,
+            expires_at,
+        };
+        self.write(tenant, 1, &[event]);
+    }
+
+    fn post(&self, token: &Secret, path: &str, body: &str) -> Answer {
+        let head = format!("Content-Length: {}\r\nIdempotency-Key: k1\r\n", body.len());
+        let authorization = format!("Bearer {}", token.show());
+        ask_with(self.address, ("POST", path), &authorization, &head, body)
     }
 
     fn token(&self, tenant: Option<TenantId>, scopes: &[Scope]) -> Secret {
@@ -210,10 +262,32 @@ impl Answer {
     }
 }
 
+/// As it would be told.
+fn drafted(expires_at: i64) -> (IncidentId, IncidentFacts) {
+    let event = Event::IncidentDrafted {
+        incident: IncidentId(1),
+        scope: desk::IncidentScope::default(),
+        by: desk::IncidentBy::Administrator,
+        alert: None,
+        expires_at,
+    };
+    IncidentFacts::drafted(&Stamped { at: 1, event }).unwrap()
+}
+
 fn ask(address: SocketAddr, method: &str, authorization: &str, path: &str) -> Answer {
+    ask_with(address, (method, path), authorization, "", "")
+}
+
+fn ask_with(
+    address: SocketAddr,
+    (method, path): (&str, &str),
+    authorization: &str,
+    head: &str,
+    body: &str,
+) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     let question = format!(
-        "{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {authorization}\r\nConnection: close\r\n{head}\r\n{body}"
     );
     stream.write_all(question.as_bytes()).unwrap();
     let mut answer = String::new();

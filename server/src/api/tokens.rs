@@ -37,6 +37,18 @@ pub enum Scope {
     /// List tickets, and read one.
     #[value(name = "tickets:read")]
     TicketsRead,
+    /// List incidents.
+    #[value(name = "incidents:read")]
+    IncidentsRead,
+    /// Draft incidents.
+    #[value(name = "incidents:write")]
+    IncidentsWrite,
+    /// Publish incidents, change and close them: callers hear it.
+    #[value(name = "incidents:publish")]
+    IncidentsPublish,
+    /// Send alerts, as monitoring does.
+    #[value(name = "alerts:write")]
+    AlertsWrite,
     /// See queues and analysts as they are now: the operator's tokens only, as all hospitals share them.
     #[value(name = "queues:read")]
     QueuesRead,
@@ -54,6 +66,10 @@ impl Scope {
             Self::EventsRead => "events:read",
             Self::FiguresRead => "figures:read",
             Self::TicketsRead => "tickets:read",
+            Self::IncidentsRead => "incidents:read",
+            Self::IncidentsWrite => "incidents:write",
+            Self::IncidentsPublish => "incidents:publish",
+            Self::AlertsWrite => "alerts:write",
             Self::QueuesRead => "queues:read",
             Self::AuditRead => "audit:read",
         }

@@ -3,6 +3,7 @@
 mod agent;
 mod call;
 mod flow;
+mod incident;
 mod people;
 mod publish;
 mod report;
@@ -69,6 +70,8 @@ enum Command {
     People(people::Args),
     /// Say how a ticket stands, or do something with it.
     Ticket(ticket::Args),
+    /// What is out of order: list it, draft it, publish it, close it.
+    Incident(incident::Args),
     /// The API's tokens: make, list and revoke them.
     #[command(subcommand)]
     Token(token::Args),
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Reopen(args) => publish::reopen(&options, &args),
         Command::People(args) => people::run(&options, &args),
         Command::Ticket(args) => ticket::run(&options, &args),
+        Command::Incident(args) => incident::run(&options, &args),
         Command::Token(args) => token::run(&options, &args),
         Command::Audit(args) => token::audit(&options, &args),
         Command::Report(args) => report::run(&options, &args),

@@ -114,14 +114,14 @@ pub fn changes(old: &HelpDesk, new: &HelpDesk) -> Vec<Change> {
         &old.agents,
         &new.agents,
         |agent| format!("agent {}", agent.user),
-        |old, new| differing!(old, new: id, secret, name, extension, tier, queues, encryption, station),
+        |old, new| differing!(old, new: id, secret, name, extension, tier, queues, supervisor, encryption, station),
         &mut changes,
     );
     compare(
         &old.hospitals,
         &new.hospitals,
         |hospital| format!("hospital {}", hospital.key),
-        |old, new| differing!(old, new: id, name, country_code, zone, emergency, tickets),
+        |old, new| differing!(old, new: id, name, country_code, zone, emergency, tickets, incidents),
         &mut changes,
     );
     for hospital in &new.hospitals {
@@ -150,7 +150,7 @@ fn parts(old: &super::Hospital, new: &super::Hospital, changes: &mut Vec<Change>
         &old.lines,
         &new.lines,
         |line| format!("{key}: line {}", line.number),
-        |old, new| differing!(old, new: short, flow, clinical),
+        |old, new| differing!(old, new: short, flow, clinical, supervisors),
         changes,
     );
     // By key: who they are and where they call from isn't for a terminal.

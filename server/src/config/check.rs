@@ -227,6 +227,11 @@ impl<'a> Check<'a, '_> {
             way.extend(keys.iter().map(|key| ivr_flows::At::from(key.as_str())));
             self.fault(way, fault);
         }
+        if let Some((keys, fault)) = hospital.incident_fault() {
+            let mut way = at!["incidents"];
+            way.extend(keys.iter().map(|key| ivr_flows::At::from(key.as_str())));
+            self.fault(way, format!("`incidents`: {fault}"));
+        }
         let reach = Reach::of(hospital, &operator.queues, &operator.agents);
         for (n, line) in hospital.lines.iter().enumerate() {
             self.line(n, hospital, line, &reach);

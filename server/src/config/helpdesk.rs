@@ -15,6 +15,7 @@ use super::callbacks::CallbackConfig;
 use super::check::check;
 use super::emergency::{EmergencyConfig, HospitalEmergency, StationConfig};
 use super::faults::{Faults, at};
+use super::incidents::IncidentsConfig;
 use super::outside::{OutsideConfig, PartnerConfig, TrunkConfig};
 use super::servicenow::ServiceNowConfig;
 use super::tickets::TicketsConfig;
@@ -22,7 +23,7 @@ use super::webhooks::WebhookConfig;
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 9] = [
+pub(crate) const SHIPPED: [(&str, &str); 10] = [
     (
         "callback",
         include_str!("../../../ivr-flows/flows/callback.yaml"),
@@ -30,6 +31,10 @@ pub(crate) const SHIPPED: [(&str, &str); 9] = [
     (
         "clinician",
         include_str!("../../../ivr-flows/flows/clinician.yaml"),
+    ),
+    (
+        "publish",
+        include_str!("../../../ivr-flows/flows/publish.yaml"),
     ),
     ("staff", include_str!("../../../ivr-flows/flows/staff.yaml")),
     (
@@ -174,6 +179,9 @@ pub struct Agent {
     pub tier: String,
     /// Queues served, the preferred first.
     pub queues: Vec<String>,
+    /// Whether their telephone may call lines for supervisors.
+    #[serde(default)]
+    pub supervisor: bool,
     /// Where their phone stands, for emergency services.
     #[serde(default)]
     pub station: StationConfig,
@@ -237,6 +245,9 @@ pub struct Hospital {
     /// What is agreed about its tickets.
     #[serde(default)]
     pub tickets: TicketsConfig,
+    /// What is agreed about its incidents.
+    #[serde(default)]
+    pub incidents: IncidentsConfig,
 }
 
 /// Opening hours.
@@ -273,6 +284,9 @@ pub struct LineSetup {
     /// Whether it may use the clinical reserve.
     #[serde(default)]
     pub clinical: bool,
+    /// Only for the telephones of supervisors.
+    #[serde(default)]
+    pub supervisors: bool,
 }
 
 /// Somebody known by their number.

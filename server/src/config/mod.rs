@@ -19,6 +19,7 @@ mod check;
 mod emergency;
 mod faults;
 mod helpdesk;
+mod incidents;
 mod outside;
 mod process;
 mod servicenow;
@@ -39,6 +40,7 @@ pub(crate) use helpdesk::SHIPPED;
 pub use helpdesk::{
     Agent, Day, Files, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
+pub use incidents::{AlertConfig, IncidentsConfig, SimilarConfig, texts as incident_texts};
 pub use outside::{
     LocationBy, OutsideConfig, PartnerConfig, RegisterConfig, TrunkAccount, TrunkConfig,
 };

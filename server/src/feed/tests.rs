@@ -240,6 +240,7 @@ impl Desk {
                 personal: Vec::new(),
                 notes: Vec::new(),
                 numbers: Vec::new(),
+                incidents: desk::IncidentRows::default(),
             })
             .unwrap();
     }

@@ -1,9 +1,10 @@
-//! What people ask of tickets, on its way to the desk and back.
+//! What people ask of tickets and incidents, on its way to the desk and back.
 
 use std::collections::HashMap;
 
 use desk::{
-    Actor, CommandId, TenantId, TicketAnswer, TicketCommand, TicketDeed, TicketNumber, TicketReply,
+    Actor, CommandId, IncidentAnswer, IncidentBy, IncidentCommand, IncidentDeed, IncidentReply,
+    TenantId, TicketAnswer, TicketCommand, TicketDeed, TicketNumber, TicketReply,
 };
 use tokio::sync::oneshot;
 
@@ -20,13 +21,31 @@ pub struct Deed {
     pub deed: TicketDeed,
 }
 
+/// Something to be done with an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentAsk {
+    /// The hospital.
+    pub tenant: TenantId,
+    /// Who asks.
+    pub by: IncidentBy,
+    /// What.
+    pub deed: IncidentDeed,
+    /// The same for every repetition of this question, and for no other one's: what was done is
+    /// done once.
+    pub key: Option<u64>,
+}
+
 /// What was asked and isn't answered yet.
 #[derive(Debug)]
 pub struct Deeds {
     /// The process's start, in the upper half: ids are unique across restarts.
     next: u64,
     waiting: HashMap<CommandId, oneshot::Sender<TicketReply>>,
+    incidents: HashMap<CommandId, Vec<oneshot::Sender<IncidentReply>>>,
 }
+
+/// The ids of questions with a key: those of the others begin with 10.
+const KEYED: u64 = 0b11 << 62;
 
 impl Deeds {
     /// Nothing yet. `start`: how often the database was opened.
@@ -35,6 +54,7 @@ impl Deeds {
             // The calls' commands leave the highest bit.
             next: 1 << 63 | u64::from(start) << 32,
             waiting: HashMap::new(),
+            incidents: HashMap::new(),
         }
     }
 
@@ -60,6 +80,37 @@ impl Deeds {
             number,
             by,
             deed,
+        }
+    }
+
+    pub(super) fn incident(
+        &mut self,
+        at: i64,
+        ask: IncidentAsk,
+        reply: oneshot::Sender<IncidentReply>,
+    ) -> IncidentCommand {
+        let IncidentAsk {
+            tenant,
+            by,
+            deed,
+            key,
+        } = ask;
+        self.next += 1;
+        // With a key of its own it is that key's, across repetitions.
+        let id = CommandId(key.map_or(self.next, |key| KEYED | key >> 2));
+        self.incidents.entry(id).or_default().push(reply);
+        IncidentCommand {
+            id,
+            tenant,
+            at,
+            by,
+            deed,
+        }
+    }
+
+    pub(super) fn told_of_incident(&mut self, answer: IncidentAnswer) {
+        for waits in self.incidents.remove(&answer.id).into_iter().flatten() {
+            let _ = waits.send(answer.reply);
         }
     }
 

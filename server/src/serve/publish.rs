@@ -24,7 +24,7 @@ use super::{Loaded, Options, StartError, setup};
 use crate::config::{Change, HelpDesk, changes, obstacles};
 use crate::feed::Feed;
 use crate::figures::Live;
-use crate::node::{Control, Deed, Status, wall};
+use crate::node::{Control, Deed, IncidentAsk, Status, wall};
 use crate::people::People;
 use crate::prompts::{Book, Fixed};
 use crate::secrets::RootKey;
@@ -48,6 +48,8 @@ pub struct Fresh {
     pub directories: Vec<(TenantId, Directory)>,
     /// What is agreed about tickets.
     pub ticket_rules: Vec<(TenantId, desk::TicketRules)>,
+    /// What is agreed about incidents.
+    pub incident_rules: Vec<(TenantId, desk::IncidentRules)>,
     /// When whose customers may be called back.
     pub callable: Vec<(TenantId, desk::Callable)>,
     /// Fixed prompts.
@@ -122,6 +124,9 @@ pub enum PublishError {
     /// That isn't done with this ticket.
     #[error("{0}")]
     Ticket(desk::Refusal),
+    /// That isn't done with this incident.
+    #[error("{0}")]
+    Incident(desk::IncidentRefusal),
     /// The pump doesn't say how things are.
     #[error("signalling doesn't answer: no call can come in; see the log, then restart Careline")]
     Deaf,
@@ -471,6 +476,41 @@ impl Publisher {
         }
     }
 
+    /// Does something with an incident of a hospital's. Gives how it stands then; `None`: there was
+    /// nothing to be done.
+    ///
+    /// # Errors
+    /// It can't be done, and why.
+    pub fn incident(
+        &self,
+        deed: IncidentAsk,
+    ) -> Result<Option<(desk::IncidentId, desk::IncidentFacts)>, PublishError> {
+        let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
+        let (reply, answer) = oneshot::channel();
+        control
+            .blocking_send(Control::Incident(deed, reply))
+            .map_err(|_| PublishError::Stopping)?;
+        match hear(answer, STATUS_MAX).ok_or(PublishError::Deaf)? {
+            desk::IncidentReply::Refused(why) => Err(PublishError::Incident(why)),
+            desk::IncidentReply::Nothing => Ok(None),
+            desk::IncidentReply::Done(incident, facts) => Ok(Some((incident, facts))),
+        }
+    }
+
+    /// A hospital by its key, as it is served.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn hospital(&self, key: &str) -> Result<crate::config::Hospital, PublishError> {
+        let (served, _) = self.served();
+        let hospitals = &served.helpdesk.hospitals;
+        let found = hospitals.iter().find(|known| known.key == key);
+        let known = hospitals.iter().map(|h| &h.key);
+        found
+            .cloned()
+            .ok_or_else(|| unknown("hospital", key, known))
+    }
+
     /// How things are, the queues' names, and what doesn't keep its hours.
     ///
     /// # Errors
@@ -550,6 +590,7 @@ impl Publisher {
         let mut directories = Vec::new();
         let mut ticket_rules = Vec::new();
         let mut callable = Vec::new();
+        let mut incident_rules = Vec::new();
         for hospital in &loaded.helpdesk.hospitals {
             let directory = self.people.directory(hospital).map_err(|fault| {
                 let error =
@@ -561,6 +602,7 @@ impl Publisher {
             ticket_rules.push((TenantId(hospital.id), rules.map_err(StartError::from)?));
             let times = setup::callable(hospital).map_err(StartError::from)?;
             callable.push((TenantId(hospital.id), times));
+            incident_rules.push((TenantId(hospital.id), hospital.incident_rules()));
         }
         let (interface, audio) = (self.interface.clone(), self.audio.clone());
         Ok(Fresh {
@@ -570,6 +612,7 @@ impl Publisher {
             actions: loaded.actions.clone(),
             directories,
             ticket_rules,
+            incident_rules,
             callable,
             prompts,
             published: Vec::new(),

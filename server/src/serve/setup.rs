@@ -291,6 +291,7 @@ pub(super) fn setup(
     let mut actions = HashMap::new();
     let mut tenants = HashMap::new();
     let mut lines = HashMap::new();
+    let mut supervisor_lines = HashMap::new();
     let mut queues = HashMap::new();
     for hospital in &helpdesk.hospitals {
         let tenant = TenantId(hospital.id);
@@ -331,6 +332,10 @@ pub(super) fn setup(
                 continue;
             };
             for number in std::iter::once(&line.number).chain(&line.short) {
+                let lines = match line.supervisors {
+                    true => &mut supervisor_lines,
+                    false => &mut lines,
+                };
                 lines.insert(
                     number.clone(),
                     Line {
@@ -391,6 +396,13 @@ pub(super) fn setup(
         epoch_ms: wall(),
         tenants,
         lines,
+        supervisor_lines,
+        supervisors: helpdesk
+            .agents
+            .iter()
+            .filter(|agent| agent.supervisor)
+            .map(|agent| acd::AgentId(agent.id))
+            .collect(),
         accounts,
         queues,
         languages: [ivr_flows::Language::ENGLISH].into(),

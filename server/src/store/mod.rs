@@ -30,6 +30,7 @@
 mod api;
 mod audit;
 mod database;
+mod incidents;
 mod open;
 mod people;
 mod promises;
@@ -44,13 +45,14 @@ mod writer;
 use std::collections::BTreeMap;
 
 use desk::{
-    Commit, CommitId, ContactId, Facts, KnownPromise, KnownTicket, Personal, PromiseId, Stamped,
-    TenantId, TicketFacts, TicketId, TicketNumber,
+    Commit, CommitId, ContactId, Facts, IncidentId, KnownIncident, KnownPromise, KnownTicket,
+    Personal, PromiseId, Stamped, TenantId, TicketFacts, TicketId, TicketNumber,
 };
 
 pub use api::{ApiStore, ApiStoreError, StoredToken};
 pub use audit::{AuditEntry, AuditRow, Audited, Broken, CONSOLE, Hash};
 pub use database::{Database, Server};
+pub use incidents::IncidentRow;
 pub use open::{Settings, Store, needs_root_key};
 pub use people::{PeopleError, PeopleStore, StoredPeople};
 pub use reader::Reader;
@@ -197,6 +199,10 @@ pub struct Recovered {
     pub promises: BTreeMap<TenantId, Vec<KnownPromise>>,
     /// Per tenant that has ever made one: the first promise id never used.
     pub next_promise: BTreeMap<TenantId, PromiseId>,
+    /// Per tenant: the incidents that aren't closed, or of whose end somebody is to be told.
+    pub incidents: BTreeMap<TenantId, Vec<KnownIncident>>,
+    /// Per tenant that has ever had one: the first incident id never used.
+    pub next_incident: BTreeMap<TenantId, IncidentId>,
     /// Contacts that a crash left open, now ended as system-failure.
     pub left_open: Vec<(TenantId, ContactId)>,
 }
@@ -222,6 +228,12 @@ impl Recovered {
     pub fn next_promise(&self, tenant: TenantId) -> PromiseId {
         let next = self.next_promise.get(&tenant);
         next.copied().unwrap_or(PromiseId(1))
+    }
+
+    /// The first incident id a tenant never used.
+    pub fn next_incident(&self, tenant: TenantId) -> IncidentId {
+        let next = self.next_incident.get(&tenant);
+        next.copied().unwrap_or(IncidentId(1))
     }
 }
 

@@ -18,7 +18,9 @@ use super::people::PeopleStore;
 use super::rows::{self, TICKET_COLUMNS, TICKET_WIDTH};
 use super::sql::{Connection, values};
 use super::writer::{Work, Writer, contact_row};
-use super::{Database, Done, Journal, Recovered, RecoveredTenant, Refused, StoreError, promises};
+use super::{
+    Database, Done, Journal, Recovered, RecoveredTenant, Refused, StoreError, incidents, promises,
+};
 
 /// How the store works.
 #[derive(Debug, Clone)]
@@ -108,6 +110,8 @@ impl Store {
             tickets: BTreeMap::new(),
             promises: BTreeMap::new(),
             next_promise: promises::next(&connection)?,
+            incidents: BTreeMap::new(),
+            next_incident: incidents::next(&connection)?,
             left_open: left_open(&connection)?,
         };
         let mut writer = Writer::new(connection);
@@ -121,6 +125,7 @@ impl Store {
             writer.write(&endings)?;
         }
         recovered.promises = promises::owed(writer.connection())?;
+        recovered.incidents = incidents::live(writer.connection())?;
         recovered.tenants = writer.tenants()?;
         recovered.tickets = writer.tickets()?;
         let closing = writer.closing();
@@ -262,6 +267,7 @@ fn endings(
             personal: Vec::new(),
             notes: Vec::new(),
             numbers,
+            incidents: desk::IncidentRows::default(),
         });
     }
     Ok(commits)

@@ -2,13 +2,13 @@
 
 use desk::figures::Figures;
 use desk::{
-    ContactId, NoteId, NoteText, Personal, PhoneNumber, TenantId, TicketId, TicketNote,
+    ContactId, IncidentId, NoteId, NoteText, Personal, PhoneNumber, TenantId, TicketId, TicketNote,
     TicketNumber,
 };
 
 use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS};
 use super::sql::{Connection, VERSION, values};
-use super::{ContactRow, Database, History, Logged, StoreError, TicketRow};
+use super::{ContactRow, Database, History, IncidentRow, Logged, StoreError, TicketRow, incidents};
 
 /// A read-only connection. Not shared between threads: open one for each.
 #[derive(Debug)]
@@ -168,6 +168,20 @@ impl Reader {
         let (below, limit) = bounds(below.0, limit);
         self.connection
             .all(&sql, &values![tenant.0, below, limit], rows::ticket)
+    }
+
+    /// Incidents below this one, with what is said of them, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The database can't be read.
+    pub fn incidents_below(
+        &self,
+        tenant: TenantId,
+        below: IncidentId,
+        limit: usize,
+    ) -> Result<Vec<IncidentRow>, StoreError> {
+        incidents::below(&self.connection, tenant, below, limit)
     }
 }
 

@@ -26,6 +26,7 @@ mod cluster;
 mod desk_and_store;
 mod faults;
 mod figures;
+mod incidents;
 mod killed;
 mod load;
 mod people;
@@ -221,6 +222,7 @@ fn commit(id: CommitId, tenant: TenantId, at: i64, events: &[Event]) -> Commit {
         personal: Vec::new(),
         notes: Vec::new(),
         numbers: Vec::new(),
+        incidents: desk::IncidentRows::default(),
     }
 }
 

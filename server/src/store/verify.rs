@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use desk::{ContactId, Event, Facts, PromiseFacts, PromiseId, TenantId, TicketFacts, TicketId};
+use desk::{
+    ContactId, Event, Facts, IncidentFacts, IncidentId, PromiseFacts, PromiseId, TenantId,
+    TicketFacts, TicketId,
+};
 
 use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS, TICKET_WIDTH};
-use super::{ContactRow, Reader, StoreError, TicketRow, promises};
+use super::{ContactRow, Reader, StoreError, TicketRow, incidents, promises};
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +22,8 @@ pub struct Verified {
     pub tickets: u64,
     /// Promises in all logs.
     pub promises: u64,
+    /// Incidents in all logs.
+    pub incidents: u64,
     /// What is wrong, the first hundred. Empty: all is well.
     pub faults: Vec<Fault>,
 }
@@ -38,6 +43,8 @@ pub enum Fault {
     Ticket(TenantId, TicketId),
     /// A promise's row isn't the fold of its events.
     Promise(TenantId, PromiseId),
+    /// An incident's row isn't the fold of its events.
+    Incident(TenantId, IncidentId),
     /// A contact has more than one ticket.
     SecondTicket(TenantId, ContactId),
 }
@@ -50,6 +57,7 @@ struct Expected {
     contacts: BTreeMap<(TenantId, ContactId), ContactRow>,
     tickets: BTreeMap<(TenantId, TicketId), TicketRow>,
     promises: BTreeMap<(TenantId, PromiseId), PromiseFacts>,
+    incidents: BTreeMap<(TenantId, IncidentId), IncidentFacts>,
 }
 
 impl Verified {
@@ -78,6 +86,7 @@ impl Reader {
             self.compare_contacts(expected.contacts, &mut verified)?;
             self.compare_tickets(expected.tickets, &mut verified)?;
             self.compare_promises(expected.promises, &mut verified)?;
+            self.compare_incidents(expected.incidents, &mut verified)?;
             Ok(verified)
         })
     }
@@ -131,6 +140,20 @@ impl Reader {
                     None => verified.fault(Fault::Promise(tenant, promise)),
                 }
             }
+            if let Some((incident, facts)) = IncidentFacts::drafted(&logged.stamped) {
+                if expected
+                    .incidents
+                    .insert((tenant, incident), facts)
+                    .is_some()
+                {
+                    verified.fault(Fault::Incident(tenant, incident));
+                }
+            } else if let Some(incident) = event.incident() {
+                match expected.incidents.get_mut(&(tenant, incident)) {
+                    Some(facts) => facts.apply(&logged.stamped),
+                    None => verified.fault(Fault::Incident(tenant, incident)),
+                }
+            }
             if column != event.contact() {
                 verified.fault(Fault::Contact(tenant, column.unwrap_or(ContactId(0))));
             }
@@ -160,6 +183,7 @@ impl Reader {
         verified.contacts = expected.contacts.len() as u64;
         verified.tickets = expected.tickets.len() as u64;
         verified.promises = expected.promises.len() as u64;
+        verified.incidents = expected.incidents.len() as u64;
         Ok(expected)
     }
 
@@ -221,6 +245,28 @@ impl Reader {
         })?;
         for (tenant, promise) in expected.into_keys() {
             verified.fault(Fault::Promise(tenant, promise));
+        }
+        Ok(())
+    }
+
+    fn compare_incidents(
+        &self,
+        mut expected: BTreeMap<(TenantId, IncidentId), IncidentFacts>,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT tenant, incident, facts, live FROM incident";
+        self.connection.rows(sql, &[], |row| {
+            let (tenant, incident) = (TenantId(row.get(0)?), IncidentId(row.get(1)?));
+            let facts = incidents::facts(row, 2)?;
+            let live: i64 = row.get(3)?;
+            let same = expected.remove(&(tenant, incident)) == Some(facts);
+            if !same || (live == 1) == facts.stage.is_closed() {
+                verified.fault(Fault::Incident(tenant, incident));
+            }
+            Ok(())
+        })?;
+        for (tenant, incident) in expected.into_keys() {
+            verified.fault(Fault::Incident(tenant, incident));
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use desk::{
 };
 
 use super::api::ApiWork;
+use super::incidents::Incidents;
 use super::people::PeopleWork;
 use super::promises::Promises;
 use super::rows::{
@@ -38,6 +39,7 @@ pub(super) struct Writer {
     /// for each of their events. Emptied when a transaction fails.
     contacts: HashMap<Key, ContactRow>,
     promises: Promises,
+    incidents: Incidents,
     group: Group,
 }
 
@@ -124,6 +126,7 @@ impl Writer {
             closing: Arc::default(),
             contacts: HashMap::new(),
             promises: Promises::default(),
+            incidents: Incidents::default(),
             group: Group::default(),
         }
     }
@@ -212,6 +215,7 @@ impl Writer {
         let finished = written.and_then(|()| self.finish());
         if finished.is_ok() {
             self.promises.written();
+            self.incidents.written();
             let contacts = &mut self.contacts;
             for key in &self.group.changed {
                 if contacts
@@ -224,6 +228,7 @@ impl Writer {
         } else {
             self.contacts.clear();
             self.promises.forget();
+            self.incidents.forget();
             self.connection.roll_back();
         }
         finished
@@ -288,6 +293,7 @@ impl Writer {
     fn write_rows(&mut self, commits: &[Commit]) -> Result<(), StoreError> {
         self.group.clear();
         self.promises.clear();
+        self.incidents.clear();
         for commit in commits {
             self.add(commit)?;
         }
@@ -298,6 +304,7 @@ impl Writer {
         self.change_tickets()?;
         self.write_contacts()?;
         self.promises.write(&self.connection, commits)?;
+        self.incidents.write(&self.connection, commits)?;
         self.write_counters()
     }
 
@@ -350,6 +357,7 @@ impl Writer {
             }
             let mut of_contact = Facts::default();
             self.promises.add(&self.connection, tenant, stamped)?;
+            self.incidents.add(&self.connection, tenant, stamped)?;
             if let Some(contact) = contact {
                 let key = (tenant, contact);
                 let row = match self.contacts.entry(key) {

@@ -10,6 +10,7 @@ mod changes;
 mod clinicians;
 mod full_store;
 mod hanging_up;
+mod incidents;
 mod log;
 mod people;
 mod postgres;
@@ -38,7 +39,7 @@ use hanging_up::{
     the_caller_hangs_up_in_the_conversation, the_caller_hangs_up_in_the_queue,
     the_caller_hangs_up_while_the_phone_rings,
 };
-use server::phone::{AnswerPolicy, CallId, CallReport, HungUpBy, Sound};
+use server::phone::{AnswerPolicy, CallId, CallOptions, CallReport, HungUpBy, Sound};
 use staff_line::{
     a_key_may_come_before_the_menu, patients_hear_the_emergency_sentence_whatever_they_press,
     spanish_is_heard_by_who_chose_it, star_reads_the_number_again,
@@ -149,6 +150,14 @@ async fn keys() {
         full_store::a_full_database_is_told_and_callers_reach_people(),
         log::a_log_for_programs_names_nobody(),
         people::who_was_imported_a_second_ago_is_greeted_by_name(),
+    );
+}
+
+#[tokio::test]
+async fn outages() {
+    tokio::join!(
+        incidents::an_outage_is_heard_by_whom_it_concerns_and_nobody_else(),
+        incidents::a_supervisor_hears_the_draft_and_publishes_it_by_key(),
     );
 }
 

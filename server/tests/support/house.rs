@@ -48,6 +48,10 @@ impl Spoken {
     }
 }
 
+/// What callers hear of an outage, and clinicians.
+pub const OUTAGE: &str = "The health record can't be reached. We are working on it.";
+pub const BRIEF: &str = "The health record is down.";
+
 /// Any text, in the voice of the server under test.
 pub fn said(text: &str) -> Arc<Clip> {
     let pcm = spoken().studio.request(1, text).recv();
@@ -79,6 +83,11 @@ pub fn spoken() -> &'static Spoken {
             // Its ticket digits would be taken for the English ones, which have the same names.
             let words = tongue.book.library().into_iter();
             clips.extend(words.filter(|(text, _)| !is_pair(text)));
+        }
+        for text in [OUTAGE, BRIEF] {
+            let pcm = studio.request(1, text).recv();
+            let pcm = pcm.expect("the studio answers").expect("it can be spoken");
+            clips.push((text.to_owned(), Clip::from_samples(&pcm.samples)));
         }
         for (tenant, texts) in &book.later {
             for text in texts {
@@ -113,6 +122,8 @@ pub struct House {
     pub address: SocketAddr,
     /// Where health and metrics are, if the configuration has them.
     pub http: Option<SocketAddr>,
+    /// Where the API is, if the configuration has one.
+    pub api: Option<SocketAddr>,
     hub: RingHub,
     config: PathBuf,
     data: PathBuf,
@@ -261,7 +272,7 @@ impl House {
                     Some(rings),
                 )
                 .expect("Careline starts");
-                let at = (server.address, server.http);
+                let at = (server.address, server.http, server.api);
                 opened.send(at).expect("the test waits");
                 let listen = async {
                     while let Some(note) = told.recv().await {
@@ -275,10 +286,11 @@ impl House {
                 server.stop().await;
             });
         });
-        let (address, http) = address.await.expect("Careline starts");
+        let (address, http, api) = address.await.expect("Careline starts");
         Self {
             address,
             http,
+            api,
             hub,
             config,
             data,

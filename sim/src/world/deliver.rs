@@ -67,6 +67,7 @@ impl World {
             Due::CheckRings(caller, hung_up_at) => self.check_rings(caller, hung_up_at),
             Due::CheckParted(leg) => self.check_parted(leg),
             Due::TicketWork => self.ticket_deed(),
+            Due::IncidentWork => self.incident_deed(),
             Due::TicketAgain(id) => self.ask_of_ticket(id),
         }
     }

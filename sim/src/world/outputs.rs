@@ -111,7 +111,8 @@ impl World {
                 desk::Output::CallbackOff { attempt, contact } => {
                     self.wire(|| NodeDue::CallbackOff(attempt, contact));
                 }
-                desk::Output::PromiseUpdated { .. } => {}
+                desk::Output::PromiseUpdated { .. } | desk::Output::Prepare { .. } => {}
+                desk::Output::Incident(answer) => self.incident_answered(answer),
             }
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Arrival {
     pub(crate) sdp: Option<Vec<u8>>,
     /// An agent asks a colleague.
     pub(crate) consulting: Option<Consulting>,
+    /// This supervisor calls, by a number for supervisors.
+    pub(crate) supervisor: Option<AgentId>,
 }
 
 /// A media leg that was asked for.
@@ -76,6 +78,7 @@ impl Contact {
             hops_left,
             sdp,
             consulting,
+            supervisor,
         } = arrival;
         let tenant = cx.setup.tenants.get(&line.tenant);
         let facts = Facts {
@@ -108,6 +111,7 @@ impl Contact {
             acting: None,
             flow: line.flow,
             found: None,
+            supervisor,
             consult: None,
             typed: Default::default(),
             conference: None,

@@ -142,6 +142,7 @@ impl Contact {
             acting: None,
             flow,
             found: None,
+            supervisor: None,
             consult: None,
             typed: Default::default(),
             conference: None,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use desk::{Answer, Caller, Journey, Reply, Role as DeskRole, TicketNumber, What};
 use hours::Day;
 use ivr_flows::{
-    CallerFacts, HangUpCause, HoursState, Input as FlowInput, Language, NextUpdate, Piece, Role,
-    Step, TicketAsk, TicketStatus,
+    CallerFacts, Class, HangUpCause, HoursState, IncidentNews, IncidentWords, Input as FlowInput,
+    Language, NextUpdate, Piece, Role, Step, SubscribeOutcome, TicketAsk, TicketStatus,
 };
 use media::clip::Clip;
 use media::engine::{Command as MediaCommand, Event as MediaEvent, OneWayCause, PlayOutcome};
@@ -64,6 +64,42 @@ impl Contact {
                 let number = TicketNumber::parse(&digits).ok();
                 let ani = self.ani.clone();
                 self.tell_desk(cx, What::FindTicket { number, ani });
+            }
+            Step::AskIncidents { about, role } => {
+                let about = about.and_then(|about| desk::ReasonCode::new(&about));
+                let role = match role {
+                    Role::Place => Some(DeskRole::Clinician),
+                    role => desk_role(role),
+                };
+                self.tell_desk(cx, What::Incidents { role, about });
+            }
+            Step::Informed => self.tell_desk(cx, What::Informed),
+            Step::PreviewIncident => match self.supervisor {
+                Some(_) => self.tell_desk(cx, What::Preview),
+                // On a line that anybody may call nothing is told of drafts.
+                None => {
+                    let none = FlowInput::Incidents {
+                        news: Vec::new(),
+                        calls_back: false,
+                    };
+                    self.session.handle(cx.now.mono, none);
+                }
+            },
+            Step::PublishIncident => match self.supervisor {
+                Some(by) => {
+                    let by = desk::AgentId(by.0);
+                    self.tell_desk(cx, What::Publish { by });
+                }
+                None => {
+                    let failed = FlowInput::Subscribed(SubscribeOutcome::Failed);
+                    self.session.handle(cx.now.mono, failed);
+                }
+            },
+            Step::Subscribe { queue, class } => {
+                if !self.subscribe(&queue, class, cx) {
+                    let failed = FlowInput::Subscribed(SubscribeOutcome::Failed);
+                    self.session.handle(cx.now.mono, failed);
+                }
             }
             Step::SetRole(role) => {
                 if let Some(role) = desk_role(role) {
@@ -251,6 +287,29 @@ impl Contact {
         }
     }
 
+    /// The caller wants to be called when an incident is over. False: they can't be.
+    fn subscribe(&mut self, queue: &Arc<str>, class: Class, cx: &mut Cx<'_>) -> bool {
+        let queue = cx.setup.queues.get(&(self.tenant, Arc::clone(queue)));
+        let (Some(queue), Some(number)) = (queue, self.ani.clone()) else {
+            return false;
+        };
+        let queue = desk::QueueId(queue.id.0);
+        let class = match class {
+            Class::Clinician => DeskRole::Clinician,
+            Class::Staff => DeskRole::Staff,
+            Class::Patient => DeskRole::Patient,
+        };
+        self.tell_desk(
+            cx,
+            What::Subscribe {
+                queue,
+                class,
+                number,
+            },
+        );
+        true
+    }
+
     /// What the caller may hear of their ticket.
     fn told_of(&self, found: &desk::FoundTicket, cx: &Cx<'_>) -> ivr_flows::FoundTicket {
         let tenant = cx.setup.tenants.get(&self.tenant);
@@ -403,10 +462,55 @@ impl Contact {
                 FlowInput::TicketFound(self.told_of(&found, cx))
             }
             (What::FindTicket { .. }, _) => FlowInput::TicketNotFound,
+            (What::Preview, Reply::Incidents(news)) => FlowInput::Incidents {
+                news: news.iter().map(news_of).collect(),
+                calls_back: false,
+            },
+            (What::Preview, _) => FlowInput::Incidents {
+                news: Vec::new(),
+                calls_back: false,
+            },
+            (What::Publish { .. }, reply) => FlowInput::Subscribed(match reply {
+                Reply::Subscribed => SubscribeOutcome::Noted,
+                Reply::IncidentOver => SubscribeOutcome::Over,
+                _ => SubscribeOutcome::Failed,
+            }),
+            (What::Incidents { .. }, Reply::Incidents(news)) => {
+                let tenant = cx.setup.tenants.get(&self.tenant);
+                let calls_back = tenant.is_some_and(|tenant| tenant.callbacks.is_some());
+                FlowInput::Incidents {
+                    news: news.iter().map(news_of).collect(),
+                    calls_back: calls_back && self.ani.is_some(),
+                }
+            }
+            (What::Incidents { .. }, _) => FlowInput::Incidents {
+                news: Vec::new(),
+                calls_back: false,
+            },
+            (What::Subscribe { .. }, reply) => FlowInput::Subscribed(match reply {
+                Reply::Subscribed => SubscribeOutcome::Noted,
+                Reply::IncidentOver => SubscribeOutcome::Over,
+                _ => SubscribeOutcome::Failed,
+            }),
             _ => return,
         };
         self.session.handle(cx.now.mono, input);
         self.carry_out(cx);
+    }
+}
+
+/// What is said of an incident, as the flow takes it.
+fn news_of(news: &desk::News) -> IncidentNews {
+    let words = |text: &desk::IncidentText| {
+        let language = Language::from_tag(text.language.tag())?;
+        Some(IncidentWords {
+            language,
+            text: Arc::from(text.text.as_str()),
+            brief: text.brief.as_ref().map(|brief| Arc::from(brief.as_str())),
+        })
+    };
+    IncidentNews {
+        texts: news.texts.iter().filter_map(words).collect(),
     }
 }
 

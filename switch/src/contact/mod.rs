@@ -541,6 +541,8 @@ pub(crate) struct Contact {
     acting: Option<action::Acting>,
     /// The caller's own ticket, asked for by its number.
     found: Option<FoundTicket>,
+    /// Who calls, where it is a supervisor by a number for supervisors.
+    supervisor: Option<AgentId>,
     /// An agent's question to a colleague; the session is never begun then.
     consult: Option<Box<Consult>>,
     /// The keys of one.

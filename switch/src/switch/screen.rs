@@ -24,6 +24,8 @@ pub(super) struct Admitted {
     pub(super) ani: Option<PhoneNumber>,
     pub(super) carried: Vec<(String, String)>,
     pub(super) consulting: Option<Consulting>,
+    /// It comes from this supervisor's telephone, for a number that is theirs alone.
+    pub(super) supervisor: Option<AgentId>,
     /// What the caller's account says of it.
     pub(super) encryption: Option<Encryption>,
     /// It comes by a trunk.
@@ -111,6 +113,7 @@ impl Switch {
         let named = self.trunk_of(peer, request);
         let trunk = named.is_some() || self.is_trunk_by_address(peer, request);
         let mut believed = named.as_ref().map_or(trunk, |trunk| trunk.trusted);
+        let mut agent = None;
         let (ani, encryption, by_trunk) = if trunk {
             if named.is_some() {
                 self.known(peer);
@@ -124,6 +127,7 @@ impl Switch {
                 return Ok(Entry::Contact(Box::new(admitted)));
             }
             let account = self.setup.accounts.get(&user);
+            agent = account.and_then(|account| account.agent);
             let number = match account {
                 Some(account) if account.trunk => {
                     let trunk = self.setup.trunk_of_account(&user);
@@ -140,6 +144,11 @@ impl Switch {
         let register = named.as_ref().and_then(|trunk| trunk.register.as_ref());
         let line = self.line_of(request);
         let line = line.or_else(|| self.line_by_registration(register?, request));
+        let own = || self.supervisors_line(agent?, request);
+        let (line, supervisor) = match line {
+            Some(line) => (Some(line), None),
+            None => (own(), agent),
+        };
         let Some((dnis, line)) = line else {
             self.counters.unknown_numbers += 1;
             return Err(sip::Reply::new(404));
@@ -154,6 +163,7 @@ impl Switch {
                     ani,
                     carried,
                     consulting: None,
+                    supervisor,
                     encryption,
                     by_trunk,
                     credentials: named.and_then(|trunk| trunk.credentials.clone()),
@@ -206,6 +216,15 @@ impl Switch {
         let dnis = digits(&request.uri().user()?);
         let line = self.setup.lines.get(dnis.trim_start_matches('+'))?;
         Some((dnis, line.clone()))
+    }
+
+    /// The same of a number that is for supervisors alone.
+    fn supervisors_line(&self, agent: AgentId, request: &sip::Request) -> Option<(String, Line)> {
+        let dnis = digits(&request.uri().user()?);
+        let lines = &self.setup.supervisor_lines;
+        let line = lines.get(dnis.trim_start_matches('+'))?;
+        let may = self.setup.supervisors.contains(&agent);
+        may.then(|| (dnis, line.clone()))
     }
 
     /// The trunk whose call this is, whatever its address: its connection has

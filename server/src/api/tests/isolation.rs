@@ -18,6 +18,7 @@ fn filled(path: &str, hospital: &str) -> String {
             Some("hospital") => hospital.to_owned(),
             Some("contact") => "7".to_owned(),
             Some("number") => number(7).to_string(),
+            Some("incident") => "1".to_owned(),
             Some(new) => panic!("this test has to be told what {{{new}}} of {path} may be"),
         };
         filled = format!("{filled}/{value}");
@@ -30,11 +31,47 @@ fn marks(answer: &Answer) -> Vec<&'static str> {
     marks.filter(|mark| answer.body.contains(mark)).collect()
 }
 
+/// What may be sent there.
+fn sent(path: &str) -> &'static str {
+    match path.rsplit('/').next() {
+        Some("alerts") => r#"{"version": "4", "alerts": []}"#,
+        Some("incidents") => r#"{"minutes": 60}"#,
+        _ => "{}",
+    }
+}
+
+/// Nothing of a hospital is changed by a token of another's, nor does that tell whether it is there.
+fn posted(house: &House, (anne, mercy): (&Secret, &Secret), path: &str) {
+    let body = sent(path);
+    let asked = || house.demo.asked.lock().unwrap().len();
+    let own = house.post(anne, &filled(path, "st-anne"), body);
+    assert_eq!(own.status, 200, "{path}: {own:?}");
+    let twin = house.post(mercy, &filled(path, "mercy"), body);
+    assert_eq!((twin.status, marks(&twin)), (200, vec![]), "{path}");
+    let before = asked();
+    for body in [body, "", "nonsense"] {
+        let foreign = house.post(mercy, &filled(path, "st-anne"), body);
+        let nowhere = house.post(mercy, &filled(path, "nowhere"), body);
+        assert_eq!(foreign, nowhere, "{path}");
+        assert_eq!(foreign.problem(), "not-found", "{path}");
+    }
+    assert_eq!(asked(), before, "{path}: it was done all the same");
+    let asks = house.demo.asked.lock().unwrap();
+    let whose = asks.iter().map(|ask| ask.tenant);
+    assert!(
+        whose
+            .clone()
+            .all(|tenant| [ST_ANNE, MERCY].contains(&tenant))
+    );
+}
+
 #[test]
 fn no_endpoint_shows_a_hospital_to_anothers_token() {
     let house = House::new();
     house.call(ST_ANNE, 7, 1_111, 1_700_000_000_111);
     house.call(MERCY, 7, 2_222, 1_700_000_000_222);
+    house.incident(ST_ANNE, 1_700_000_000_111);
+    house.incident(MERCY, 1_700_000_000_222);
     let anne = house.token(Some(ST_ANNE), &ALL);
     let mercy = house.token(Some(MERCY), &ALL);
     let mut all = ALL.to_vec();
@@ -45,11 +82,17 @@ fn no_endpoint_shows_a_hospital_to_anothers_token() {
     assert!(paths.len() >= 9, "{paths:?}");
     for (path, item) in paths {
         let methods: Vec<&String> = item.as_object().unwrap().keys().collect();
-        assert_eq!(
-            methods,
-            ["get"],
+        let asked = |method: &&String| ["get", "post"].contains(&method.as_str());
+        assert!(
+            methods.iter().all(asked),
             "this test has to be told how to ask {path}"
         );
+        if methods.contains(&&"post".to_owned()) {
+            posted(&house, (&anne, &mercy), path);
+        }
+        if !methods.contains(&&"get".to_owned()) {
+            continue;
+        }
         if !path.contains("{hospital}") {
             assert!(OF_NO_HOSPITAL.contains(&&**path), "whose is {path}?");
             continue;

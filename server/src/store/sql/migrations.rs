@@ -62,6 +62,11 @@ const MIGRATIONS: &[Migration] = &[
         postgres: None,
         append_only: &[],
     },
+    Migration {
+        sql: include_str!("../../../migrations/0009_incidents.sql"),
+        postgres: None,
+        append_only: &[],
+    },
 ];
 
 /// The version this program reads and writes.

@@ -88,6 +88,7 @@ fn what_the_desk_believes_is_what_the_log_says(place: &Place) {
         tickets: Vec::new(),
         rules: desk::TicketRules::default(),
         promises: desk::PromiseSetup::default(),
+        incidents: desk::IncidentSetup::default(),
     };
     let mut play = Play {
         desk: Desk::new(Setup {

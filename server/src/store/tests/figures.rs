@@ -137,6 +137,7 @@ fn after_a_kill_todays_figures_are_those_of_the_log(place: &Place) {
                 personal: Vec::new(),
                 notes: Vec::new(),
                 numbers: Vec::new(),
+                incidents: desk::IncidentRows::default(),
             };
             store.submit(commit).unwrap();
         }
@@ -191,6 +192,7 @@ fn write_until_killed(address: String) {
             personal: Vec::new(),
             notes: Vec::new(),
             numbers: Vec::new(),
+            incidents: desk::IncidentRows::default(),
         };
         store.submit(commit).unwrap();
         done.recv().unwrap();
