@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use acd::AgentId;
 use desk::{Caller, ContactId, FlowName, PhoneNumber, What};
 use ivr_flows::{Facts, Session};
 use media::codec::Format;

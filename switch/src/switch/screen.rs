@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use acd::AgentId;
 use desk::PhoneNumber;
 use sip::digest::Verdict;
 

@@ -59,6 +59,7 @@ impl Switch {
                 ani: None,
                 carried: Vec::new(),
                 consulting: Some(consulting),
+                supervisor: None,
                 encryption: None,
                 by_trunk: false,
                 credentials: None,
