@@ -1,12 +1,20 @@
 //! Trunks as the calls see them: how many calls each carries, and which of its
 //! gateways work.
 //!
+//! A trunk's channels are for both directions. Some can be kept for whoever
+//! calls us (`reserve_in`). A call that comes when all are taken is refused,
+//! but for a clinical number: it has come, so there was a channel for it.
+//! Calls to emergency services take what they need.
+//!
 //! A gateway is asked with OPTIONS now and then, and believed dead when it
-//! doesn't answer, or when a call to it found silence or 503. It is called
+//! doesn't answer, or when a call to it found silence or 503 (what else it may answer: [`refusal`]). It is called
 //! again once it answers. A trunk that isn't asked (`probe_every` is `None`)
 //! is believed to have recovered after [`REST`].
 
+pub(crate) mod refusal;
+
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +76,7 @@ pub(crate) struct Way {
 
 #[derive(Debug)]
 struct State {
+    /// In both directions.
     calls: u32,
     /// In the order of preference.
     ways: Vec<(Way, Health)>,
@@ -161,11 +170,33 @@ impl Trunks {
         if alive.is_empty() {
             return Err(Unavailable::Dead);
         }
+        let calls_max = trunk.calls_max.saturating_sub(trunk.reserve_in);
         match self.states.get_mut(&trunk.name) {
-            Some(state) if state.calls < trunk.calls_max => state.calls += 1,
+            Some(state) if state.calls < calls_max => state.calls += 1,
             _ => return Err(Unavailable::Full),
         }
         Ok(alive)
+    }
+
+    /// Which trunk has a gateway at this address. Of several the first by name.
+    pub(crate) fn at(&self, ip: IpAddr) -> Option<&Arc<str>> {
+        let here = |way: &Way| {
+            let peer = way.peer.map(|peer| peer.addr.ip().to_canonical());
+            peer == Some(ip.to_canonical())
+        };
+        let states = self.states.iter();
+        let theirs = states.filter(|(_, state)| state.ways.iter().any(|(way, _)| here(way)));
+        theirs.map(|(name, _)| name).min()
+    }
+
+    /// A call comes by the trunk, and takes one of its calls unless all are taken. `clinical`: it does in any case.
+    pub(crate) fn take_in(&mut self, trunk: &Trunk, clinical: bool) -> bool {
+        let Some(state) = self.states.get_mut(&trunk.name) else {
+            return true;
+        };
+        let room = clinical || state.calls < trunk.calls_max;
+        state.calls += u32::from(room);
+        room
     }
 
     /// The ways of a trunk that work, the best last.
@@ -377,6 +408,7 @@ mod tests {
             name: NAME.into(),
             gateways: (0..gateways).map(gateway).collect(),
             calls_max: 2,
+            reserve_in: 0,
             credentials: None,
             probe_every: probe_every.map(Duration::from_secs),
             trusted: true,
@@ -464,6 +496,34 @@ mod tests {
         story.trunks.release(NAME);
         assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![way]));
         assert_eq!(story.trunks.load(NAME), Some((2, 1)));
+    }
+
+    /// Both directions share the channels, and some are kept for whoever calls us.
+    #[test]
+    fn calls_that_come_take_a_trunks_channels_too() {
+        let now = Duration::ZERO;
+        let mut kept = trunk(2, None);
+        (kept.calls_max, kept.reserve_in) = (3, 1);
+        let mut story = Story::new(kept);
+        let trunk = story.trunk.clone();
+        assert!(story.trunks.take_in(&trunk, false));
+        assert!(story.trunks.seize(now, &trunk).is_ok());
+        assert_eq!(story.trunks.seize(now, &trunk), Err(Unavailable::Full));
+        assert!(story.trunks.take_in(&trunk, false), "one was kept for it");
+        assert!(!story.trunks.take_in(&trunk, false));
+        assert!(story.trunks.take_in(&trunk, true), "a clinician");
+        assert_eq!(story.trunks.load(NAME), Some((4, 2)));
+        for _ in 0..3 {
+            story.trunks.release(NAME);
+        }
+        assert!(story.trunks.seize(now, &trunk).is_ok());
+        let at = |host: u8| {
+            story
+                .trunks
+                .at([192, 0, 2, host].into())
+                .map(|name| &**name)
+        };
+        assert_eq!((at(1), at(2)), (Some(NAME), None));
     }
 
     /// An emergency call is carried above the ceiling, and by what is believed dead.

@@ -45,14 +45,18 @@ pub enum By {
     Wide,
     /// By UDP, all of it through the proxy at this address.
     Proxy(SocketAddr),
+    /// By IPv6, signalling and audio: UDP, or TCP.
+    V6 {
+        tcp: bool,
+    },
 }
 
 impl By {
     /// What stands behind the `@` of a URI.
     pub fn host(&self, server: &Server) -> String {
         match self {
-            By::Udp | By::Wide | By::Proxy(_) => server.address.to_string(),
-            By::Tcp => format!("{};transport=tcp", server.address),
+            By::Udp | By::Wide | By::Proxy(_) | By::V6 { tcp: false } => server.address.to_string(),
+            By::Tcp | By::V6 { tcp: true } => format!("{};transport=tcp", server.address),
             By::Tls(_) | By::Srtp(..) => {
                 format!("127.0.0.1:{};transport=tls", server.tls_port())
             }
@@ -110,11 +114,14 @@ impl Baresip {
         let mut config = String::new();
         // One of them as it comes: where there is a network it says an address of that in its SDP,
         // and sends from loopback.
-        if user != "okafor" {
+        let v6 = matches!(by, By::V6 { .. });
+        if v6 {
+            let _ = writeln!(config, "net_interface ::1");
+        } else if user != "okafor" {
             let _ = writeln!(config, "net_interface 127.0.0.1");
         }
         for line in [
-            "sip_listen 127.0.0.1:0".to_owned(),
+            format!("sip_listen {}:0", if v6 { "[::1]" } else { "127.0.0.1" }),
             "module_path /usr/lib/baresip/modules".into(),
             "module g711.so".into(),
             "module g722.so".into(),

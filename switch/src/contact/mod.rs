@@ -52,6 +52,7 @@ use crate::admission::Permit;
 use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, QueryId, RenderId};
 use crate::phones::Phones;
 use crate::setup::{Encryption, Setup, Trunk};
+use crate::trunks::refusal::Patience;
 use crate::trunks::{Trunks, Way};
 
 pub(crate) use arrive::{Arrival, Opened, capabilities, natted};
@@ -418,6 +419,8 @@ struct Outside {
     sent: Option<outside::SentOut>,
     /// Who was called has sent the call on.
     redirected: redirect::Redirected,
+    /// How long the gateways have taken without ringing.
+    patience: Patience,
 }
 
 /// A call that a trunk carries; given back with [`Trunks::release`].

@@ -8,7 +8,7 @@ use desk::ContactId;
 
 use super::Switch;
 use crate::contact::{Cx, LegEnd, Opened, Side};
-use crate::emergency::{Dialled, EmergencyCall, is_emergency};
+use crate::emergency::{CallsBack, Dialled, EmergencyCall, is_emergency};
 use crate::input::{Input, Now};
 
 /// Emergency calls of one account at a time.
@@ -27,12 +27,43 @@ impl Switch {
         if !self.makes_room(now, &dialled.account) {
             return self.sip.reject(now.mono, leg, 486, None, &[]);
         }
+        self.lately.called(now.mono, &dialled.account);
+        self.emergency_call(now, leg, |count, cx| {
+            EmergencyCall::begin(count, leg, peer, request, dialled, cx)
+        });
+    }
+
+    /// A call from an emergency service, to a telephone that has called it, did.
+    pub(super) fn emergency_calls_back(
+        &mut self,
+        now: Now,
+        leg: sip::LegId,
+        peer: sip::Peer,
+        request: &sip::Request,
+        calls: CallsBack,
+    ) {
+        let live = self.emergencies.values().filter(|call| {
+            call.is_live() && call.calls_for_help().is_none() && call.is_by(&calls.account)
+        });
+        if live.count() >= CALLS_MAX {
+            return self.sip.reject(now.mono, leg, 486, None, &[]);
+        }
+        self.emergency_call(now, leg, |count, cx| {
+            EmergencyCall::begin_back(count, leg, peer, request, calls, cx)
+        });
+    }
+
+    fn emergency_call(
+        &mut self,
+        now: Now,
+        leg: sip::LegId,
+        begin: impl FnOnce(u64, &mut Cx<'_>) -> EmergencyCall,
+    ) {
         self.contact += 1;
         let count = self.contact;
         let begun = {
             let mut cx = cx!(self, now);
-            let begin = || EmergencyCall::begin(count, leg, peer, request, dialled, &mut cx);
-            catch_unwind(AssertUnwindSafe(begin))
+            catch_unwind(AssertUnwindSafe(|| begin(count, &mut cx)))
         };
         let Ok(call) = begun else {
             self.counters.panics += 1;
@@ -49,7 +80,9 @@ impl Switch {
     /// another; false when all are.
     fn makes_room(&mut self, now: Now, account: &str) -> bool {
         let calls = self.emergencies.values();
-        let own = calls.filter(|call| call.is_live() && call.is_by(account));
+        let own = calls.filter(|call| {
+            call.is_live() && call.is_by(account) && call.calls_for_help().is_some()
+        });
         let mut own: Vec<_> = own.map(|call| (call.id(), call.is_connected())).collect();
         if own.len() < CALLS_MAX {
             return true;
@@ -72,10 +105,17 @@ impl Switch {
         let Some(mut call) = self.emergencies.remove(&id) else {
             return;
         };
+        let was_live = call.is_live();
         let mut cx = cx!(self, now);
         if catch_unwind(AssertUnwindSafe(|| f(&mut call, &mut cx))).is_err() {
             cx.counters.panics += 1;
             return call.bury(&mut cx);
+        }
+        if let Some(account) = call.calls_for_help()
+            && was_live
+            && !call.is_live()
+        {
+            self.lately.called(now.mono, account);
         }
         if !call.is_done(now.mono) {
             self.emergencies.insert(id, call);
@@ -244,6 +284,8 @@ impl Switch {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+
+    use desk::PhoneNumber;
 
     use super::*;
     use crate::admission::Limits;
@@ -516,6 +558,48 @@ mod tests {
         // Somebody else's are their own.
         assert_eq!(desk.dials(HOME, "ben", "sip:911@test", Some("secret")), 0);
         assert_eq!(desk.switch.emergency_calls(), 3);
+    }
+
+    /// The main number is called by others too: only who says that they are the service is meant, and by a trunk alone.
+    #[test]
+    fn a_line_of_ours_is_called_back_by_the_service_alone() {
+        let mut setup = setup();
+        let main = PhoneNumber("+15550101000".into());
+        setup.emergency.usual.callback = Some(main);
+        let line = crate::setup::tests::line();
+        setup.lines.insert("15550101000".into(), line);
+        let mut desk = Desk::new(setup);
+        for (at, user) in [(HOME, "ana"), ([203, 0, 113, 9], "ben")] {
+            assert_eq!(desk.registers(at, user, "", "secret"), 200);
+        }
+        let calls = |desk: &mut Desk, from: [u8; 4], more: &str, uri: &str| {
+            let lines = format!(
+                "From: <sip:+15550160911@pbx.example>;tag=1\r\nTo: <{uri}>\r\n{more}\
+                 Contact: <sip:x@192.0.2.9>\r\n"
+            );
+            desk.asks(from, &format!("INVITE {uri}"), &lines, None)
+        };
+        const TRUNK: [u8; 4] = [192, 0, 2, 9];
+        let (marked, uri) = ("Priority: PSAP-callback\r\n", "sip:+15550101000@test");
+        // Nobody has called for help. (There is no room for anybody who calls the line.)
+        assert_eq!(calls(&mut desk, TRUNK, marked, uri), 503);
+        for user in ["ana", "ben"] {
+            let at = if user == "ana" {
+                HOME
+            } else {
+                [203, 0, 113, 9]
+            };
+            desk.at += Duration::from_secs(1);
+            assert_eq!(desk.dials(at, user, "sip:911@test", None), 0);
+        }
+        assert_eq!(desk.switch.emergency_calls(), 2);
+        assert_eq!(calls(&mut desk, TRUNK, "", uri), 503, "somebody else");
+        assert_eq!(calls(&mut desk, [198, 51, 100, 1], marked, uri), 401);
+        assert_eq!(desk.switch.emergency_calls(), 2);
+        assert_eq!(calls(&mut desk, TRUNK, marked, "sip:5550101000@test"), 0);
+        let mut live = desk.switch.emergencies.values();
+        let back = live.find(|call| call.calls_for_help().is_none());
+        assert!(back.expect("it rings").is_by("ben"), "who called last");
     }
 
     #[test]
