@@ -177,7 +177,7 @@ fn talks_by(by: &By, server: &Server, test: &str) -> Baresip {
     let via = match by {
         By::Udp | By::Wide | By::Proxy(_) | By::V6 { tcp: false } => "Via: SIP/2.0/UDP",
         By::Tcp | By::V6 { tcp: true } => "Via: SIP/2.0/TCP",
-        By::Tls(_) | By::Srtp(..) => "Via: SIP/2.0/TLS",
+        By::Tls(_) | By::Srtp(..) | By::Away(_) => "Via: SIP/2.0/TLS",
     };
     for phone in [&ana, &okafor, &dov] {
         let log = phone.log();

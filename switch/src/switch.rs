@@ -134,8 +134,8 @@ impl Switch {
     }
 
     /// Serves other people, numbers and flows from now on. Calls in progress
-    /// finish on the flows they began with; registrations stay. Hospitals and
-    /// trunks, addresses and secrets are as before.
+    /// finish on the flows they began with, and on the trunks; registrations
+    /// stay, ours at providers too. Hospitals, addresses and secrets are as before.
     pub fn reconfigure(&mut self, setup: Setup) {
         let Setup {
             tenants,
@@ -146,8 +146,11 @@ impl Switch {
             partners,
             actions,
             emergency,
+            trunks,
             ..
         } = setup;
+        self.trunks.reconfigure(&self.setup.trunks, &trunks);
+        self.setup.trunks = trunks;
         self.setup.tenants = tenants;
         self.setup.lines = lines;
         self.setup.flow_versions = flow_versions;
@@ -436,8 +439,10 @@ impl Switch {
             Event::Trying { leg } => {
                 self.with_leg(now, leg, |contact, _, cx| contact.call_is_tried(cx));
             }
-            Event::Ringing { leg, .. } => {
-                self.with_leg(now, leg, |contact, _, cx| contact.call_rings(cx));
+            Event::Ringing { leg, sdp, .. } => {
+                self.with_leg(now, leg, |contact, _, cx| {
+                    contact.call_rings(sdp.as_deref(), cx);
+                });
             }
             Event::Answered { leg, sdp, .. } => {
                 self.with_leg(now, leg, |contact, _, cx| {

@@ -92,22 +92,49 @@ pub(crate) struct Trunks {
 impl Trunks {
     pub(crate) fn new(setup: &Setup) -> Self {
         let states = setup.trunks.iter().map(|(name, trunk)| {
-            let gateways = trunk.gateways.iter().enumerate();
-            let ways = gateways.filter_map(|(gateway, at)| {
-                let peer = match at {
-                    Gateway::Address { peer, .. } => Some(*peer),
-                    Gateway::Registered { .. } => None,
-                    // Until it is located there is no way.
-                    Gateway::Named { .. } => return None,
-                };
-                Some((Way { gateway, peer }, Health::new(trunk)))
-            });
+            let ways = ways_of(trunk).map(|way| (way, Health::new(trunk)));
             let ways = ways.collect();
             (Arc::clone(name), State { calls: 0, ways })
         });
         Self {
             states: states.collect(),
             registrations: Registrations::new(setup),
+        }
+    }
+
+    /// Other trunks from now on. Their calls go on being counted, and of an address that stays it is still known whether it
+    /// works. Registrations, and where names lead, stay as they are.
+    pub(crate) fn reconfigure(
+        &mut self,
+        old: &HashMap<Arc<str>, Arc<Trunk>>,
+        new: &HashMap<Arc<str>, Arc<Trunk>>,
+    ) {
+        self.states.retain(|name, _| new.contains_key(name));
+        for (name, trunk) in new {
+            let before = old.get(name);
+            let state = self.states.entry(Arc::clone(name));
+            let state = state.or_insert_with(|| State {
+                calls: 0,
+                ways: Vec::new(),
+            });
+            if before.is_none_or(|before| before.gateways != trunk.gateways) {
+                let known = std::mem::take(&mut state.ways);
+                let health = |way: &Way| {
+                    let known = known.iter().find(|(known, _)| known.peer == way.peer);
+                    known.map_or_else(|| Health::new(trunk), |(_, health)| *health)
+                };
+                state.ways = ways_of(trunk)
+                    .map(|way| (way.clone(), health(&way)))
+                    .collect();
+            }
+            if before.is_some_and(|before| before.probe_every != trunk.probe_every) {
+                for (_, health) in &mut state.ways {
+                    *health = Health {
+                        dead_since: health.dead_since,
+                        ..Health::new(trunk)
+                    };
+                }
+            }
         }
     }
 
@@ -346,6 +373,19 @@ impl Trunks {
     }
 }
 
+/// The ways of a trunk that needn't be located first.
+fn ways_of(trunk: &Trunk) -> impl Iterator<Item = Way> {
+    let gateways = trunk.gateways.iter().enumerate();
+    gateways.filter_map(|(gateway, at)| {
+        let peer = match at {
+            Gateway::Address { peer, .. } => Some(*peer),
+            Gateway::Registered { .. } => None,
+            Gateway::Named { .. } => return None,
+        };
+        Some(Way { gateway, peer })
+    })
+}
+
 impl Health {
     fn new(trunk: &Trunk) -> Self {
         Self {
@@ -524,6 +564,35 @@ mod tests {
                 .map(|name| &**name)
         };
         assert_eq!((at(1), at(2)), (Some(NAME), None));
+    }
+
+    #[test]
+    fn other_gateways_are_taken_without_forgetting_calls_and_what_is_dead() {
+        let mut story = Story::new(trunk(2, None));
+        let now = Duration::from_secs(1);
+        assert!(story.trunks.seize(now, &story.trunk).is_ok());
+        let first = story.way(0);
+        story.trunks.found_dead(now, NAME, &first);
+        let mut changed = story.trunk.clone();
+        let (old, new) = (trunk(2, None), trunk(3, None));
+        // The dead one comes second, behind one that is new.
+        changed.gateways = [2, 0].map(|n: usize| new.gateways[n].clone()).to_vec();
+        changed.calls_max = 1;
+        let map = |trunk: &Trunk| HashMap::from([(Arc::from(NAME), Arc::new(trunk.clone()))]);
+        story.trunks.reconfigure(&map(&old), &map(&changed));
+        let ways = story.trunks.every_way(now, &changed);
+        let ways: Vec<_> = ways
+            .iter()
+            .map(|(way, works)| (way.gateway, *works))
+            .collect();
+        assert_eq!(ways, [(0, true), (1, false)]);
+        assert_eq!(story.trunks.seize(now, &changed), Err(Unavailable::Full));
+        story.trunks.release(NAME);
+        assert!(story.trunks.seize(now, &changed).is_ok());
+        // Gone, with a call that ends later.
+        story.trunks.reconfigure(&map(&changed), &HashMap::new());
+        assert_eq!(story.trunks.seize(now, &changed), Err(Unavailable::Unknown));
+        story.trunks.release(NAME);
     }
 
     /// An emergency call is carried above the ceiling, and by what is believed dead.

@@ -240,6 +240,12 @@ impl OutsideConfig {
 }
 
 impl TrunkConfig {
+    /// Must the DNS be asked where it is?
+    pub(super) fn has_named_gateways(&self) -> bool {
+        let mut gateways = self.gateways.iter();
+        gateways.any(|text| matches!(gateway(text), Some(Gateway::Named { .. })))
+    }
+
     /// The trunk as the calls use it.
     ///
     /// # Errors

@@ -257,9 +257,12 @@ impl Contact {
     }
 
     /// It rings.
-    pub(crate) fn call_rings(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn call_rings(&mut self, sdp: Option<&[u8]>, cx: &mut Cx<'_>) {
         if self.is_dialling() {
             return self.customer_rings(cx);
+        }
+        if let Some(answer) = sdp {
+            self.early_answer(answer, cx);
         }
         if let Some(call) = self.call_mut()
             && let Progress::Calling { leg, .. } = call.progress

@@ -144,6 +144,7 @@ impl Contact {
             sent,
             redirected: Redirected::default(),
             patience: Patience::default(),
+            early: false,
         }));
         if self.sound == Sound::Nothing {
             self.rest_sound(cx);
@@ -333,6 +334,7 @@ impl Contact {
     }
 
     fn next_gateway(&mut self, cx: &mut Cx<'_>) {
+        self.early_is_over(cx);
         if let Some(call) = self.call_mut() {
             call.anew(cx);
         }
@@ -361,7 +363,7 @@ impl Contact {
     pub(super) fn leave_partner(&mut self, cx: &mut Cx<'_>) {
         if let Some((partner, _)) = self.stop_calling_partner(cx) {
             self.record_taken_back(partner, TakenBack::NoAnswer, cx);
-            if self.sound == Sound::Music {
+            if self.sound.is_of_waiting() {
                 self.rest_sound(cx);
             }
         }
@@ -372,7 +374,7 @@ impl Contact {
         let Some((partner, sent)) = self.stop_calling_partner(cx) else {
             return;
         };
-        if self.sound == Sound::Music {
+        if self.sound.is_of_waiting() {
             self.rest_sound(cx);
         }
         if let Some(sent) = sent {

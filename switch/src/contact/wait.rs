@@ -133,7 +133,7 @@ impl Contact {
             self.journey(cx, how);
         }
         match self.sound {
-            Sound::Music => self.rest_sound(cx),
+            Sound::Music | Sound::Early => self.rest_sound(cx),
             // The prompt under way replaces the music when it is ready; until
             // then the music may go on, but it doesn't come back after it.
             Sound::Rendering { .. } | Sound::Prompt { .. } | Sound::Nothing | Sound::Bridged => {}

@@ -541,6 +541,85 @@ mod tests {
         assert_eq!(switch.counters().sign_ins_blocked, 4);
     }
 
+    /// An exchange that signs in is asked for its password, and believed no further than its trunk says.
+    #[test]
+    fn what_an_account_asserts_counts_only_if_its_trunk_is_trusted() {
+        for (trusted, expected) in [(true, "+15550177001"), (false, "+15550199999")] {
+            let mut setup = crate::setup::tests::empty();
+            let account = Account {
+                encryption: None,
+                ha1s: sip::digest::Ha1s::derive("exchange", "test", "secret"),
+                agent: None,
+                serves: Vec::new(),
+                number: None,
+                trunk: true,
+                home: desk::TenantId(1),
+                station: Default::default(),
+            };
+            setup.accounts.insert("exchange".into(), account);
+            let mut trunk = crate::setup::tests::trunk("city", 0);
+            trunk.trusted = trusted;
+            trunk.gateways = vec![crate::setup::Gateway::Registered {
+                user: "exchange".into(),
+            }];
+            setup.trunks.insert("city".into(), Arc::new(trunk));
+            let line = crate::setup::tests::line();
+            setup.lines.insert("1001".into(), line);
+            let mut switch = Switch::new(setup);
+            let peer = sip::Peer::udp(([198, 51, 100, 7], 5060).into());
+            let now = Now {
+                mono: Duration::from_secs(1),
+                wall: 0,
+            };
+            let sdp = "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\n\
+                       t=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+            let mut authorization = String::new();
+            let mut callers = Vec::new();
+            for n in 1..=2 {
+                let text = format!(
+                    "INVITE sip:1001@test SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bK{n}\r\n\
+                     From: <sip:+15550199999@pbx.example>;tag=1\r\nTo: <sip:1001@test>\r\nCall-ID: {n}\r\n\
+                     CSeq: 1 INVITE\r\nContact: <sip:x@198.51.100.7>\r\n{authorization}\
+                     P-Asserted-Identity: <tel:+15550177001>\r\n\
+                     Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+                    sdp.len()
+                );
+                let message = sip::parse_datagram(text.as_bytes(), peer).expect("well-formed");
+                switch.handle(now, Input::Sip { peer, message });
+                while let Some(output) = switch.poll() {
+                    match output {
+                        Output::Transmit(transmit) => {
+                            let answer = String::from_utf8_lossy(&transmit.bytes).into_owned();
+                            let mut lines = answer.lines();
+                            let offered =
+                                lines.find_map(|line| line.strip_prefix("WWW-Authenticate: "));
+                            if let Some(offered) = offered {
+                                let params =
+                                    sip::wire::AuthParams::parse(offered).expect("a challenge");
+                                let password = sip::Credentials::new("exchange", "secret");
+                                let uri = "sip:1001@test";
+                                let value = sip::digest::authorize(
+                                    &params, &password, "INVITE", uri, "c", 1,
+                                );
+                                let value = value.expect("an answer");
+                                authorization = format!("Authorization: {value}\r\n");
+                            }
+                        }
+                        Output::ToDesk(command) => {
+                            if let desk::What::Start { ani, .. } = command.what {
+                                callers.push(ani.map(|number| number.0));
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            assert_eq!(callers, [Some(expected.to_owned())], "trusted: {trusted}");
+            let calls: Vec<_> = switch.trunks().map(|(_, calls, _)| calls).collect();
+            assert_eq!(calls, [1], "it is one of the trunk's calls");
+        }
+    }
+
     #[test]
     fn parameters_of_the_user_part_are_no_digits() {
         for (text, expected) in [
