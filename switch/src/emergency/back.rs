@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use desk::{EmergencyEnd, PhoneNumber, TenantId};
 
-use super::EmergencyCall;
+use super::{Dialled, EmergencyCall, EmergencyNumber};
 use crate::contact::Cx;
+use crate::input::EmergencyStep;
 use crate::phones::Target;
 use crate::setup::{Account, Encryption, Setup};
 
@@ -107,6 +108,60 @@ fn is_same(a: &str, b: &str) -> bool {
 }
 
 impl EmergencyCall {
+    /// The service calls a telephone of ours back.
+    pub(crate) fn begin_back(
+        count: u64,
+        leg: sip::LegId,
+        peer: sip::Peer,
+        request: &sip::Request,
+        calls: CallsBack,
+        cx: &mut Cx<'_>,
+    ) -> Self {
+        let CallsBack {
+            account,
+            number,
+            from,
+            carried,
+            trunk,
+            encryption,
+        } = calls;
+        if let Some(trunk) = &trunk {
+            cx.trunks.seize_regardless(trunk);
+        }
+        let of = cx.setup.accounts.get(&*account);
+        let agent = of.and_then(|account| account.agent);
+        let dialled = Dialled {
+            account,
+            number: EmergencyNumber {
+                dialled: Arc::clone(&number),
+                sent: number,
+            },
+            carried,
+        };
+        let back = Back {
+            from,
+            trunk,
+            refused: None,
+        };
+        let from = (leg, peer, request, encryption);
+        let mut call = Self::new(count, from, dialled, Some(back), cx);
+        cx.counters.emergency_called_back += 1;
+        let begun = desk::Emergency::CalledBack {
+            agent: agent.map(|agent| desk::AgentId(agent.0)),
+        };
+        call.report(EmergencyStep::CalledBack, begun, cx);
+        call.occupies(agent, cx);
+        call
+    }
+
+    /// The service's own call is over on its trunk.
+    pub(super) fn give_back_trunk(&mut self, cx: &mut Cx<'_>) {
+        let trunk = self.back.as_mut().and_then(|back| back.trunk.take());
+        if let Some(trunk) = trunk {
+            cx.trunks.release(&trunk);
+        }
+    }
+
     /// Calls the telephone at one of the places where it is registered.
     pub(super) fn call_telephone(&mut self, target: Target, cx: &mut Cx<'_>) -> Option<()> {
         let account = cx.setup.accounts.get(&*self.dialled.account);

@@ -155,52 +155,6 @@ impl EmergencyCall {
         call
     }
 
-    /// The service calls a telephone of ours back.
-    pub(crate) fn begin_back(
-        count: u64,
-        leg: sip::LegId,
-        peer: sip::Peer,
-        request: &sip::Request,
-        calls: CallsBack,
-        cx: &mut Cx<'_>,
-    ) -> Self {
-        let CallsBack {
-            account,
-            number,
-            from,
-            carried,
-            trunk,
-            encryption,
-        } = calls;
-        if let Some(trunk) = &trunk {
-            cx.trunks.seize_regardless(trunk);
-        }
-        let of = cx.setup.accounts.get(&*account);
-        let agent = of.and_then(|account| account.agent);
-        let dialled = Dialled {
-            account,
-            number: EmergencyNumber {
-                dialled: Arc::clone(&number),
-                sent: number,
-            },
-            carried,
-        };
-        let back = Back {
-            from,
-            trunk,
-            refused: None,
-        };
-        let from = (leg, peer, request, encryption);
-        let mut call = Self::new(count, from, dialled, Some(back), cx);
-        cx.counters.emergency_called_back += 1;
-        let begun = desk::Emergency::CalledBack {
-            agent: agent.map(|agent| desk::AgentId(agent.0)),
-        };
-        call.report(EmergencyStep::CalledBack, begun, cx);
-        call.occupies(agent, cx);
-        call
-    }
-
     fn new(
         count: u64,
         (leg, peer, request, encryption): (
@@ -497,14 +451,6 @@ impl EmergencyCall {
         }
         self.phase = Phase::Over { since: cx.now.mono };
         self.report(EmergencyStep::Ended(by), desk::Emergency::Ended { by }, cx);
-    }
-
-    /// The service's own call is over on its trunk.
-    fn give_back_trunk(&mut self, cx: &mut Cx<'_>) {
-        let trunk = self.back.as_mut().and_then(|back| back.trunk.take());
-        if let Some(trunk) = trunk {
-            cx.trunks.release(&trunk);
-        }
     }
 
     /// A bug in this call was caught: what the index says is its own is ended,
