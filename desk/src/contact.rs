@@ -239,6 +239,7 @@ impl Facts {
             | Event::HoursOpened { .. }
             | Event::HoursReopened { .. }
             | Event::EmergencyBegun { .. }
+            | Event::EmergencyCalledBack { .. }
             | Event::EmergencyConnected { .. }
             | Event::EmergencyUnplaced { .. }
             | Event::EmergencyEnded { .. }

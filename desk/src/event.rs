@@ -404,7 +404,15 @@ pub enum Event {
         /// Whose telephone it is, if it is an agent's.
         agent: Option<AgentId>,
     },
-    /// The service answered.
+    /// An emergency service calls back a telephone of ours that has called it.
+    #[serde(rename = "emergency.called_back")]
+    EmergencyCalledBack {
+        /// Which call.
+        call: ContactId,
+        /// Whose telephone it is, if it is an agent's.
+        agent: Option<AgentId>,
+    },
+    /// The service answered, or, called back, the telephone.
     #[serde(rename = "emergency.connected")]
     EmergencyConnected {
         /// Which call.
@@ -759,6 +767,7 @@ impl Event {
             | Self::PromiseClosed { .. } => None,
             // An emergency call is nobody's journey.
             Self::EmergencyBegun { .. }
+            | Self::EmergencyCalledBack { .. }
             | Self::EmergencyConnected { .. }
             | Self::EmergencyUnplaced { .. }
             | Self::EmergencyEnded { .. }
@@ -1207,6 +1216,13 @@ mod tests {
                 agent: None,
             },
             r#"{"type":"emergency.begun","call":7,"number":911,"agent":null}"#,
+        );
+        check(
+            Event::EmergencyCalledBack {
+                call: contact,
+                agent: Some(AgentId(2)),
+            },
+            r#"{"type":"emergency.called_back","call":7,"agent":2}"#,
         );
         check(
             Event::EmergencyConnected { call: contact },

@@ -227,7 +227,12 @@ pub enum Emergency {
         /// Whose telephone it is, if it is an agent's.
         agent: Option<AgentId>,
     },
-    /// The service answered.
+    /// The service calls back the telephone that has called it.
+    CalledBack {
+        /// Whose telephone it is, if it is an agent's.
+        agent: Option<AgentId>,
+    },
+    /// The service answered, or, called back, the telephone.
     Connected,
     /// No way outside took it. It is tried on.
     Unplaced,

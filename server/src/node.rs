@@ -36,6 +36,7 @@ use crate::prompter::{Prompter, Ready};
 use crate::rtp::{Media, MediaError, RingPhone, ThreadHint};
 use crate::secrets::Entropy;
 use crate::serve::publish::Fresh;
+use crate::serve::setup::addresses_of;
 use crate::store::{Done, Journal};
 use crate::streams::{Arrived, Streams};
 
@@ -412,6 +413,9 @@ impl Node {
         }
         self.actions.serve(fresh.actions);
         self.acd.reconfigure(now, fresh.acd);
+        for gateway in addresses_of(&fresh.switch) {
+            self.streams.gateway(gateway, None);
+        }
         self.switch.reconfigure(fresh.switch);
         for published in fresh.published {
             let input = desk::Input::Published(published.at(at));

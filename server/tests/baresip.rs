@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use desk::TicketNumber;
-use support::Server;
 use support::house::{LATER, SOON, spoken};
 use support::softphone::{
     AGENT_HZ, Baresip, By, CALLER_HZ, COLLEAGUE_HZ, Heard, hand_over, has_music, is_sent_on, three,
     ticket,
 };
+use support::{InMemory, Server};
 
 const MENU: &str = "Clinician, press 1; hospital staff, 2; patient, 3.";
 
@@ -141,7 +141,7 @@ fn a_withheld_number_chooses_by_key_and_talks() {
 
 /// Phones that reach us by streams: keys arrive, agent and caller hold the line and take it up, the caller is sent on;
 /// both sides hear each other throughout. And whoever is gone is noticed.
-fn talks_by(by: &By, server: &Server, test: &str) {
+fn talks_by(by: &By, server: &Server, test: &str) -> Baresip {
     let start = |user: &str, secret: &str, hertz| {
         Baresip::start_by(by, server, test, user, Some(secret), hertz)
     };
@@ -150,6 +150,8 @@ fn talks_by(by: &By, server: &Server, test: &str) {
     okafor.dial_by(by, server, "1001");
     okafor.wait_for("CALL_ESTABLISHED", SOON);
     ana.wait_for("CALL_INCOMING", SOON);
+    let greeting = "Hello Doctor Okafor.";
+    okafor.hears_clip(greeting, spoken().clip(greeting), SOON);
     ana.command("accept", "");
     ana.wait_for("CALL_ESTABLISHED", SOON);
     okafor.hears_tone(AGENT_HZ);
@@ -173,9 +175,9 @@ fn talks_by(by: &By, server: &Server, test: &str) {
     dov.wait_for("CALL_CLOSED", SOON);
     signed_in(&ana);
     let via = match by {
-        By::Udp | By::Wide | By::Proxy(_) => "Via: SIP/2.0/UDP",
-        By::Tcp => "Via: SIP/2.0/TCP",
-        By::Tls(_) | By::Srtp(..) => "Via: SIP/2.0/TLS",
+        By::Udp | By::Wide | By::Proxy(_) | By::V6 { tcp: false } => "Via: SIP/2.0/UDP",
+        By::Tcp | By::V6 { tcp: true } => "Via: SIP/2.0/TCP",
+        By::Tls(_) | By::Srtp(..) | By::Away(_) => "Via: SIP/2.0/TLS",
     };
     for phone in [&ana, &okafor, &dov] {
         let log = phone.log();
@@ -187,12 +189,41 @@ fn talks_by(by: &By, server: &Server, test: &str) {
     drop(ana);
     okafor.dial_by(by, server, "1001");
     dov.wait_for_more("CALL_INCOMING", 1, LATER);
+    okafor
 }
 
 #[test]
 fn phones_talk_by_tcp() {
     let server = Server::start("baresip-tcp");
     talks_by(&By::Tcp, &server, "tcp");
+}
+
+/// By IPv6 alone: nothing that a phone sends or gets names an IPv4 address, and its audio goes where the SDP says.
+fn talks_by_v6(tcp: bool, test: &str) {
+    let data = InMemory::new(test);
+    let demo = support::root().join("demo");
+    let server = Server::start_with(&data.path().join("data"), &demo, "[::1]:0", &[]);
+    assert!(server.address.is_ipv6());
+    let by = By::V6 { tcp };
+    let okafor = talks_by(&by, &server, test);
+    let log = okafor.log();
+    let connections = log.lines().filter(|line| line.starts_with("c="));
+    assert!(connections.clone().count() > 4, "{log}");
+    assert!(
+        connections.clone().all(|c| c.trim() == "c=IN IP6 ::1"),
+        "{log}"
+    );
+    assert!(!log.contains("127.0.0.1"), "{log}");
+}
+
+#[test]
+fn phones_talk_by_ipv6() {
+    talks_by_v6(false, "baresip-v6");
+}
+
+#[test]
+fn phones_talk_by_tcp_and_ipv6() {
+    talks_by_v6(true, "baresip-v6-tcp");
 }
 
 #[test]

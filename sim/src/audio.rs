@@ -251,6 +251,13 @@ impl Audio {
             Command::SendDigits { digits, .. } => {
                 self.pressed.extend(digits.iter().map(|digit| digit.char()));
             }
+            // Whoever describes what is to be heard speaks.
+            Command::Await { leg } => {
+                let speaks = self.legs.get(&leg).is_some_and(|leg| !leg.dead);
+                if speaks {
+                    does.push(AudioDoes::Tell(Event::AudioBegan { leg }));
+                }
+            }
             Command::Open { .. } | Command::Listen { .. } | Command::FindText { .. } => {}
         }
     }

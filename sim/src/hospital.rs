@@ -494,6 +494,7 @@ pub(crate) fn switch_setup(
             })
             .collect(),
         calls_max: 20,
+        reserve_in: 0,
         credentials: None,
         // Asked for ever, they would keep a world from becoming quiet.
         probe_every: None,

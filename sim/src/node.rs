@@ -31,6 +31,13 @@ impl std::fmt::Debug for Node {
     }
 }
 
+/// What its secrets are made of.
+pub(crate) fn key(seed: u64) -> [u8; 32] {
+    let mut key = [7; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key
+}
+
 /// The wall clock.
 pub(crate) fn wall(now: Duration) -> i64 {
     WALL_AT_START + now.as_millis() as i64
@@ -53,8 +60,7 @@ impl Node {
         music: Arc<Clip>,
         chime: Arc<Clip>,
     ) -> Self {
-        let mut key = [7; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
+        let key = key(seed);
         let mut node = Self {
             switch: Switch::new(hospital::switch_setup(
                 analysts,

@@ -70,6 +70,13 @@ pub enum Reaction {
         /// After so long.
         after: Duration,
     },
+    /// Says something (early media), and refuses.
+    Announces {
+        /// After so long.
+        after: Duration,
+        /// With what.
+        code: u16,
+    },
 }
 
 impl Reaction {
@@ -615,7 +622,7 @@ impl Phone {
                     if reaction != Reaction::PlayDead {
                         let ring = now + self.dice.millis(0, 150);
                         let step = match reaction {
-                            Reaction::Speaks { .. } => Step::Speak,
+                            Reaction::Speaks { .. } | Reaction::Announces { .. } => Step::Speak,
                             _ => Step::Ring,
                         };
                         self.timers.push((ring, PhoneTimer::React(leg, step)));
@@ -648,6 +655,7 @@ impl Phone {
                             then(after, Step::PickUp);
                         }
                         Reaction::Speaks { after } => then(after, Step::PickUp),
+                        Reaction::Announces { after, code } => then(after, Step::Refuse(code)),
                         Reaction::PlayDead | Reaction::Ignore => {}
                     }
                     self.calls.push(call);

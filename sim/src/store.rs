@@ -330,6 +330,7 @@ impl Log {
         if matches!(
             stamped.event,
             Event::EmergencyBegun { .. }
+                | Event::EmergencyCalledBack { .. }
                 | Event::EmergencyConnected { .. }
                 | Event::EmergencyUnplaced { .. }
                 | Event::EmergencyEnded { .. }

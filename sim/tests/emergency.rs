@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use desk::{EmergencyEnd, Event};
 use sim::{
-    CallPlan, CallerEnd, Deed, Door, Heard, Hospital, MAIN_NUMBER, OKAFOR, Reaction,
+    CallPlan, CallerEnd, Deed, Door, Heard, Hospital, Leave, MAIN_NUMBER, OKAFOR, Reaction,
     STATION_NUMBER, STRANGER, Weather, World,
 };
 
@@ -80,6 +80,7 @@ fn talks_with_other(world: &World) {
 fn steps(world: &World) -> Vec<&'static str> {
     let word = |event: &Event| match event {
         Event::EmergencyBegun { .. } => "begun",
+        Event::EmergencyCalledBack { .. } => "called back",
         Event::EmergencyConnected { .. } => "connected",
         Event::EmergencyUnplaced { .. } => "unplaced",
         Event::EmergencyEnded { by, .. } => match by {
@@ -486,4 +487,90 @@ fn emergency_calls_survive_bad_networks() {
         world.wait(secs(60));
         world.finish();
     }
+}
+
+/// Somebody calls this number by the trunk, as an emergency service may: no line of the hospital's is dialled.
+fn calls_back(world: &mut World, number: &str) -> usize {
+    let plan = CallPlan::new(world.now(), number, Some("+15550160911"));
+    world.call(plan.leaves(Leave::AfterTalking(secs(10))))
+}
+
+/// Ana has called for help, and hung up.
+fn has_called_for_help() -> World {
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
+    dials(&mut world, ANA, "911");
+    world.wait(secs(3));
+    hangs_up(&mut world, ANA);
+    world.wait(secs(2));
+    world
+}
+
+#[test]
+fn the_service_calls_back_the_very_telephone() {
+    let mut world = has_called_for_help();
+    world.script(ANA, Reaction::answers(secs(3)));
+    let service = calls_back(&mut world, STATION_NUMBER);
+    world.wait(secs(6));
+    let rung = &world.rung(ANA)[0];
+    for wanted in [
+        "Priority: psap-callback\r\n",
+        "From: \"Emergency service calls back\" <sip:+15550160911@",
+    ] {
+        assert!(rung.invite.contains(wanted), "{}", rung.invite);
+    }
+    assert_eq!(world.agent_hears(ANA, false), Heard::Caller);
+    assert_eq!(world.rung(ANA).len(), 1);
+    assert!(world.rung(BEN).is_empty());
+    // Nobody else rings there meanwhile.
+    world.call(CallPlan::new(
+        world.now(),
+        Hospital::StAnne.number(Door::Clinician),
+        Some(OKAFOR),
+    ));
+    world.wait(secs(3));
+    assert_eq!(world.rung(ANA).len(), 1);
+    hangs_up(&mut world, ANA);
+    world.wait(secs(3));
+    assert_eq!(
+        world.end_of(service).map(|(_, end)| end),
+        Some(CallerEnd::HungUpOn)
+    );
+    assert_eq!(
+        steps(&world)[3..],
+        ["called back", "connected", "ended by the caller"]
+    );
+    world.wait(secs(60));
+    hangs_up(&mut world, ANA);
+    finish(world);
+}
+
+#[test]
+fn a_telephone_that_declines_or_is_gone_is_told_of_and_called_half_an_hour_long() {
+    let mut world = has_called_for_help();
+    let end_of = |world: &mut World, wait: u64| {
+        let service = calls_back(world, STATION_NUMBER);
+        world.wait(secs(wait));
+        world.end_of(service).map(|(_, end)| end)
+    };
+    world.script(ANA, Reaction::refuses(486));
+    assert_eq!(end_of(&mut world, 3), Some(CallerEnd::Refused(486)));
+    assert_eq!(steps(&world)[3..], ["called back", "ended by us"]);
+    world.switch_off(ANA, secs(30));
+    assert_eq!(end_of(&mut world, 10), Some(CallerEnd::Refused(480)));
+    world.wait(secs(29 * 60));
+    assert_eq!(end_of(&mut world, 20), Some(CallerEnd::HungUp));
+    world.wait(secs(60));
+    assert_eq!(end_of(&mut world, 3), Some(CallerEnd::Refused(404)));
+    finish(world);
+}
+
+/// Without a call for help that number is nobody's.
+#[test]
+fn nobody_is_called_back_who_has_not_called() {
+    let mut world = world(Reaction::answers(secs(1)), Reaction::answers(secs(1)));
+    let service = calls_back(&mut world, STATION_NUMBER);
+    world.wait(secs(3));
+    let end = world.end_of(service).map(|(_, end)| end);
+    assert_eq!(end, Some(CallerEnd::Refused(404)));
+    finish(world);
 }

@@ -318,3 +318,25 @@ fn transfers_by_flows_survive_bad_networks() {
         finish(world, &[BEN, CLEO, TIER2, OUTSIDE[0]]);
     }
 }
+
+/// Of a number outside to which the flow sends its caller.
+#[test]
+fn what_is_said_outside_before_an_answer_is_heard_once_the_flow_has_spoken() {
+    let mut world = world(Weather::calm(), &[BEN]);
+    let speaks = Reaction::Speaks { after: secs(12) };
+    world.script(OUTSIDE[0], speaks);
+    let caller = world.call(pharmacy());
+    let mut at = FIRST;
+    while world.rung(OUTSIDE[0]).is_empty() {
+        at += secs(1);
+        assert!(at < secs(60));
+        world.pass(at);
+    }
+    world.wait(secs(8));
+    assert!(world.rung(OUTSIDE[0])[0].answered_at.is_none());
+    assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+    world.wait(secs(6));
+    assert!(world.rung(OUTSIDE[0])[0].answered_at.is_some());
+    assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+    finish(world, &[OUTSIDE[0]]);
+}

@@ -297,3 +297,79 @@ fn transfers_outside_survive_bad_networks() {
         finish(world, OUTSIDE[0]);
     }
 }
+
+#[test]
+fn what_the_far_network_says_is_heard_before_it_answers() {
+    let (mut world, caller) = talking(Reaction::Speaks { after: secs(6) });
+    world.does_now(SERVICE, transfer(NUMBER));
+    world.wait(secs(2));
+    let outside = View::Outside { sounding: true };
+    assert_eq!(world.view(caller), Some(outside));
+    assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+    // Nobody is spoken to who hasn't answered.
+    assert_eq!(world.agent_hears(OUTSIDE[0], false), Heard::Nothing);
+    world.wait(secs(6));
+    assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+    assert_eq!(world.agent_hears(OUTSIDE[0], false), Heard::Caller);
+    finish(world, OUTSIDE[0]);
+}
+
+#[test]
+fn who_is_told_that_the_number_has_changed_waits_with_music_again() {
+    // Of one gateway, which isn't the other's word; and of the number.
+    for code in [500, 404] {
+        let announces = Reaction::Announces {
+            after: secs(4),
+            code,
+        };
+        let (mut world, caller) = talking(announces);
+        world.does_now(SERVICE, transfer(NUMBER));
+        world.wait(secs(2));
+        assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]), "{code}");
+        if code == 500 {
+            world.wait(secs(4));
+            // (A leg is thought its first gateway's, which both share.)
+            assert!(world.rung(OUTSIDE[1])[0].ended_at.is_none());
+            assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+        }
+        world.wait(secs(4));
+        assert_eq!(world.hears(caller), Heard::Music, "{code}");
+        assert_eq!(world.referred(SERVICE), [202, 100, 503]);
+        world.wait(secs(12));
+        finish(world, SERVICE);
+    }
+}
+
+/// What a trunk plays that isn't believed could be anything.
+#[test]
+fn of_a_trunk_that_is_not_trusted_nothing_is_heard_before_it_answers() {
+    let mut world = World::staffed(Weather::calm(), &[SERVICE]);
+    world.arrange(|setup| {
+        let night = setup.trunks.get_mut("night").expect("it leads there");
+        std::sync::Arc::make_mut(night).trusted = false;
+    });
+    let plan = CallPlan::new(FIRST, Hospital::StAnne.number(Door::Staff), Some(MORALES));
+    let caller = world.call(plan);
+    world.script(OUTSIDE[0], Reaction::Speaks { after: secs(6) });
+    world.pass(FIRST + secs(15));
+    world.does_now(SERVICE, transfer(NUMBER));
+    world.wait(secs(3));
+    assert_eq!(world.hears(caller), Heard::Music);
+    world.wait(secs(5));
+    assert_eq!(world.hears(caller), Heard::Phone(OUTSIDE[0]));
+    finish(world, OUTSIDE[0]);
+}
+
+#[test]
+fn an_agent_who_asks_outside_hears_what_is_said_there() {
+    let (mut world, caller) = talking(Reaction::Speaks { after: secs(6) });
+    world.does_now(SERVICE, Deed::Hold);
+    world.does_now(SERVICE, Deed::Consult(NUMBER.to_owned()));
+    world.wait(secs(2));
+    assert_eq!(world.agent_hears(SERVICE, true), Heard::Phone(OUTSIDE[0]));
+    assert_eq!(world.hears(caller), Heard::Music);
+    world.wait(secs(6));
+    assert_eq!(world.agent_hears(OUTSIDE[0], false), Heard::Phone(SERVICE));
+    world.does_now(SERVICE, Deed::HangUp { second: true });
+    finish(world, SERVICE);
+}

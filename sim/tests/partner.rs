@@ -88,6 +88,13 @@ fn a_busy_partner_costs_seconds_and_not_the_place() {
         // It rang for too long.
         (408, TakenBack::NoAnswer),
         (404, TakenBack::Failed),
+        (410, TakenBack::Failed),
+        (482, TakenBack::Failed),
+        (484, TakenBack::Failed),
+        // They speak for wherever the callee is.
+        (603, TakenBack::Busy),
+        (604, TakenBack::Failed),
+        (606, TakenBack::Failed),
     ] {
         let mut world = world(true);
         world.script(PARTNER[0], refused(code));
@@ -138,9 +145,12 @@ fn whoever_is_taken_back_goes_before_those_who_came_later() {
     world.finish();
 }
 
+/// What a gateway says of itself, or of what this call asks of it, is asked of the next one.
 #[test]
-fn out_of_service_the_next_gateway_is_called_within_half_a_second() {
-    for code in [503, 500, 408] {
+fn what_is_only_this_gateways_word_is_asked_of_the_next_within_half_a_second() {
+    for code in [
+        400, 401, 403, 405, 407, 408, 415, 420, 433, 488, 500, 503, 513,
+    ] {
         let mut world = world(false);
         world.script(
             PARTNER[0],
@@ -216,6 +226,39 @@ fn with_every_gateway_dead_the_caller_is_taken_back() {
     world.pass(FIRST + secs(60));
     assert_eq!(world.taken_back(caller), [TakenBack::Failed]);
     assert!(world.talking_at(caller).is_some(), "with our own desk");
+    world.finish();
+}
+
+/// From when it is said that the partner is called, to when it is said that the caller is back.
+fn waited_for_nobody(world: &mut World) -> Duration {
+    let caller = world.call(patient(FIRST, Door::Portal, BELL));
+    world.pass(FIRST + secs(60));
+    assert_eq!(world.taken_back(caller), [TakenBack::Failed]);
+    let said = |words: &str| {
+        let mut heard = world.heard(caller).iter();
+        heard.find(|(_, text)| text.contains(words)).expect(words).0
+    };
+    said("You have kept your place") - said("being connected")
+}
+
+#[test]
+fn two_silent_gateways_cost_less_than_six_seconds() {
+    let mut world = world(true);
+    world.switch_off(PARTNER[0], secs(600));
+    world.switch_off(PARTNER[1], secs(600));
+    // Three for the first, two for the second.
+    let waited = waited_for_nobody(&mut world);
+    assert!((secs(4)..secs(6)).contains(&waited), "{waited:?}");
+    world.finish();
+}
+
+#[test]
+fn gateways_at_work_for_nothing_cost_twelve_seconds_together() {
+    let mut world = world(true);
+    world.script(PARTNER[0], Reaction::PlayDead);
+    world.script(PARTNER[1], Reaction::PlayDead);
+    let waited = waited_for_nobody(&mut world);
+    assert!((secs(11)..secs(13)).contains(&waited), "{waited:?}");
     world.finish();
 }
 
@@ -335,4 +378,56 @@ fn a_hang_up_during_the_take_back_crosses_it_in_every_order() {
             assert!((1..60).contains(&taken_back), "{taken_back}");
         }
     }
+}
+
+/// The callers of these stories come by the partner's trunk too, which has three channels. One is kept for whoever calls.
+fn by_three_channels() -> World {
+    let mut world = world(false);
+    world.arrange(|setup| {
+        let night = setup.trunks.get_mut("night").expect("the partner's");
+        let night = std::sync::Arc::make_mut(night);
+        (night.calls_max, night.reserve_in) = (3, 1);
+        night.gateways.push(switch::Gateway::Address {
+            host: "192.0.2.10".into(),
+            peer: sip::Peer::udp(([192, 0, 2, 10], 5060).into()),
+        });
+    });
+    world
+}
+
+#[test]
+fn a_trunks_channels_are_for_both_directions() {
+    let mut world = by_three_channels();
+    let mut at = FIRST;
+    let mut call = |door, stays: u64| {
+        at += Duration::from_millis(100);
+        let mut plan = patient(at, door, STRANGER);
+        plan.leaves = vec![Leave::AfterDialling(secs(stays))];
+        world.call(plan)
+    };
+    let first = call(Door::Portal, 60);
+    let (second, third) = (call(Door::Portal, 90), call(Door::Patient, 90));
+    let fourth = call(Door::Patient, 90);
+    let clinician = call(Door::Clinician, 90);
+    world.pass(FIRST + secs(50));
+    // Who comes when all are taken is refused, but for a clinician.
+    let end = world.end_of(fourth).expect("over");
+    assert_eq!(end.1, CallerEnd::Refused(503));
+    for caller in [first, second, third, clinician] {
+        assert!(world.end_of(caller).is_none());
+    }
+    // To call out there is none: three have come.
+    for caller in [first, second] {
+        assert_eq!(world.taken_back(caller), [TakenBack::TrunkFull]);
+    }
+    assert!(world.rung(PARTNER[0]).is_empty());
+    // Two more leave at 100 s: with one who calls there is one to call out by, and one is kept.
+    world.pass(FIRST + secs(120));
+    let alone = world.call(patient(world.now(), Door::Portal, BELL));
+    world.pass(FIRST + secs(160));
+    assert!(world.talking_at(alone).is_some(), "with the partner");
+    let beside = world.call(patient(world.now(), Door::Portal, STRANGER));
+    world.pass(FIRST + secs(165));
+    assert!(world.end_of(beside).is_none(), "the one that is kept");
+    world.finish();
 }

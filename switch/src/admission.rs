@@ -8,6 +8,7 @@
 //! clinician out, its own neither.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use desk::TenantId;
@@ -74,6 +75,8 @@ struct Tenant {
 #[must_use = "an admitted call is counted until it is released"]
 pub struct Permit {
     tenant: TenantId,
+    /// The trunk that the call has come by, one of whose calls it takes.
+    pub(crate) trunk: Option<Arc<str>>,
 }
 
 impl Admission {
@@ -147,7 +150,10 @@ impl Admission {
         }
         entry.calls += 1;
         self.calls += 1;
-        Ok(Permit { tenant })
+        Ok(Permit {
+            tenant,
+            trunk: None,
+        })
     }
 
     /// The call is over.

@@ -324,7 +324,9 @@ pub enum ActionEnd {
 pub enum EmergencyStep {
     /// Somebody dialled.
     Begun,
-    /// The service answered.
+    /// The service calls the telephone back.
+    CalledBack,
+    /// The service answered, or, called back, the telephone.
     Connected,
     /// No way outside took it: the caller is told, and all are tried on.
     Unplaced,
@@ -390,6 +392,8 @@ pub struct Counters {
     pub emergency_connected: u64,
     /// Of these calls, those that no way outside took at once.
     pub emergency_unplaced: u64,
+    /// Calls from emergency services to telephones that had called them.
+    pub emergency_called_back: u64,
     /// Times that audio was found to go one way.
     pub one_way: u64,
     /// Calls encrypted so far that went on in the clear.

@@ -278,6 +278,7 @@ mod tests {
                     uri: uri("sip:provider.example"),
                 }],
                 calls_max: 10,
+                reserve_in: 0,
                 credentials: Some(sip::Credentials::new("15550100", "secret")),
                 probe_every: None,
                 trusted: false,

@@ -249,8 +249,10 @@ pub struct Trunk {
     pub name: Arc<str>,
     /// Where calls go, the preferred first. When one is dead the next is taken.
     pub gateways: Vec<Gateway>,
-    /// Most calls at a time.
+    /// Most calls at a time, those that come and those that we make together.
     pub calls_max: u32,
+    /// How many of them we leave free when we call: for whoever calls us.
+    pub reserve_in: u32,
     /// Answers its challenges.
     pub credentials: Option<sip::Credentials>,
     /// How often each gateway is asked whether it lives; never when `None`.
@@ -483,6 +485,16 @@ pub(crate) mod tests {
         }
     }
 
+    /// A line of the first hospital.
+    pub(crate) fn line() -> Line {
+        let flow = include_str!("../../ivr-flows/flows/location.yaml");
+        Line {
+            tenant: TenantId(1),
+            flow: Arc::new(Flow::parse("location.yaml", flow).expect("a flow")),
+            clinical: false,
+        }
+    }
+
     /// A trunk with so many gateways, at 192.0.2.1 and so on.
     pub(crate) fn trunk(name: &str, gateways: u8) -> Trunk {
         let gateway = |index: u8| Gateway::Address {
@@ -493,6 +505,7 @@ pub(crate) mod tests {
             name: name.into(),
             gateways: (1..=gateways).map(gateway).collect(),
             calls_max: 2,
+            reserve_in: 0,
             credentials: None,
             probe_every: None,
             trusted: true,

@@ -13,7 +13,7 @@ use sip::digest::{Authenticator, Throttle, ThrottleLimits};
 
 use crate::admission::{Admission, Permit};
 use crate::contact::{Arrival, Contact, Cx, Index, LegEnd, Opened, Side, View};
-use crate::emergency::{EmergencyCall, is_emergency};
+use crate::emergency::{EmergencyCall, Lately, is_emergency};
 use crate::input::{Counters, Input, Now, Output};
 use crate::phones::Phones;
 use crate::setup::{Gateway, Setup, Trunk, uri_at};
@@ -77,6 +77,8 @@ pub struct Switch {
     admitted: Option<Entry>,
     /// An INVITE that may take another's place, on the same way.
     replacing: Option<Replacing>,
+    /// Whose telephones an emergency service may call back.
+    lately: Lately,
     /// Whose REGISTER is on its way through it.
     registering: Option<String>,
     /// Whose REFER is.
@@ -121,6 +123,7 @@ impl Switch {
             counters: Counters::default(),
             admitted: None,
             replacing: None,
+            lately: Lately::default(),
             registering: None,
             referring: None,
             released: Vec::new(),
@@ -131,8 +134,8 @@ impl Switch {
     }
 
     /// Serves other people, numbers and flows from now on. Calls in progress
-    /// finish on the flows they began with; registrations stay. Hospitals and
-    /// trunks, addresses and secrets are as before.
+    /// finish on the flows they began with, and on the trunks; registrations
+    /// stay, ours at providers too. Hospitals, addresses and secrets are as before.
     pub fn reconfigure(&mut self, setup: Setup) {
         let Setup {
             tenants,
@@ -143,8 +146,11 @@ impl Switch {
             partners,
             actions,
             emergency,
+            trunks,
             ..
         } = setup;
+        self.trunks.reconfigure(&self.setup.trunks, &trunks);
+        self.setup.trunks = trunks;
         self.setup.tenants = tenants;
         self.setup.lines = lines;
         self.setup.flow_versions = flow_versions;
@@ -433,8 +439,10 @@ impl Switch {
             Event::Trying { leg } => {
                 self.with_leg(now, leg, |contact, _, cx| contact.call_is_tried(cx));
             }
-            Event::Ringing { leg, .. } => {
-                self.with_leg(now, leg, |contact, _, cx| contact.call_rings(cx));
+            Event::Ringing { leg, sdp, .. } => {
+                self.with_leg(now, leg, |contact, _, cx| {
+                    contact.call_rings(sdp.as_deref(), cx);
+                });
             }
             Event::Answered { leg, sdp, .. } => {
                 self.with_leg(now, leg, |contact, _, cx| {
@@ -549,6 +557,9 @@ impl Switch {
             Some(Entry::Emergency(dialled)) => {
                 return self.emergency_begins(now, leg, peer, request, dialled);
             }
+            Some(Entry::Back(calls)) => {
+                return self.emergency_calls_back(now, leg, peer, request, *calls);
+            }
             None => {
                 let code = self.setup.sip.refusal_code;
                 self.sip.reject(now.mono, leg, code, None, &[]);
@@ -600,7 +611,7 @@ impl Switch {
             self.index.legs.remove(&leg);
             self.index.wishes.retain(|_, (owner, _)| *owner != id);
             self.sip.reject(now.mono, leg, 500, None, &[]);
-            self.admission.release(permit);
+            self.release(permit);
             return;
         };
         contact.hold(permit);
@@ -688,9 +699,16 @@ impl Switch {
     }
 
     fn give_back(&mut self) {
-        for permit in self.released.drain(..) {
-            self.admission.release(permit);
+        for permit in std::mem::take(&mut self.released) {
+            self.release(permit);
         }
+    }
+
+    fn release(&mut self, permit: Permit) {
+        if let Some(trunk) = &permit.trunk {
+            self.trunks.release(trunk);
+        }
+        self.admission.release(permit);
     }
 
     /// Enters the contact's next deadline into the heap, if it is earlier than

@@ -1,12 +1,20 @@
 //! Trunks as the calls see them: how many calls each carries, and which of its
 //! gateways work.
 //!
+//! A trunk's channels are for both directions. Some can be kept for whoever
+//! calls us (`reserve_in`). A call that comes when all are taken is refused,
+//! but for a clinical number: it has come, so there was a channel for it.
+//! Calls to emergency services take what they need.
+//!
 //! A gateway is asked with OPTIONS now and then, and believed dead when it
-//! doesn't answer, or when a call to it found silence or 503. It is called
+//! doesn't answer, or when a call to it found silence or 503 (what else it may answer: [`refusal`]). It is called
 //! again once it answers. A trunk that isn't asked (`probe_every` is `None`)
 //! is believed to have recovered after [`REST`].
 
+pub(crate) mod refusal;
+
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +76,7 @@ pub(crate) struct Way {
 
 #[derive(Debug)]
 struct State {
+    /// In both directions.
     calls: u32,
     /// In the order of preference.
     ways: Vec<(Way, Health)>,
@@ -83,22 +92,49 @@ pub(crate) struct Trunks {
 impl Trunks {
     pub(crate) fn new(setup: &Setup) -> Self {
         let states = setup.trunks.iter().map(|(name, trunk)| {
-            let gateways = trunk.gateways.iter().enumerate();
-            let ways = gateways.filter_map(|(gateway, at)| {
-                let peer = match at {
-                    Gateway::Address { peer, .. } => Some(*peer),
-                    Gateway::Registered { .. } => None,
-                    // Until it is located there is no way.
-                    Gateway::Named { .. } => return None,
-                };
-                Some((Way { gateway, peer }, Health::new(trunk)))
-            });
+            let ways = ways_of(trunk).map(|way| (way, Health::new(trunk)));
             let ways = ways.collect();
             (Arc::clone(name), State { calls: 0, ways })
         });
         Self {
             states: states.collect(),
             registrations: Registrations::new(setup),
+        }
+    }
+
+    /// Other trunks from now on. Their calls go on being counted, and of an address that stays it is still known whether it
+    /// works. Registrations, and where names lead, stay as they are.
+    pub(crate) fn reconfigure(
+        &mut self,
+        old: &HashMap<Arc<str>, Arc<Trunk>>,
+        new: &HashMap<Arc<str>, Arc<Trunk>>,
+    ) {
+        self.states.retain(|name, _| new.contains_key(name));
+        for (name, trunk) in new {
+            let before = old.get(name);
+            let state = self.states.entry(Arc::clone(name));
+            let state = state.or_insert_with(|| State {
+                calls: 0,
+                ways: Vec::new(),
+            });
+            if before.is_none_or(|before| before.gateways != trunk.gateways) {
+                let known = std::mem::take(&mut state.ways);
+                let health = |way: &Way| {
+                    let known = known.iter().find(|(known, _)| known.peer == way.peer);
+                    known.map_or_else(|| Health::new(trunk), |(_, health)| *health)
+                };
+                state.ways = ways_of(trunk)
+                    .map(|way| (way.clone(), health(&way)))
+                    .collect();
+            }
+            if before.is_some_and(|before| before.probe_every != trunk.probe_every) {
+                for (_, health) in &mut state.ways {
+                    *health = Health {
+                        dead_since: health.dead_since,
+                        ..Health::new(trunk)
+                    };
+                }
+            }
         }
     }
 
@@ -161,11 +197,33 @@ impl Trunks {
         if alive.is_empty() {
             return Err(Unavailable::Dead);
         }
+        let calls_max = trunk.calls_max.saturating_sub(trunk.reserve_in);
         match self.states.get_mut(&trunk.name) {
-            Some(state) if state.calls < trunk.calls_max => state.calls += 1,
+            Some(state) if state.calls < calls_max => state.calls += 1,
             _ => return Err(Unavailable::Full),
         }
         Ok(alive)
+    }
+
+    /// Which trunk has a gateway at this address. Of several the first by name.
+    pub(crate) fn at(&self, ip: IpAddr) -> Option<&Arc<str>> {
+        let here = |way: &Way| {
+            let peer = way.peer.map(|peer| peer.addr.ip().to_canonical());
+            peer == Some(ip.to_canonical())
+        };
+        let states = self.states.iter();
+        let theirs = states.filter(|(_, state)| state.ways.iter().any(|(way, _)| here(way)));
+        theirs.map(|(name, _)| name).min()
+    }
+
+    /// A call comes by the trunk, and takes one of its calls unless all are taken. `clinical`: it does in any case.
+    pub(crate) fn take_in(&mut self, trunk: &Trunk, clinical: bool) -> bool {
+        let Some(state) = self.states.get_mut(&trunk.name) else {
+            return true;
+        };
+        let room = clinical || state.calls < trunk.calls_max;
+        state.calls += u32::from(room);
+        room
     }
 
     /// The ways of a trunk that work, the best last.
@@ -315,6 +373,19 @@ impl Trunks {
     }
 }
 
+/// The ways of a trunk that needn't be located first.
+fn ways_of(trunk: &Trunk) -> impl Iterator<Item = Way> {
+    let gateways = trunk.gateways.iter().enumerate();
+    gateways.filter_map(|(gateway, at)| {
+        let peer = match at {
+            Gateway::Address { peer, .. } => Some(*peer),
+            Gateway::Registered { .. } => None,
+            Gateway::Named { .. } => return None,
+        };
+        Some(Way { gateway, peer })
+    })
+}
+
 impl Health {
     fn new(trunk: &Trunk) -> Self {
         Self {
@@ -362,213 +433,4 @@ impl Health {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::setup::Redirects;
-
-    const NAME: &str = "nightline";
-
-    fn trunk(gateways: usize, probe_every: Option<u64>) -> Trunk {
-        let gateway = |index: usize| Gateway::Address {
-            host: format!("gw{index}.example"),
-            peer: sip::Peer::udp(([192, 0, 2, index as u8], 5060).into()),
-        };
-        Trunk {
-            name: NAME.into(),
-            gateways: (0..gateways).map(gateway).collect(),
-            calls_max: 2,
-            credentials: None,
-            probe_every: probe_every.map(Duration::from_secs),
-            trusted: true,
-            encryption: None,
-            register: None,
-            location: false,
-            identity: None,
-            redirects: Redirects::Refuse,
-        }
-    }
-
-    /// A trunk, and what happened to it.
-    struct Story {
-        setup: Setup,
-        trunk: Trunk,
-        trunks: Trunks,
-        asked: Vec<String>,
-        next: u64,
-    }
-
-    impl Story {
-        fn new(trunk: Trunk) -> Story {
-            let mut setup = crate::setup::tests::empty();
-            setup
-                .trunks
-                .insert(Arc::clone(&trunk.name), Arc::new(trunk.clone()));
-            Story {
-                trunks: Trunks::new(&setup),
-                setup,
-                trunk,
-                asked: Vec::new(),
-                next: 0,
-            }
-        }
-
-        /// Time passes until `to`; `answer` is what each gateway answers a probe with.
-        fn until(&mut self, to: u64, answer: impl Fn(&str) -> Option<u16>) {
-            let to = Duration::from_secs(to);
-            while let Some(at) = self.trunks.poll_timeout().filter(|&at| at <= to) {
-                let mut sent = Vec::new();
-                self.trunks
-                    .on_timeout(at, &self.setup, &mut |_, gateway: &Gateway, _| {
-                        self.next += 1;
-                        let id = sip::RequestId(self.next);
-                        sent.push((id, gateway.host()?.to_owned()));
-                        Some(id)
-                    });
-                for (id, host) in sent {
-                    if let Some(code) = answer(&host) {
-                        let soon = at + Duration::from_millis(10);
-                        assert!(self.trunks.answered(soon, &self.setup, id, Some(code)));
-                    }
-                    self.asked.push(host);
-                }
-            }
-        }
-
-        /// Which gateways would be tried, the best last.
-        fn order(&mut self, at: u64) -> Result<Vec<usize>, Unavailable> {
-            let ways = self.trunks.seize(Duration::from_secs(at), &self.trunk)?;
-            self.trunks.release(NAME);
-            Ok(ways.into_iter().map(|way| way.gateway).collect())
-        }
-
-        fn way(&self, gateway: usize) -> Way {
-            let Gateway::Address { peer, .. } = self.trunk.gateways[gateway] else {
-                panic!("it has an address");
-            };
-            let peer = Some(peer);
-            Way { gateway, peer }
-        }
-    }
-
-    #[test]
-    fn a_trunk_carries_no_more_than_it_may() {
-        let mut story = Story::new(trunk(1, None));
-        let now = Duration::ZERO;
-        let way = story.way(0);
-        assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![way.clone()]));
-        assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![way.clone()]));
-        assert_eq!(
-            story.trunks.seize(now, &story.trunk),
-            Err(Unavailable::Full)
-        );
-        story.trunks.release(NAME);
-        assert_eq!(story.trunks.seize(now, &story.trunk), Ok(vec![way]));
-        assert_eq!(story.trunks.load(NAME), Some((2, 1)));
-    }
-
-    /// An emergency call is carried above the ceiling, and by what is believed dead.
-    #[test]
-    fn an_emergency_call_takes_any_way() {
-        let mut story = Story::new(trunk(2, None));
-        let now = Duration::from_secs(10);
-        for _ in 0..3 {
-            story.trunks.seize_regardless(NAME);
-        }
-        let (first, second) = (story.way(0), story.way(1));
-        story.trunks.found_dead(now, NAME, &first);
-        let ways = story.trunks.every_way(now, &story.trunk);
-        assert_eq!(ways, [(first, false), (second, true)]);
-        assert_eq!(story.trunks.load(NAME), Some((3, 1)));
-        assert_eq!(
-            story.trunks.seize(now, &story.trunk),
-            Err(Unavailable::Full)
-        );
-        for _ in 0..3 {
-            story.trunks.release(NAME);
-        }
-        assert_eq!(story.trunks.load(NAME), Some((0, 1)));
-    }
-
-    #[test]
-    fn a_gateway_that_answers_nothing_is_left_out_until_it_does() {
-        let mut story = Story::new(trunk(2, Some(30)));
-        let one_dead = |host: &str| (host == "gw1.example").then_some(200);
-        story.until(3, one_dead);
-        // One lost request proves nothing.
-        assert_eq!(story.order(3), Ok(vec![1, 0]));
-        story.until(20, one_dead);
-        assert_eq!(story.order(20), Ok(vec![1]));
-        story.until(40, |_| Some(404));
-        assert_eq!(story.order(40), Ok(vec![1, 0]));
-    }
-
-    #[test]
-    fn out_of_service_is_no_sign_of_life() {
-        let mut story = Story::new(trunk(1, Some(30)));
-        story.until(12, |_| Some(503));
-        assert_eq!(story.order(12), Err(Unavailable::Dead));
-    }
-
-    #[test]
-    fn what_a_call_found_dead_is_asked_at_once() {
-        let mut story = Story::new(trunk(2, Some(30)));
-        story.until(10, |_| Some(200));
-        story.asked.clear();
-        let first = story.way(0);
-        story
-            .trunks
-            .found_dead(Duration::from_secs(11), NAME, &first);
-        assert_eq!(story.order(11), Ok(vec![1]));
-        story.until(12, |_| Some(200));
-        assert_eq!(story.asked, ["gw0.example"]);
-        assert_eq!(story.order(12), Ok(vec![1, 0]));
-    }
-
-    #[test]
-    fn a_gateway_never_asked_is_tried_again_after_a_rest() {
-        let mut story = Story::new(trunk(1, None));
-        let first = story.way(0);
-        story
-            .trunks
-            .found_dead(Duration::from_secs(1), NAME, &first);
-        assert_eq!(story.order(2), Err(Unavailable::Dead));
-        assert_eq!(story.order(60), Err(Unavailable::Dead));
-        assert_eq!(story.order(61), Ok(vec![0]));
-        story.trunks.found_alive(NAME, &first);
-        assert_eq!(story.trunks.load(NAME), Some((0, 1)));
-    }
-
-    #[test]
-    fn a_name_leads_where_the_dns_says_and_what_is_known_of_an_address_stays() {
-        let mut trunk = trunk(2, None);
-        trunk.gateways[0] = Gateway::Named {
-            uri: sip::Uri::parse("sip:pbx.example").unwrap(),
-        };
-        let mut story = Story::new(trunk);
-        // Not located yet.
-        assert_eq!(story.order(1), Ok(vec![1]));
-        let at = |host| sip::Peer::udp(([198, 51, 100, host], 5060).into());
-        story
-            .trunks
-            .located(Duration::ZERO, &story.trunk, 0, &[at(1), at(2)]);
-        assert_eq!(story.order(1), Ok(vec![1, 0, 0]));
-        let dead = Way {
-            gateway: 0,
-            peer: Some(at(1)),
-        };
-        story.trunks.found_dead(Duration::from_secs(2), NAME, &dead);
-        assert_eq!(story.order(3), Ok(vec![1, 0]));
-        // Asked again, the DNS gives them in another order and one more.
-        let fresh = [at(2), at(3), at(1)];
-        story
-            .trunks
-            .located(Duration::ZERO, &story.trunk, 0, &fresh);
-        let ways = story.trunks.seize(Duration::from_secs(4), &story.trunk);
-        let peers: Vec<_> = ways.unwrap().into_iter().map(|way| way.peer).collect();
-        let second = Some(sip::Peer::udp(([192, 0, 2, 1], 5060).into()));
-        assert_eq!(peers, [second, Some(at(3)), Some(at(2))]);
-        // Nothing known any more: the next gateway is what remains.
-        story.trunks.located(Duration::ZERO, &story.trunk, 0, &[]);
-        assert_eq!(story.order(5), Ok(vec![1]));
-    }
-}
+mod tests;

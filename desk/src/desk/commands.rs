@@ -406,6 +406,7 @@ fn emergency(call: ContactId, step: Emergency) -> Event {
             number,
             agent,
         },
+        Emergency::CalledBack { agent } => Event::EmergencyCalledBack { call, agent },
         Emergency::Connected => Event::EmergencyConnected { call },
         Emergency::Unplaced => Event::EmergencyUnplaced { call },
         Emergency::Ended { by } => Event::EmergencyEnded { call, by },

@@ -188,6 +188,8 @@ pub(super) struct Leg {
     /// When the last RTP packet came, unless a hold lies between.
     rtp_at: Option<Duration>,
     listened: bool,
+    /// That audio comes is to be told.
+    awaited: bool,
     text: Text,
     gap_max: Duration,
     ignored: u64,
@@ -237,6 +239,7 @@ impl Leg {
             heard_at: now,
             rtp_at: None,
             listened: false,
+            awaited: false,
             text: Text::NotLookedFor,
             gap_max: Duration::ZERO,
             ignored: 0,
@@ -417,6 +420,10 @@ impl Leg {
 
     pub(super) fn listen(&mut self, on: bool) {
         self.listened = on;
+    }
+
+    pub(super) fn await_audio(&mut self) {
+        self.awaited = true;
     }
 
     pub(super) fn find_text(&mut self) {

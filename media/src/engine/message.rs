@@ -146,6 +146,11 @@ pub enum Command {
         /// The leg.
         leg: LegId,
     },
+    /// Has [`Event::AudioBegan`] told with the next audio packet accepted from this leg: early media is described before there is any.
+    Await {
+        /// The leg.
+        leg: LegId,
+    },
     /// Sets after how much silence from the far side [`Event::RtpLost`] is reported while both sides talk; `None`
     /// never, nor on hold, nor unconnected. The watch begins anew.
     Watch {
@@ -176,6 +181,7 @@ impl Command {
             | Command::SendDigits { leg, .. }
             | Command::Listen { leg, .. }
             | Command::FindText { leg }
+            | Command::Await { leg }
             | Command::Watch { leg, .. }
             | Command::Close { leg } => leg,
         }
@@ -285,6 +291,11 @@ pub enum Event {
         /// For how long it has been so.
         after: Duration,
     },
+    /// The first audio since [`Command::Await`].
+    AudioBegan {
+        /// The leg.
+        leg: LegId,
+    },
     /// Packets come again after an `RtpQuiet` or `RtpLost`.
     RtpBack {
         /// The leg.
@@ -319,6 +330,7 @@ impl Event {
             | Event::RtpLost { leg, .. }
             | Event::OneWayAudio { leg, .. }
             | Event::RtpBack { leg }
+            | Event::AudioBegan { leg }
             | Event::Learned { leg, .. }
             | Event::Closed { leg, .. } => leg,
         }

@@ -136,6 +136,7 @@ impl Engine {
             } => leg.send_digits(&digits, tone_ms, gap_ms, &mut shared),
             Command::Listen { on, .. } => leg.listen(on),
             Command::FindText { .. } => leg.find_text(),
+            Command::Await { .. } => leg.await_audio(),
             Command::Watch { timeout, .. } => leg.watch(now, timeout, patience),
             Command::Open { .. }
             | Command::Close { .. }

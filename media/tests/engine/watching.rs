@@ -56,6 +56,27 @@ fn silence_is_noticed_and_its_end() {
     assert_eq!(net.sent_by(server).len(), before);
 }
 
+#[test]
+fn the_first_audio_that_is_awaited_is_told_once() {
+    let (server, phone) = (leg(0, 0), leg(1, 0));
+    let mut net = Net::new(2);
+    net.fate = Box::new(|_| vec![]);
+    net.join(server, phone, Codec::Pcmu);
+    net.command(Command::Await { leg: server });
+    let began = |net: &Net| {
+        let of = |event: &Event| *event == Event::AudioBegan { leg: server };
+        net.events.iter().filter(|(_, event)| of(event)).count()
+    };
+    net.run(2_000);
+    assert_eq!(began(&net), 0);
+    net.fate = Box::new(|_| vec![1]);
+    net.run(2_000);
+    assert_eq!(began(&net), 1);
+    net.command(Command::Await { leg: server });
+    net.run(2_000);
+    assert_eq!(began(&net), 2);
+}
+
 /// When a leg was given up, in seconds.
 fn lost(net: &Net, of: LegId) -> Vec<u64> {
     net.events

@@ -255,8 +255,30 @@ pub fn obstacles(old: &HelpDesk, new: &HelpDesk) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if old.trunks != new.trunks {
-        obstacles.push("trunks differ: restart Careline with this folder".to_owned());
+    // Names are looked up, and we sign in, from the start on.
+    let names = old
+        .trunks
+        .iter()
+        .chain(&new.trunks)
+        .map(|trunk| &trunk.name);
+    for name in names.collect::<BTreeSet<_>>() {
+        let of = |desk: &HelpDesk| {
+            let mut trunks = desk.trunks.iter();
+            let trunk = trunks.find(|trunk| trunk.name == *name)?.clone();
+            let follows = trunk.register.is_some() || trunk.has_named_gateways();
+            follows.then_some((
+                trunk.register,
+                trunk.gateways,
+                trunk.encryption,
+                trunk.credentials,
+            ))
+        };
+        if of(old) != of(new) {
+            obstacles.push(format!(
+                "operator.yaml: trunk {name}: where we register and whose gateways are written as names, these, \
+                 credentials and encryption change at a restart; restart Careline with this folder"
+            ));
+        }
     }
     // Queues are known to the log by their place in the list.
     let names = |desk: &HelpDesk| {

@@ -33,9 +33,12 @@ pub struct TrunkConfig {
     pub account: Option<TrunkAccount>,
     /// Answers the gateways' challenges.
     pub credentials: Option<TrunkAccount>,
-    /// Most calls at a time.
+    /// Most calls at a time, both ways together; a clinical number is answered beyond them too.
     #[serde(default = "default_calls_max")]
     pub calls_max: u32,
+    /// How many of them are kept for calls that come: we call out by the others alone.
+    #[serde(default)]
+    pub reserve_in: u32,
     /// How often each gateway is asked whether it lives, in seconds; 0: never.
     #[serde(default = "default_probe_every_s")]
     pub probe_every_s: u64,
@@ -237,6 +240,12 @@ impl OutsideConfig {
 }
 
 impl TrunkConfig {
+    /// Must the DNS be asked where it is?
+    pub(super) fn has_named_gateways(&self) -> bool {
+        let mut gateways = self.gateways.iter();
+        gateways.any(|text| matches!(gateway(text), Some(Gateway::Named { .. })))
+    }
+
     /// The trunk as the calls use it.
     ///
     /// # Errors
@@ -276,6 +285,12 @@ impl TrunkConfig {
                 self.calls_max
             )));
         }
+        if self.reserve_in >= self.calls_max {
+            return Err(fault(format!(
+                "reserve_in is {} of {} calls; leave one at least that we call by",
+                self.reserve_in, self.calls_max
+            )));
+        }
         if self.probe_every_s != 0 && !PROBE_EVERY_S.contains(&self.probe_every_s) {
             return Err(fault(format!(
                 "probe_every_s is {}; gateways are asked every {} to {} seconds, or never (0)",
@@ -302,6 +317,7 @@ impl TrunkConfig {
             name: Arc::from(self.name.as_str()),
             gateways: registered.chain(gateways).collect::<Result<_, _>>()?,
             calls_max: self.calls_max,
+            reserve_in: self.reserve_in,
             credentials: match (&self.credentials, &self.register) {
                 (Some(TrunkAccount { user, secret }), _)
                 | (None, Some(RegisterConfig { user, secret, .. })) => {

@@ -89,6 +89,11 @@ impl Collector for Snapshot {
             "Calls to emergency services that no trunk took at once",
             switch.emergency_unplaced,
         )?;
+        out.counter(
+            "emergency_called_back",
+            "Calls from emergency services to telephones that had called them",
+            switch.emergency_called_back,
+        )?;
         out.counter("calls_admitted", "Calls admitted", switch.admitted)?;
         out.counter(
             "calls_refused",
@@ -337,7 +342,7 @@ impl Collector for Snapshot {
         out.told(told)?;
         let trunk = |name: &String| [("trunk", name.clone())].to_vec();
         let loads = status.trunks.iter().map(|it| (trunk(&it.name), it.calls));
-        out.family("trunk_calls", "Calls on the trunk", loads)?;
+        out.family("trunk_calls", "Calls on the trunk, both ways", loads)?;
         let alive = status
             .trunks
             .iter()

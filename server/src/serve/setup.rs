@@ -39,7 +39,7 @@ pub(super) fn names_of(setup: &Setup) -> Vec<names::Name> {
 }
 
 /// The gateways that are written as addresses.
-pub(super) fn addresses_of(setup: &Setup) -> Vec<sip::Peer> {
+pub(crate) fn addresses_of(setup: &Setup) -> Vec<sip::Peer> {
     let gateways = setup.trunks.values().flat_map(|trunk| &trunk.gateways);
     let addresses = gateways.filter_map(|gateway| match gateway {
         switch::Gateway::Address { peer, .. } => Some(*peer),

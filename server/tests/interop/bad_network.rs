@@ -15,7 +15,7 @@ use crate::support::sipp::{Sipp, agent};
 
 const BUFFER: Duration = Duration::from_millis(100);
 
-fn bad(seed: u64) -> Weather {
+pub(crate) fn bad(seed: u64) -> Weather {
     Weather {
         seed,
         loss: 0.05,
@@ -38,7 +38,7 @@ fn calls(server: &Server, number: &str, port: u16, seconds: u64) -> Sipp {
 }
 
 /// The network was as bad as it should be.
-fn was_bad(passed: &Passed) {
+pub(crate) fn was_bad(passed: &Passed) {
     let lost = passed.lost.len() as f64 / passed.sent as f64;
     assert!((0.02..0.09).contains(&lost), "{passed:?}");
     assert!(passed.overtaken * 20 > passed.sent, "{passed:?}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::ear::Ear;
 use crate::support::house::{LATER, SOON, spoken};
-use crate::support::sipp::Sipp;
+use crate::support::sipp::{Sipp, caller};
 use crate::support::softphone::{AGENT_HZ, Baresip};
 use crate::support::{Server, free_port};
 
@@ -104,6 +104,17 @@ fn an_emergency_call_reaches_the_service_with_the_place_it_comes_from() {
     assert!(invite.contains(&format!("--{boundary}--")));
     let cid = field("Geolocation").replace("<cid:", "<");
     assert!(invite.contains(&format!("Content-ID: {cid}")), "{cid}");
+
+    // The service calls back the number that it was given: no line of ours, but her telephone.
+    let back = caller(&server, number, "+15550160911", &ear, 8);
+    ana.wait_for("CALL_INCOMING", SOON);
+    ana.command("accept", "");
+    ana.hears_tone(SERVICE_HZ);
+    ear.wait_for_tone(AGENT_HZ, SOON);
+    back.succeeded(Duration::from_secs(20));
+    server.wait_for("from ana: CalledBack", SOON);
+    server.wait_for("from ana: Ended(Service)", SOON);
+    assert!(ana.log().contains("Priority: psap-callback"));
 }
 
 #[test]

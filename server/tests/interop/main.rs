@@ -9,7 +9,9 @@ mod behind_a_proxy;
 mod closed_connection;
 mod conference;
 mod emergency;
+mod encrypted;
 mod less_usual;
+mod outside;
 mod wideband;
 
 /// The matrix names the test that shows each of its lines; there are such tests.

@@ -239,3 +239,60 @@ pub(super) async fn a_desk_is_closed_while_a_folder_is_prepared() {
     let (said, ()) = tokio::join!(applies, closes);
     assert!(said.starts_with("No change"), "{said}");
 }
+
+/// Trunks change with the folder, whoever calls by them; names that were never looked up do at a restart.
+pub(super) async fn a_trunk_changes_without_a_restart() {
+    let house = House::open("trunks").await;
+    let mut early = house.caller(UNKNOWN, 0).await;
+    let (early_call, _) = early.dial("1002").await;
+    early.hears(MENU).await;
+    let operator = "operator.yaml";
+    let named = "trunks:\n  - { name: city, gateways: [\"sip:pbx.example\"] }\n";
+    let named = house.folder("named", &[(operator, "trunks:\n", named)]);
+    let refused = house.administrator("apply", &named).await;
+    let refused = refused.expect_err("nobody looks it up");
+    assert!(
+        refused.contains("trunk city") && refused.contains("at a restart"),
+        "{refused}"
+    );
+    let status = house.asks("status").await.expect("a status");
+    assert!(
+        status.contains("nightline") && !status.contains("city"),
+        "{status}"
+    );
+
+    let city = "trunks:\n  - { name: city, gateways: [\"sip:127.0.0.1:9\"], probe_every_s: 0 }\n";
+    let fewer = "calls_max: 3\n    reserve_in: 1\n";
+    let right = house.folder(
+        "more",
+        &[
+            (operator, "trunks:\n", city),
+            (operator, "calls_max: 20\n", fewer),
+        ],
+    );
+    let said = house.administrator("plan", &right).await.expect("right");
+    assert_eq!(said, "~ trunk nightline: settings\n+ trunk city\n");
+    let said = house.administrator("apply", &right).await.expect("applied");
+    assert!(said.contains("Applied."), "{said}");
+    let status = house.asks("status").await.expect("a status");
+    let city = status.lines().find(|line| line.starts_with("city "));
+    let city: Vec<_> = city.expect("it is there").split_whitespace().collect();
+    // Whoever calls from there (it is everybody's address here) is of that trunk; who called before isn't.
+    assert_eq!(city[..3], ["city", "0", "1"], "{status}");
+    let mut late = house.caller(WITHHELD, 3).await;
+    let (late_call, _) = late.dial("1002").await;
+    let status = house.asks("status").await.expect("a status");
+    let city = status.lines().find(|line| line.starts_with("city "));
+    let city: Vec<_> = city.expect("it is there").split_whitespace().collect();
+    assert_eq!(city[..3], ["city", "1", "1"], "{status}");
+    // The trunk goes, with a call on it, which goes on.
+    let back = house.folder("before", &[]);
+    house.administrator("apply", &back).await.expect("applied");
+    late.hears(MENU).await;
+    for (party, call) in [(&mut early, early_call), (&mut late, late_call)] {
+        party.hang_up(call).await;
+        party.ended(call, SOON).await;
+    }
+    let status = house.asks("status").await.expect("a status");
+    assert!(!status.contains("city"), "{status}");
+}

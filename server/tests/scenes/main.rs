@@ -25,7 +25,8 @@ use actions::{
 };
 use changes::{
     a_desk_is_closed_on_the_spot, a_desk_is_closed_while_a_folder_is_prepared,
-    a_folder_is_served_without_a_restart, hours_decide_where_a_call_goes,
+    a_folder_is_served_without_a_restart, a_trunk_changes_without_a_restart,
+    hours_decide_where_a_call_goes,
 };
 use clinicians::{
     a_known_clinician_is_greeted_by_name_while_a_phone_rings,
@@ -147,6 +148,7 @@ async fn keys() {
         a_folder_is_served_without_a_restart(),
         a_desk_is_closed_on_the_spot(),
         a_desk_is_closed_while_a_folder_is_prepared(),
+        a_trunk_changes_without_a_restart(),
         full_store::a_full_database_is_told_and_callers_reach_people(),
         log::a_log_for_programs_names_nobody(),
         people::who_was_imported_a_second_ago_is_greeted_by_name(),

@@ -55,12 +55,17 @@ pub struct Lossy {
 
 impl Lossy {
     pub fn before(ear: &Ear, weather: Weather) -> Self {
-        let (outer, inner) = (media_socket(), media_socket());
+        let ear = SocketAddr::from(([127, 0, 0, 1], ear.port));
+        Self::between(media_socket(), ear, weather)
+    }
+
+    /// The same between whoever sends to this socket and this address: "the ear" is what is there.
+    pub fn between(outer: UdpSocket, ear: SocketAddr, weather: Weather) -> Self {
+        let inner = media_socket();
         let port = outer.local_addr().expect("bound").port();
         let stop = Arc::new(AtomicBool::new(false));
-        // Where Careline is, is known by its first packet.
+        // Where the other side is, is known by its first packet.
         let careline = Arc::new(Mutex::new(None));
-        let ear = SocketAddr::from(([127, 0, 0, 1], ear.port));
         let ear = Arc::new(Mutex::new(Some(ear)));
         let way = |from: &UdpSocket, by: &UdpSocket, to: &Address, seed| Way {
             from: from.try_clone().expect("a socket"),

@@ -41,19 +41,25 @@ pub enum By {
     Tls(PathBuf),
     /// The same, and how it encrypts audio: `srtp` may, `srtp-mand` must.
     Srtp(PathBuf, &'static str),
+    /// The same, always encrypted; and its description names another address than it sends from.
+    Away(PathBuf),
     /// By UDP, and it speaks G.722 alone. What it records has twice the samples.
     Wide,
     /// By UDP, all of it through the proxy at this address.
     Proxy(SocketAddr),
+    /// By IPv6, signalling and audio: UDP, or TCP.
+    V6 {
+        tcp: bool,
+    },
 }
 
 impl By {
     /// What stands behind the `@` of a URI.
     pub fn host(&self, server: &Server) -> String {
         match self {
-            By::Udp | By::Wide | By::Proxy(_) => server.address.to_string(),
-            By::Tcp => format!("{};transport=tcp", server.address),
-            By::Tls(_) | By::Srtp(..) => {
+            By::Udp | By::Wide | By::Proxy(_) | By::V6 { tcp: false } => server.address.to_string(),
+            By::Tcp | By::V6 { tcp: true } => format!("{};transport=tcp", server.address),
+            By::Tls(_) | By::Srtp(..) | By::Away(_) => {
                 format!("127.0.0.1:{};transport=tls", server.tls_port())
             }
         }
@@ -110,11 +116,16 @@ impl Baresip {
         let mut config = String::new();
         // One of them as it comes: where there is a network it says an address of that in its SDP,
         // and sends from loopback.
-        if user != "okafor" {
+        let v6 = matches!(by, By::V6 { .. });
+        if v6 {
+            let _ = writeln!(config, "net_interface ::1");
+        } else if matches!(by, By::Away(_)) {
+            let _ = writeln!(config, "net_interface 127.0.0.3");
+        } else if user != "okafor" {
             let _ = writeln!(config, "net_interface 127.0.0.1");
         }
         for line in [
-            "sip_listen 127.0.0.1:0".to_owned(),
+            format!("sip_listen {}:0", if v6 { "[::1]" } else { "127.0.0.1" }),
             "module_path /usr/lib/baresip/modules".into(),
             "module g711.so".into(),
             "module g722.so".into(),
@@ -133,11 +144,16 @@ impl Baresip {
         ] {
             let _ = writeln!(config, "{line}");
         }
-        if let By::Tls(authority) | By::Srtp(authority, _) = by {
+        if let By::Tls(authority) | By::Srtp(authority, _) | By::Away(authority) = by {
             let _ = writeln!(config, "sip_cafile {}", authority.display());
         }
         let mut settings = format!(";audio_codecs={codec}");
-        if let By::Srtp(_, how) = by {
+        let encrypts = match by {
+            By::Srtp(_, how) => Some(*how),
+            By::Away(_) => Some("srtp-mand"),
+            _ => None,
+        };
+        if let Some(how) = encrypts {
             let _ = writeln!(config, "module srtp.so");
             let _ = write!(settings, ";mediaenc={how}");
         }
@@ -368,7 +384,7 @@ impl Baresip {
         let port = port.expect("its port");
         let what = format!("a tone of {hertz} Hz");
         super::wire::reaches(port, &what, SOON, |packets| {
-            matches!(by, By::Srtp(..)) || super::wire::is_tone(packets, hertz)
+            matches!(by, By::Srtp(..) | By::Away(_)) || super::wire::is_tone(packets, hertz)
         });
     }
 

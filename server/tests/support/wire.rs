@@ -87,12 +87,15 @@ pub fn is_tone(packets: &[Vec<u8>], hertz: f64) -> bool {
     samples.len() >= 3_000 && pitch_share(&samples, hertz) > 0.8
 }
 
-/// The RTP packet in an IPv4 packet to this port.
+/// The RTP packet in an IP packet to this port.
 fn rtp_to(port: u16, ip: &[u8]) -> Option<&[u8]> {
-    let header = usize::from(ip.first()? & 0x0f) * 4;
-    let udp = ip
-        .get(header..)
-        .filter(|_| ip[0] >> 4 == 4 && ip.get(9) == Some(&17))?;
+    let (header, protocol) = match ip.first()? >> 4 {
+        4 => (usize::from(ip[0] & 0x0f) * 4, ip.get(9)),
+        // Without extension headers, which nobody adds on the loopback.
+        6 => (40, ip.get(6)),
+        _ => return None,
+    };
+    let udp = ip.get(header..).filter(|_| protocol == Some(&17))?;
     let to = u16::from_be_bytes([*udp.get(2)?, *udp.get(3)?]);
     let rtp = udp.get(8..)?;
     // RTCP's types are 192 to 223 (RFC 5761 section 4).

@@ -9,7 +9,8 @@ use super::{Due, World};
 use crate::audio::{Audio, Hears, Owner};
 use crate::caller::{Caller, CallerEnd};
 use crate::dice::Dice;
-use crate::node::Node;
+use crate::hospital;
+use crate::node::{self, Node};
 use crate::oracle::Oracle;
 use crate::phone::{Deed, PhonePlan, Reaction, Rung};
 use crate::store::Store;
@@ -53,6 +54,18 @@ impl World {
             false => PhonePlan::absent(),
         });
         Self::story(weather, phones.collect())
+    }
+
+    /// Another configuration of the calls; before anything has happened, and not for a world that crashes.
+    pub fn arrange(&mut self, arrange: impl FnOnce(&mut switch::Setup)) {
+        let (key, wall) = (node::key(self.seed), node::wall(self.now));
+        let (music, chime) = (self.voice.music.clone(), self.voice.chime.clone());
+        let mut setup = hospital::switch_setup(&self.analysts, key, wall, music, chime);
+        arrange(&mut setup);
+        if let Some(node) = &mut self.node {
+            node.switch = switch::Switch::new(setup);
+            node.switch_wake = node.switch.poll_timeout();
+        }
     }
 
     /// The callbacks that are owed, or were.

@@ -9,7 +9,7 @@ use media::sdp::{self, Capabilities, LocalMedia};
 use media::srtp::Secret;
 
 use super::arrive::{Opened, capabilities};
-use super::{Audio, Contact, Cx, PROVISIONAL_MAX, Progress, Side, Stage, TRYING_MAX};
+use super::{Audio, Contact, Cx, Progress, Side, Stage, TRYING_MAX};
 use crate::input::{MediaKey, NoteSide, NoteWhat};
 use crate::phones::Target;
 use crate::setup::{Encryption, EncryptionUnavailable};
@@ -229,18 +229,15 @@ impl Contact {
         Some(invite)
     }
 
-    /// Sends it.
-    pub(super) fn invite(&mut self, invite: sip::Invite, cx: &mut Cx<'_>) {
+    /// Sends it; there is to be a sign of life `until` then.
+    pub(super) fn invite(&mut self, invite: sip::Invite, until: Duration, cx: &mut Cx<'_>) {
         let id = self.id;
         let Some(call) = self.call_mut() else {
             return;
         };
         let leg = cx.sip.invite(cx.now.mono, invite);
         cx.index.legs.insert(leg, (id, Side::Agent));
-        call.progress = Progress::Calling {
-            leg,
-            until: cx.now.mono + PROVISIONAL_MAX,
-        };
+        call.progress = Progress::Calling { leg, until };
     }
 
     /// Something on the way is at work.
@@ -248,23 +245,31 @@ impl Contact {
         if self.is_dialling() {
             return self.customer_is_tried(cx.now.mono);
         }
+        let until_rings = match &self.stage {
+            Stage::Outside(outside) => outside.patience.is_tried(cx.now.mono),
+            _ => cx.now.mono + TRYING_MAX,
+        };
         if let Some(call) = self.call_mut()
             && let Progress::Calling { until, .. } = &mut call.progress
         {
-            *until = (*until).max(cx.now.mono + TRYING_MAX);
+            *until = (*until).max(until_rings);
         }
     }
 
     /// It rings.
-    pub(crate) fn call_rings(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn call_rings(&mut self, sdp: Option<&[u8]>, cx: &mut Cx<'_>) {
         if self.is_dialling() {
             return self.customer_rings(cx);
+        }
+        if let Some(answer) = sdp {
+            self.early_answer(answer, cx);
         }
         if let Some(call) = self.call_mut()
             && let Progress::Calling { leg, .. } = call.progress
         {
             call.progress = Progress::Ringing { leg };
-            if let Stage::Outside(outside) = &self.stage {
+            if let Stage::Outside(outside) = &mut self.stage {
+                outside.patience.reached();
                 outside.trunked.alive(cx);
             }
         }

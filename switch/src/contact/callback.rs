@@ -25,13 +25,13 @@ use super::arrive::Opened;
 use super::outbox::Outbox;
 use super::partner::target_of;
 use super::{
-    Audio, Call, Contact, Cx, LegEnd, MEDIA_OPEN_MAX, Other, PROVISIONAL_MAX, Progress, Side,
-    Sound, Stage, TRYING_MAX, Trunked,
+    Audio, Call, Contact, Cx, LegEnd, MEDIA_OPEN_MAX, Other, Progress, Side, Sound, Stage, Trunked,
 };
 use crate::dial::Destination;
 use crate::input::{MediaKey, NoteWhat};
 use crate::setup::Callbacks;
 use crate::trunks::Way;
+use crate::trunks::refusal::{Patience, Refusal};
 
 /// No leg of anybody's: the customer's before they are called.
 const NO_LEG: sip::LegId = sip::LegId(u64::MAX);
@@ -81,6 +81,8 @@ struct Dialling {
     untried: Vec<Way>,
     /// Since when it is being called by one way or another.
     since: Duration,
+    /// How long the gateways have taken without ringing.
+    patience: Patience,
 }
 
 impl Contact {
@@ -322,6 +324,7 @@ impl Contact {
             call: Call::opening(key, seized.peer, since),
             untried: seized.ways,
             since,
+            patience: Patience::default(),
         };
         self.peer = seized.peer;
         if let Some(back) = &mut self.calling_back {
@@ -364,6 +367,9 @@ impl Contact {
         };
         let (Step::Dialling(dialling), Some(trunked)) = (&mut back.step, &back.trunked) else {
             return;
+        };
+        let Some(until) = dialling.patience.calls(cx.now.mono) else {
+            return self.give_up_callback(Missed::Failed, cx);
         };
         let (trunk, number) = (Arc::clone(&trunked.trunk), dialling.number.clone());
         let label = back.label.0.clone();
@@ -411,7 +417,6 @@ impl Contact {
         let leg = cx.sip.invite(cx.now.mono, invite);
         cx.index.legs.insert(leg, (self.id, Side::Caller));
         (self.leg, self.peer) = (leg, peer);
-        let until = cx.now.mono + PROVISIONAL_MAX;
         if let Some(back) = &mut self.calling_back {
             if let Some(trunked) = &mut back.trunked {
                 trunked.way = Some(way);
@@ -427,7 +432,7 @@ impl Contact {
         if let Some(dialling) = self.dialling()
             && let Progress::Calling { until, .. } = &mut dialling.call.progress
         {
-            *until = (*until).max(now + TRYING_MAX);
+            *until = (*until).max(dialling.patience.is_tried(now));
         }
     }
 
@@ -437,6 +442,7 @@ impl Contact {
             && let Progress::Calling { leg, .. } = dialling.call.progress
         {
             dialling.call.progress = Progress::Ringing { leg };
+            dialling.patience.reached();
             self.way_is_alive(cx);
         }
     }
@@ -480,19 +486,27 @@ impl Contact {
         let why = match how {
             // Answered, and hung up on who is calling: nobody has taken it.
             _ if !self.is_dialling() => Missed::NoKey,
-            LegEnd::Refused(486 | 600) => Missed::Busy,
             LegEnd::Refused(603 | 607 | 608) => Missed::Refused,
-            LegEnd::Refused(480 | 487) => Missed::NoAnswer,
-            LegEnd::Refused(408) | LegEnd::Broken if rang => Missed::NoAnswer,
-            LegEnd::Refused(503) | LegEnd::Broken => {
-                self.way_is_dead(cx);
-                return true;
+            LegEnd::HungUp => Missed::Failed,
+            LegEnd::Refused(_) | LegEnd::Broken => {
+                let code = match how {
+                    LegEnd::Refused(code) => Some(code),
+                    _ => None,
+                };
+                match Refusal::of(code, rang) {
+                    Refusal::Busy | Refusal::Everywhere { busy: true } => Missed::Busy,
+                    Refusal::NoAnswer => Missed::NoAnswer,
+                    Refusal::Failed | Refusal::Everywhere { busy: false } => Missed::Failed,
+                    Refusal::GatewayDead => {
+                        self.way_is_dead(cx);
+                        return true;
+                    }
+                    Refusal::NextGateway => {
+                        self.call_customer(cx);
+                        return true;
+                    }
+                }
             }
-            LegEnd::Refused(408 | 500..=599) => {
-                self.call_customer(cx);
-                return true;
-            }
-            LegEnd::Refused(_) | LegEnd::HungUp => Missed::Failed,
         };
         self.give_up_callback(why, cx);
         true

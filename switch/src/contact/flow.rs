@@ -144,7 +144,7 @@ impl Contact {
     ) {
         self.forget_render(cx);
         let id = cx.render(self.id, self.tenant, pieces);
-        let music = self.sound == Sound::Music;
+        let music = self.sound.is_of_waiting();
         self.sound = Sound::Rendering {
             id,
             play,
@@ -244,6 +244,9 @@ impl Contact {
     /// What the caller hears when nothing is being said: music while waiting,
     /// the agent while talking, nothing while a key is awaited.
     pub(super) fn rest_sound(&mut self, cx: &mut Cx<'_>) {
+        if self.hear_early(cx) {
+            return;
+        }
         let Some(leg) = self.audio.leg() else { return };
         let music = match &self.stage {
             Stage::Queue(stay) | Stage::Offer(stay, _) => stay.music.then_some(stay.since),
@@ -359,10 +362,15 @@ impl Contact {
             (Side::Caller, MediaEvent::RtpLost { .. }) => cx.sip.probe(cx.now.mono, self.leg),
             // The agent's at once: a caller whose line died is to wait again soon.
             (Side::Agent, MediaEvent::RtpQuiet { .. }) => {
+                self.early_audio(false, cx);
                 self.agent_is_quiet(true, cx);
                 self.ask_the_agent(cx);
             }
             (Side::Agent, MediaEvent::RtpBack { .. }) => self.agent_is_quiet(false, cx),
+            (Side::Agent, MediaEvent::AudioBegan { .. }) => self.early_audio(true, cx),
+            // Nobody has answered: there need not be anything to be heard.
+            (Side::Agent, MediaEvent::OneWayAudio { .. })
+                if matches!(self.stage, Stage::Outside(_)) => {}
             (Side::Caller, MediaEvent::TextTelephone { .. }) => {
                 self.text = true;
                 self.note(cx, NoteWhat::TextTelephone);

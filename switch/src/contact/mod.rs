@@ -7,14 +7,14 @@
 //! | [`Stage::Flow`] | prompts | the flow |
 //! | [`Stage::Queue`] | music and announcements | an offer, the flow, hang-up |
 //! | [`Stage::Offer`] | the same: an agent's phone rings | an answer, or back to the queue |
-//! | [`Stage::Outside`] | music: a partner, or a number outside, is called | an answer, or back to the flow |
+//! | [`Stage::Outside`] | music (or what is heard there): a partner, or a number outside, is called | an answer, or back to the flow |
 //! | [`Stage::Conversation`] | the agent or partner (music while held) | hang-up by either |
 //! | [`Stage::Ended`] | nothing: hung up | messages still owed are acknowledged |
 //!
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
-//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`onward`], [`action`], [`redirect`],
-//! [`replace`], [`callback`], [`end`].
+//! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`onward`], [`early`], [`action`],
+//! [`redirect`], [`replace`], [`callback`], [`end`].
 
 mod action;
 mod arrive;
@@ -22,6 +22,7 @@ mod call;
 mod callback;
 mod conference;
 mod display;
+mod early;
 mod end;
 mod flow;
 mod history;
@@ -52,6 +53,7 @@ use crate::admission::Permit;
 use crate::input::{Counters, MediaKey, Note, NoteWhat, Now, Output, QueryId, RenderId};
 use crate::phones::Phones;
 use crate::setup::{Encryption, Setup, Trunk};
+use crate::trunks::refusal::Patience;
 use crate::trunks::{Trunks, Way};
 
 pub(crate) use arrive::{Arrival, Opened, capabilities, natted};
@@ -339,6 +341,8 @@ enum Sound {
     },
     /// Music on hold.
     Music,
+    /// What is heard of a number outside before it answers.
+    Early,
     /// The agent.
     Bridged,
 }
@@ -418,6 +422,10 @@ struct Outside {
     sent: Option<outside::SentOut>,
     /// Who was called has sent the call on.
     redirected: redirect::Redirected,
+    /// How long the gateways have taken without ringing.
+    patience: Patience,
+    /// Something comes from there before it answers.
+    early: bool,
 }
 
 /// A call that a trunk carries; given back with [`Trunks::release`].
@@ -612,6 +620,13 @@ pub enum View {
     },
     /// Over.
     Ended,
+}
+
+impl Sound {
+    /// Is it what is heard while waiting?
+    fn is_of_waiting(self) -> bool {
+        matches!(self, Self::Music | Self::Early)
+    }
 }
 
 impl Contact {

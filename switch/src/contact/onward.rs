@@ -11,7 +11,7 @@ use acd::Refusal;
 use desk::{Journey, PartnerId, PhoneNumber};
 use ivr_flows::{Class, Input as FlowInput, PartnerOutcome};
 
-use super::{Ask, Contact, Cx, Sound, Stage};
+use super::{Ask, Contact, Cx, Stage};
 use crate::dial::Destination;
 use crate::input::NoteWhat;
 
@@ -61,7 +61,7 @@ impl Contact {
 
     /// The flow has the caller back.
     pub(super) fn not_reached(&mut self, outcome: PartnerOutcome, cx: &mut Cx<'_>) {
-        if self.sound == Sound::Music {
+        if self.sound.is_of_waiting() {
             self.rest_sound(cx);
         }
         self.session
@@ -74,7 +74,7 @@ impl Contact {
             Stage::Offer(_, offer) if offer.direct.is_some() => {
                 self.withdraw(*offer, Refusal::NoAnswer, None, cx);
                 self.note(cx, NoteWhat::OfferFailed(Refusal::NoAnswer));
-                if self.sound == Sound::Music {
+                if self.sound.is_of_waiting() {
                     self.rest_sound(cx);
                 }
             }

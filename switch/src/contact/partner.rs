@@ -21,6 +21,7 @@ use super::{
 use crate::input::NoteWhat;
 use crate::phones::{Phones, Target};
 use crate::setup::{Gateway, Setup, Trunk, uri_at};
+use crate::trunks::refusal::{Patience, Refusal};
 use crate::trunks::{Unavailable, Way};
 
 /// Where to call a number by this way; none while nobody is registered there.
@@ -142,16 +143,21 @@ impl Contact {
             untried: seized.ways,
             sent,
             redirected: Redirected::default(),
+            patience: Patience::default(),
+            early: false,
         }));
         if self.sound == Sound::Nothing {
             self.rest_sound(cx);
         }
     }
 
-    /// Calls the best gateway that wasn't tried yet.
+    /// Calls the best gateway that wasn't tried yet, if there is time left.
     pub(super) fn call_next_gateway(&mut self, cx: &mut Cx<'_>) {
         let Stage::Outside(outside) = &mut self.stage else {
             return;
+        };
+        let Some(until) = outside.patience.calls(cx.now.mono) else {
+            return self.give_up_partner(TakenBack::Failed, cx);
         };
         let trunk = Arc::clone(&outside.trunked.trunk);
         // Who it is for stays the same when it is sent on (RFC 3261 section 8.1.3.4).
@@ -238,7 +244,7 @@ impl Contact {
                 header("X-Careline-Ticket", ticket.to_owned());
             }
         }
-        self.invite(invite, cx);
+        self.invite(invite, until, cx);
     }
 
     /// The partner answered: the two are joined.
@@ -290,22 +296,19 @@ impl Contact {
             Some(Progress::Ringing { .. })
         );
         cx.index.legs.remove(&leg);
-        let why = match how {
-            LegEnd::Refused(486 | 600 | 603) => TakenBack::Busy,
-            LegEnd::Refused(480 | 487) | LegEnd::HungUp => TakenBack::NoAnswer,
-            // It rang for too long, there or here.
-            LegEnd::Refused(408) | LegEnd::Broken if rang => TakenBack::NoAnswer,
-            // Not the partner's answer but this gateway's. Only 503 and silence
-            // of its own say that the others' calls will fare no better (RFC 3263
-            // section 4.3); with 408 it says that somebody behind it is silent.
-            LegEnd::Refused(503) | LegEnd::Broken => return self.gateway_is_dead(cx),
-            LegEnd::Refused(408 | 500..=599) => return self.next_gateway(cx),
-            LegEnd::Refused(_) => TakenBack::Failed,
+        let refusal = match how {
+            LegEnd::Refused(code) => Refusal::of(Some(code), rang),
+            LegEnd::Broken => Refusal::of(None, rang),
+            LegEnd::HungUp => Refusal::NoAnswer,
         };
-        match how {
-            // It speaks for wherever they are (RFC 3261 section 21.6).
-            LegEnd::Refused(600..) => self.give_up_partner(why, cx),
-            _ => self.partner_failed(why, cx),
+        match refusal {
+            Refusal::Busy => self.partner_failed(TakenBack::Busy, cx),
+            Refusal::NoAnswer => self.partner_failed(TakenBack::NoAnswer, cx),
+            Refusal::Failed => self.partner_failed(TakenBack::Failed, cx),
+            Refusal::Everywhere { busy: true } => self.give_up_partner(TakenBack::Busy, cx),
+            Refusal::Everywhere { busy: false } => self.give_up_partner(TakenBack::Failed, cx),
+            Refusal::NextGateway => self.next_gateway(cx),
+            Refusal::GatewayDead => self.gateway_is_dead(cx),
         }
     }
 
@@ -331,6 +334,7 @@ impl Contact {
     }
 
     fn next_gateway(&mut self, cx: &mut Cx<'_>) {
+        self.early_is_over(cx);
         if let Some(call) = self.call_mut() {
             call.anew(cx);
         }
@@ -359,7 +363,7 @@ impl Contact {
     pub(super) fn leave_partner(&mut self, cx: &mut Cx<'_>) {
         if let Some((partner, _)) = self.stop_calling_partner(cx) {
             self.record_taken_back(partner, TakenBack::NoAnswer, cx);
-            if self.sound == Sound::Music {
+            if self.sound.is_of_waiting() {
                 self.rest_sound(cx);
             }
         }
@@ -370,7 +374,7 @@ impl Contact {
         let Some((partner, sent)) = self.stop_calling_partner(cx) else {
             return;
         };
-        if self.sound == Sound::Music {
+        if self.sound.is_of_waiting() {
             self.rest_sound(cx);
         }
         if let Some(sent) = sent {

@@ -72,6 +72,7 @@ impl Outside {
         self.redirected.number = Some(onward.number);
         self.redirected.diversions = onward.diversions;
         self.untried = onward.ways;
+        self.patience.reached();
         true
     }
 }

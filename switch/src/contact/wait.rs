@@ -10,8 +10,8 @@ use ivr_flows::{Input as FlowInput, PartnerOutcome};
 use super::call::user_to_user;
 use super::onward::outcome_of;
 use super::{
-    ACCEPT_EVERY, ACCEPT_MAX, Contact, Cx, MEDIA_OPEN_MAX, Offer, Owing, Progress, Sound, Stage,
-    Stay, TALKING_EVERY, WAIT_EVERY,
+    ACCEPT_EVERY, ACCEPT_MAX, Contact, Cx, MEDIA_OPEN_MAX, Offer, Owing, PROVISIONAL_MAX, Progress,
+    Sound, Stage, Stay, TALKING_EVERY, WAIT_EVERY,
 };
 use crate::input::NoteWhat;
 
@@ -133,7 +133,7 @@ impl Contact {
             self.journey(cx, how);
         }
         match self.sound {
-            Sound::Music => self.rest_sound(cx),
+            Sound::Music | Sound::Early => self.rest_sound(cx),
             // The prompt under way replaces the music when it is ready; until
             // then the music may go on, but it doesn't come back after it.
             Sound::Rendering { .. } | Sound::Prompt { .. } | Sound::Nothing | Sound::Bridged => {}
@@ -319,7 +319,7 @@ impl Contact {
             header("User-to-User", user_to_user(ticket));
             header("X-Careline-Ticket", ticket.to_owned());
         }
-        self.invite(invite, cx);
+        self.invite(invite, cx.now.mono + PROVISIONAL_MAX, cx);
     }
 
     /// The agent answered: asked is now the distributor.

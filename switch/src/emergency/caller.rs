@@ -17,6 +17,8 @@ const MEDIA_AGAIN: Duration = Duration::from_secs(1);
 /// How long a caller rings before they are answered and hear it ring: many
 /// telephones give up by themselves after a minute or three, and so do proxies.
 const RING_MAX: Duration = Duration::from_secs(50);
+/// How long a telephone that is called back rings.
+const RING_BACK_MAX: Duration = Duration::from_secs(180);
 
 #[derive(Debug)]
 pub(super) struct Caller {
@@ -131,9 +133,13 @@ impl EmergencyCall {
             Ok(Encryption::Offered) => &[Encryption::Offered],
             Ok(Encryption::Off) | Err(_) => &[Encryption::Off, Encryption::Offered],
         };
+        let (codecs, ring_max) = match self.back {
+            None => (&cx.setup.codecs.phones, RING_MAX),
+            Some(_) => (&cx.setup.codecs.trunks, RING_BACK_MAX),
+        };
         let mut refusal = 488;
         for wish in wishes {
-            let caps = capabilities(*wish, secret.draw(), &cx.setup.codecs.phones);
+            let caps = capabilities(*wish, secret.draw(), codecs);
             let (negotiated, offered, described) = match &self.caller.offer {
                 Some(offer) => match sdp::answer(offer, &local, &caps) {
                     Ok((agreed, answer)) => (Some(agreed), None, answer),
@@ -158,7 +164,7 @@ impl EmergencyCall {
             self.caller.described = described;
             self.caller.state = State::Waiting {
                 early: false,
-                until: cx.now.mono + RING_MAX,
+                until: cx.now.mono + ring_max,
             };
             if let Some(agreed) = negotiated {
                 self.connect(Side::Caller, agreed, cx);
@@ -215,7 +221,7 @@ impl EmergencyCall {
         match self.caller.state {
             State::Up => cx.sip.hangup(now, leg, reason),
             State::Opening { .. } | State::Waiting { .. } => {
-                cx.sip.reject(now, leg, 503, None, &[])
+                cx.sip.reject(now, leg, self.refusal(), None, &[])
             }
         }
     }
@@ -233,6 +239,8 @@ impl EmergencyCall {
                     again_at: now + MEDIA_OPEN_MAX,
                 };
             }
+            // An answer is the telephone's to give.
+            State::Waiting { .. } if self.back.is_some() => self.telephone_not_reached(cx),
             State::Waiting { .. } => {
                 self.answer_caller(cx);
                 self.sounds(cx);

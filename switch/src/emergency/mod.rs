@@ -15,7 +15,9 @@
 //!
 //! The caller's side is in [`caller`], the ways outside are in [`ways`], what is
 //! heard is in [`sound`]; [`rules`] says which numbers, [`station`] from where.
+//! The service's own call back is in [`back`].
 
+mod back;
 mod caller;
 mod rules;
 mod sound;
@@ -34,7 +36,10 @@ use media::sdp;
 
 use crate::contact::{Audio, Call, Cx, LINGER_MAX, Outbox, Side, TALKING_EVERY, Trunked, natted};
 use crate::input::{EmergencyStep, Note, NoteWhat};
+use crate::setup::Encryption;
 
+use back::Back;
+pub(crate) use back::{CallsBack, Lately};
 use caller::Caller;
 pub use rules::{Emergency, EmergencyNumber, EmergencyRoute};
 pub use sound::EMERGENCY_WORDS;
@@ -66,6 +71,8 @@ pub(crate) struct Dialled {
 pub(crate) struct EmergencyCall {
     id: ContactId,
     dialled: Dialled,
+    /// The service calls: then its side is the caller's, and the telephone is what is called.
+    back: Option<Back>,
     home: TenantId,
     station: Station,
     caller: Caller,
@@ -132,16 +139,43 @@ impl EmergencyCall {
         dialled: Dialled,
         cx: &mut Cx<'_>,
     ) -> Self {
-        let id = ContactId(count | MARK);
         let account = cx.setup.accounts.get(&*dialled.account);
         let encryption = account.and_then(|account| account.encryption);
         let agent = account.and_then(|account| account.agent);
+        let from = (leg, peer, request, encryption);
+        let mut call = Self::new(count, from, dialled, None, cx);
+        cx.counters.emergency_calls += 1;
+        let number = call.dialled.number.dialled.parse().unwrap_or_default();
+        let begun = desk::Emergency::Begun {
+            number,
+            agent: agent.map(|agent| desk::AgentId(agent.0)),
+        };
+        call.report(EmergencyStep::Begun, begun, cx);
+        call.occupies(agent, cx);
+        call
+    }
+
+    fn new(
+        count: u64,
+        (leg, peer, request, encryption): (
+            sip::LegId,
+            sip::Peer,
+            &sip::Request,
+            Option<Encryption>,
+        ),
+        dialled: Dialled,
+        back: Option<Back>,
+        cx: &mut Cx<'_>,
+    ) -> Self {
+        let id = ContactId(count | MARK);
+        let account = cx.setup.accounts.get(&*dialled.account);
         cx.sip.persist(leg);
         cx.index.legs.insert(leg, (id, Side::Caller));
         let offer = request.sdp().map(<[u8]>::to_vec);
         let caller = Caller::new(id, leg, peer, offer, encryption, cx);
-        let mut call = Self {
+        Self {
             id,
+            back,
             home: account.map_or(TenantId(0), |account| account.home),
             station: account
                 .map(|account| account.station.clone())
@@ -161,26 +195,21 @@ impl EmergencyCall {
             busy: None,
             outbox: Outbox::default(),
             wake: None,
-        };
-        cx.counters.emergency_calls += 1;
-        let number = call.dialled.number.dialled.parse().unwrap_or_default();
-        let agent_told = agent.map(|agent| desk::AgentId(agent.0));
-        let begun = desk::Emergency::Begun {
-            number,
-            agent: agent_told,
-        };
-        call.report(EmergencyStep::Begun, begun, cx);
+        }
+    }
+
+    /// Nobody else rings this agent meanwhile.
+    fn occupies(&mut self, agent: Option<AgentId>, cx: &mut Cx<'_>) {
         if let Some(agent) = agent {
             let offer = cx.direct_offer();
             cx.index.direct.insert(agent, offer);
-            call.busy = Some(Busy {
+            self.busy = Some(Busy {
                 offer,
                 agent,
                 announce_at: cx.now.mono,
             });
-            call.announce(cx);
+            self.announce(cx);
         }
-        call
     }
 
     pub(crate) fn id(&self) -> ContactId {
@@ -200,6 +229,11 @@ impl EmergencyCall {
     /// Is it a telephone's of this account?
     pub(crate) fn is_by(&self, account: &str) -> bool {
         *self.dialled.account == *account
+    }
+
+    /// The account whose telephone it is, if that calls for help.
+    pub(crate) fn calls_for_help(&self) -> Option<&Arc<str>> {
+        self.back.is_none().then_some(&self.dialled.account)
     }
 
     /// Do the two talk?
@@ -402,6 +436,7 @@ impl EmergencyCall {
             return;
         }
         self.leave_way(None, cx);
+        self.give_back_trunk(cx);
         if let Some(call) = self.call.take() {
             call.end(None, cx);
         }
@@ -449,6 +484,7 @@ impl EmergencyCall {
         if let Some(trunked) = self.trunked.take() {
             cx.trunks.release(&trunked.trunk.name);
         }
+        self.give_back_trunk(cx);
         if let Some(busy) = self.busy.take() {
             cx.index.direct_over(busy.offer);
             cx.acd(ToAcd::Finish { offer: busy.offer });

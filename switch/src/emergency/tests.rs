@@ -26,6 +26,8 @@ struct Story {
     sent: Vec<(u8, String)>,
     /// These answer OPTIONS.
     alive: Vec<u8>,
+    /// The keys pressed towards anybody.
+    pressed: Vec<char>,
 }
 
 impl Story {
@@ -77,6 +79,7 @@ impl Story {
             legs: 0,
             sent: Vec::new(),
             alive: vec![1, 2],
+            pressed: Vec::new(),
         }
     }
 
@@ -120,6 +123,9 @@ impl Story {
                         secret: Secret::new([7; 32]),
                     };
                     self.input(opened);
+                }
+                Output::Media(media::engine::Command::SendDigits { digits, .. }) => {
+                    self.pressed.extend(digits.iter().map(|digit| digit.char()));
                 }
                 _ => {}
             }
@@ -349,5 +355,48 @@ fn a_telephone_that_speaks_encrypted_only_is_heard_by_any_signalling() {
             .find(|(_, text)| text.starts_with("SIP/2.0 200") && text.contains("m=audio"));
         let ok = &ok.expect("answered").1;
         assert_eq!(ok.contains("a=crypto:"), sdp == ENCRYPTED, "{ok}");
+    }
+}
+
+/// 988 has a menu. A telephone that sends keys by INFO alone reaches it, each key once; of one that agreed on telephone
+/// events the key has crossed as one.
+#[test]
+fn keys_by_info_cross_an_emergency_call_once() {
+    let events = format!(
+        "{}a=rtpmap:101 telephone-event/8000\r\n",
+        OFFER.replace("AVP 0", "AVP 0 101")
+    );
+    for (sdp, keys) in [(OFFER, "37"), (&*events, "")] {
+        let mut story = Story::new(1);
+        story.dials(sdp);
+        story.says(1, 200, &events);
+        let mut sent = story.sent.iter().rev();
+        let ok = sent.find(|(to, text)| {
+            *to == 7 && text.starts_with("SIP/2.0 200") && text.contains("m=audio")
+        });
+        let (_, ok) = ok.expect("answered").clone();
+        let to = ok.lines().find(|line| line.starts_with("To:")).expect("To");
+        for (cseq, key) in [(3, '3'), (3, '3'), (4, '7')] {
+            let body = format!("Signal={key}\r\nDuration=100\r\n");
+            story.hears(
+                PHONE,
+                &format!(
+                    "INFO sip:911@test SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.7;branch=z9hG4bKi{cseq}\r\n\
+                     From: <sip:ana@test>;tag=1\r\n{to}\r\nCall-ID: 2\r\nCSeq: {cseq} INFO\r\n\
+                     Content-Type: application/dtmf-relay\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                ),
+            );
+            story.pass(Duration::from_millis(300));
+        }
+        let infos = story
+            .told()
+            .iter()
+            .rev()
+            .take(3)
+            .filter(|code| **code == 200)
+            .count();
+        assert_eq!(infos, 3);
+        assert_eq!(story.pressed.iter().collect::<String>(), keys);
     }
 }

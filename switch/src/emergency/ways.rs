@@ -16,12 +16,16 @@ use std::time::Duration;
 
 use desk::EmergencyEnd;
 
+use media::codec::Format;
+
+use super::back::number_given;
 use super::{EmergencyCall, Phase};
 use crate::contact::{
     Audio, Call, Cx, LegEnd, MEDIA_OPEN_MAX, Opened, PROVISIONAL_MAX, Progress, Side, TRYING_MAX,
     Trunked, target_of,
 };
 use crate::input::EmergencyStep;
+use crate::phones::Target;
 use crate::setup::{Encryption, Trunk};
 use crate::trunks::Way;
 
@@ -36,13 +40,18 @@ const RINGING_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked whether a way that rings is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A way outside that may be tried.
+/// Where somebody may be called.
 #[derive(Debug)]
-pub(super) struct Place {
-    trunk: Arc<Trunk>,
-    way: Way,
-    /// The location stays at home.
-    plain: bool,
+pub(super) enum Place {
+    /// By a way outside.
+    Outside {
+        trunk: Arc<Trunk>,
+        way: Way,
+        /// The location stays at home.
+        plain: bool,
+    },
+    /// The telephone that is called back.
+    Telephone(Target),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +63,10 @@ pub(super) struct Rings {
 impl EmergencyCall {
     /// Every way there is, the best last.
     fn places(&self, cx: &Cx<'_>) -> Vec<Place> {
+        if self.back.is_some() {
+            let contacts = cx.phones.registered(cx.setup, &self.dialled.account);
+            return contacts.into_iter().map(Place::Telephone).collect();
+        }
         let meant = cx.setup.emergency.trunks(self.home);
         let mut others: Vec<_> = cx
             .setup
@@ -72,7 +85,7 @@ impl EmergencyCall {
                 let places = if works { &mut alive } else { &mut dead };
                 // What is lost with a large INVITE is seldom heard of.
                 let plain = self.rounds % 2 == 1;
-                places.push(Place { trunk, way, plain });
+                places.push(Place::Outside { trunk, way, plain });
             }
         }
         alive.append(&mut dead);
@@ -89,14 +102,13 @@ impl EmergencyCall {
         }
         // Only to know which of our addresses its audio will reach.
         let number = &self.dialled.number.sent;
-        let mut targets = self
-            .untried
-            .iter()
-            .rev()
-            .filter_map(|Place { trunk, way, .. }| {
-                target_of(trunk, way, number, &[], cx.phones, cx.setup)
-            });
-        let Some(peer) = targets.next().map(|target| target.peer) else {
+        let peer = |place: &Place| match place {
+            Place::Outside { trunk, way, .. } => {
+                target_of(trunk, way, number, &[], cx.phones, cx.setup).map(|target| target.peer)
+            }
+            Place::Telephone(target) => Some(target.peer),
+        };
+        let Some(peer) = self.untried.iter().rev().find_map(peer) else {
             return self.unplaced(cx);
         };
         let with = self.caller.audio.leg();
@@ -135,26 +147,51 @@ impl EmergencyCall {
 
     /// `None` when it leads nowhere at the moment.
     fn take_way(&mut self, place: Place, cx: &mut Cx<'_>) -> Option<()> {
-        let Place { trunk, way, plain } = place;
+        let (trunk, way, plain) = match place {
+            Place::Outside { trunk, way, plain } => (trunk, way, plain),
+            Place::Telephone(target) => return self.call_telephone(target, cx),
+        };
         let number = Arc::clone(&self.dialled.number.sent);
         let route = cx.trunks.registered().route(&trunk.name);
         let target = target_of(&trunk, &way, &number, route, cx.phones, cx.setup)?;
+        let peer = target.peer;
+        let body = self.offer_to(peer, trunk.encryption, &cx.setup.codecs.trunks, cx)?;
+        let ours = cx.setup.host_towards(peer);
+        let invite = self.invite(target, &trunk, plain, &ours, body, cx);
+        self.located = !invite.attached.is_empty();
+        cx.trunks.seize_regardless(&trunk.name);
+        self.send(invite, cx);
+        let way = Some(way);
+        self.trunked = Some(Trunked { trunk, way });
+        Some(())
+    }
+
+    /// What that place is offered. `own`: what is set for it.
+    pub(super) fn offer_to(
+        &mut self,
+        peer: sip::Peer,
+        own: Option<Encryption>,
+        codecs: &[Format],
+        cx: &Cx<'_>,
+    ) -> Option<Vec<u8>> {
         // What is required is asked for first; where that doesn't work, the call is worth more than its secrecy.
-        let encryption = match cx.setup.encryption.towards(target.peer, trunk.encryption) {
-            Ok(Encryption::Required) if self.rounds > 0 => Encryption::Offered,
+        let encryption = match cx.setup.encryption.towards(peer, own) {
+            Ok(Encryption::Required) if self.rounds > 0 || self.back.is_some() => {
+                Encryption::Offered
+            }
             Ok(encryption) => encryption,
             Err(_) => Encryption::Off,
         };
         let spoken = self.caller.audio.codec();
         let call = self.call.as_mut()?;
-        let body = call.offer(target.peer, encryption, &cx.setup.codecs.trunks, spoken, cx)?;
+        let body = call.offer(peer, encryption, codecs, spoken, cx)?;
         if let Audio::Open { negotiated, .. } = &mut call.audio {
             *negotiated = None;
         }
-        let ours = cx.setup.host_towards(target.peer);
-        let invite = self.invite(target, &trunk, plain, &ours, body, cx);
-        self.located = !invite.attached.is_empty();
-        cx.trunks.seize_regardless(&trunk.name);
+        Some(body)
+    }
+
+    pub(super) fn send(&mut self, invite: sip::Invite, cx: &mut Cx<'_>) {
         let leg = cx.sip.invite(cx.now.mono, invite);
         cx.index.legs.insert(leg, (self.id, Side::Agent));
         if let Some(call) = &mut self.call {
@@ -163,9 +200,6 @@ impl EmergencyCall {
                 until: cx.now.mono + PROVISIONAL_MAX,
             };
         }
-        let way = Some(way);
-        self.trunked = Some(Trunked { trunk, way });
-        Some(())
     }
 
     fn invite(
@@ -178,11 +212,11 @@ impl EmergencyCall {
         cx: &Cx<'_>,
     ) -> sip::Invite {
         let account = cx.setup.accounts.get(&*self.dialled.account);
-        let number = self.station.callback.as_ref();
-        let number = number
-            .or_else(|| cx.setup.emergency.callback(self.home))
-            .or_else(|| account.and_then(|account| account.number.as_ref()))
-            .map(|number| number.0.clone());
+        let number = match account {
+            Some(account) => number_given(account, self.home, cx.setup),
+            None => cx.setup.emergency.callback(self.home),
+        };
+        let number = number.map(|number| number.0.clone());
         let hospital = cx.setup.tenants.get(&self.home);
         let from = sip::Identity {
             display: hospital.map(|tenant| tenant.name.to_string()),
@@ -223,6 +257,9 @@ impl EmergencyCall {
 
     /// No way took it. The caller is told, and all are tried again soon.
     fn unplaced(&mut self, cx: &mut Cx<'_>) {
+        if self.back.is_some() {
+            return self.telephone_not_reached(cx);
+        }
         if self.rounds == 0 {
             cx.counters.emergency_unplaced += 1;
             self.report(EmergencyStep::Unplaced, desk::Emergency::Unplaced, cx);
@@ -295,17 +332,24 @@ impl EmergencyCall {
         self.say_at = None;
         self.answer_caller(cx);
         self.sounds(cx);
-        cx.counters.emergency_connected += 1;
+        cx.counters.emergency_connected += u64::from(self.back.is_none());
         self.report(EmergencyStep::Connected, desk::Emergency::Connected, cx);
     }
 
     /// A leg of this call ended by itself.
     pub(crate) fn leg_ended(&mut self, side: Side, how: LegEnd, cx: &mut Cx<'_>) {
+        let (calling, called) = match self.back {
+            None => (EmergencyEnd::Caller, EmergencyEnd::Service),
+            Some(_) => (EmergencyEnd::Service, EmergencyEnd::Caller),
+        };
+        if let (Side::Agent, Some(back), LegEnd::Refused(code)) = (side, &mut self.back, how) {
+            back.refused = Some(code);
+        }
         match (side, how) {
-            (Side::Caller, _) => self.over(EmergencyEnd::Caller, cx),
+            (Side::Caller, _) => self.over(calling, cx),
             (Side::Agent, LegEnd::HungUp) if self.phase == Phase::Talking => {
                 self.hang_up(None, cx);
-                self.over(EmergencyEnd::Service, cx);
+                self.over(called, cx);
             }
             // Lost, not ended: it is placed again.
             (Side::Agent, _) if self.phase == Phase::Talking => {
@@ -316,7 +360,7 @@ impl EmergencyCall {
             (Side::Agent, LegEnd::Refused(code)) if self.located && stumbles(code) => {
                 let trunked = self.trunked.as_ref();
                 let again = trunked.and_then(|trunked| {
-                    Some(Place {
+                    Some(Place::Outside {
                         trunk: Arc::clone(&trunked.trunk),
                         way: trunked.way.clone()?,
                         plain: true,
@@ -350,7 +394,10 @@ impl EmergencyCall {
             return self.way_failed(cx);
         }
         let mute = !self.call.as_ref().is_some_and(Call::is_usable);
-        let works = |place: &Place| cx.trunks.ways(now, &place.trunk).contains(&place.way);
+        let works = |place: &Place| match place {
+            Place::Outside { trunk, way, .. } => cx.trunks.ways(now, trunk).contains(way),
+            Place::Telephone(_) => true,
+        };
         if mute && now >= rings.since + RINGING_MAX && self.untried.iter().any(works) {
             return self.way_failed(cx);
         }

@@ -8,7 +8,7 @@ use desk::ContactId;
 
 use super::Switch;
 use crate::contact::{Cx, LegEnd, Opened, Side};
-use crate::emergency::{Dialled, EmergencyCall, is_emergency};
+use crate::emergency::{CallsBack, Dialled, EmergencyCall, is_emergency};
 use crate::input::{Input, Now};
 
 /// Emergency calls of one account at a time.
@@ -27,12 +27,43 @@ impl Switch {
         if !self.makes_room(now, &dialled.account) {
             return self.sip.reject(now.mono, leg, 486, None, &[]);
         }
+        self.lately.called(now.mono, &dialled.account);
+        self.emergency_call(now, leg, |count, cx| {
+            EmergencyCall::begin(count, leg, peer, request, dialled, cx)
+        });
+    }
+
+    /// A call from an emergency service, to a telephone that has called it, did.
+    pub(super) fn emergency_calls_back(
+        &mut self,
+        now: Now,
+        leg: sip::LegId,
+        peer: sip::Peer,
+        request: &sip::Request,
+        calls: CallsBack,
+    ) {
+        let live = self.emergencies.values().filter(|call| {
+            call.is_live() && call.calls_for_help().is_none() && call.is_by(&calls.account)
+        });
+        if live.count() >= CALLS_MAX {
+            return self.sip.reject(now.mono, leg, 486, None, &[]);
+        }
+        self.emergency_call(now, leg, |count, cx| {
+            EmergencyCall::begin_back(count, leg, peer, request, calls, cx)
+        });
+    }
+
+    fn emergency_call(
+        &mut self,
+        now: Now,
+        leg: sip::LegId,
+        begin: impl FnOnce(u64, &mut Cx<'_>) -> EmergencyCall,
+    ) {
         self.contact += 1;
         let count = self.contact;
         let begun = {
             let mut cx = cx!(self, now);
-            let begin = || EmergencyCall::begin(count, leg, peer, request, dialled, &mut cx);
-            catch_unwind(AssertUnwindSafe(begin))
+            catch_unwind(AssertUnwindSafe(|| begin(count, &mut cx)))
         };
         let Ok(call) = begun else {
             self.counters.panics += 1;
@@ -49,7 +80,9 @@ impl Switch {
     /// another; false when all are.
     fn makes_room(&mut self, now: Now, account: &str) -> bool {
         let calls = self.emergencies.values();
-        let own = calls.filter(|call| call.is_live() && call.is_by(account));
+        let own = calls.filter(|call| {
+            call.is_live() && call.is_by(account) && call.calls_for_help().is_some()
+        });
         let mut own: Vec<_> = own.map(|call| (call.id(), call.is_connected())).collect();
         if own.len() < CALLS_MAX {
             return true;
@@ -72,10 +105,17 @@ impl Switch {
         let Some(mut call) = self.emergencies.remove(&id) else {
             return;
         };
+        let was_live = call.is_live();
         let mut cx = cx!(self, now);
         if catch_unwind(AssertUnwindSafe(|| f(&mut call, &mut cx))).is_err() {
             cx.counters.panics += 1;
             return call.bury(&mut cx);
+        }
+        if let Some(account) = call.calls_for_help()
+            && was_live
+            && !call.is_live()
+        {
+            self.lately.called(now.mono, account);
         }
         if !call.is_done(now.mono) {
             self.emergencies.insert(id, call);
@@ -242,292 +282,4 @@ impl Switch {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-    use crate::admission::Limits;
-    use crate::input::Output;
-    use crate::setup::{Account, Setup};
-
-    const HOME: [u8; 4] = [203, 0, 113, 7];
-    const PROXY: [u8; 4] = [192, 0, 2, 1];
-
-    /// Nobody else would get in: no room, and the proxy's network is trusted.
-    fn setup() -> Setup {
-        let mut setup = crate::setup::tests::empty();
-        let account = |user: &str, trunk: bool| Account {
-            ha1s: sip::digest::Ha1s::derive(user, "test", "secret"),
-            agent: None,
-            serves: Vec::new(),
-            number: None,
-            trunk,
-            encryption: None,
-            home: desk::TenantId(1),
-            station: Default::default(),
-        };
-        setup.accounts = HashMap::from([
-            ("ana".to_owned(), account("ana", false)),
-            ("ben".to_owned(), account("ben", false)),
-            ("exchange".to_owned(), account("exchange", true)),
-        ]);
-        setup.trusted = vec!["192.0.2.0/24".parse().expect("a network")];
-        setup.limits = Limits {
-            calls_per_second: 0.0,
-            burst: 0.0,
-            calls_per_tenant_max: 0,
-            calls_max: 0,
-            clinical_reserve: 0,
-        };
-        let number = crate::EmergencyNumber {
-            dialled: "911".into(),
-            sent: "911".into(),
-        };
-        setup.emergency.numbers.push(number);
-        setup
-    }
-
-    struct Desk {
-        switch: Switch,
-        branch: u32,
-        at: Duration,
-    }
-
-    impl Desk {
-        fn new(setup: Setup) -> Self {
-            Self {
-                switch: Switch::new(setup),
-                branch: 0,
-                at: Duration::from_secs(10),
-            }
-        }
-
-        /// Sends a request, again with this password where one is asked for; gives the last answer, 0 for none.
-        fn asks(&mut self, from: [u8; 4], head: &str, lines: &str, password: Option<&str>) -> u16 {
-            let peer = sip::Peer::udp((from, 5060).into());
-            let (method, _) = head.split_once(' ').expect("a method");
-            let user = lines
-                .split("<sip:")
-                .nth(1)
-                .and_then(|rest| rest.split('@').next());
-            let mut authorization = String::new();
-            loop {
-                self.branch += 1;
-                let branch = self.branch;
-                let text = format!(
-                    "{head} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{branch};rport\r\n\
-                     {lines}Call-ID: {branch}\r\nCSeq: 1 {method}\r\n{authorization}Content-Length: 0\r\n\r\n"
-                );
-                let message = sip::parse_datagram(text.as_bytes(), peer).expect("well-formed");
-                let now = Now {
-                    mono: self.at,
-                    wall: 0,
-                };
-                self.switch.handle(now, Input::Sip { peer, message });
-                let mut answer = None;
-                while let Some(output) = self.switch.poll() {
-                    if let Output::Transmit(transmit) = output {
-                        answer = Some(String::from_utf8_lossy(&transmit.bytes).into_owned());
-                    }
-                }
-                let Some(answer) = answer else { return 0 };
-                let challenge = answer
-                    .lines()
-                    .find_map(|line| line.strip_prefix("WWW-Authenticate: "));
-                match (challenge, password) {
-                    (Some(challenge), Some(password)) if authorization.is_empty() => {
-                        let credentials = sip::Credentials::new(user.expect("a user"), password);
-                        let params = sip::wire::AuthParams::parse(challenge).expect("a challenge");
-                        let uri = head.split(' ').nth(1).expect("a URI");
-                        let value =
-                            sip::digest::authorize(&params, &credentials, method, uri, "c", 1);
-                        authorization = format!("Authorization: {}\r\n", value.expect("an answer"));
-                    }
-                    _ => return answer[8..11].parse().expect("a code"),
-                }
-            }
-        }
-
-        fn registers(&mut self, from: [u8; 4], user: &str, more: &str, password: &str) -> u16 {
-            let lines = format!(
-                "From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\n{more}\
-                 Contact: <sip:{user}@{}:5060>\r\nExpires: 60\r\n",
-                std::net::Ipv4Addr::from(from)
-            );
-            self.asks(from, "REGISTER sip:test", &lines, Some(password))
-        }
-
-        /// Dials; 0: it is taken.
-        fn dials(&mut self, from: [u8; 4], user: &str, uri: &str, password: Option<&str>) -> u16 {
-            let lines = format!(
-                "From: <sip:{user}@test>;tag=1\r\nTo: <{uri}>\r\nContact: <sip:{user}@192.0.2.9>\r\n"
-            );
-            self.asks(from, &format!("INVITE {uri}"), &lines, password)
-        }
-    }
-
-    #[test]
-    fn a_registered_telephone_is_taken_at_once_whatever_else_is_full() {
-        for uri in [
-            "sip:911@test",
-            "tel:911",
-            "urn:service:sos",
-            "sip:9-1-1@test;user=phone",
-        ] {
-            let mut desk = Desk::new(setup());
-            assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
-            desk.switch.handle(
-                Now {
-                    mono: desk.at,
-                    wall: 0,
-                },
-                Input::Drain,
-            );
-            assert_eq!(desk.dials(HOME, "ana", uri, None), 0, "{uri}");
-            assert_eq!(desk.switch.emergency_calls(), 1);
-            assert_eq!(desk.switch.calls(), 1, "who stops waits for it");
-        }
-    }
-
-    #[test]
-    fn who_isnt_registered_there_shows_a_password_or_goes_nowhere() {
-        let elsewhere = [203, 0, 113, 8];
-        let mut desk = Desk::new(setup());
-        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
-        for (from, user, password, expected) in [
-            (elsewhere, "ana", None, 401),
-            (HOME, "nobody", None, 401),
-            (elsewhere, "ana", Some("guess"), 403),
-            (elsewhere, "nobody", Some("guess"), 403),
-            // It may be a proxy, with telephones of ours behind it.
-            ([192, 0, 2, 9], "+15550199042", None, 401),
-            (elsewhere, "exchange", Some("secret"), 404),
-        ] {
-            let code = desk.dials(from, user, "sip:911@test", password);
-            assert_eq!(code, expected, "{from:?} {user} {password:?}");
-        }
-        assert_eq!(desk.switch.emergency_calls(), 0);
-        assert_eq!(
-            desk.dials(elsewhere, "ana", "sip:911@test", Some("secret")),
-            0
-        );
-        // The registration has run out.
-        desk.at += Duration::from_secs(61);
-        desk.switch.handle_timeout(Now {
-            mono: desk.at,
-            wall: 0,
-        });
-        assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 401);
-    }
-
-    /// A trunk's caller stands where none of our telephones does.
-    #[test]
-    fn who_has_shown_to_be_a_trunk_is_told_so() {
-        let mut desk = Desk::new(setup());
-        let peer = sip::Peer::udp(([192, 0, 2, 9], 5060).into());
-        desk.switch
-            .certified
-            .insert(peer, std::sync::Arc::from("city"));
-        let code = |desk: &mut Desk| desk.dials([192, 0, 2, 9], "ben", "sip:911@test", None);
-        assert_eq!(code(&mut desk), 401, "there is no such trunk");
-        let trunk = crate::setup::tests::trunk("city", 1);
-        let trunks = &mut desk.switch.setup.trunks;
-        trunks.insert("city".into(), std::sync::Arc::new(trunk));
-        assert_eq!(code(&mut desk), 404);
-    }
-
-    #[test]
-    fn a_registered_exchange_is_no_telephone() {
-        let mut desk = Desk::new(setup());
-        assert_eq!(desk.registers(HOME, "exchange", "", "secret"), 200);
-        assert_eq!(desk.dials(HOME, "exchange", "sip:911@test", None), 404);
-    }
-
-    #[test]
-    fn behind_a_proxy_a_password_is_asked_for() {
-        let mut desk = Desk::new(setup());
-        let path = "Path: <sip:192.0.2.1;lr>\r\nSupported: path\r\n";
-        assert_eq!(desk.registers(PROXY, "ana", path, "secret"), 200);
-        assert_eq!(desk.dials(PROXY, "ana", "sip:911@test", None), 401);
-        assert_eq!(desk.dials(PROXY, "ana", "sip:911@test", Some("secret")), 0);
-        // The telephone knows us by another name than we do.
-        let lines = "From: <sip:ana@pbx.example>;tag=1\r\nTo: <sip:911@pbx.example>\r\n\
-                     Contact: <sip:ana@10.0.0.9>\r\n";
-        let head = "INVITE sip:911@pbx.example";
-        assert_eq!(desk.asks(PROXY, head, lines, None), 401);
-        assert_eq!(desk.asks(PROXY, head, lines, Some("secret")), 0);
-    }
-
-    #[test]
-    fn a_blocked_address_keeps_no_registered_telephone_out() {
-        let mut desk = Desk::new(setup());
-        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
-        for _ in 0..12 {
-            assert_eq!(desk.registers(HOME, "nobody", "", "guess"), 403);
-        }
-        let blocked = desk.switch.counters().sign_ins_blocked;
-        assert!(blocked > 0);
-        assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 0);
-        // Nor anybody else with the right password; the wrong ones are told no more than before.
-        assert_eq!(desk.dials(HOME, "ben", "sip:911@test", Some("secret")), 0);
-        assert_eq!(desk.registers(HOME, "ben", "", "secret"), 403);
-        for user in ["ben", "nobody"] {
-            assert_eq!(desk.dials(HOME, user, "sip:911@test", Some("guess")), 403);
-        }
-        assert_eq!(desk.switch.counters().sign_ins_blocked, blocked + 1);
-    }
-
-    /// Whoever has forgotten the password has time for more than ten calls.
-    #[test]
-    fn a_call_for_help_with_a_wrong_password_blocks_nobody() {
-        let mut desk = Desk::new(setup());
-        for _ in 0..12 {
-            let code = desk.dials(HOME, "ana", "sip:911@test", Some("guess"));
-            assert_eq!(code, 403);
-        }
-        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
-    }
-
-    #[test]
-    fn a_telephone_calls_for_help_twice_at_most() {
-        let mut desk = Desk::new(setup());
-        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
-        let calls = |desk: &Desk| {
-            let live = desk
-                .switch
-                .emergencies
-                .values()
-                .filter(|call| call.is_live());
-            let mut live: Vec<_> = live.map(|call| call.id()).collect();
-            live.sort_unstable();
-            live
-        };
-        for _ in 0..2 {
-            assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 0);
-        }
-        let before = calls(&desk);
-        for n in 0..5 {
-            // The last one said is the refusal of the oldest, which isn't answered.
-            assert_eq!(desk.dials(HOME, "ana", "sip:911@test", None), 503, "{n}");
-        }
-        let after = calls(&desk);
-        assert_eq!((before.len(), after.len()), (2, 2));
-        assert!(after.iter().all(|id| !before.contains(id)));
-        // Somebody else's are their own.
-        assert_eq!(desk.dials(HOME, "ben", "sip:911@test", Some("secret")), 0);
-        assert_eq!(desk.switch.emergency_calls(), 3);
-    }
-
-    #[test]
-    fn without_emergency_numbers_nothing_is_one() {
-        let mut setup = setup();
-        setup.emergency.numbers.clear();
-        let mut desk = Desk::new(setup);
-        assert_eq!(desk.registers(HOME, "ana", "", "secret"), 200);
-        assert_eq!(desk.dials(HOME, "ana", "sip:911@test", Some("secret")), 404);
-        assert_eq!(
-            desk.dials(HOME, "ana", "urn:service:sos", Some("secret")),
-            404
-        );
-    }
-}
+mod tests;

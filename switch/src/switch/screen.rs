@@ -12,7 +12,7 @@ use super::Switch;
 use super::said::{carried, digits, trunk_number};
 use crate::admission::Permit;
 use crate::contact::Consulting;
-use crate::emergency::{Dialled, EmergencyNumber};
+use crate::emergency::{CallsBack, Dialled, EmergencyNumber};
 use crate::input::{Now, Output};
 use crate::phones;
 use crate::setup::{Account, Encryption, Line, Register, Setup, Trunk};
@@ -40,6 +40,8 @@ pub(super) enum Entry {
     Contact(Box<Admitted>),
     /// To an emergency service, from a telephone of ours.
     Emergency(Dialled),
+    /// From one, to a telephone of ours that has called it.
+    Back(Box<CallsBack>),
 }
 
 /// Whether a wrong password is held against where it comes from.
@@ -94,7 +96,7 @@ impl Switch {
         // The transaction layer answered it by itself (a loop, a missing
         // extension): it was no call.
         if let Some(Entry::Contact(admitted)) = self.admitted.take() {
-            self.admission.release(admitted.permit);
+            self.release(admitted.permit);
         }
     }
 
@@ -115,9 +117,13 @@ impl Switch {
         let trunk = named.is_some() || self.is_trunk_by_address(peer, request);
         let mut believed = named.as_ref().map_or(trunk, |trunk| trunk.trusted);
         let mut agent = None;
+        // Whose calls it counts among.
+        let mut carrier = named.clone();
         let (ani, encryption, by_trunk) = if trunk {
             if named.is_some() {
                 self.known(peer);
+            } else if let Some(name) = self.trunks.at(peer.addr.ip()) {
+                carrier = self.setup.trunks.get(name).cloned();
             }
             let own = named.as_ref().and_then(|trunk| trunk.encryption);
             (trunk_number(request, believed), own, true)
@@ -131,8 +137,8 @@ impl Switch {
             agent = account.and_then(|account| account.agent);
             let number = match account {
                 Some(account) if account.trunk => {
-                    let trunk = self.setup.trunk_of_account(&user);
-                    believed = trunk.is_some_and(|trunk| trunk.trusted);
+                    carrier = self.setup.trunk_of_account(&user).cloned();
+                    believed = carrier.as_ref().is_some_and(|trunk| trunk.trusted);
                     trunk_number(request, believed)
                 }
                 account => account.and_then(|account| account.number.clone()),
@@ -143,6 +149,16 @@ impl Switch {
         };
         let carried = carried(request, believed);
         let register = named.as_ref().and_then(|trunk| trunk.register.as_ref());
+        if by_trunk && let Some((account, number)) = self.called_back(now, request, register) {
+            return Ok(Entry::Back(Box::new(CallsBack {
+                account,
+                number: number.into(),
+                from: ani,
+                carried,
+                trunk: carrier.map(|trunk| Arc::clone(&trunk.name)),
+                encryption,
+            })));
+        }
         let line = self.line_of(request);
         let line = line.or_else(|| self.line_by_registration(register?, request));
         let own = || self.supervisors_line(agent?, request);
@@ -155,7 +171,14 @@ impl Switch {
             return Err(sip::Reply::new(404));
         };
         match self.admission.admit(now.mono, line.tenant, line.clinical) {
-            Ok(permit) => {
+            Ok(mut permit) => {
+                if let Some(trunk) = carrier {
+                    if !self.trunks.take_in(&trunk, line.clinical) {
+                        self.release(permit);
+                        return Err(self.no_room());
+                    }
+                    permit.trunk = Some(Arc::clone(&trunk.name));
+                }
                 self.counters.admitted += 1;
                 Ok(Entry::Contact(Box::new(Admitted {
                     permit,
@@ -265,14 +288,33 @@ impl Switch {
         register: &Register,
         request: &sip::Request,
     ) -> Option<(String, Line)> {
-        let said = ["P-Called-Party-ID", "To"].into_iter().filter_map(|name| {
-            let named = sip::wire::NameAddr::parse(request.header(name)?).ok()?;
-            Some(digits(&named.uri.user()?))
-        });
-        let mut numbers = said.chain(register.number.clone());
+        let mut numbers = said_numbers(request).chain(register.number.clone());
         numbers.find_map(|number| {
             let line = self.setup.lines.get(number.trim_start_matches('+'))?;
             Some((number, line.clone()))
+        })
+    }
+
+    /// Whose telephone an emergency service calls back with this, and the number it calls.
+    fn called_back(
+        &self,
+        now: Now,
+        request: &sip::Request,
+        register: Option<&Register>,
+    ) -> Option<(Arc<str>, String)> {
+        let marked = request.header("Priority");
+        let marked = marked.is_some_and(|value| value.trim().eq_ignore_ascii_case("psap-callback"));
+        let dialled = request.uri().user().map(|user| digits(&user));
+        let said = register.map(|_| said_numbers(request));
+        let mut numbers = dialled.into_iter().chain(said.into_iter().flatten());
+        numbers.find_map(|number| {
+            let line = self
+                .setup
+                .lines
+                .contains_key(number.trim_start_matches('+'));
+            let setup = &self.setup;
+            let account = self.lately.meant(now.mono, setup, &number, marked, line)?;
+            Some((Arc::clone(account), number))
         })
     }
 
@@ -345,18 +387,25 @@ impl Switch {
         let account = self.setup.accounts.get(from.uri.user()?.as_ref())?;
         let ours = || {
             let host = from.uri.host_str();
+            let ip = from.uri.host().and_then(sip::wire::Host::ip);
             let interface = &self.setup.interface;
             host.eq_ignore_ascii_case(&self.setup.realm)
                 || interface.advertise.host.as_deref() == Some(host)
-                || host.parse().is_ok_and(|ip: std::net::IpAddr| {
-                    ip == interface.bind.ip() || ip == interface.advertise.ip
-                })
+                || ip.is_some_and(|ip| ip == interface.bind.ip() || ip == interface.advertise.ip)
         };
         let meant = !self.setup.is_trusted(peer.addr.ip())
             || request.header("Authorization").is_some()
             || ours();
         meant.then_some(account)
     }
+}
+
+/// The numbers that a provider where we register says it calls (RFC 7315 section 4.2, or To).
+fn said_numbers(request: &sip::Request) -> impl Iterator<Item = String> {
+    ["P-Called-Party-ID", "To"].into_iter().filter_map(|name| {
+        let named = sip::wire::NameAddr::parse(request.header(name)?).ok()?;
+        Some(digits(&named.uri.user()?))
+    })
 }
 
 /// Where a request began, as far as we believe it: behind a proxy of ours, where
@@ -377,130 +426,4 @@ fn origin(setup: &Setup, peer: sip::Peer, request: &sip::Request) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::input::Input;
-
-    /// Ten wrong passwords from one address, for whomever.
-    #[test]
-    fn guessing_is_blocked_by_source_and_looks_the_same_for_everybody() {
-        let mut setup = crate::setup::tests::empty();
-        let account = Account {
-            encryption: None,
-            ha1s: sip::digest::Ha1s::derive("ana", "test", "secret"),
-            agent: None,
-            serves: Vec::new(),
-            number: None,
-            trunk: false,
-            home: desk::TenantId(1),
-            station: Default::default(),
-        };
-        setup.accounts.insert("ana".into(), account);
-        // A proxy of ours, behind which some of them are.
-        setup.trusted = vec!["192.0.2.1".parse().expect("an address")];
-        let by = sip::Transport::Tcp;
-        let mut switch = Switch::new(setup);
-        let mut branch = 0;
-        let mut known = Vec::new();
-        let mut register = |from: [u8; 4], user: &str, password: &str| -> u16 {
-            let (nearest, before) = match from {
-                [203, ..] => {
-                    let ip = std::net::Ipv4Addr::from(from);
-                    let via =
-                        format!("Via: SIP/2.0/UDP 10.0.0.7;branch=z9hG4bKp;received={ip}\r\n");
-                    ([192, 0, 2, 1], via)
-                }
-                _ => (from, String::new()),
-            };
-            let peer = sip::Peer {
-                addr: (nearest, 5060).into(),
-                transport: by,
-            };
-            let mut challenge: Option<String> = None;
-            loop {
-                branch += 1;
-                let authorization = challenge.as_ref().map_or(String::new(), |challenge| {
-                    let credentials = sip::Credentials::new(user, password);
-                    let params = sip::wire::AuthParams::parse(challenge).expect("a challenge");
-                    let value = sip::digest::authorize(
-                        &params,
-                        &credentials,
-                        "REGISTER",
-                        "sip:test",
-                        "c",
-                        1,
-                    );
-                    format!("Authorization: {}\r\n", value.expect("an answer"))
-                });
-                let text = format!(
-                    "REGISTER sip:test SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK{branch}\r\n\
-                     {before}From: <sip:{user}@test>;tag=1\r\nTo: <sip:{user}@test>\r\nCall-ID: {branch}\r\n\
-                     CSeq: 1 REGISTER\r\nContact: <sip:{user}@192.0.2.9>\r\n{authorization}\
-                     Content-Length: 0\r\n\r\n"
-                );
-                let message = sip::parse_datagram(text.as_bytes(), peer).expect("well-formed");
-                let now = Now {
-                    mono: Duration::from_secs(10),
-                    wall: 0,
-                };
-                switch.handle(now, Input::Sip { peer, message });
-                let mut answer = None;
-                while let Some(output) = switch.poll() {
-                    match output {
-                        Output::Transmit(transmit) => answer = Some(transmit.bytes),
-                        Output::Known { peer } => known.push(peer.addr.ip()),
-                        _ => {}
-                    }
-                }
-                let answer = answer.expect("an answer");
-                let answer = String::from_utf8_lossy(&answer).into_owned();
-                let code = answer[8..11].parse().expect("a code");
-                let offered = answer
-                    .lines()
-                    .find_map(|line| line.strip_prefix("WWW-Authenticate: "));
-                match (offered, &challenge) {
-                    (Some(offered), None) => challenge = Some(offered.to_owned()),
-                    _ => return code,
-                }
-            }
-        };
-        let (bad, elsewhere) = ([198, 51, 100, 1], [198, 51, 100, 2]);
-        for n in 0..10 {
-            let user = ["ana", "nobody"][n % 2];
-            assert_eq!(register(bad, user, "guess"), 403, "{n}");
-        }
-        for (user, password) in [("ana", "guess"), ("ana", "secret"), ("nobody", "guess")] {
-            assert_eq!(register(bad, user, password), 403);
-        }
-        assert_eq!(
-            register(elsewhere, "ana", "secret"),
-            200,
-            "never the victim"
-        );
-        let (guesser, beside) = ([203, 0, 113, 1], [203, 0, 113, 2]);
-        for n in 0..10 {
-            assert_eq!(register(guesser, "ana", "guess"), 403, "{n}");
-        }
-        assert_eq!(register(guesser, "ana", "secret"), 403);
-        assert_eq!(register(beside, "ana", "secret"), 200, "by the same proxy");
-        // Whose connections are no strangers': of who showed a password, and the proxy's.
-        known.dedup();
-        assert_eq!(known, [IpAddr::from(elsewhere), [192, 0, 2, 1].into()]);
-        assert_eq!(switch.counters().sign_ins_refused, 20);
-        assert_eq!(switch.counters().sign_ins_blocked, 4);
-    }
-
-    #[test]
-    fn parameters_of_the_user_part_are_no_digits() {
-        for (text, expected) in [
-            ("+15550101001;npdi;rn=+15550100000", "+15550101001"),
-            ("1001", "1001"),
-            ("1-555 0177", "15550177"),
-            ("15+5", "155"),
-        ] {
-            assert_eq!(digits(text), expected);
-        }
-    }
-}
+mod tests;

@@ -55,6 +55,10 @@ impl Leg {
         if let Relayable::Audio(codec) = kind {
             self.one_way.heard(shared.now, self.out.packets_ever());
             self.receive.timestamp(shared.now, packet.timestamp);
+            if std::mem::take(&mut self.awaited) {
+                let leg = self.id;
+                shared.events.push_back(Event::AudioBegan { leg });
+            }
             match codec {
                 Format::G711(codec) => {
                     if let Text::LookedFor(detector) = &mut self.text {
