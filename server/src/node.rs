@@ -189,10 +189,11 @@ pub enum Control {
     Incident(IncidentAsk, oneshot::Sender<desk::IncidentReply>),
     /// Serve this from now on, and say when it is so.
     Publish(Box<Fresh>, oneshot::Sender<()>),
-    /// A hospital's people from now on; those of before are sent back.
+    /// A hospital's people from now on, and when they can be called; those of before are sent back.
     People(
         desk::TenantId,
         Box<desk::Directory>,
+        desk::Callable,
         oneshot::Sender<Option<desk::Directory>>,
     ),
 }
@@ -377,7 +378,8 @@ impl Node {
                     let _ = done.send(());
                 }
             }
-            Some(Control::People(tenant, directory, done)) => {
+            Some(Control::People(tenant, directory, callable, done)) => {
+                self.desk.set_callable(tenant, callable);
                 // Whoever asked has the time to drop so many.
                 let _ = done.send(self.desk.set_directory(tenant, *directory));
             }

@@ -567,6 +567,8 @@ pub(crate) fn switch_setup(
                         callbacks: Some(switch::Callbacks {
                             label: desk::PhoneNumber(MAIN_NUMBER.to_owned()),
                             flow: callback(),
+                            place_first: desk::First::Agent,
+                            times_first: desk::First::Agent,
                         }),
                     },
                 )

@@ -211,7 +211,10 @@ impl Desk {
         let tenant = &mut self.tenants[index];
         let key = tenant.directory.key(&ask.number);
         let facts = &known.facts;
-        let since = facts.position.visit().map_or(at, |(_, since)| since);
+        // A place is kept from the first queue on, but nobody has waited before they came.
+        let waits = facts.position.visit().map(|(_, since)| since);
+        let since = ask.since.or(waits).unwrap_or(at);
+        let since = since.min(at).max(facts.started_at.unwrap_or(since));
         let about = (facts.ticket.map(|(ticket, _)| ticket), facts.person());
         if key.is_none() || facts.position.is_ended() {
             return self.reply(id, contact, Memo::Failed);

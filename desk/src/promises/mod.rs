@@ -83,6 +83,8 @@ pub struct PromiseAsk {
     pub queue: QueueId,
     /// How urgently.
     pub class: Role,
+    /// Since when the customer waits, Unix milliseconds; `None`: as the log says.
+    pub since: Option<i64>,
     /// When. A hold has none: as soon as possible.
     pub window: Option<Span>,
     /// Who is called first.

@@ -34,6 +34,7 @@ fn callable() -> Callable {
         anybody: Some(Callee {
             decent: decent_hours("America/Chicago").unwrap(),
             available: None,
+            away: Vec::new(),
         }),
         people: Default::default(),
     }
@@ -45,6 +46,7 @@ fn ask(kind: PromiseKind, window: Option<Span>) -> PromiseAsk {
         kind,
         queue: QUEUE,
         class: Role::Staff,
+        since: None,
         window,
         first: First::Agent,
     }

@@ -22,6 +22,7 @@ fn callee(zone: &str, hours: &str) -> Callable {
         anybody: Some(Callee {
             decent: Calendar::read(zone, [("mon-sun", "00:00-24:00")], []).unwrap(),
             available: Some(Calendar::read(zone, [("mon-sun", hours)], []).unwrap()),
+            away: Vec::new(),
         }),
         ..always()
     }
@@ -215,6 +216,7 @@ fn a_person_has_their_own_hours_and_exceptions() {
         Callee {
             decent: decent_hours("America/Chicago").unwrap(),
             available: Some(Calendar::read("America/Chicago", week, away).unwrap()),
+            away: Vec::new(),
         },
     );
     let week = Span {
@@ -243,6 +245,7 @@ fn callable_by_day() -> Callable {
         anybody: Some(Callee {
             decent: decent_hours("America/Chicago").unwrap(),
             available: None,
+            away: Vec::new(),
         }),
         ..always()
     }
