@@ -24,6 +24,7 @@ use crate::promises::{
     Act, Callable, CallbackStep, First, KnownPromise, Ledger, PromiseAsk, PromiseKind,
     PromiseNumber, Span,
 };
+use crate::ticket::TicketNumber;
 
 /// Whoever wanted to hear of an incident's end is told within this time: over a long weekend, too.
 const TOLD_WITHIN_MS: i64 = 4 * 24 * 3_600_000;
@@ -177,7 +178,14 @@ impl Desk {
                         .or_default();
                     self.queue(Owner::Promise(tenant, promise), stamped);
                 }
-                Act::Call(callback) => self.outputs.push_back(Output::Callback(callback)),
+                Act::Call(mut callback) => {
+                    let key = &self.tenants[tenant].ticket_key;
+                    let number = callback
+                        .ticket
+                        .map(|ticket| TicketNumber::mint(key, ticket));
+                    callback.number = number.flatten();
+                    self.outputs.push_back(Output::Callback(callback));
+                }
                 Act::Stop {
                     attempt, contact, ..
                 } => {

@@ -6,6 +6,7 @@
 //! closed and opened, and anybody may ask what a folder would change.
 
 mod import;
+mod promises;
 
 use std::collections::BTreeSet;
 use std::io;

@@ -59,6 +59,8 @@ async fn whom_the_partner_cannot_take_is_called_back_and_talks() {
     let (call, _) = caller.dial("1005").await;
     presses(&mut caller, call, &[("Welcome to the help desk", "1")]).await;
     let number = caller.hears_number().await;
+    outside.rings(LATER).await;
+    outside.afresh();
     caller.hears("Our partner can't take your call now.").await;
     presses(&mut caller, call, &KEEPS_PLACE).await;
     let report = caller.ended(call, LATER).await;
@@ -84,21 +86,23 @@ async fn whom_the_partner_cannot_take_is_called_back_and_talks() {
         .recorded(SAINT_ANNE, contact, |row| row.facts.position.is_ended())
         .await;
     let visits = row.facts.visits;
-    assert_eq!((visits.abandoned, visits.system_failure), (0, 0), "{visits:?}");
+    assert_eq!(
+        (visits.abandoned, visits.system_failure),
+        (0, 0),
+        "{visits:?}"
+    );
 
     // Somebody of the patients' desk comes, and is found first.
     outside.phone.set_policy(answering(500)).await.expect("on");
-    outside.afresh();
     let mut ben = house.agent("ben", 1, answering(300)).await;
     let theirs = outside.rings(LATER).await;
-    assert_eq!(theirs.from, "+15550101002", "the label, and no other number");
+    assert_eq!(
+        theirs.from, "+15550101002",
+        "the label, and no other number"
+    );
     let ours = ben.rings(SOON).await;
-    presses(
-        &mut outside,
-        theirs.call,
-        &[("with the call that we owe you. Press 1 to take it.", "1")],
-    )
-    .await;
+    assert_eq!(ours.ticket, Some(number), "its ticket goes along");
+    presses(&mut outside, theirs.call, &[("Press 1 to take it.", "1")]).await;
     both_talk(&mut outside, &mut ben).await;
     ben.hang_up(ours.call).await;
     let report = outside.ended(theirs.call, SOON).await;
@@ -113,7 +117,12 @@ async fn a_machine_that_answers_is_no_proof() {
     let mut outside = house.agent(OUTSIDE, 3, answering(300)).await;
     let mut caller = house.caller(UNKNOWN, 0).await;
     let (call, _) = caller.dial("1001").await;
-    presses(&mut caller, call, &[("To be called back instead, press 1.", "1")]).await;
+    presses(
+        &mut caller,
+        call,
+        &[("To be called back instead, press 1.", "1")],
+    )
+    .await;
     let contact = house.queued("service").await;
     presses(&mut caller, call, &KEEPS_PLACE).await;
     caller.hears("You have kept your place.").await;
