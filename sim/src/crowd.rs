@@ -133,7 +133,10 @@ pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
             });
         }
     }
-    if matches!(door, Door::Clinician | Door::Portal) {
+    if matches!(
+        door,
+        Door::Clinician | Door::Portal | Door::Pharmacy | Door::Systems
+    ) {
         wants_callback(dice, &mut plan);
     }
     // Everybody loses patience at some time, and nobody talks for ever.

@@ -39,7 +39,11 @@ fn cut_off(from: &str, customer: Reaction) -> World {
 
 /// Waits until a customer's telephone has been answered.
 fn until_answered(world: &mut World) -> usize {
-    for _ in 0..300 {
+    until_answered_within(world, 300)
+}
+
+fn until_answered_within(world: &mut World, seconds: u32) -> usize {
+    for _ in 0..seconds {
         world.wait(secs(1));
         let answered = CUSTOMER
             .into_iter()
@@ -411,6 +415,42 @@ fn a_second_callback_to_one_number_waits_for_the_first() {
             "{apart}: {:?}",
             stages(&world)
         );
+        world.finish();
+    }
+}
+
+/// Within the hour that was agreed on, neither before nor after: an agent first at the one hospital, the customer first at
+/// the other.
+#[test]
+fn an_hour_that_was_agreed_on_is_kept_by_whoever_is_called_first() {
+    for (hospital, customer_first) in [(Hospital::StAnne, false), (Hospital::Mercy, true)] {
+        let mut world = desk(Weather::calm(), Reaction::answers(secs(4)));
+        let mut plan = takes_one(FIRST, Some(NUMBER));
+        plan.dials = hospital.number(Door::Clinician).to_owned();
+        // The second of what is offered: an hour of today.
+        plan.presses[1].key = '2';
+        let caller = world.call(plan);
+        world.pass(COMES);
+        let told = world.told(caller);
+        assert!(
+            told.contains("Thank you. We will call you | today,"),
+            "{told}"
+        );
+        let window = world.promises()[0].window;
+        let phone = until_answered_within(&mut world, 7_200);
+        let now = world.promises()[0].attempted_at.expect("attempted");
+        assert!(
+            (window.from..window.to).contains(&now),
+            "{now} in {window:?}"
+        );
+        assert_eq!(world.rung(CLINICAL).is_empty(), customer_first);
+        world.wait(secs(1));
+        world.presses(phone, false, "1");
+        world.wait(secs(8));
+        assert_eq!(world.agent_hears(phone, false), Heard::Phone(CLINICAL));
+        world.does_now(CLINICAL, Deed::HangUp { second: false });
+        world.wait(secs(10));
+        assert!(stages(&world).iter().all(is_kept), "{:?}", stages(&world));
         world.finish();
     }
 }

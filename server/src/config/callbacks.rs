@@ -20,28 +20,10 @@ pub struct CallbackConfig {
     /// Within which of the hospital's hours; at any hour of the day if absent. Nobody is called at night.
     #[serde(default)]
     pub hours: Option<String>,
-    /// Where the customer is called first, and waits for whoever is free next; otherwise an agent is found first.
+    /// Whether within an hour that was agreed on the customer is called first, and waits for whoever is free next.
+    /// Otherwise an agent is found first.
     #[serde(default)]
-    pub customer_first: Vec<Kept>,
-}
-
-/// How a promise is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kept {
-    /// When it is the customer's turn.
-    Place,
-    /// Within an hour that was agreed on.
-    Times,
-}
-
-impl CallbackConfig {
-    fn first(&self, kept: Kept) -> desk::First {
-        match self.customer_first.contains(&kept) {
-            true => desk::First::Customer,
-            false => desk::First::Agent,
-        }
-    }
+    pub customer_first: bool,
 }
 
 impl Person {
@@ -154,8 +136,10 @@ impl HelpDesk {
         Some(switch::Callbacks {
             label: desk::PhoneNumber(callbacks.label.clone()),
             flow: std::sync::Arc::clone(self.flows.get(&callbacks.flow)?),
-            place_first: callbacks.first(Kept::Place),
-            times_first: callbacks.first(Kept::Times),
+            times_first: match callbacks.customer_first {
+                true => desk::First::Customer,
+                false => desk::First::Agent,
+            },
         })
     }
 }

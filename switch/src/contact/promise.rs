@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use desk::{PhoneNumber, PromiseAsk, PromiseKind, Reply, Role, Span, What};
+use desk::{First, PhoneNumber, PromiseAsk, PromiseKind, Reply, Role, Span, What};
 use hours::{Day, Days};
 use ivr_flows::{
     CallbackAsk, CallbackDay, CallbackOffer, CallbackTime, Class, Input as FlowInput, Number,
@@ -106,7 +106,7 @@ impl Contact {
                 let (_, window) = self.offered.hours.get(time)?;
                 (PromiseKind::Scheduled, Some(*window), callbacks.times_first)
             }
-            None => (PromiseKind::Hold, None, callbacks.place_first),
+            None => (PromiseKind::Hold, None, First::Agent),
         };
         let waited = self.waiting_since.map(|since| {
             let waited = cx.now.mono.saturating_sub(since);
