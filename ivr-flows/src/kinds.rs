@@ -25,8 +25,7 @@ use crate::text::{Placeholder, Text};
 /// The key that says what a node is.
 pub(crate) const KINDS: [&str; 18] = [
     "play", "menu", "collect", "identify", "hours", "branch", "ticket", "incident", "queue",
-    "callback",
-    "partner", "transfer", "http", "language", "set", "flow", "exit", "hang_up",
+    "callback", "partner", "transfer", "http", "language", "set", "flow", "exit", "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.

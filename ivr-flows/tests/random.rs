@@ -226,7 +226,7 @@ impl Driver {
                 Piece::TicketPairs(..) => {
                     assert!(self.ticket_given, "no number is spoken before it is there");
                 }
-                Piece::Text(_, words) if words.contains("will call you") => {
+                Piece::Text(_, words) if words.contains("Thank you. We will call you") => {
                     assert!(self.promised, "nothing is promised before it is on disk");
                 }
                 Piece::Text(..) | Piece::NumberPairs(..) => {}

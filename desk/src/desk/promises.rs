@@ -265,6 +265,7 @@ impl Desk {
             kind: PromiseKind::Scheduled,
             queue: to.queue,
             class: to.class,
+            since: None,
             window: Some(Span {
                 from: at,
                 to: at.saturating_add(TOLD_WITHIN_MS),

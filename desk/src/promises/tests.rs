@@ -473,6 +473,21 @@ fn the_owner_logs_off_before_the_window() {
 }
 
 #[test]
+fn nobody_is_called_any_more_when_somebody_says_so() {
+    let mut story = Story::new();
+    let promise = story.promise(ask(PromiseKind::Hold, None));
+    story.acts.clear();
+    assert!(story.ledger.word(promise, PromiseWord::Escalate, story.at));
+    story.drain();
+    assert!(matches!(story.act(), Some(Act::Stop { .. })));
+    let why = PromiseRisk::Told;
+    assert_eq!(story.written(), Event::PromiseEscalated { promise, why });
+    story.wait(72 * HOUR);
+    story.silence();
+    assert_eq!(story.stage(promise), Some(PromiseStage::WithPerson));
+}
+
+#[test]
 fn a_number_that_is_gone_is_for_a_person() {
     let mut story = Story::new();
     let promise = story.promise(ask(PromiseKind::Hold, None));

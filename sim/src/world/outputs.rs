@@ -383,9 +383,13 @@ impl World {
         }
         if let Some(text) = &heard_text {
             trace!(self, "caller {caller} hears {text:?}");
-            if ["will call you", "owe you a call"]
-                .iter()
-                .any(|words| text.contains(words))
+            if [
+                "You have kept your place. We will call you",
+                "Thank you. We will call you",
+                "We owe you a call",
+            ]
+            .iter()
+            .any(|words| text.contains(words))
             {
                 self.check_promise(caller, hospital);
             }
