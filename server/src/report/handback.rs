@@ -257,6 +257,7 @@ mod tests {
         let attempted = |of| Event::PromiseAttempted {
             promise: promise(of),
             attempt,
+            contact: ContactId(of),
         };
         let night = night(&[
             made(1),

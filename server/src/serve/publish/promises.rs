@@ -17,7 +17,7 @@ impl Publisher {
         &self,
         hospital: &str,
     ) -> Result<(Vec<(PromiseId, PromiseFacts)>, hours::Zone, Names), PublishError> {
-        let (served, tenant, zone) = self.hospital(hospital)?;
+        let (served, tenant, zone) = self.whose(hospital)?;
         let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
         let (reply, answer) = oneshot::channel();
         control
@@ -37,7 +37,7 @@ impl Publisher {
         promise: PromiseId,
         word: PromiseWord,
     ) -> Result<bool, PublishError> {
-        let (_, tenant, _) = self.hospital(hospital)?;
+        let (_, tenant, _) = self.whose(hospital)?;
         let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
         let (reply, answer) = oneshot::channel();
         let said = Said {
@@ -52,7 +52,7 @@ impl Publisher {
     }
 
     /// A hospital by its key.
-    fn hospital(&self, key: &str) -> Result<(Arc<Loaded>, TenantId, hours::Zone), PublishError> {
+    fn whose(&self, key: &str) -> Result<(Arc<Loaded>, TenantId, hours::Zone), PublishError> {
         let (served, _) = self.served();
         let hospitals = &served.helpdesk.hospitals;
         let Some(found) = hospitals.iter().find(|known| known.key == key) else {
