@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivr_flows::{
-    CallerFacts, Expansions, Facts, Fields, Flow, HoursState, Input, PartnerOutcome, Piece, PlayId,
-    Role, Session, Step, Val, prompts, run_tests,
+    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Facts, Fields, Flow,
+    HoursState, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val,
+    prompts, run_tests,
 };
 
 use super::bounds::within;
@@ -14,6 +15,11 @@ use super::bounds::within;
 const HAPPENINGS_MAX: usize = 128;
 /// More than a document of this size can ask to be rendered ahead.
 const PROMPTS_MAX: usize = 50_000;
+
+const HOUR: CallbackTime = CallbackTime {
+    day: CallbackDay::Tomorrow,
+    hour: 9,
+};
 
 /// Does with `input` whatever can be done with it.
 pub(crate) fn run(input: &[u8]) {
@@ -105,7 +111,7 @@ impl Walk {
     }
 
     fn happens(&mut self, what: u8, how: u8) {
-        let input = match what % 21 {
+        let input = match what % 24 {
             0 => return self.wait(Duration::from_millis(u64::from(how) * 100)),
             1 | 2 => return self.fire(),
             3 | 4 => match self.on_air.take() {
@@ -188,6 +194,18 @@ impl Walk {
                 }
                 _ => Input::ActionFailed,
             },
+            21 => Input::CallbackOffer((how % 8 != 7).then(|| CallbackOffer {
+                number: Number::new("5550177005").filter(|_| how & 1 == 0),
+                place: how & 2 == 0,
+                times: vec![HOUR; usize::from(how >> 2) % 5],
+            })),
+            22 => Input::Number(Number::new("15550142").filter(|_| how & 1 == 0)),
+            23 => match how % 4 {
+                0 => Input::NotPromised,
+                1 => Input::Promised(Promised::Turn),
+                2 => Input::Promised(Promised::ByPerson),
+                _ => Input::Promised(Promised::At(HOUR)),
+            },
             _ => return,
         };
         self.tell(input);
@@ -255,6 +273,9 @@ impl Walk {
                 | Step::PreviewIncident
                 | Step::PublishIncident
                 | Step::Subscribe { .. }
+                | Step::AskCallback { .. }
+                | Step::CheckNumber(_)
+                | Step::Promise(_)
                 | Step::FindTicket { .. } => {}
                 Step::OpenTicket { .. } => self.ticket = true,
                 Step::EnterQueue { .. } => {
@@ -285,6 +306,9 @@ impl Walk {
         for piece in prompt {
             match piece {
                 Piece::TicketPairs(..) => assert!(self.ticket_given, "a number that isn't there"),
+                Piece::NumberPairs(_, number) => {
+                    assert!(number.digits().len().is_multiple_of(2), "pairs of digits");
+                }
                 Piece::Text(_, text) => assert!(text.len() < 8_000, "a prompt of bounded size"),
             }
         }

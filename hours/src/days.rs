@@ -36,6 +36,16 @@ impl Days {
         Ok(Self { zone })
     }
 
+    /// What the clock shows at `wall`, Unix milliseconds: the hour, 0 to 23, and the milliseconds since it began.
+    #[must_use]
+    pub fn clock(&self, wall: i64) -> Option<(u8, i64)> {
+        let at = Timestamp::from_millisecond(wall).ok()?;
+        let local = self.zone.to_datetime(at);
+        let into = (i64::from(local.minute()) * 60 + i64::from(local.second())) * 1_000
+            + i64::from(local.millisecond());
+        Some((local.hour().unsigned_abs(), into))
+    }
+
     /// On which day `at` falls when it is `now`; both Unix milliseconds.
     #[must_use]
     pub fn of(&self, now: i64, at: i64) -> Day {

@@ -179,7 +179,15 @@ impl Flow {
         })
     }
 
-    /// The names of the queues it may put a caller in, each once.
+    /// The names of the queues that are to call back whom it promises that.
+    pub(crate) fn callbacks(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().filter_map(|node| match &node.kind {
+            Kind::Callback(back) => Some(&*back.queue),
+            _ => None,
+        })
+    }
+
+    /// The names of the queues it may put a caller in, or that it has call them back, each once.
     pub fn queues(&self) -> impl Iterator<Item = &str> {
         let mut names: Vec<&str> = self
             .nodes
@@ -189,6 +197,7 @@ impl Flow {
                 Kind::Incident(incident) => incident.subscribe.as_ref().map(|of| &*of.queue),
                 _ => None,
             })
+            .chain(self.callbacks())
             .collect();
         names.sort_unstable();
         names.dedup();
@@ -274,6 +283,7 @@ pub(crate) enum Kind {
     Partner(Box<Partner>),
     Transfer(Box<Transfer>),
     Http(Box<Http>),
+    Callback(Box<Callback>),
     Language(Tongue),
     Set(Set),
     /// The end of a flow that others call; in a linked flow, of the outermost alone.
@@ -515,6 +525,70 @@ pub(crate) struct Http {
     pub(crate) failed: NodeIndex,
 }
 
+/// A callback is offered, agreed on, promised and confirmed.
+#[derive(Debug, Clone)]
+pub(crate) struct Callback {
+    /// Who serves it.
+    pub(crate) queue: Arc<str>,
+    /// `None`: by the caller's role.
+    pub(crate) class: Option<Class>,
+    /// Whether the place may be kept, and whether hours are offered.
+    pub(crate) offers: (bool, bool),
+    pub(crate) words: CallbackWords,
+    pub(crate) first_key: Duration,
+    pub(crate) next_key: Duration,
+    /// After the confirmation.
+    pub(crate) promised: NodeIndex,
+    /// The caller doesn't want it, or doesn't say so.
+    pub(crate) declined: NodeIndex,
+    /// Nothing can be promised, or not durably.
+    pub(crate) failed: NodeIndex,
+}
+
+/// What is said at a [`Callback`].
+#[derive(Debug, Clone)]
+pub(crate) struct CallbackWords {
+    /// The first of what is offered.
+    pub(crate) say: Text,
+    pub(crate) place: Text,
+    pub(crate) time: Text,
+    pub(crate) days: Box<[Text]>,
+    pub(crate) hours: Box<[Text]>,
+    pub(crate) keys: Box<[Text]>,
+    pub(crate) no: Text,
+    pub(crate) number: Text,
+    pub(crate) digits: Box<[Text]>,
+    pub(crate) right: Text,
+    pub(crate) key_in: Text,
+    pub(crate) not_there: Text,
+    pub(crate) sorry: Text,
+    pub(crate) turn: Text,
+    pub(crate) agreed: Text,
+    pub(crate) by_person: Text,
+}
+
+impl CallbackWords {
+    fn all(&self) -> impl Iterator<Item = &Text> {
+        let lists = [&self.days, &self.hours, &self.keys, &self.digits];
+        let one = [
+            &self.say,
+            &self.place,
+            &self.time,
+            &self.no,
+            &self.number,
+            &self.right,
+            &self.key_in,
+            &self.not_there,
+            &self.sorry,
+            &self.turn,
+            &self.agreed,
+            &self.by_person,
+        ];
+        one.into_iter()
+            .chain(lists.into_iter().flat_map(|list| list.iter()))
+    }
+}
+
 /// A field of an action's answer, and the variable it is kept in.
 #[derive(Debug, Clone)]
 pub(crate) struct Save {
@@ -701,6 +775,9 @@ impl Kind {
             Kind::Partner(partner) => partner.call.targets_mut(),
             Kind::Transfer(transfer) => transfer.call.targets_mut(),
             Kind::Http(http) => vec![&mut http.ok, &mut http.failed],
+            Kind::Callback(back) => {
+                vec![&mut back.promised, &mut back.declined, &mut back.failed]
+            }
             Kind::Language(tongue) => tongue
                 .choices
                 .iter_mut()
@@ -768,6 +845,10 @@ impl Kind {
             Kind::Partner(partner) => partner.call.exits().map(free).collect(),
             Kind::Transfer(transfer) => transfer.call.exits().map(free).collect(),
             Kind::Http(http) => vec![free(http.ok), free(http.failed)],
+            // Nothing is promised to whoever presses nothing.
+            Kind::Callback(back) => {
+                vec![key(back.promised), free(back.declined), free(back.failed)]
+            }
             Kind::Language(tongue) => tongue
                 .choices
                 .iter()
@@ -823,6 +904,7 @@ impl Kind {
             Kind::Partner(partner) => partner.call.texts(),
             Kind::Transfer(transfer) => transfer.call.texts(),
             Kind::Http(http) => vec![&http.say],
+            Kind::Callback(back) => back.words.all().collect(),
             Kind::Language(tongue) => tongue.choices.iter().map(|choice| &choice.say).collect(),
             Kind::HangUp(hang_up) => vec![&hang_up.text],
         }

@@ -102,6 +102,7 @@ fn what(kind: &Kind) -> (&'static str, Option<String>) {
             Target::Computed { .. } => ("transfer", None),
         },
         Kind::Http(http) => ("http", Some(http.action.to_string())),
+        Kind::Callback(back) => ("callback", Some(back.queue.to_string())),
         Kind::Language(_) => ("language", None),
         Kind::Set(set) if set.enters.is_some() => ("flow", None),
         Kind::Set(_) => ("set", None),
@@ -179,6 +180,11 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
         Kind::Partner(partner) => called(&partner.call, "failed"),
         Kind::Transfer(transfer) => called(&transfer.call, "refused"),
         Kind::Http(http) => vec![named("ok", http.ok), named("failed", http.failed)],
+        Kind::Callback(back) => vec![
+            named("promised", back.promised),
+            named("declined", back.declined),
+            named("failed", back.failed),
+        ],
         Kind::Language(tongue) => tongue
             .choices
             .iter()

@@ -1,6 +1,7 @@
 //! One node's map to one node: everything a single node can get wrong.
 
 mod asking;
+mod callback;
 pub(crate) mod calling;
 mod http;
 mod incident;
@@ -22,13 +23,13 @@ use crate::link::Sub;
 use crate::text::{Placeholder, Text};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 17] = [
+pub(crate) const KINDS: [&str; 18] = [
     "play", "menu", "collect", "identify", "hours", "branch", "ticket", "incident", "queue",
-    "partner", "transfer", "http", "language", "set", "flow", "exit", "hang_up",
+    "callback", "partner", "transfer", "http", "language", "set", "flow", "exit", "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 4] = ["verify", "on_call", "callback", "voicemail"];
+const LATER: [&str; 3] = ["verify", "on_call", "voicemail"];
 
 /// Most options of a menu: the keys there are.
 const OPTION_KEYS: &str = "0123456789*#";
@@ -172,6 +173,9 @@ impl Surroundings<'_> {
             "http" => self
                 .http(&mut keys, findings)
                 .map(|http| Kind::Http(Box::new(http))),
+            "callback" => self
+                .callback(&mut keys, findings)
+                .map(|back| Kind::Callback(Box::new(back))),
             "language" => self.tongue(&mut keys, findings).map(Kind::Language),
             "set" => self.set(&mut keys, findings).map(Kind::Set),
             "exit" => self.exit(&mut keys, findings).map(Kind::Exit),

@@ -195,6 +195,141 @@ pub(crate) const INCIDENT_FAILED: &Said = &[
         "No pudimos anotarlo. Por favor, dígalo a quien le atienda.",
     ),
 ];
+/// A callback is offered, and promised.
+pub(crate) const CALLBACK_OFFER: &Said = &[
+    ("en", "We can call you back."),
+    ("es", "Podemos devolverle la llamada."),
+];
+pub(crate) const CALLBACK_PLACE: &Said = &[
+    (
+        "en",
+        "To keep your place and be called when it is your turn, press 1.",
+    ),
+    (
+        "es",
+        "Para conservar su turno y recibir la llamada cuando le toque, oprima uno.",
+    ),
+];
+/// Before a day and an hour, and after them: by which key.
+pub(crate) const CALLBACK_TIME: &Said = &[("en", "To be called,"), ("es", "Para recibirla,")];
+pub(crate) const CALLBACK_KEYS: [&Said; 3] = [
+    &[("en", "press 1."), ("es", "oprima uno.")],
+    &[("en", "press 2."), ("es", "oprima dos.")],
+    &[("en", "press 3."), ("es", "oprima tres.")],
+];
+pub(crate) const CALLBACK_NO: &Said = &[
+    ("en", "If you don't want that, press 0."),
+    ("es", "Si no lo desea, oprima cero."),
+];
+/// Before the number.
+pub(crate) const CALLBACK_NUMBER: &Said = &[
+    ("en", "This is the number that we would call:"),
+    ("es", "Este es el número al que llamaríamos:"),
+];
+pub(crate) const CALLBACK_RIGHT: &Said = &[
+    (
+        "en",
+        "If that is right, press 1. For another number, press 2.",
+    ),
+    (
+        "es",
+        "Si es correcto, oprima uno. Para otro número, oprima dos.",
+    ),
+];
+pub(crate) const CALLBACK_KEY_IN: &Said = &[
+    (
+        "en",
+        "Please key in the number that we should call, and end with the pound key.",
+    ),
+    (
+        "es",
+        "Marque el número al que debemos llamar y termine con la tecla numeral.",
+    ),
+];
+pub(crate) const CALLBACK_NOT_THERE: &Said = &[
+    ("en", "Sorry, we can't call that number."),
+    ("es", "Lo sentimos, no podemos llamar a ese número."),
+];
+pub(crate) const CALLBACK_TURN: &Said = &[
+    (
+        "en",
+        "You have kept your place. We will call you when it is your turn.",
+    ),
+    (
+        "es",
+        "Usted conserva su turno. Le llamaremos cuando le toque.",
+    ),
+];
+/// Before a day and an hour.
+pub(crate) const CALLBACK_AGREED: &Said = &[
+    ("en", "Thank you. We will call you"),
+    ("es", "Gracias. Le llamaremos"),
+];
+pub(crate) const CALLBACK_BY_PERSON: &Said = &[
+    (
+        "en",
+        "Thank you. We owe you a call, and a person will see to it.",
+    ),
+    (
+        "es",
+        "Gracias. Le debemos una llamada y una persona se ocupará de ella.",
+    ),
+];
+/// Today, tomorrow, then the days of the week from Monday.
+pub(crate) const CALLBACK_DAYS: [&Said; 9] = [
+    &[("en", "today,"), ("es", "hoy,")],
+    &[("en", "tomorrow,"), ("es", "mañana,")],
+    &[("en", "on Monday,"), ("es", "el lunes,")],
+    &[("en", "on Tuesday,"), ("es", "el martes,")],
+    &[("en", "on Wednesday,"), ("es", "el miércoles,")],
+    &[("en", "on Thursday,"), ("es", "el jueves,")],
+    &[("en", "on Friday,"), ("es", "el viernes,")],
+    &[("en", "on Saturday,"), ("es", "el sábado,")],
+    &[("en", "on Sunday,"), ("es", "el domingo,")],
+];
+/// One of them stands alone where the digits of a number aren't of an even count.
+pub(crate) const DIGITS: [&Said; 10] = [
+    &[("en", "zero,"), ("es", "cero,")],
+    &[("en", "one,"), ("es", "uno,")],
+    &[("en", "two,"), ("es", "dos,")],
+    &[("en", "three,"), ("es", "tres,")],
+    &[("en", "four,"), ("es", "cuatro,")],
+    &[("en", "five,"), ("es", "cinco,")],
+    &[("en", "six,"), ("es", "seis,")],
+    &[("en", "seven,"), ("es", "siete,")],
+    &[("en", "eight,"), ("es", "ocho,")],
+    &[("en", "nine,"), ("es", "nueve,")],
+];
+/// Twelve first.
+const HOURS: [(&str, &str); 12] = [
+    ("twelve", "las doce"),
+    ("one", "la una"),
+    ("two", "las dos"),
+    ("three", "las tres"),
+    ("four", "las cuatro"),
+    ("five", "las cinco"),
+    ("six", "las seis"),
+    ("seven", "las siete"),
+    ("eight", "las ocho"),
+    ("nine", "las nueve"),
+    ("ten", "las diez"),
+    ("eleven", "las once"),
+];
+
+/// The hour from this one (0 to 23) until the next, as it is said.
+pub(crate) fn hour_said(hour: usize) -> [(&'static str, String); 2] {
+    let (part, parte) = match hour % 24 {
+        ..12 => ("in the morning", "de la mañana"),
+        12..18 => ("in the afternoon", "de la tarde"),
+        _ => ("in the evening", "de la noche"),
+    };
+    let ((from, de), (to, a)) = (HOURS[hour % 12], HOURS[(hour + 1) % 12]);
+    [
+        ("en", format!("between {from} and {to} {part}.")),
+        ("es", format!("entre {de} y {a} {parte}.")),
+    ]
+}
+
 /// Said before a call that can't go on is ended.
 pub(crate) const LAST_WORDS: &Said = &[
     (

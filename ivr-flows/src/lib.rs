@@ -62,8 +62,8 @@ pub use link::Drafts;
 pub use prompts::{Expansions, prompts};
 pub use session::Session;
 pub use step::{
-    ActionCall, CallerFacts, Class, Facts, FoundTicket, HangUpCause, HoursState, IncidentNews,
-    IncidentWords, Input, NextUpdate, PartnerOutcome, Piece, PlayId, Role, Step, SubscribeOutcome,
-    TicketAsk, TicketStatus,
+    ActionCall, CallbackAsk, CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Class, Facts,
+    FoundTicket, HangUpCause, HoursState, IncidentNews, IncidentWords, Input, NextUpdate, Number,
+    PartnerOutcome, Piece, PlayId, Promised, Role, Step, SubscribeOutcome, TicketAsk, TicketStatus,
 };
 pub use trial::{Rehearsal, TestResult, run_tests, unvisited};

@@ -310,6 +310,7 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
         | Kind::Partner(_)
         | Kind::Transfer(_)
         | Kind::Http(_)
+        | Kind::Callback(_)
         | Kind::Language(_)
         | Kind::Set(_)
         | Kind::Exit(_)
@@ -395,7 +396,7 @@ pub(crate) fn question_follows(flow: &Flow, node: usize) -> bool {
             continue;
         }
         match &flow.nodes[node].kind {
-            Kind::Menu(_) | Kind::Collect(_) => return true,
+            Kind::Menu(_) | Kind::Collect(_) | Kind::Callback(_) => return true,
             Kind::Language(tongue) if !tongue.choices.is_empty() => return true,
             Kind::Queue(_)
             | Kind::Partner(_)
@@ -421,6 +422,8 @@ fn leads_to_person(flow: &Flow, from: NodeIndex) -> bool {
             // Who is called is a person; whom they don't take must come to one all the same.
             Kind::Partner(partner) => ahead.extend(partner.call.take_back()),
             Kind::Transfer(transfer) => ahead.extend(transfer.call.take_back()),
+            // A promise is as good; whoever doesn't get one must come to a person.
+            Kind::Callback(back) => ahead.extend([back.declined, back.failed]),
             Kind::Language(tongue) if !tongue.choices.is_empty() => return false,
             Kind::Menu(_) | Kind::Collect(_) | Kind::HangUp(_) => return false,
             kind => ahead.extend(kind.exits().iter().map(|exit| exit.to)),

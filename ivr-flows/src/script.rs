@@ -46,6 +46,8 @@ pub(crate) struct Script {
     pub(crate) signed_in: bool,
     /// What every partner says at once; `None`: it rings, until somebody answers.
     pub(crate) partner: Option<PartnerOutcome>,
+    /// Whether a callback can be promised.
+    pub(crate) callback: bool,
     /// What HTTP actions are answered, by their names.
     pub(crate) http: BTreeMap<String, Reply>,
     pub(crate) position: u32,
@@ -115,6 +117,8 @@ pub(crate) enum Ending {
     Transfer(String),
     /// Talking to an analyst of this queue, to this partner, or to whom a transfer there led.
     Conversation(String),
+    /// Hung up, by whomever, with a call owed by this queue.
+    Callback(String),
     /// At this exit, of a flow that others call.
     Exit(String),
     /// Hung up by the flow.
@@ -134,6 +138,7 @@ impl Ending {
                 let mut others = flow.queues().chain(flow.partners());
                 others.any(|with| with == name) || transfers_to(flow, name)
             }
+            Ending::Callback(name) => flow.callbacks().any(|queue| queue == name),
             Ending::Exit(name) => flow.exits().any(|exit| exit == name),
             Ending::HangUp | Ending::CallerHangsUp => true,
         }
@@ -153,6 +158,7 @@ impl fmt::Display for Ending {
             Ending::Partner(partner) => write!(f, "partner {partner}"),
             Ending::Transfer(to) => write!(f, "transfer {to}"),
             Ending::Conversation(with) => write!(f, "conversation {with}"),
+            Ending::Callback(queue) => write!(f, "callback {queue}"),
             Ending::Exit(exit) => write!(f, "exit {exit}"),
             Ending::HangUp => f.write_str("hang up"),
             Ending::CallerHangsUp => f.write_str("caller hangs up"),
@@ -178,6 +184,7 @@ impl Script {
             wish: SubscribeOutcome::Noted,
             signed_in: true,
             partner: None,
+            callback: true,
             http: BTreeMap::new(),
             position: 1,
             does: Vec::new(),
@@ -256,6 +263,7 @@ impl Script {
             ],
             findings,
         );
+        let callback = keys.choice("callback", &[("offered", true), ("none", false)], findings);
         let http = replies(&mut keys, findings);
         let position = keys.number("position", 1..=10_000, findings);
         let does = lines(&mut keys, "does", act, findings);
@@ -295,7 +303,7 @@ impl Script {
                 None,
                 format!("a call can't end in \"{}\"", shortened(ends)),
                 Some(
-                    "It ends in: queue NAME, partner NAME, transfer NUMBER, conversation NAME, exit NAME, hang up, caller hangs up."
+                    "It ends in: queue NAME, partner NAME, transfer NUMBER, conversation NAME, callback NAME, exit NAME, hang up, caller hangs up."
                         .to_owned(),
                 ),
             );
@@ -316,6 +324,7 @@ impl Script {
             wish: wish.unwrap_or(SubscribeOutcome::Noted),
             signed_in: signed_in.unwrap_or(true),
             partner: partner.flatten(),
+            callback: callback.unwrap_or(true),
             http,
             position: position.unwrap_or(1),
             does,
@@ -524,6 +533,7 @@ fn ending(line: &str) -> Option<Ending> {
         ["queue", queue] => Some(Ending::Queue(queue.to_owned())),
         ["partner", partner] => Some(Ending::Partner(partner.to_owned())),
         ["transfer", to] => Some(Ending::Transfer(to.to_owned())),
+        ["callback", queue] => Some(Ending::Callback(queue.to_owned())),
         ["exit", exit] => Some(Ending::Exit(exit.to_owned())),
         ["conversation", queue] => Some(Ending::Conversation(queue.to_owned())),
         ["hang", "up"] => Some(Ending::HangUp),

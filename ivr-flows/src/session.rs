@@ -2,6 +2,7 @@
 
 mod acting;
 mod asking;
+mod callback;
 mod calling;
 mod incident;
 mod ticket;
@@ -23,6 +24,7 @@ use crate::{
 
 use acting::Acting;
 use asking::{Asking, Keyed};
+use callback::Offering;
 use calling::Calling;
 use incident::{Informing, RingNews};
 use ticket::Reading;
@@ -127,6 +129,8 @@ enum State {
     Calling(Calling),
     /// An HTTP action is being called.
     Acting(Acting),
+    /// A callback is being agreed on.
+    Offering(Box<Offering>),
     Talking {
         at: NodeIndex,
     },
@@ -204,6 +208,10 @@ impl Session {
             Input::TicketNotFound => self.ticket_found(now, None),
             Input::Incidents { news, calls_back } => self.incidents_are(now, &news, calls_back),
             Input::Subscribed(outcome) => self.subscribed(now, outcome),
+            Input::CallbackOffer(offer) => self.callback_offered(now, offer),
+            Input::Number(number) => self.number_checked(now, number),
+            Input::Promised(promised) => self.promised(now, Some(promised)),
+            Input::NotPromised => self.promised(now, None),
             Input::QueuePosition {
                 position,
                 signed_in,
@@ -254,6 +262,7 @@ impl Session {
             State::Waiting(_) => self.wait_timeout(now),
             State::Calling(_) => self.call_timeout(now),
             State::Acting(_) => self.acting_timeout(now),
+            State::Offering(_) => self.callback_timeout(now),
             State::New | State::Talking { .. } | State::Ended { .. } => {}
         }
     }
@@ -275,6 +284,7 @@ impl Session {
             State::Waiting(waiting) => waiting.due(),
             State::Calling(calling) => Some(calling.due()),
             State::Acting(acting) => Some(acting.due()),
+            State::Offering(offering) => Some(offering.due()),
             State::New | State::Talking { .. } | State::Ended { .. } => None,
         }
     }
@@ -319,6 +329,7 @@ impl Session {
     pub(crate) fn asks_for(&self, key: Option<char>) -> bool {
         match &self.state {
             State::Asking(_) => true,
+            State::Offering(offering) => offering.asks(),
             State::Reading(_) => key == Some('*'),
             State::Informing(informing) => informing.offers(),
             State::Choosing(choosing) => match &self.flow.node(choosing.at).kind {
@@ -368,6 +379,7 @@ impl Session {
             State::Waiting(waiting) => waiting.at,
             State::Calling(calling) => calling.at,
             State::Acting(acting) => acting.at,
+            State::Offering(offering) => offering.at,
         }
     }
 
@@ -468,6 +480,7 @@ impl Session {
                     None => return,
                 },
                 Kind::Http(http) => self.call_action(now, at, http),
+                Kind::Callback(back) => self.offer_callback(now, at, back),
                 Kind::Language(tongue) => match self.tongue(now, at, tongue) {
                     Some(next) => {
                         at = next;
@@ -611,6 +624,7 @@ impl Session {
             State::Choosing(choosing) if choosing.speaks(play) => self.language_offered(now),
             State::Calling(calling) if calling.speaks(play) => self.call_announced(),
             State::Acting(acting) if acting.speaks(play) => self.moment_said(now),
+            State::Offering(offering) if offering.speaks(play) => self.callback_said(now),
             State::Waiting(waiting) if waiting.speaks(play) => self.announced(now, heard),
             _ => {}
         }
@@ -642,6 +656,7 @@ impl Session {
             State::Reading(_) => self.reading_key(now, key),
             State::Choosing(_) => self.language_key(now, key),
             State::Waiting(_) => self.wait_key(now, key),
+            State::Offering(_) => self.callback_key(now, key),
             State::New
             | State::Calling(_)
             | State::Talking { .. }

@@ -144,6 +144,42 @@ pub enum Piece {
     Text(Language, Arc<str>),
     /// A ticket number, digits only, spoken in pairs.
     TicketPairs(Language, Arc<str>),
+    /// An even count of a telephone number's digits, spoken in pairs.
+    NumberPairs(Language, Number),
+}
+
+/// The digits of a telephone number, 3 to 15 of them. Personal data: no `Debug` text shows them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Number(Arc<str>);
+
+impl Number {
+    /// Fewest digits.
+    pub const MIN: usize = 3;
+    /// Most digits (ITU-T E.164).
+    pub const MAX: usize = 15;
+
+    /// `None` unless it is digits only, and as many as there may be.
+    pub fn new(digits: &str) -> Option<Number> {
+        let fine = (Number::MIN..=Number::MAX).contains(&digits.len())
+            && digits.bytes().all(|digit| digit.is_ascii_digit());
+        fine.then(|| Number(Arc::from(digits)))
+    }
+
+    /// Part of one, to be spoken.
+    pub(crate) fn part(digits: &str) -> Number {
+        Number(Arc::from(digits))
+    }
+
+    /// The digits.
+    pub fn digits(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Number({} digits)", self.0.len())
+    }
 }
 
 /// What opening hours say of a moment.
@@ -203,6 +239,14 @@ pub enum Input {
     },
     /// The answer to [`Step::Subscribe`].
     Subscribed(SubscribeOutcome),
+    /// The answer to [`Step::AskCallback`]; `None`: nothing can be promised.
+    CallbackOffer(Option<CallbackOffer>),
+    /// The answer to [`Step::CheckNumber`]: the number as it is read out; `None`: it can't be called.
+    Number(Option<Number>),
+    /// The answer to [`Step::Promise`]: it is on disk. Without one in 1.5 s the caller isn't told of any.
+    Promised(Promised),
+    /// Nothing could be promised durably.
+    NotPromised,
     /// Where the caller stands in the queue.
     QueuePosition {
         /// 1: next to be served.
@@ -334,6 +378,73 @@ pub enum SubscribeOutcome {
     Failed,
 }
 
+/// What a caller may be promised ([`Step::AskCallback`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackOffer {
+    /// The number they call from, as it is read out; `None`: it is withheld, or
+    /// can't be called.
+    pub number: Option<Number>,
+    /// Whether they may be called now already, so that a place can be kept.
+    pub place: bool,
+    /// Hours to choose from, in order; the first three count.
+    pub times: Vec<CallbackTime>,
+}
+
+/// An hour of the coming days, where the hospital is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallbackTime {
+    /// The day.
+    pub day: CallbackDay,
+    /// The hour it begins with, 0 to 23.
+    pub hour: u8,
+}
+
+/// A day on which somebody is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackDay {
+    /// Today.
+    Today,
+    /// Tomorrow.
+    Tomorrow,
+    /// On this day of the coming week, 0 for Monday.
+    On(u8),
+}
+
+impl CallbackDay {
+    /// Its phrase among those for the days.
+    pub(crate) fn place(self) -> usize {
+        match self {
+            CallbackDay::Today => 0,
+            CallbackDay::Tomorrow => 1,
+            CallbackDay::On(day) => 2 + usize::from(day.min(6)),
+        }
+    }
+}
+
+/// What a caller wants to be promised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackAsk {
+    /// Who serves it: a queue's name.
+    pub queue: Arc<str>,
+    /// How urgently.
+    pub class: Class,
+    /// Keyed in, as [`Input::Number`] gave it; `None`: the number they call from.
+    pub number: Option<Number>,
+    /// Which of the hours that were offered; `None`: when it is their turn.
+    pub time: Option<usize>,
+}
+
+/// What a caller was promised, on disk already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promised {
+    /// To be called when it is their turn.
+    Turn,
+    /// To be called in this hour.
+    At(CallbackTime),
+    /// To be called; when, a person decides.
+    ByPerson,
+}
+
 /// Why the flow ends the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HangUpCause {
@@ -449,6 +560,15 @@ pub enum Step {
     /// [`Input::ActionAnswered`] or [`Input::ActionFailed`] within its deadline,
     /// 15 s at most.
     CallAction(ActionCall),
+    /// What may this caller be promised? Answered by [`Input::CallbackOffer`] within 1.5 s.
+    AskCallback {
+        /// Whether hours are of use, or only a place kept.
+        times: bool,
+    },
+    /// May this number be called? Answered by [`Input::Number`] at once.
+    CheckNumber(Number),
+    /// Promise a callback. Answered by [`Input::Promised`] or [`Input::NotPromised`].
+    Promise(CallbackAsk),
     /// Say this in the queue, while the other side rings, or while an action is called: music
     /// pauses and resumes after it.
     Announce {

@@ -95,9 +95,13 @@ impl Text {
 
     /// A text of ours.
     pub(crate) fn ours(said: &Said) -> Option<Text> {
-        let by = said
-            .iter()
-            .map(|(tag, words)| Some((Language::from_tag(tag)?, Phrase::parse(words).ok()?)));
+        Text::said(said.iter().copied())
+    }
+
+    /// The same, put together.
+    pub(crate) fn said<'s>(said: impl Iterator<Item = (&'s str, &'s str)>) -> Option<Text> {
+        let by =
+            said.map(|(tag, words)| Some((Language::from_tag(tag)?, Phrase::parse(words).ok()?)));
         Some(Text {
             by: by.collect::<Option<_>>()?,
         })
@@ -129,6 +133,12 @@ impl Text {
     fn choose(&self, language: Language, first: Language) -> Option<&(Language, Phrase)> {
         let named = |wanted: Language| self.by.iter().find(move |(known, _)| *known == wanted);
         named(language).or_else(|| named(first)).or(self.by.first())
+    }
+
+    /// The language in which it is spoken.
+    pub(crate) fn language(&self, fill: &Fill<'_>) -> Language {
+        let chosen = self.choose(fill.language, fill.first);
+        chosen.map_or(fill.first, |(language, _)| *language)
     }
 
     /// Appends what is spoken; nothing when every sentence lacks its filling.
@@ -455,6 +465,7 @@ mod tests {
             .map(|piece| match piece {
                 Piece::Text(_, words) => words.to_string(),
                 Piece::TicketPairs(_, digits) => format!("#{digits}"),
+                Piece::NumberPairs(..) => panic!("no text holds one"),
             })
             .collect::<Vec<_>>()
             .join(" | ")

@@ -8,12 +8,32 @@ use crate::expression::ValKind;
 use crate::keys::shortened;
 use crate::script::{ACTS, Act, Ending, OWN_TICKET, Reply, Script, Store};
 use crate::{
-    ActionCall, CallerFacts, Facts, Fields, Flow, FoundTicket, IncidentNews, Input, PartnerOutcome,
-    Piece, PlayId, Session, Step, TicketAsk, Val,
+    ActionCall, CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Facts, Fields, Flow,
+    FoundTicket, IncidentNews, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Session,
+    Step, TicketAsk, Val,
 };
 
 /// The ticket number every test gets.
 const TICKET: &str = "4719203855";
+/// The number that a test's caller calls from, unless it is withheld.
+const CALLER_NUMBER: &str = "5550177005";
+/// Numbers keyed in that are shorter can't be called.
+const CALLABLE_MIN: usize = 7;
+/// The hours that a test's caller may be called in.
+const CALLBACK_TIMES: [CallbackTime; 3] = [
+    CallbackTime {
+        day: CallbackDay::Tomorrow,
+        hour: 9,
+    },
+    CallbackTime {
+        day: CallbackDay::On(1),
+        hour: 14,
+    },
+    CallbackTime {
+        day: CallbackDay::On(3),
+        hour: 9,
+    },
+];
 /// The hospital's name in every test.
 const HOSPITAL_NAME: &str = "the hospital";
 /// Longest virtual time one act, or the rest of a call after the last, may take.
@@ -79,6 +99,8 @@ struct Trial {
     asked: Option<(Arc<str>, Fields)>,
     signed_in: bool,
     position: u32,
+    /// Who owes the caller a call.
+    owes: Option<Arc<str>>,
     /// The flow hung up, or the caller did.
     over: Option<Ending>,
 }
@@ -121,6 +143,7 @@ impl Trial {
             asked: None,
             signed_in: script.signed_in,
             position: script.position,
+            owes: None,
             over: None,
         };
         trial.carry_out();
@@ -199,8 +222,12 @@ impl Trial {
     }
 
     fn ending(&self) -> Option<Ending> {
-        if let Some(over) = &self.over {
-            return Some(over.clone());
+        match (&self.over, &self.owes) {
+            (Some(Ending::HangUp | Ending::CallerHangsUp), Some(queue)) => {
+                return Some(Ending::Callback(queue.to_string()));
+            }
+            (Some(over), _) => return Some(over.clone()),
+            (None, _) => {}
         }
         let rests = match &self.queue {
             Some(queue) => Ending::Queue(queue.to_string()),
@@ -486,6 +513,31 @@ impl Trial {
                     self.later(soon, Input::Subscribed(self.script.wish));
                 }
                 Step::SetRole(_) | Step::Informed => {}
+                Step::AskCallback { .. } => {
+                    let offer = self.script.callback.then(|| CallbackOffer {
+                        number: Number::new(CALLER_NUMBER).filter(|_| !self.script.withheld),
+                        place: true,
+                        times: CALLBACK_TIMES.into(),
+                    });
+                    self.later(soon, Input::CallbackOffer(offer));
+                }
+                Step::CheckNumber(number) => {
+                    let callable = number.digits().len() >= CALLABLE_MIN;
+                    self.later(soon, Input::Number(callable.then_some(number)));
+                }
+                Step::Promise(ask) => {
+                    let time = ask.time.and_then(|time| CALLBACK_TIMES.get(time));
+                    let made = Input::Promised(time.map_or(Promised::Turn, |at| Promised::At(*at)));
+                    match self.script.store {
+                        Store::Up => {
+                            self.owes = Some(ask.queue);
+                            self.later(soon, made);
+                        }
+                        Store::Late => self.later(Duration::from_secs(4), made),
+                        Store::Down => self.later(soon, Input::NotPromised),
+                        Store::Silent => {}
+                    }
+                }
                 Step::EnterQueue { queue, .. } => {
                     self.queue = Some(queue);
                     self.later(
@@ -613,7 +665,11 @@ fn spoken(prompt: &[Piece]) -> String {
     for piece in prompt {
         match piece {
             Piece::Text(_, text) => words.push(text.to_string()),
-            Piece::TicketPairs(_, digits) => {
+            Piece::TicketPairs(..) | Piece::NumberPairs(..) => {
+                let digits = match piece {
+                    Piece::NumberPairs(_, number) => number.digits(),
+                    Piece::TicketPairs(_, digits) | Piece::Text(_, digits) => digits,
+                };
                 let digits: Vec<char> = digits.chars().collect();
                 words.extend(digits.chunks(2).map(|pair| pair.iter().collect::<String>()));
             }

@@ -80,6 +80,7 @@ impl Call {
                     let words = |piece: &Piece| match piece {
                         Piece::Text(_, text) => text.to_string(),
                         Piece::TicketPairs(_, digits) => digits.to_string(),
+                        Piece::NumberPairs(_, number) => number.digits().to_owned(),
                     };
                     let words: Vec<_> = prompt.iter().map(words).collect();
                     self.on_air = Some((*play, words.join(" ")));

@@ -127,7 +127,9 @@ fn every_piece_says_its_language() {
         .iter()
         .map(|piece| match piece {
             Piece::Text(language, _) => format!("{language} "),
-            Piece::TicketPairs(language, _) => format!("#{language} "),
+            Piece::TicketPairs(language, _) | Piece::NumberPairs(language, _) => {
+                format!("#{language} ")
+            }
         })
         .collect();
     // Offer, emergency, menu, number, English alone.

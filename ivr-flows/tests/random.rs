@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ivr_flows::{
-    CallerFacts, Expansions, Facts, Fields, Flow, Input, Language, PartnerOutcome, Piece, PlayId,
-    Role, Session, Step, Val, prompts,
+    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Facts, Fields, Flow, Input,
+    Language, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val, prompts,
 };
 use proptest::prelude::*;
 
@@ -30,9 +30,10 @@ nodes:
   route: {branch: [{when: 'ani_withheld && caller.role == \"unknown\"', next: menu}, {when: 'dnis == \"2000\"', next: number}], else: menu}
   menu:
     menu: {en: 'This is {hospital.name}. Press 1.', es: '{hospital.name}. Oprima uno.'}
-    options: {1: {next: open, role: staff}, 2: {next: number, role: clinician}, 3: menu, '9': {next: menu, language: es}, '#': hear, '*': open}
+    options: {1: {next: open, role: staff}, 2: {next: number, role: clinician}, 3: menu, '9': {next: menu, language: es}, '#': hear, '*': open, 7: later}
     timeout: number
     invalid: number
+  later: {callback: tier2, promised: bye, declined: first, failed: open}
   status: {http: {action: status, with: {number: digits}, save: {works: works, minutes: in}}, ok: works, failed: first}
   works: {branch: [{when: 'vars.works && vars.minutes > 3', next: hear}], else: open}
   number: {collect: Key in your number., digits: 4-10, next: read, timeout: open, invalid: open, tries: 1}
@@ -60,6 +61,11 @@ nodes:
   bye: {hang_up: Goodbye.}
 ";
 
+const HOUR: CallbackTime = CallbackTime {
+    day: CallbackDay::Tomorrow,
+    hour: 9,
+};
+
 fn flow(which: usize) -> Arc<Flow> {
     static FLOWS: OnceLock<Vec<Arc<Flow>>> = OnceLock::new();
     let flows = FLOWS.get_or_init(|| {
@@ -84,6 +90,9 @@ struct Driver {
     queue: Option<String>,
     partner: bool,
     action: bool,
+    offered: bool,
+    promising: bool,
+    promised: bool,
     talking: bool,
     hung_up: bool,
     caller: Option<CallerFacts>,
@@ -109,6 +118,9 @@ enum Happens {
     Broken,
     Partner(PartnerOutcome),
     Action(Option<(bool, i64)>),
+    Offer(bool, usize),
+    Number(bool),
+    Promised(bool),
 }
 
 fn arb_happening() -> impl Strategy<Value = Happens> {
@@ -136,6 +148,9 @@ fn arb_happening() -> impl Strategy<Value = Happens> {
         ])
         .prop_map(Happens::Partner),
         2 => any::<Option<(bool, i64)>>().prop_map(Happens::Action),
+        3 => (any::<bool>(), 0_usize..5).prop_map(|(place, times)| Happens::Offer(place, times)),
+        1 => any::<bool>().prop_map(Happens::Number),
+        2 => any::<bool>().prop_map(Happens::Promised),
     ]
 }
 
@@ -192,6 +207,12 @@ impl Driver {
                     assert!(self.on_air.is_none() && !self.talking && self.queue.is_none());
                     self.action = true;
                 }
+                Step::AskCallback { .. } => self.offered = true,
+                Step::CheckNumber(_) => {}
+                Step::Promise(_) => {
+                    assert!(std::mem::take(&mut self.offered), "promised as offered");
+                    self.promising = true;
+                }
                 Step::LeavePartner => assert!(std::mem::take(&mut self.partner)),
                 Step::HangUp { .. } => self.hung_up = true,
             }
@@ -201,8 +222,14 @@ impl Driver {
     fn plays(&mut self, play: PlayId, prompt: Vec<Piece>) {
         assert!(!prompt.is_empty(), "no empty prompt is played");
         for piece in &prompt {
-            if let Piece::TicketPairs(..) = piece {
-                assert!(self.ticket_given, "no number is spoken before it is there");
+            match piece {
+                Piece::TicketPairs(..) => {
+                    assert!(self.ticket_given, "no number is spoken before it is there");
+                }
+                Piece::Text(_, words) if words.contains("Thank you. We will call you") => {
+                    assert!(self.promised, "nothing is promised before it is on disk");
+                }
+                Piece::Text(..) | Piece::NumberPairs(..) => {}
             }
         }
         self.heard.extend(prompt);
@@ -352,6 +379,20 @@ fn run(which: usize, happenings: &[Happens], dnis: &str, withheld: bool) -> Driv
                     None => Input::ActionFailed,
                 }
             }
+            Happens::Offer(place, times) => {
+                Input::CallbackOffer((times < 4).then(|| CallbackOffer {
+                    number: Number::new("5550177005").filter(|_| place),
+                    place,
+                    times: vec![HOUR; times],
+                }))
+            }
+            Happens::Number(fine) => Input::Number(Number::new("15550142").filter(|_| fine)),
+            Happens::Promised(_) if !std::mem::take(&mut driver.promising) => continue,
+            Happens::Promised(true) => {
+                driver.promised = true;
+                Input::Promised(Promised::At(HOUR))
+            }
+            Happens::Promised(false) => Input::NotPromised,
             Happens::Over if driver.talking => {
                 driver.talking = false;
                 driver.partner = false;

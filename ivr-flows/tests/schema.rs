@@ -42,7 +42,7 @@ fn properties(definition: &Value) -> BTreeSet<String> {
 fn every_kind_of_node() {
     let schema = schema();
     let kinds = schema["$defs"]["node"]["oneOf"].as_array().expect("kinds");
-    assert_eq!(kinds.len(), 17);
+    assert_eq!(kinds.len(), 18);
     for kind in kinds {
         let name = kind["$ref"]
             .as_str()
@@ -63,7 +63,7 @@ fn every_kind_of_node() {
                 "set" => "{}",
                 "http" => "{action: a}",
                 "language" => "en",
-                "queue" | "hours" | "partner" | "transfer" | "flow" | "exit" => "desk",
+                "queue" | "callback" | "hours" | "partner" | "transfer" | "flow" | "exit" => "desk",
                 _ => "Hello.",
             };
             let source = format!(
@@ -152,6 +152,10 @@ fn every_choice_of_words() {
             "/$defs/queue/properties/class",
             node("queue: q, no_agents: stay, class: zzzzzzzzzzzz"),
         ),
+        (
+            "/$defs/callback/properties/offers",
+            node("callback: q, promised: a, declined: a, failed: a, offers: zzzzzzzzzzzz"),
+        ),
     ];
     for (at, key) in [
         ("/$defs/test/properties/hours", "hours"),
@@ -161,6 +165,7 @@ fn every_choice_of_words() {
         ("/$defs/test/properties/subscribing", "subscribing"),
         ("/$defs/test/properties/agents", "agents"),
         ("/$defs/test/properties/partner", "partner"),
+        ("/$defs/test/properties/callback", "callback"),
     ] {
         cases.push((at, test(key)));
     }
@@ -356,12 +361,13 @@ nodes:
   hello: {play: {en: 'Hello {caller.name}.', es: Hola.}, barge_in: true, next: ask}
   ask:
     menu: Press 1.
-    options: {1: {next: number, role: staff, language: es}, '*': desk, 5: draft, 2: tongue, 3: open, 4: status}
+    options: {1: {next: number, role: staff, language: es}, '*': desk, 5: draft, 2: tongue, 3: open, 4: status, 6: later}
     timeout: desk
     invalid: desk
     tries: 2
     wait: 6s
     sorry: Sorry.
+  later: {callback: service, class: staff, offers: both, say: We can call., promised: bye, declined: desk, failed: desk}
   status: {http: {action: system-status, with: {system: vars.where}, save: {twice: works}}, say: One moment., music: true, ok: desk, failed: desk}
   number: {collect: Key it in., digits: 4-10, secret: false, next: note, timeout: desk, invalid: desk, tries: 1, wait: 4s, sorry: Again.}
   note: {set: {where: digits, twice: true, times: vars.times + 1}, next: route}
@@ -408,6 +414,7 @@ tests:
     subscribing: works
     agents: signed in
     partner: rings
+    callback: offered
     http: {system-status: {works: true}, other: fails}
     position: 2
     does: [press 2]

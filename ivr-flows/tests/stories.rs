@@ -114,6 +114,7 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
                 .map(|piece| match piece {
                     Piece::Text(_, text) => text.to_string(),
                     Piece::TicketPairs(_, digits) => format!("#{digits}"),
+                    Piece::NumberPairs(_, number) => format!("#{}", number.digits()),
                 })
                 .collect::<Vec<_>>()
                 .join(" ")
@@ -171,6 +172,9 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
             ),
             Step::LeavePartner => "give up".to_owned(),
             Step::CallAction(call) => format!("action {}", call.action),
+            Step::AskCallback { .. } | Step::CheckNumber(_) | Step::Promise(_) => {
+                format!("{step:?}")
+            }
             Step::HangUp { cause } => format!("hang up {cause:?}"),
         });
     }

@@ -27,6 +27,7 @@
 //! closed while a folder's prompts are rendered.
 
 mod incidents;
+mod promises;
 mod status;
 mod tickets;
 mod token;
@@ -45,6 +46,8 @@ use crate::api::tokens::Tokens;
 use crate::node::wall;
 use crate::serve::closings::{CLOSED_MAX_MS, Closing};
 use crate::serve::publish::{Import, Publisher};
+
+pub(crate) use tickets::clock;
 
 /// Longest question in bytes, and how long its asker may take over it.
 const QUESTION_MAX: u64 = 8_192;
@@ -169,6 +172,7 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
             let (_, behind) = behind.split_once('\t').unwrap_or_default();
             return incident(desk, hospital, verb, behind);
         }
+        ("promise", [hospital, verb, rest]) => return promise(desk, hospital, verb, rest),
         ("people", [hospital, source, flags, file]) => {
             if !Path::new(file).is_absolute() {
                 return Err("a file is named by its whole path".to_owned());
@@ -216,6 +220,42 @@ fn answer(question: &str, desk: &Desk) -> Result<String, String> {
         _ => return Err(format!("\"{word}\" isn't known")),
     }
     .map_err(|error| error.to_string())
+}
+
+/// Says something of a promise, or what is owed.
+fn promise(desk: &Desk, hospital: &str, verb: &str, rest: &str) -> Result<String, String> {
+    let publisher = &desk.publisher;
+    let told = || {
+        publisher
+            .promises(hospital)
+            .map_err(|error| error.to_string())
+    };
+    let (mut owed, zone, names) = told()?;
+    let asked = promises::asked(verb, rest, &zone, |name| publisher.agent(name))?;
+    let (agent, queue) = (|id| names.agent(id), |id| names.queue(id));
+    let promise = match asked {
+        promises::Asked::List => return Ok(promises::list(&owed, &zone, queue)),
+        promises::Asked::Show(promise) => promise,
+        promises::Asked::Say(promise, word) => {
+            let done = publisher.promise(hospital, promise, word);
+            if !done.map_err(|error| error.to_string())? {
+                return Err(
+                    "there is no such open promise, or that can't be said of it now (they talk, or the window is over or \
+                     further ahead than 60 days)"
+                        .to_owned(),
+                );
+            }
+            owed = told()?.0;
+            promise
+        }
+    };
+    match owed.iter().find(|(of, _)| *of == promise) {
+        Some((_, facts)) => Ok(promises::words(promise, facts, &zone, agent, queue)),
+        None => match asked {
+            promises::Asked::Say(..) => Ok(format!("promise {} is closed\n", promise.0)),
+            _ => Err("no such call is owed; `list` shows those that are".to_owned()),
+        },
+    }
 }
 
 /// Does something with a ticket, and says how it stands then.

@@ -40,7 +40,7 @@ use crate::serve::setup::addresses_of;
 use crate::store::{Done, Journal};
 use crate::streams::{Arrived, Streams};
 
-pub use deeds::{Deed, Deeds, IncidentAsk};
+pub use deeds::{Deed, Deeds, IncidentAsk, Said};
 pub use status::{Counters, Status, TrunkStatus};
 
 /// Largest datagram read. SIP over UDP is smaller; what is cut off fails to
@@ -188,12 +188,20 @@ pub enum Control {
     Ticket(Deed, oneshot::Sender<desk::TicketReply>),
     /// Something is to be done with an incident.
     Incident(IncidentAsk, oneshot::Sender<desk::IncidentReply>),
+    /// Somebody says something of a promise: is it done?
+    Promise(Said, oneshot::Sender<bool>),
+    /// What is owed to a hospital's customers.
+    Promises(
+        desk::TenantId,
+        oneshot::Sender<Vec<(desk::PromiseId, desk::PromiseFacts)>>,
+    ),
     /// Serve this from now on, and say when it is so.
     Publish(Box<Fresh>, oneshot::Sender<()>),
-    /// A hospital's people from now on; those of before are sent back.
+    /// A hospital's people from now on, and when they can be called; those of before are sent back.
     People(
         desk::TenantId,
         Box<desk::Directory>,
+        desk::Callable,
         oneshot::Sender<Option<desk::Directory>>,
     ),
 }
@@ -378,7 +386,18 @@ impl Node {
                     let _ = done.send(());
                 }
             }
-            Some(Control::People(tenant, directory, done)) => {
+            Some(Control::Promise(said, reply)) => {
+                let Now { mono, wall } = self.clock.now();
+                let update = self.deeds.promise(wall, said, reply);
+                self.desk.handle(mono, desk::Input::Promise(update));
+            }
+            Some(Control::Promises(tenant, reply)) => {
+                let owed = self.desk.promises().filter(|(of, ..)| *of == tenant);
+                let owed = owed.map(|(_, promise, facts)| (promise, *facts));
+                let _ = reply.send(owed.collect());
+            }
+            Some(Control::People(tenant, directory, callable, done)) => {
+                self.desk.set_callable(tenant, callable);
                 // Whoever asked has the time to drop so many.
                 let _ = done.send(self.desk.set_directory(tenant, *directory));
             }
@@ -552,7 +571,7 @@ impl Node {
                         inputs.push_back(Input::CallbackOff { attempt, contact });
                     }
                     // Nobody can say anything about a promise yet.
-                    desk::Output::PromiseUpdated { .. } => {}
+                    desk::Output::PromiseUpdated { id, done } => self.deeds.updated(id, done),
                 }
             }
             let Some(input) = inputs.pop_front() else {

@@ -359,6 +359,9 @@ impl Prompter {
                 self.clip(tenant, *language, text).map(|clip| vec![clip])
             }
             Piece::TicketPairs(language, digits) => self.voices.get(language)?.tickets.of(digits),
+            Piece::NumberPairs(language, number) => {
+                self.voices.get(language)?.tickets.of(number.digits())
+            }
         }
     }
 

@@ -386,7 +386,7 @@ impl Server {
                 promises: desk::PromiseSetup {
                     next: recovered.next_promise(id),
                     known: recovered.promises.remove(&id).unwrap_or_default(),
-                    callable: setup::callable(hospital)?,
+                    callable: setup::callable(hospital, &people)?,
                     ..desk::PromiseSetup::default()
                 },
                 incidents: desk::IncidentSetup {

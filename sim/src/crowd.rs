@@ -8,6 +8,8 @@ use crate::dice::Dice;
 use crate::hospital::{BELL, Door, Hospital, LINDQVIST, MORALES, OKAFOR, STRANGER, THEATRE, WARD};
 use crate::phone::{Habit, PhonePlan};
 
+/// Numbers that the hospitals' rules allow.
+const CALLABLE: [&str; 2] = ["+15559000001", "+15559000002"];
 /// The usual length of a talk in the random world.
 const TALK: Duration = Duration::from_secs(30);
 
@@ -56,6 +58,32 @@ pub(crate) fn partner(people: u8) -> PhonePlan {
     }
 }
 
+/// Most who are offered a callback take it, at the number they call from or at another.
+fn wants_callback(dice: &mut Dice, plan: &mut CallPlan) {
+    let mut presses = |text: &str, keys: &str, dice: &mut Dice| {
+        let mut cue = Cue::Hearing(text.to_owned(), dice.millis(0, 6_000));
+        for key in keys.chars() {
+            plan.presses.push(Press { cue, key });
+            cue = Cue::Following(dice.millis(100, 900));
+        }
+    };
+    if dice.chance(250_000) {
+        return;
+    }
+    presses("To be called back instead", "1", dice);
+    presses(
+        "your turn, press 1.",
+        *dice.pick(&["1", "1", "1", "2", "9", "0"]),
+        dice,
+    );
+    let other = format!(
+        "{}#",
+        CALLABLE[dice.below(2) as usize].trim_start_matches('+')
+    );
+    presses("Please key in the number", &other, dice);
+    presses("If that is right", *dice.pick(&["1", "1", "1", "2"]), dice);
+}
+
 pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
     let at = dice.between(Duration::ZERO, span);
     let hospital = *dice.pick(&Hospital::ALL);
@@ -77,6 +105,8 @@ pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
         Some(WARD),
         Some(THEATRE),
         Some(STRANGER),
+        Some(CALLABLE[0]),
+        Some(CALLABLE[1]),
         None,
     ]);
     let mut plan = CallPlan::new(at, hospital.number(door), from);
@@ -102,6 +132,12 @@ pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
                 key: *dice.pick(&['1', '2', '3', '1', '2', '3', '0', '9', '#', '*']),
             });
         }
+    }
+    if matches!(
+        door,
+        Door::Clinician | Door::Portal | Door::Pharmacy | Door::Systems
+    ) {
+        wants_callback(dice, &mut plan);
     }
     // Everybody loses patience at some time, and nobody talks for ever.
     plan.leaves

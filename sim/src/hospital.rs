@@ -241,7 +241,13 @@ nodes:
   busy: {play: The pharmacy is busy., next: desk}
   refused: {play: The pharmacy can't be reached., next: desk}
   nobody: {play: The pharmacy doesn't answer., next: desk}
-  desk: {queue: service, class: patient, greeting: Please stay on the line., no_agents: stay}
+  desk:
+    queue: service
+    class: patient
+    greeting: Please stay on the line. To be called back instead, press 1.
+    no_agents: stay
+    exit_keys: {1: later}
+  later: {callback: service, promised: bye, declined: desk, failed: desk}
   bye: {hang_up: Thank you for calling the pharmacy.}
 ";
 
@@ -260,7 +266,14 @@ nodes:
   works: {hang_up: Everything works.}
   broken: {play: Something is broken., next: desk}
   unknown: {play: Nobody knows whether everything works., next: desk}
-  desk: {queue: service, class: patient, greeting: Please stay on the line., no_agents: stay}
+  desk:
+    queue: service
+    class: patient
+    greeting: Please stay on the line. To be called back instead, press 1.
+    no_agents: stay
+    exit_keys: {1: later}
+  later: {callback: service, promised: bye, declined: desk, failed: desk}
+  bye: {hang_up: Goodbye.}
 ";
 
 fn flows() -> &'static [Arc<Flow>; 9] {
@@ -568,6 +581,10 @@ pub(crate) fn switch_setup(
                         callbacks: Some(switch::Callbacks {
                             label: desk::PhoneNumber(MAIN_NUMBER.to_owned()),
                             flow: callback(),
+                            times_first: match hospital {
+                                Hospital::StAnne => desk::First::Agent,
+                                Hospital::Mercy => desk::First::Customer,
+                            },
                         }),
                     },
                 )

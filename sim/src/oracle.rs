@@ -182,6 +182,11 @@ impl Oracle {
 
     // --- phones -----------------------------------------------------------
 
+    /// Is this call under way already?
+    pub(crate) fn is_calling(&self, call: &str) -> bool {
+        self.rings.keys().any(|(_, known)| known == call)
+    }
+
     /// An INVITE leaves for a phone. True when it isn't a repetition.
     pub(crate) fn invites(
         &mut self,

@@ -308,6 +308,12 @@ fn audio_port(sdp: &[u8]) -> Option<u16> {
 }
 
 impl Phone {
+    /// Whom the desk calls back by chance takes it after so long; a machine, or somebody busy, doesn't.
+    pub(crate) fn takes_callback(&mut self) -> Option<Duration> {
+        let chance = matches!(self.plan.habit, Habit::Chance { .. });
+        (chance && self.dice.chance(700_000)).then(|| self.dice.millis(500, 20_000))
+    }
+
     pub(crate) fn new(
         index: usize,
         user: &str,

@@ -208,6 +208,25 @@ impl Store {
         tickets.find(|facts| facts.number == number)
     }
 
+    /// Was this contact promised a call?
+    pub(crate) fn is_promised(&self, tenant: TenantId, contact: ContactId) -> bool {
+        let log = self.tenants.get(&tenant);
+        log.is_some_and(|log| log.promises.values().any(|facts| facts.contact == contact))
+    }
+
+    /// Attempts under way to call this number, of one hospital or the other at most.
+    pub(crate) fn attempts_at(&self, number: &str) -> usize {
+        let at = |log: &Log| {
+            let theirs = log.numbers.iter().filter(|(_, of)| of.0 == number);
+            let under_way = theirs.filter(|(promise, _)| {
+                let facts = log.promises.get(promise);
+                facts.is_some_and(|facts| facts.stage.attempt().is_some())
+            });
+            under_way.count()
+        };
+        self.tenants.values().map(at).max().unwrap_or(0)
+    }
+
     /// What a desk that starts now is told of the callbacks that are owed.
     pub(crate) fn promises(&self, tenant: TenantId) -> PromiseSetup {
         let Some(log) = self.tenants.get(&tenant) else {

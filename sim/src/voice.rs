@@ -62,13 +62,21 @@ impl Voice {
 
     fn piece(&mut self, piece: &Piece, audio: &mut Audio) -> Arc<Clip> {
         let (known, text) = match piece {
-            Piece::Text(_, text) => (&mut self.texts, text),
-            Piece::TicketPairs(_, digits) => (&mut self.tickets, digits),
+            Piece::Text(_, text) => (&mut self.texts, text.clone()),
+            Piece::TicketPairs(_, digits) => (&mut self.tickets, digits.clone()),
+            Piece::NumberPairs(_, number) => (&mut self.texts, Arc::from(number.digits())),
         };
-        if let Some((_, clip)) = known.get(text) {
+        if let Some((_, clip)) = known.get(&text) {
             return clip.clone();
         }
         let (words, length) = match piece {
+            Piece::NumberPairs(..) => (
+                Words::Text {
+                    text: text.clone(),
+                    foreign: [false; 2],
+                },
+                Duration::from_millis(3_500),
+            ),
             Piece::Text(_, text) => {
                 let foreign = Hospital::ALL.map(|hospital| {
                     let theirs = hospital.other().own_words();
@@ -94,7 +102,7 @@ impl Voice {
         let (said, clip) = audio.clip(length);
         debug_assert_eq!(said.0 as usize, self.words.len());
         self.words.push(words);
-        known.insert(text.clone(), (said, clip.clone()));
+        known.insert(text, (said, clip.clone()));
         clip
     }
 }

@@ -110,6 +110,10 @@ pub struct Figures {
     pub events_in_gaps: u64,
     /// Ticket numbers spoken.
     pub tickets_spoken: u64,
+    /// Callbacks that somebody was told of.
+    pub promises_told: u64,
+    /// Customers called because a call was owed.
+    pub called_back: u64,
     /// What was asked of tickets.
     pub deeds: u64,
     /// And was done.
@@ -136,6 +140,8 @@ impl Figures {
         self.messages_doubled += other.messages_doubled;
         self.crashes += other.crashes;
         self.closings += other.closings;
+        self.promises_told += other.promises_told;
+        self.called_back += other.called_back;
         self.deeds += other.deeds;
         self.deeds_done += other.deeds_done;
         self.commits += other.commits;
@@ -168,6 +174,8 @@ pub(crate) enum Due {
     CheckRings(u32, Duration),
     /// Does anybody still hear the leg of a phone that is gone?
     CheckParted(MediaLegId),
+    /// Whom the desk has called presses the key, or says nothing.
+    Takes(MediaLegId),
     /// Somebody works on a ticket.
     TicketWork,
     /// Something breaks, is published, or works again.
@@ -237,6 +245,8 @@ pub struct World {
 
 /// How long the world goes on after its last call, so that whatever lingers may end.
 const DRAIN: Duration = Duration::from_secs(700);
+/// No write takes longer.
+const LATE: Duration = Duration::from_secs(60);
 /// No world lasts longer than its callers' plans and this.
 const PATIENCE_MAX: Duration = Duration::from_secs(900);
 
@@ -427,12 +437,15 @@ impl World {
         if self.node.is_none() {
             self.restart();
         }
-        self.vouch();
+        self.vouch(1);
         for phone in 0..self.phones.len() {
             self.phones[phone].closes(self.now);
             self.phone_says(phone);
         }
         let end = self.now + DRAIN;
+        // One that was on its way to the disk is owed too.
+        self.run_until(self.now + LATE)?;
+        self.vouch(1 << 20);
         self.run_until(end)?;
         // A ticket may be on its way to the disk at any moment.
         let writes = |node: &Node| node.desk.load().commits_in_flight > 0;
@@ -446,12 +459,12 @@ impl World {
     }
 
     /// Somebody of the desk says that what is owed still was done.
-    fn vouch(&mut self) {
+    fn vouch(&mut self, first: u64) {
         let Some(node) = &mut self.node else { return };
         let owed: Vec<_> = node.desk.promises().map(|(t, p, _)| (t, p)).collect();
         for (n, (tenant, promise)) in owed.into_iter().enumerate() {
             let update = desk::PromiseUpdate {
-                id: desk::CommandId(n as u64 + 1),
+                id: desk::CommandId(first + n as u64),
                 tenant,
                 at: crate::node::wall(self.now),
                 promise,

@@ -104,7 +104,7 @@ fn play_all(from: u64, to: u64, contacts: u32) {
         std::io::stderr(),
         "sim: {} worlds of {contacts}, {} contacts ({} talked), {} sent on, {} colleagues asked, {} events, {} of {} datagrams lost \
          and {} doubled, {} of {} messages lost and {} doubled, {} crashes, {} connections closed, {} commits and {} failed, \
-         {} events in gaps, {} tickets spoken, {} of {} deeds on tickets done, {:.1} s",
+         {} events in gaps, {} tickets spoken, {} callbacks promised and {} called, {} of {} deeds on tickets done, {:.1} s",
         figures.worlds,
         figures.contacts,
         figures.talked,
@@ -123,6 +123,8 @@ fn play_all(from: u64, to: u64, contacts: u32) {
         figures.commits_failed,
         figures.events_in_gaps,
         figures.tickets_spoken,
+        figures.promises_told,
+        figures.called_back,
         figures.deeds_done,
         figures.deeds,
         began.elapsed().as_secs_f64(),

@@ -209,6 +209,9 @@ pub struct Callbacks {
     pub label: PhoneNumber,
     /// What says who is calling. Where it leads to a queue, a person has pressed the key.
     pub flow: Arc<Flow>,
+    /// Who is called first within an hour that was agreed on. Whoever keeps their place is called when somebody is there
+    /// for them.
+    pub times_first: desk::First,
 }
 
 /// Sounds that aren't prompts. Generated, see [`media::music`].

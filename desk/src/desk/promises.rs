@@ -24,6 +24,7 @@ use crate::promises::{
     Act, Callable, CallbackStep, First, KnownPromise, Ledger, PromiseAsk, PromiseKind,
     PromiseNumber, Span,
 };
+use crate::ticket::TicketNumber;
 
 /// Whoever wanted to hear of an incident's end is told within this time: over a long weekend, too.
 const TOLD_WITHIN_MS: i64 = 4 * 24 * 3_600_000;
@@ -177,7 +178,14 @@ impl Desk {
                         .or_default();
                     self.queue(Owner::Promise(tenant, promise), stamped);
                 }
-                Act::Call(callback) => self.outputs.push_back(Output::Callback(callback)),
+                Act::Call(mut callback) => {
+                    let key = &self.tenants[tenant].ticket_key;
+                    let number = callback
+                        .ticket
+                        .map(|ticket| TicketNumber::mint(key, ticket));
+                    callback.number = number.flatten();
+                    self.outputs.push_back(Output::Callback(callback));
+                }
                 Act::Stop {
                     attempt, contact, ..
                 } => {
@@ -211,7 +219,10 @@ impl Desk {
         let tenant = &mut self.tenants[index];
         let key = tenant.directory.key(&ask.number);
         let facts = &known.facts;
-        let since = facts.position.visit().map_or(at, |(_, since)| since);
+        // A place is kept from the first queue on, but nobody has waited before they came.
+        let waits = facts.position.visit().map(|(_, since)| since);
+        let since = ask.since.or(waits).unwrap_or(at);
+        let since = since.min(at).max(facts.started_at.unwrap_or(since));
         let about = (facts.ticket.map(|(ticket, _)| ticket), facts.person());
         if key.is_none() || facts.position.is_ended() {
             return self.reply(id, contact, Memo::Failed);
@@ -254,6 +265,7 @@ impl Desk {
             kind: PromiseKind::Scheduled,
             queue: to.queue,
             class: to.class,
+            since: None,
             window: Some(Span {
                 from: at,
                 to: at.saturating_add(TOLD_WITHIN_MS),

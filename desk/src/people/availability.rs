@@ -85,6 +85,14 @@ impl Availability {
         &self.zone
     }
 
+    /// The hours, times away aside.
+    ///
+    /// # Errors
+    /// None but of a zone that is gone since this was read.
+    pub fn calendar(&self) -> Result<Calendar, HoursError> {
+        calendar(&self.zone, &self.week)
+    }
+
     /// The hours as a table writes them: `tue 08:00-12:00 | thu 08:00-12:00`.
     pub(crate) fn week_text(&self) -> String {
         let parts = self

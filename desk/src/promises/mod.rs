@@ -33,6 +33,7 @@ use crate::message::{
     AgentId, AttemptId, ContactId, PersonId, PhoneNumber, PromiseId, QueueId, Role, TenantId,
     TicketId,
 };
+use crate::ticket::TicketNumber;
 
 pub use facts::{PromiseFacts, PromiseStage, cut_off};
 pub use ledger::{Act, Ledger, Planned};
@@ -83,6 +84,8 @@ pub struct PromiseAsk {
     pub queue: QueueId,
     /// How urgently.
     pub class: Role,
+    /// Since when the customer waits, Unix milliseconds; `None`: as the log says.
+    pub since: Option<i64>,
     /// When. A hold has none: as soon as possible.
     pub window: Option<Span>,
     /// Who is called first.
@@ -139,6 +142,8 @@ pub enum PromiseRisk {
     NumberGone,
     /// The window is over.
     Broken,
+    /// Somebody of the desk said so.
+    Told,
 }
 
 impl PromiseRisk {
@@ -217,6 +222,8 @@ pub struct Callback {
     pub prefer: Option<AgentId>,
     /// Its ticket.
     pub ticket: Option<TicketId>,
+    /// The number that the customer was told of it; the ledger doesn't know it, the desk does.
+    pub number: Option<TicketNumber>,
     /// Who the customer is, as far as known.
     pub person: Option<PersonId>,
 }
@@ -254,6 +261,8 @@ pub enum PromiseWord {
     Move(Span),
     /// Its number was erased, or isn't the customer's any more.
     NumberGone,
+    /// A person decides: nobody is called any more.
+    Escalate,
 }
 
 /// How callbacks are made.

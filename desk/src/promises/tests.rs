@@ -34,6 +34,7 @@ fn callable() -> Callable {
         anybody: Some(Callee {
             decent: decent_hours("America/Chicago").unwrap(),
             available: None,
+            away: Vec::new(),
         }),
         people: Default::default(),
     }
@@ -45,6 +46,7 @@ fn ask(kind: PromiseKind, window: Option<Span>) -> PromiseAsk {
         kind,
         queue: QUEUE,
         class: Role::Staff,
+        since: None,
         window,
         first: First::Agent,
     }
@@ -468,6 +470,21 @@ fn the_owner_logs_off_before_the_window() {
     assert_eq!(story.written(), Event::PromiseDue { promise });
     let (call, _) = story.begun();
     assert_eq!((call.queue, call.prefer), (QUEUE, Some(owner)));
+}
+
+#[test]
+fn nobody_is_called_any_more_when_somebody_says_so() {
+    let mut story = Story::new();
+    let promise = story.promise(ask(PromiseKind::Hold, None));
+    story.acts.clear();
+    assert!(story.ledger.word(promise, PromiseWord::Escalate, story.at));
+    story.drain();
+    assert!(matches!(story.act(), Some(Act::Stop { .. })));
+    let why = PromiseRisk::Told;
+    assert_eq!(story.written(), Event::PromiseEscalated { promise, why });
+    story.wait(72 * HOUR);
+    story.silence();
+    assert_eq!(story.stage(promise), Some(PromiseStage::WithPerson));
 }
 
 #[test]

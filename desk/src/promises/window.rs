@@ -11,6 +11,7 @@ use hours::{Calendar, Exception, HoursError};
 
 use super::Span;
 use crate::message::PersonId;
+use crate::people::{Availability, Window};
 
 /// Steps from change to change in which a common moment is looked for. Four
 /// calendars change some twenty times a day; a window is at most two months.
@@ -44,6 +45,50 @@ pub struct Callee {
     pub decent: Calendar,
     /// When they can be reached, in their zone; `None`: whenever it is decent.
     pub available: Option<Calendar>,
+    /// When they can't, whatever those hours say; in order.
+    pub away: Vec<Window>,
+}
+
+impl Callee {
+    /// Anybody of a zone.
+    ///
+    /// # Errors
+    /// There is no such zone.
+    pub fn anybody(zone: &str) -> Result<Self, HoursError> {
+        Ok(Self {
+            decent: decent_hours(zone)?,
+            available: None,
+            away: Vec::new(),
+        })
+    }
+
+    /// Somebody who has said when they can be reached. By day where they are: an hour at night is none.
+    ///
+    /// # Errors
+    /// None but of a zone that is gone since the availability was read.
+    pub fn available(availability: &Availability) -> Result<Self, HoursError> {
+        Ok(Self {
+            decent: decent_hours(availability.zone())?,
+            available: Some(availability.calendar()?),
+            away: availability.away().to_vec(),
+        })
+    }
+
+    /// Are they away at this moment? And the first moment at which that may be otherwise.
+    fn away(&self, at: i64) -> (bool, Option<i64>) {
+        // They may overlap: each end is looked at when it comes.
+        let now = self
+            .away
+            .iter()
+            .find(|away| away.from <= at && at < away.to);
+        match now {
+            Some(away) => (true, Some(away.to)),
+            None => {
+                let next = self.away.iter().find(|away| away.from > at);
+                (false, next.map(|away| away.from))
+            }
+        }
+    }
 }
 
 /// Everything that says when a hospital's customers may be called.
@@ -123,6 +168,13 @@ impl<'a> All<'a> {
         for state in [desk, decent, available].into_iter().flatten() {
             open &= state.open;
             until = match (until, state.until) {
+                (Some(one), Some(other)) => Some(i64::min(one, other)),
+                (one, other) => one.or(other),
+            };
+        }
+        if let Some((away, change)) = self.callee.map(|callee| callee.away(at)) {
+            open &= !away;
+            until = match (until, change) {
                 (Some(one), Some(other)) => Some(i64::min(one, other)),
                 (one, other) => one.or(other),
             };

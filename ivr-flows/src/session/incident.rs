@@ -266,7 +266,8 @@ impl Session {
                 self.inform(at, Phase::FallingBack { on_air, how });
             }
             Phase::Telling { how, .. } | Phase::FallingBack { how, .. } => match tells.subscribe {
-                Some(subscribe) if how.offer => {
+                // Whoever has pressed a key already means the menu.
+                Some(subscribe) if how.offer && self.ahead.is_empty() => {
                     let offer = self.spoken(&subscribe.offer);
                     let on_air = self.play(now, offer, true);
                     self.inform(at, Phase::Offering(on_air));

@@ -30,6 +30,7 @@ mod incidents;
 mod live;
 mod page;
 mod problem;
+mod promises;
 #[cfg(test)]
 mod tests;
 mod tickets;
@@ -94,6 +95,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(incidents::update))
         .routes(routes!(incidents::close))
         .routes(routes!(alerts::take))
+        .routes(routes!(promises::list))
+        .routes(routes!(promises::one))
         .routes(routes!(audit::list))
         .routes(routes!(live::now))
 }

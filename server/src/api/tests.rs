@@ -12,8 +12,9 @@ use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
 use desk::{
-    AgentId, Commit, CommitId, ContactId, EndCause, Event, IncidentDeed, Personal, PhoneNumber,
-    Stamped, TenantId, TicketId, TicketNumber,
+    AgentId, Commit, CommitId, ContactId, EndCause, Event, First, IncidentDeed, Personal,
+    PhoneNumber, PromiseId, PromiseKind, QueueId, Role, Span, Stamped, TenantId, TicketId,
+    TicketNumber,
 };
 
 use super::tokens::{NewToken, Scope, Secret};
@@ -25,12 +26,13 @@ use crate::store::{Done, Journal, Settings, Store};
 const ST_ANNE: TenantId = TenantId(1);
 const MERCY: TenantId = TenantId(2);
 
-const ALL: [Scope; 10] = [
+const ALL: [Scope; 11] = [
     Scope::ContactsRead,
     Scope::NumbersRead,
     Scope::EventsRead,
     Scope::FiguresRead,
     Scope::TicketsRead,
+    Scope::PromisesRead,
     Scope::AuditRead,
     Scope::IncidentsRead,
     Scope::IncidentsWrite,
@@ -177,6 +179,21 @@ impl House {
             Event::ContactEnded {
                 contact,
                 cause: EndCause::CallerHungUp,
+            },
+            Event::PromiseCreated {
+                promise: PromiseId(contact.0),
+                contact,
+                kind: PromiseKind::Hold,
+                queue: QueueId(1),
+                class: Role::Staff,
+                since: at,
+                window: Span {
+                    from: at,
+                    to: at + 1,
+                },
+                first: First::Agent,
+                ticket: Some(ticket),
+                person: None,
             },
         ];
         self.write(tenant, at, &events);
@@ -352,7 +369,12 @@ fn pages_stay_where_they_are_while_more_comes_in() {
     }
     let token = house.token(
         Some(ST_ANNE),
-        &[Scope::ContactsRead, Scope::TicketsRead, Scope::EventsRead],
+        &[
+            Scope::ContactsRead,
+            Scope::TicketsRead,
+            Scope::PromisesRead,
+            Scope::EventsRead,
+        ],
     );
     let ids = |json: &serde_json::Value, of: &str, key: &str| -> Vec<String> {
         let list = json[of].as_array().unwrap();
@@ -362,6 +384,7 @@ fn pages_stay_where_they_are_while_more_comes_in() {
     for (list, key, expected) in [
         ("contacts", "id", ["5", "4", "3", "2", "1"]),
         ("tickets", "contact", ["6", "5", "4", "3", "2"]),
+        ("promises", "contact", ["6", "5", "4", "3", "2"]),
     ] {
         let mut seen = Vec::new();
         let mut query = "?limit=2".to_owned();
@@ -391,7 +414,7 @@ fn pages_stay_where_they_are_while_more_comes_in() {
             break;
         }
     }
-    assert_eq!(seqs, (1..=24).collect::<Vec<_>>());
+    assert_eq!(seqs, (1..=30).collect::<Vec<_>>());
 }
 
 #[test]

@@ -49,6 +49,9 @@ pub enum Scope {
     /// Send alerts, as monitoring does.
     #[value(name = "alerts:write")]
     AlertsWrite,
+    /// List promises of callbacks, and read one.
+    #[value(name = "promises:read")]
+    PromisesRead,
     /// See queues and analysts as they are now: the operator's tokens only, as all hospitals share them.
     #[value(name = "queues:read")]
     QueuesRead,
@@ -70,6 +73,7 @@ impl Scope {
             Self::IncidentsWrite => "incidents:write",
             Self::IncidentsPublish => "incidents:publish",
             Self::AlertsWrite => "alerts:write",
+            Self::PromisesRead => "promises:read",
             Self::QueuesRead => "queues:read",
             Self::AuditRead => "audit:read",
         }

@@ -5,6 +5,7 @@ mod call;
 mod flow;
 mod incident;
 mod people;
+mod promise;
 mod publish;
 mod report;
 mod serve;
@@ -72,6 +73,8 @@ enum Command {
     Ticket(ticket::Args),
     /// What is out of order: list it, draft it, publish it, close it.
     Incident(incident::Args),
+    /// What is owed to a hospital's customers: list it, or say something of one of the calls.
+    Promise(promise::Args),
     /// The API's tokens: make, list and revoke them.
     #[command(subcommand)]
     Token(token::Args),
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::People(args) => people::run(&options, &args),
         Command::Ticket(args) => ticket::run(&options, &args),
         Command::Incident(args) => incident::run(&options, &args),
+        Command::Promise(args) => promise::run(&options, &args),
         Command::Token(args) => token::run(&options, &args),
         Command::Audit(args) => token::audit(&options, &args),
         Command::Report(args) => report::run(&options, &args),

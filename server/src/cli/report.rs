@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::config::HelpDesk;
 use crate::node::wall;
-use crate::report::{By, Question, report};
+use crate::report::{By, Question, hand_back, report};
 use crate::serve::Options;
 use crate::store::Reader;
 
@@ -23,6 +23,10 @@ pub(super) struct Args {
     /// How the figures are divided.
     #[arg(long, value_enum, default_value = "queue")]
     by: By,
+    /// What the night has left to the morning: callbacks promised, by whom they are owed and how far they are, and whom
+    /// the partners took. `--from`: the day on whose morning it ended, today if absent.
+    #[arg(long, conflicts_with_all = ["to", "by"])]
+    hand_back: bool,
     /// For whom: people, a spreadsheet, a program.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -64,7 +68,10 @@ pub(super) fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
         by: args.by,
         now: wall(),
     };
-    let table = report(&reader, &helpdesk, &question)?;
+    let table = match args.hand_back {
+        true => hand_back(&reader, &helpdesk, hospital, question.from, question.now)?,
+        false => report(&reader, &helpdesk, &question)?,
+    };
     let text = match args.format {
         Format::Table => table.text(),
         Format::Csv => table.csv(),

@@ -1,8 +1,12 @@
 //! How a hospital calls back.
 
+use std::collections::HashMap;
+
+use desk::PersonId;
+use desk::people::{Availability, Register};
 use serde::Deserialize;
 
-use super::helpdesk::{HelpDesk, Hospital};
+use super::helpdesk::{HelpDesk, Hospital, Person};
 
 /// How a hospital calls back whom it owes a call.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -16,6 +20,23 @@ pub struct CallbackConfig {
     /// Within which of the hospital's hours; at any hour of the day if absent. Nobody is called at night.
     #[serde(default)]
     pub hours: Option<String>,
+    /// Whether within an hour that was agreed on the customer is called first, and waits for whoever is free next.
+    /// Otherwise an agent is found first.
+    #[serde(default)]
+    pub customer_first: bool,
+}
+
+impl Person {
+    /// When they can be called; their hours are those of `zone`.
+    ///
+    /// # Errors
+    /// What can't be read, and how it is written.
+    pub fn availability(&self, zone: &str) -> Result<Availability, String> {
+        let week = self.available.iter();
+        let week = week.map(|(days, hours)| (days.clone(), hours.clone()));
+        let available = Availability::read(zone.to_owned(), week.collect(), Vec::new());
+        available.map_err(|fault| fault.to_string())
+    }
 }
 
 fn callback() -> String {
@@ -73,23 +94,37 @@ impl Hospital {
     ///
     /// # Errors
     /// Its hours can't be read.
-    pub fn callable(&self) -> Result<desk::Callable, String> {
+    pub fn callable(&self, imported: &Register) -> Result<desk::Callable, String> {
         let Some(callbacks) = &self.callbacks else {
             return Ok(desk::Callable::default());
         };
         let calendar = callbacks.hours.as_ref();
         let calendar = calendar.map(|name| self.calendar(name)).transpose()?;
         let zone = self.zone.as_deref().unwrap_or("UTC");
+        let mut people = HashMap::new();
+        let own = self.people.iter().filter(|own| !own.available.is_empty());
+        for own in own {
+            let available = own.availability(zone)?;
+            people.insert(PersonId(own.id), available);
+        }
+        people.extend(imported.profiles().filter_map(|profile| {
+            let available = profile.record.availability.clone()?;
+            Some((profile.id, available))
+        }));
+        let callee = |(person, available): (PersonId, Availability)| {
+            let callee = desk::Callee::available(&available);
+            callee
+                .map(|callee| (person, callee))
+                .map_err(|fault| fault.to_string())
+        };
+        let people = people.into_iter().map(callee).collect::<Result<_, _>>()?;
         Ok(desk::Callable {
             desk: calendar.map(|calendar| desk::Exact {
                 calendar,
                 exception: None,
             }),
-            anybody: Some(desk::Callee {
-                decent: desk::decent_hours(zone).map_err(|fault| fault.to_string())?,
-                available: None,
-            }),
-            people: Default::default(),
+            anybody: Some(desk::Callee::anybody(zone).map_err(|fault| fault.to_string())?),
+            people,
         })
     }
 }
@@ -101,6 +136,10 @@ impl HelpDesk {
         Some(switch::Callbacks {
             label: desk::PhoneNumber(callbacks.label.clone()),
             flow: std::sync::Arc::clone(self.flows.get(&callbacks.flow)?),
+            times_first: match callbacks.customer_first {
+                true => desk::First::Customer,
+                false => desk::First::Agent,
+            },
         })
     }
 }
@@ -144,11 +183,43 @@ mod tests {
         assert_eq!(fault.map(|(at, _)| at), Some("flow"));
     }
 
+    /// Whoever has said when they can be reached is called then, and when the desk is there.
+    #[test]
+    fn availability_is_the_persons() {
+        let text = "zone: America/Chicago\ncallbacks: { label: \"15550101002\", hours: desk }\n\
+                    people: [{ id: 1, key: okafor, role: clinician, name: Dr. Okafor, spoken: Doctor Okafor, \
+                    numbers: [\"+15550177001\"], available: { tue: 08:00-12:00 } }]";
+        let callable = hospital(text).callable(&Register::default()).unwrap();
+        // Monday, 2026-11-23, 10:00 in Chicago; the desk opens at ten on Tuesday too.
+        let ten = 1_795_449_600_000;
+        let (day, hour) = (24 * 3_600_000, 3_600_000);
+        let within = desk::Span {
+            from: ten,
+            to: ten + 6 * day,
+        };
+        let of = |person| callable.choices(person, within, hour, 1)[0];
+        assert_eq!(
+            of(None),
+            desk::Span {
+                from: ten,
+                to: ten + 10 * hour
+            }
+        );
+        let hers = desk::Span {
+            from: ten + day,
+            to: ten + day + 2 * hour,
+        };
+        assert_eq!(of(Some(PersonId(1))), hers);
+        assert_eq!(of(Some(PersonId(2))), of(None));
+        let wrong = text.replace("08:00-12:00", "eight");
+        assert!(hospital(&wrong).callable(&Register::default()).is_err());
+    }
+
     /// The desk is there until ten, and nobody is called after eight.
     #[test]
     fn nobody_is_called_at_night() {
         let fine = "zone: America/Chicago\ncallbacks: { label: \"15550101002\", hours: desk }";
-        let callable = hospital(fine).callable().unwrap();
+        let callable = hospital(fine).callable(&Register::default()).unwrap();
         // Monday, 2026-11-23, 10:00 and 20:00 in Chicago.
         let (ten, eight) = (1_795_449_600_000, 1_795_485_600_000);
         assert_eq!(callable.next(None, ten - 1, eight), Some(ten));

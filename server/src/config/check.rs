@@ -289,6 +289,18 @@ impl<'a> Check<'a, '_> {
             let odd = "`country_code` is a few digits, e.g. \"1\"; or leave it out";
             return self.fault(at!["country_code"], odd);
         }
+        let zone = hospital.zone.as_deref().unwrap_or("UTC");
+        for (n, person) in hospital.people.iter().enumerate() {
+            if person.available.is_empty() {
+                continue;
+            }
+            if hospital.zone.is_none() {
+                let where_ = "`available` needs the hospital's `zone`, e.g. zone: America/Chicago";
+                self.fault(at!["people", n, "available"], where_);
+            } else if let Err(fault) = person.availability(zone) {
+                self.fault(at!["people", n, "available"], fault);
+            }
+        }
         let people = hospital.people.iter().enumerate();
         let people = people.map(|(n, p)| ("people", n, p.id, &p.key, &p.spoken, &p.numbers));
         let places = hospital.places.iter().enumerate();

@@ -305,6 +305,10 @@ pub struct Person {
     pub spoken: String,
     /// Calling numbers.
     pub numbers: Vec<String>,
+    /// When they can be called, in the hospital's zone: days or ranges of them, and hours. Whenever the desk may call
+    /// anybody if empty.
+    #[serde(default)]
+    pub available: BTreeMap<String, String>,
 }
 
 /// A place known by its number.

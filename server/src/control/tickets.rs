@@ -103,7 +103,7 @@ pub(super) fn deed(
 }
 
 /// A moment as the hospital's clock shows it: `2026-11-22 14:05`.
-pub(super) fn clock(zone: &Zone, at: i64) -> String {
+pub(crate) fn clock(zone: &Zone, at: i64) -> String {
     let date = zone.date(at);
     let hours = zone.periods(&date, &date, Step::Hour).unwrap_or_default();
     let hour = hours.iter().find(|hour| (hour.from..hour.to).contains(&at));

@@ -1,10 +1,11 @@
-//! What people ask of tickets and incidents, on its way to the desk and back.
+//! What people ask of tickets and incidents, and say of promises, on its way to the desk and back.
 
 use std::collections::HashMap;
 
 use desk::{
     Actor, CommandId, IncidentAnswer, IncidentBy, IncidentCommand, IncidentDeed, IncidentReply,
-    TenantId, TicketAnswer, TicketCommand, TicketDeed, TicketNumber, TicketReply,
+    PromiseId, PromiseUpdate, PromiseWord, TenantId, TicketAnswer, TicketCommand, TicketDeed,
+    TicketNumber, TicketReply,
 };
 use tokio::sync::oneshot;
 
@@ -35,6 +36,17 @@ pub struct IncidentAsk {
     pub key: Option<u64>,
 }
 
+/// What somebody says of a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// The hospital.
+    pub tenant: TenantId,
+    /// Which promise.
+    pub promise: PromiseId,
+    /// What.
+    pub word: PromiseWord,
+}
+
 /// What was asked and isn't answered yet.
 #[derive(Debug)]
 pub struct Deeds {
@@ -42,6 +54,8 @@ pub struct Deeds {
     next: u64,
     waiting: HashMap<CommandId, oneshot::Sender<TicketReply>>,
     incidents: HashMap<CommandId, Vec<oneshot::Sender<IncidentReply>>>,
+    /// Of promises. Answered when it is on disk, however long that takes.
+    said: HashMap<CommandId, oneshot::Sender<bool>>,
 }
 
 /// The ids of questions with a key: those of the others begin with 10.
@@ -55,6 +69,7 @@ impl Deeds {
             next: 1 << 63 | u64::from(start) << 32,
             waiting: HashMap::new(),
             incidents: HashMap::new(),
+            said: HashMap::new(),
         }
     }
 
@@ -111,6 +126,32 @@ impl Deeds {
     pub(super) fn told_of_incident(&mut self, answer: IncidentAnswer) {
         for waits in self.incidents.remove(&answer.id).into_iter().flatten() {
             let _ = waits.send(answer.reply);
+        }
+    }
+
+    pub(super) fn promise(
+        &mut self,
+        at: i64,
+        said: Said,
+        reply: oneshot::Sender<bool>,
+    ) -> PromiseUpdate {
+        self.next += 1;
+        let id = CommandId(self.next);
+        // Whoever waits no longer is forgotten.
+        self.said.retain(|_, waits| !waits.is_closed());
+        self.said.insert(id, reply);
+        PromiseUpdate {
+            id,
+            tenant: said.tenant,
+            at,
+            promise: said.promise,
+            word: said.word,
+        }
+    }
+
+    pub(super) fn updated(&mut self, id: CommandId, done: bool) {
+        if let Some(waits) = self.said.remove(&id) {
+            let _ = waits.send(done);
         }
     }
 

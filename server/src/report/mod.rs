@@ -1,6 +1,7 @@
 //! The service desk's figures of some days, computed from the log alone while
 //! the server runs or not.
 
+mod handback;
 mod table;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use hours::{HoursError, Period, Step, Zone};
 use crate::config::{HelpDesk, Hospital};
 use crate::serve::OPERATOR;
 use crate::store::{Reader, StoreError};
+pub use handback::hand_back;
 pub use table::{Column, Figure, Row, Table};
 
 /// How figures are divided.

@@ -6,6 +6,7 @@
 //! closed and opened, and anybody may ask what a folder would change.
 
 mod import;
+mod promises;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -600,7 +601,7 @@ impl Publisher {
             directories.push((TenantId(hospital.id), directory));
             let rules = setup::ticket_rules(hospital, &loaded.helpdesk);
             ticket_rules.push((TenantId(hospital.id), rules.map_err(StartError::from)?));
-            let times = setup::callable(hospital).map_err(StartError::from)?;
+            let times = setup::callable(hospital, &self.people).map_err(StartError::from)?;
             callable.push((TenantId(hospital.id), times));
             incident_rules.push((TenantId(hospital.id), hospital.incident_rules()));
         }

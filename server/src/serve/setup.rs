@@ -18,6 +18,7 @@ use super::{Loaded, OPERATOR};
 use crate::config::{Codec, ConfigError, HelpDesk, Hospital, Process, StationConfig};
 use crate::names;
 use crate::node::wall;
+use crate::people::People;
 use crate::secrets::RootKey;
 
 /// The gateways that have to be looked up.
@@ -96,9 +97,14 @@ pub(crate) fn number_rule(hospital: &Hospital) -> NumberRule {
 }
 
 /// When a hospital's customers may be called.
-pub(super) fn callable(hospital: &Hospital) -> Result<desk::Callable, ConfigError> {
-    let callable = hospital.callable();
-    callable.map_err(|fault| ConfigError::new(Path::new(&hospital.key), fault))
+pub(super) fn callable(
+    hospital: &Hospital,
+    people: &People,
+) -> Result<desk::Callable, ConfigError> {
+    let fault = |fault: String| ConfigError::new(Path::new(&hospital.key), fault);
+    let register = people.register(desk::TenantId(hospital.id));
+    let register = register.map_err(|error| fault(error.to_string()))?;
+    hospital.callable(&register).map_err(fault)
 }
 
 /// The people and places of a hospital's own file.

@@ -2,10 +2,11 @@
 
 use desk::figures::Figures;
 use desk::{
-    ContactId, IncidentId, NoteId, NoteText, Personal, PhoneNumber, TenantId, TicketId, TicketNote,
-    TicketNumber,
+    ContactId, IncidentId, NoteId, NoteText, Personal, PhoneNumber, PromiseFacts, PromiseId,
+    TenantId, TicketId, TicketNote, TicketNumber,
 };
 
+use super::promises;
 use super::rows::{self, CONTACT_COLUMNS, EVENT_COLUMNS, TICKET_COLUMNS};
 use super::sql::{Connection, VERSION, values};
 use super::{ContactRow, Database, History, IncidentRow, Logged, StoreError, TicketRow, incidents};
@@ -182,6 +183,44 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<IncidentRow>, StoreError> {
         incidents::below(&self.connection, tenant, below, limit)
+    }
+}
+
+impl Reader {
+    /// A tenant's promises with ids below this one, the newest first.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn promises_below(
+        &self,
+        tenant: TenantId,
+        below: PromiseId,
+        limit: usize,
+    ) -> Result<Vec<(PromiseId, PromiseFacts)>, StoreError> {
+        let sql = "SELECT promise, facts FROM promise WHERE tenant = ?1 AND promise < ?2 \
+                   ORDER BY promise DESC LIMIT ?3";
+        let (below, limit) = bounds(below.0, limit);
+        self.connection
+            .all(sql, &values![tenant.0, below, limit], |row| {
+                Ok((PromiseId(row.get(0)?), promises::facts(row, 1)?))
+            })
+    }
+
+    /// A promise.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn promise(
+        &self,
+        tenant: TenantId,
+        promise: PromiseId,
+    ) -> Result<Option<PromiseFacts>, StoreError> {
+        let sql = "SELECT facts FROM promise WHERE tenant = ?1 AND promise = ?2";
+        let Ok(id) = i64::try_from(promise.0) else {
+            return Ok(None);
+        };
+        self.connection
+            .row(sql, &values![tenant.0, id], |row| promises::facts(row, 0))
     }
 }
 

@@ -6,6 +6,7 @@
 mod support;
 
 mod actions;
+mod callbacks;
 mod changes;
 mod clinicians;
 mod full_store;

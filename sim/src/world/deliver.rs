@@ -66,6 +66,7 @@ impl World {
             }
             Due::CheckRings(caller, hung_up_at) => self.check_rings(caller, hung_up_at),
             Due::CheckParted(leg) => self.check_parted(leg),
+            Due::Takes(leg) => self.audio_does(|audio, now, does| audio.press(now, leg, '1', does)),
             Due::TicketWork => self.ticket_deed(),
             Due::IncidentWork => self.incident_deed(),
             Due::TicketAgain(id) => self.ask_of_ticket(id),

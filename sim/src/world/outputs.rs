@@ -10,7 +10,7 @@ use super::deliver;
 use super::{Due, NodeDue, World, trace};
 use crate::audio::{Audio, AudioDoes, Owner};
 use crate::caller::caller_of;
-use crate::hospital::Hospital;
+use crate::hospital::{Hospital, MAIN_NUMBER};
 use crate::node::wall;
 use crate::sip_text::Sight;
 use crate::voice::Words;
@@ -136,6 +136,9 @@ impl World {
         };
         if sight.code().is_none() {
             if sight.method() == "INVITE" {
+                if phone >= self.analysts.len() {
+                    self.check_callback(sight);
+                }
                 self.invites(phone, sight);
             } else {
                 self.oracle.request_to_phone(phone, sight);
@@ -243,6 +246,41 @@ impl World {
         }
     }
 
+    /// 13: whoever is told of a promise has one on disk.
+    fn check_promise(&mut self, caller: u32, hospital: Hospital) {
+        self.figures.promises_told += 1;
+        let tenant = desk::TenantId(hospital.id());
+        let contact = self.oracle.contact_of(caller);
+        if !contact.is_some_and(|contact| self.store.is_promised(tenant, contact)) {
+            self.fail(format!(
+                "13: caller {caller} ({contact:?}) is told of a promise that isn't on disk"
+            ));
+        }
+    }
+
+    /// 7, 14: a customer is called for one attempt, which is on disk, and nobody else's is under way at that number.
+    fn check_callback(&mut self, sight: Sight<'_>) {
+        let from = sight.header("From").unwrap_or("");
+        let call = sight.header("Call-ID").unwrap_or("");
+        if !from.contains(MAIN_NUMBER) || self.oracle.is_calling(call) {
+            return;
+        }
+        let to = sight.header("To").unwrap_or("");
+        let number = to.split(['<', '>', ':', '@']).find(|part| {
+            let digits = part.strip_prefix('+').unwrap_or(part);
+            digits.len() > 6 && digits.bytes().all(|b| b.is_ascii_digit())
+        });
+        // A telephone without a number of its own calls for help by the same one.
+        let Some(number) = number else { return };
+        self.figures.called_back += 1;
+        let attempts = self.store.attempts_at(number);
+        if attempts != 1 {
+            self.fail(format!(
+                "7, 14: {number} is called back, and {attempts} attempts for it are on disk"
+            ));
+        }
+    }
+
     /// Does something with the audio, and carries out what follows.
     pub(super) fn audio_does(
         &mut self,
@@ -303,7 +341,13 @@ impl World {
             Some(Owner::Caller(caller)) => caller,
             Some(Owner::Phone(phone)) => {
                 if let Words::Text { text, .. } = self.voice.words(said) {
+                    // In a story whoever is called does what the story says.
+                    let by_chance = self.heard.is_none();
+                    let owed = by_chance && text.contains("with the call that we owe you");
                     self.phones[phone].told.push(text.to_string());
+                    if owed && let Some(after) = self.phones[phone].takes_callback() {
+                        self.agenda.enter(self.now + after, Due::Takes(leg));
+                    }
                 }
                 return;
             }
@@ -339,6 +383,16 @@ impl World {
         }
         if let Some(text) = &heard_text {
             trace!(self, "caller {caller} hears {text:?}");
+            if [
+                "You have kept your place. We will call you",
+                "Thank you. We will call you",
+                "We owe you a call",
+            ]
+            .iter()
+            .any(|words| text.contains(words))
+            {
+                self.check_promise(caller, hospital);
+            }
             if self.callers[caller as usize].waits_for_text() {
                 self.caller(caller, |who, now, does| who.hears(now, text, does));
             }

@@ -116,6 +116,7 @@ impl Contact {
             consult: None,
             typed: Default::default(),
             conference: None,
+            offered: Default::default(),
             asks: None,
             came: None,
             referred_by: None,

@@ -121,6 +121,7 @@ impl Contact {
             Role::Staff => Class::Staff,
             Role::Patient => Class::Patient,
         };
+        let number = of.number;
         let mut contact = Self {
             id,
             tenant: of.tenant,
@@ -148,6 +149,7 @@ impl Contact {
             consult: None,
             typed: Default::default(),
             conference: None,
+            offered: Default::default(),
             asks: None,
             came: None,
             referred_by: None,
@@ -172,6 +174,13 @@ impl Contact {
             })),
             wake: None,
         };
+        if let Some(number) = number {
+            let number: Arc<str> = number.to_string().into();
+            contact.note(cx, NoteWhat::Ticket(Arc::clone(&number)));
+            contact
+                .session
+                .handle(cx.now.mono, FlowInput::Ticket(number));
+        }
         contact.note(cx, NoteWhat::CallsBack);
         contact.tell_desk(cx, start);
         contact.tell_desk(cx, What::Callback(begun));

@@ -123,6 +123,9 @@ impl Contact {
             Step::Partner { partner, music } => self.call_partner(&partner, music, cx),
             Step::Transfer { to, outside, music } => self.send_on(&to, outside, music, cx),
             Step::LeavePartner => self.leave_called(cx),
+            Step::AskCallback { .. } => self.ask_callback(cx),
+            Step::CheckNumber(keyed) => self.check_number(&keyed, cx),
+            Step::Promise(wanted) => self.promise(&wanted, cx),
             Step::CallAction(call) => self.call_action(call, cx),
             Step::HangUp { cause } => {
                 let cause = match cause {
@@ -500,6 +503,8 @@ impl Contact {
                 Reply::IncidentOver => SubscribeOutcome::Over,
                 _ => SubscribeOutcome::Failed,
             }),
+            (What::PromiseWindows { .. }, reply) => self.callback_offer(reply, cx),
+            (What::Promise(ask), reply) => self.promised(&ask, &reply, cx),
             _ => return,
         };
         self.session.handle(cx.now.mono, input);

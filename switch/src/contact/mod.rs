@@ -30,6 +30,7 @@ mod onward;
 mod outbox;
 mod outside;
 mod partner;
+mod promise;
 mod redirect;
 mod replace;
 mod taken;
@@ -557,6 +558,8 @@ pub(crate) struct Contact {
     typed: conference::Typed,
     /// A third one hears the two, and is heard.
     pub(crate) conference: Option<Conference>,
+    /// The callback that was offered to the caller.
+    offered: promise::Offered,
     /// What is wanted of the switch, as it takes another contact too.
     pub(crate) asks: Option<Ask>,
     /// The queue waited in last, and how urgently.

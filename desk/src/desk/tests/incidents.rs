@@ -409,6 +409,7 @@ fn by_day() -> Callable {
         anybody: Some(Callee {
             decent: decent_hours("America/Chicago").unwrap(),
             available: None,
+            away: Vec::new(),
         }),
         ..Callable::default()
     }

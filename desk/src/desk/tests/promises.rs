@@ -17,6 +17,7 @@ fn hold() -> What {
         kind: PromiseKind::Hold,
         queue: QueueId(4),
         class: Role::Staff,
+        since: None,
         window: None,
         first: First::Agent,
     })

@@ -209,6 +209,7 @@ impl Ledger {
                 PromiseKind::Hold | PromiseKind::Scheduled => None,
             },
             ticket: facts.ticket,
+            number: None,
             person: facts.person,
         }
     }

@@ -3,7 +3,7 @@
 use super::{Entry, Ledger};
 use crate::event::Event;
 use crate::message::{AgentId, PromiseId};
-use crate::promises::{Missed, PromiseKind, PromiseWord, Proof};
+use crate::promises::{Missed, PromiseKind, PromiseRisk, PromiseWord, Proof};
 
 impl Ledger {
     /// Somebody of the desk says something. False: there is no such open promise, or the window is none.
@@ -31,6 +31,17 @@ impl Ledger {
                     entry.not_before = window.from;
                     entry.tried_at = None;
                 }
+                self.step(promise, at);
+            }
+            PromiseWord::Escalate => {
+                if entry.work.talks() {
+                    return false;
+                }
+                self.stop(promise, Missed::Interrupted, at);
+                let why = PromiseRisk::Told;
+                self.change(promise, at, |_| {
+                    Some(Event::PromiseEscalated { promise, why })
+                });
                 self.step(promise, at);
             }
             PromiseWord::NumberGone => {

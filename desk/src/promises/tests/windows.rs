@@ -22,6 +22,7 @@ fn callee(zone: &str, hours: &str) -> Callable {
         anybody: Some(Callee {
             decent: Calendar::read(zone, [("mon-sun", "00:00-24:00")], []).unwrap(),
             available: Some(Calendar::read(zone, [("mon-sun", hours)], []).unwrap()),
+            away: Vec::new(),
         }),
         ..always()
     }
@@ -215,6 +216,7 @@ fn a_person_has_their_own_hours_and_exceptions() {
         Callee {
             decent: decent_hours("America/Chicago").unwrap(),
             available: Some(Calendar::read("America/Chicago", week, away).unwrap()),
+            away: Vec::new(),
         },
     );
     let week = Span {
@@ -238,11 +240,46 @@ fn a_person_has_their_own_hours_and_exceptions() {
     assert_eq!(callable.choices(None, week, HOUR, 3).len(), 3);
 }
 
+/// As people's profiles say it: a week in their zone, and times away that may overlap.
+#[test]
+fn whoever_is_away_is_not_called() {
+    use crate::people::{Availability, Window};
+    let away = |from, to| Window {
+        from: EIGHT + from * HOUR,
+        to: EIGHT + to * HOUR,
+    };
+    let week = vec![("mon-sun".to_owned(), "07:00-13:00".to_owned())];
+    let zone = "America/Chicago".to_owned();
+    let said = Availability::read(zone, week, vec![away(1, 3), away(2, 4), away(20, 26)]);
+    let person = PersonId(3);
+    let mut callable = always();
+    let callee = Callee::available(&said.unwrap()).unwrap();
+    callable.people.insert(person, callee);
+    let within = Span {
+        from: EIGHT - 2 * HOUR,
+        to: EIGHT + 30 * HOUR,
+    };
+    let hours = |from, to| Span {
+        from: EIGHT + from * HOUR,
+        to: EIGHT + to * HOUR,
+    };
+    // From eight, though they have said seven: nobody is called at night.
+    assert_eq!(
+        callable.choices(Some(person), within, MINUTE, 9),
+        [hours(0, 1), hours(4, 5), hours(26, 29)]
+    );
+    assert_eq!(
+        callable.last(Some(person), within.from, EIGHT + 24 * HOUR),
+        Some(hours(4, 5))
+    );
+}
+
 fn callable_by_day() -> Callable {
     Callable {
         anybody: Some(Callee {
             decent: decent_hours("America/Chicago").unwrap(),
             available: None,
+            away: Vec::new(),
         }),
         ..always()
     }

@@ -17,7 +17,7 @@ use super::{CHANGE_MAX, PublishError, Publisher, unknown};
 use crate::config::Hospital;
 use crate::node::{Control, wall};
 use crate::people::is_greeted;
-use crate::serve::setup::number_rule;
+use crate::serve::setup::{self, number_rule};
 
 /// Names of whom greetings are rendered ahead after an import.
 const NAMES_AHEAD_MAX: usize = 1_000;
@@ -177,10 +177,12 @@ impl Publisher {
             .map_err(|error| stored(&error))?;
         let directory = self.people.directory(hospital);
         let directory = Box::new(directory.map_err(|error| stored(&error))?);
+        let callable = setup::callable(hospital, &self.people);
+        let callable = callable.map_err(|error| stored(&error))?;
         let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
         let (done, changed) = oneshot::channel();
         control
-            .blocking_send(Control::People(tenant, directory, done))
+            .blocking_send(Control::People(tenant, directory, callable, done))
             .map_err(|_| PublishError::Stopping)?;
         // What was before is dropped here, where nobody waits for it.
         drop(wait(changed)?);
