@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivr_flows::{
-    CallerFacts, Expansions, Facts, Fields, Flow, HoursState, Input, PartnerOutcome, Piece, PlayId,
-    Role, Session, Step, Val, prompts, run_tests,
+    CallerFacts, Expansions, Factor, Facts, Fields, Flow, HoursState, Input, PartnerOutcome, Piece,
+    PlayId, Role, Session, Step, Val, prompts, run_tests,
 };
 
 use super::bounds::within;
@@ -128,6 +128,18 @@ impl Walk {
                     ..CallerFacts::UNKNOWN
                 })
             }
+            9 if how >= 128 => match how % 6 {
+                0 => Input::VerifyAsks(vec![Factor::BirthDate, Factor::Mrn, Factor::Code]),
+                1 => Input::VerifyAsks(Vec::new()),
+                2 => Input::Verified {
+                    level: how % 4,
+                    key: Some("S-17".into()),
+                },
+                3 => Input::NotVerified,
+                locked => Input::CannotVerify {
+                    locked: locked == 4,
+                },
+            },
             9 => Input::IdentifyFailed,
             10 => Input::Hours(
                 [HoursState::Open, HoursState::Closed, HoursState::Holiday][usize::from(how) % 3],
@@ -255,7 +267,13 @@ impl Walk {
                 | Step::PreviewIncident
                 | Step::PublishIncident
                 | Step::Subscribe { .. }
+                | Step::Verify { .. }
                 | Step::FindTicket { .. } => {}
+                Step::Check => {
+                    let answers = self.session.take_answers();
+                    assert!(!answers.is_empty(), "nothing to compare");
+                }
+                Step::ResolveTicket => assert!(self.ticket_given),
                 Step::OpenTicket { .. } => self.ticket = true,
                 Step::EnterQueue { .. } => {
                     assert!(self.on_air.is_none() && !self.talking);

@@ -9,6 +9,7 @@ mod routes;
 mod set;
 mod ticket;
 mod tongue;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,13 +23,13 @@ use crate::link::Sub;
 use crate::text::{Placeholder, Text};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 17] = [
-    "play", "menu", "collect", "identify", "hours", "branch", "ticket", "incident", "queue",
-    "partner", "transfer", "http", "language", "set", "flow", "exit", "hang_up",
+pub(crate) const KINDS: [&str; 18] = [
+    "play", "menu", "collect", "identify", "verify", "hours", "branch", "ticket", "incident",
+    "queue", "partner", "transfer", "http", "language", "set", "flow", "exit", "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 4] = ["verify", "on_call", "callback", "voicemail"];
+const LATER: [&str; 3] = ["on_call", "callback", "voicemail"];
 
 /// Most options of a menu: the keys there are.
 const OPTION_KEYS: &str = "0123456789*#";
@@ -156,6 +157,9 @@ impl Surroundings<'_> {
             "menu" => self.menu(&mut keys, findings).map(Kind::Menu),
             "collect" => self.collect(&mut keys, findings).map(Kind::Collect),
             "identify" => self.identify(&mut keys, findings).map(Kind::Identify),
+            "verify" => self
+                .verify(&mut keys, findings)
+                .map(|verify| Kind::Verify(Box::new(verify))),
             "hours" => self.hours(&mut keys, findings).map(Kind::Hours),
             "branch" => self.branch(&mut keys, findings).map(Kind::Branch),
             "ticket" => self.ticket(&mut keys, findings),

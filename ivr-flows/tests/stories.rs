@@ -171,6 +171,9 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
             ),
             Step::LeavePartner => "give up".to_owned(),
             Step::CallAction(call) => format!("action {}", call.action),
+            Step::Verify { level } => format!("verify {level}"),
+            Step::Check => "check".to_owned(),
+            Step::ResolveTicket => "ticket resolve".to_owned(),
             Step::HangUp { cause } => format!("hang up {cause:?}"),
         });
     }

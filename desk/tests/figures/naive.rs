@@ -215,6 +215,7 @@ impl Naive<'_> {
                     | Event::OfferRescinded { .. }
                     | Event::ContactIdentified { .. }
                     | Event::ContactRoleSet { .. }
+                    | Event::ContactVerified { .. }
                     | Event::ContactStarted { .. }
                     | Event::ContactEscalated { .. }
                     | Event::ContactConferred { .. }

@@ -7,7 +7,7 @@
 
 mod import;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,7 @@ use crate::node::{Control, Deed, IncidentAsk, Status, wall};
 use crate::people::People;
 use crate::prompts::{Book, Fixed};
 use crate::secrets::RootKey;
+use crate::verifier::Keyrings;
 
 pub use import::Import;
 
@@ -52,6 +53,10 @@ pub struct Fresh {
     pub incident_rules: Vec<(TenantId, desk::IncidentRules)>,
     /// When whose customers may be called back.
     pub callable: Vec<(TenantId, desk::Callable)>,
+    /// By what callers show who they are.
+    pub verification: Vec<(TenantId, desk::VerificationRules)>,
+    /// By which of a hospital's actions codes are sent.
+    pub code_actions: HashMap<TenantId, Arc<str>>,
     /// Fixed prompts.
     pub prompts: Vec<(Language, Fixed)>,
     /// Flows with a new version, and whose callers walk through them.
@@ -231,6 +236,7 @@ pub struct Publisher {
     live: Live,
     feed: Feed,
     people: Arc<People>,
+    keyrings: Keyrings,
 }
 
 struct Current {
@@ -252,6 +258,7 @@ pub(super) struct Means {
     pub(super) live: Live,
     pub(super) feed: Feed,
     pub(super) people: Arc<People>,
+    pub(super) keyrings: Keyrings,
 }
 
 impl Publisher {
@@ -272,6 +279,7 @@ impl Publisher {
             live,
             feed,
             people,
+            keyrings,
         } = means;
         Self {
             applying: Mutex::new(()),
@@ -290,6 +298,7 @@ impl Publisher {
             live,
             feed,
             people,
+            keyrings,
         }
     }
 
@@ -591,6 +600,7 @@ impl Publisher {
         let mut ticket_rules = Vec::new();
         let mut callable = Vec::new();
         let mut incident_rules = Vec::new();
+        let mut verification = Vec::new();
         for hospital in &loaded.helpdesk.hospitals {
             let directory = self.people.directory(hospital).map_err(|fault| {
                 let error =
@@ -603,6 +613,7 @@ impl Publisher {
             let times = setup::callable(hospital).map_err(StartError::from)?;
             callable.push((TenantId(hospital.id), times));
             incident_rules.push((TenantId(hospital.id), hospital.incident_rules()));
+            verification.push((TenantId(hospital.id), hospital.verification.rules()));
         }
         let (interface, audio) = (self.interface.clone(), self.audio.clone());
         Ok(Fresh {
@@ -614,6 +625,8 @@ impl Publisher {
             ticket_rules,
             incident_rules,
             callable,
+            verification,
+            code_actions: setup::code_actions(&loaded.helpdesk),
             prompts,
             published: Vec::new(),
             claim: Claim::default(),
