@@ -64,7 +64,12 @@ async fn house(name: &str) -> House {
         "staff: [staff_pin, birth_date]",
         "staff: [mrn, birth_date]",
     );
-    let house = House::open_edited(name, &[edit]).await;
+    let watched = (
+        "careline.toml",
+        "[limits]",
+        "[http]\nbind = \"127.0.0.1:0\"\n\n[limits]",
+    );
+    let house = House::open_edited(name, &[edit, watched]).await;
     let file = house.file("hr.csv", TABLE);
     let mut import = Import {
         hospital: "st-anne".into(),
@@ -130,6 +135,11 @@ async fn nothing_is_left(mut house: House) {
         desk::people::export(profiles, None).as_bytes(),
     );
     drop(reader);
+    let http = house.http.expect("health and metrics");
+    let metrics = tokio::task::spawn_blocking(move || asked(http, "/metrics"));
+    let metrics = metrics.await.expect("an answer");
+    assert!(metrics.contains("careline_"), "{metrics}");
+    is_clean("the metrics", metrics.as_bytes());
     for (_, note) in house.notes().iter() {
         is_clean("a note", format!("{note:?}").as_bytes());
     }
@@ -144,6 +154,17 @@ async fn nothing_is_left(mut house: House) {
         let line = text.lines().find(|line| line.contains(word));
         assert_eq!(line, None, "a key is logged");
     }
+}
+
+/// What is told there.
+fn asked(at: std::net::SocketAddr, path: &str) -> String {
+    use io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(at).expect("a connection");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }
 
 fn answering() -> AnswerPolicy {

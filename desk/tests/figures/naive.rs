@@ -216,6 +216,7 @@ impl Naive<'_> {
                     | Event::ContactIdentified { .. }
                     | Event::ContactRoleSet { .. }
                     | Event::ContactVerified { .. }
+                    | Event::ContactInformed { .. }
                     | Event::ContactStarted { .. }
                     | Event::ContactEscalated { .. }
                     | Event::ContactConferred { .. }
