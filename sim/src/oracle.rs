@@ -529,7 +529,9 @@ impl World {
                 Some((began + MENU_MAX, false))
             }
             // After a key a prompt may be under way: it has three seconds.
-            Some(View::Flow { listening: false }) if !idle => Some((self.now + RENDER_MAX, true)),
+            Some(View::Flow { listening: false }) if !idle || silent_for < RENDER_MAX => {
+                Some((self.now + RENDER_MAX, true))
+            }
             Some(_) => None,
         };
         if let Some((at, idle)) = again {
