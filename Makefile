@@ -20,6 +20,7 @@ KEYS_OF_1005 = "press 0" 0
 KEYS_OF_1007 = "press 0" 0
 KEYS_OF_1009 = "four digits" 7004
 KEYS_OF_1011 = "for printing" 0
+KEYS_OF_1013 = "for a person" 0
 # Who has it in their queues, or is meant: space-separated, or none (AGENT=).
 AGENT ?= $(or $(AGENT_OF_$(LINE)),ana)
 AGENT_OF_1003 = ben

@@ -42,7 +42,9 @@ fn measure(what: &str, text: &str, count: u32, read: impl Fn() -> Batch) {
     println!("{what}: {count} people, {:.1} MB", text.len() as f64 / 1e6);
     let batch = step("read", &read);
     let mut register = Register::default();
-    let Plan { changes, report } = step("compare", || {
+    let Plan {
+        changes, report, ..
+    } = step("compare", || {
         plan(&register, "hr", batch, Policy::default(), NOW)
     });
     assert_eq!((report.added as u32, report.faults.count()), (count, 0));

@@ -14,6 +14,7 @@ use crate::event::{Event, Found};
 use crate::message::{
     AgentId, ContactId, EndCause, Journey, PartnerId, PersonId, QueueId, Role, Stamped, TicketId,
 };
+use crate::people::Level;
 use crate::ticket::TicketNumber;
 
 /// What the log says about a contact.
@@ -25,6 +26,9 @@ pub struct Facts {
     pub found: Option<Found>,
     /// What the caller is: said, or known from the number of a person on the staff.
     pub role: Option<Role>,
+    /// Who has shown who they are, and how sure that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<(PersonId, Level)>,
     /// Where it is.
     pub position: Position,
     /// The ticket opened for it, or that it was attached to.
@@ -154,6 +158,16 @@ impl Facts {
                 }
             }
             Event::ContactRoleSet { role, .. } => self.role = Some(role),
+            Event::ContactVerified {
+                passed: true,
+                person: Some(person),
+                level,
+                ..
+            } => {
+                if self.verified.is_none_or(|(_, known)| known <= level) {
+                    self.verified = Some((person, level));
+                }
+            }
             Event::ContactQueued { queue, .. } => {
                 self.visits.queued += 1;
                 self.position = Position::Queue { queue, since: at };
@@ -218,6 +232,7 @@ impl Facts {
             }
             Event::OfferCreated { .. }
             | Event::OfferAccepted { .. }
+            | Event::ContactVerified { .. }
             | Event::ContactEscalated { .. }
             | Event::ContactConferred { .. }
             | Event::ContactInformed { .. }

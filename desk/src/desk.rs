@@ -16,6 +16,7 @@ mod remembered;
 mod tests;
 mod tickets;
 mod timers;
+mod verify;
 mod work;
 
 use std::collections::{HashMap, VecDeque};
@@ -36,6 +37,7 @@ use crate::promises::{
 };
 use crate::ticket::TicketNumber;
 use crate::tickets::{TicketAnswer, TicketCommand, TicketFacts, TicketRules};
+use crate::verification::{Attempts, Checked, VerificationLimits, VerificationRules};
 use commits::{Flight, Gap, Owner, Stream};
 use incidents::{IncidentFlight, Incidents};
 use notices::RecentOffers;
@@ -44,6 +46,7 @@ use remembered::{Forgotten, Memo, Replies};
 use smallvec::SmallVec;
 use tickets::Tickets;
 use timers::Timers;
+use verify::Showing;
 use work::{TicketFlight, Work};
 
 /// What a desk starts with.
@@ -76,6 +79,8 @@ pub struct TenantSetup {
     pub promises: PromiseSetup,
     /// What is out of order there.
     pub incidents: IncidentSetup,
+    /// By what its callers show who they are.
+    pub verification: VerificationRules,
 }
 
 /// A hospital's callbacks.
@@ -161,6 +166,8 @@ pub struct Limits {
     pub retry_pause: Duration,
     /// How often it is tried again before the events become a gap. Default 8.
     pub retries_max: u8,
+    /// How often somebody may try to show who they are.
+    pub verification: VerificationLimits,
     /// How long an ended contact is remembered for late and doubled commands. Default 30 s.
     pub remember_ended: Duration,
     /// A contact nobody spoke of for this long ends as system-failure. Default 12 h.
@@ -179,6 +186,7 @@ impl Default for Limits {
             ticket_deadline: Duration::from_millis(1_500),
             retry_pause: Duration::from_millis(500),
             retries_max: 8,
+            verification: VerificationLimits::default(),
             remember_ended: Duration::from_secs(30),
             contact_silence_max: Duration::from_secs(12 * 3_600),
         }
@@ -198,6 +206,9 @@ pub enum Input {
     Promise(PromiseUpdate),
     /// Somebody asks something of an incident. Answered with [`Output::Incident`].
     Incident(IncidentCommand),
+    /// What a caller keyed in to show who they are was compared. Answered with
+    /// [`crate::Reply::Verify`].
+    Checked(Checked),
     /// A flow of a hospital's was published anew.
     Published(FlowPublished),
     /// A desk of a hospital's was closed or opened on the spot, or keeps its hours again.
@@ -413,6 +424,8 @@ struct Tenant {
     work: Work,
     promises: Promises,
     incidents: Incidents,
+    verification: VerificationRules,
+    attempts: Attempts,
     /// Events that belong to no contact.
     stream: Stream,
     gap: Option<Gap>,
@@ -444,6 +457,7 @@ struct Contact {
     /// Found last by number, and how often it wasn't.
     found: Option<TicketId>,
     misses: u8,
+    showing: Showing,
     /// Is the personal row written, or on its way?
     personal_given: bool,
     replies: Replies,
@@ -549,6 +563,10 @@ impl Desk {
                 self.wall = (self.now, command.at);
                 self.incident_command(command);
             }
+            Input::Checked(checked) => {
+                self.wall = (self.now, checked.at);
+                self.checked(checked);
+            }
             Input::Published(published) => {
                 self.wall = (self.now, published.at);
                 self.published(published);
@@ -578,6 +596,7 @@ impl Desk {
             self.ticket_overdue(contact, command);
             self.promise_overdue(contact, command);
             self.subscribe_overdue(contact, command);
+            self.verified_withdrawn(contact, Some(command));
         }
         while let Some((tenant, command)) = self.timers.due_deed(self.now) {
             self.deed_overdue(tenant, command);
@@ -746,6 +765,8 @@ impl Tenant {
             work: Work::default(),
             promises: Promises::new(setup.id, setup.promises),
             incidents: Incidents::new(setup.incidents),
+            verification: setup.verification,
+            attempts: Attempts::default(),
             id: setup.id,
             ticket_key: setup.ticket_key,
             directory: setup.directory,
@@ -775,6 +796,7 @@ impl Contact {
             subscribing: None,
             found: None,
             misses: 0,
+            showing: Showing::default(),
             personal_given: false,
             replies: Replies::default(),
             newest_report: None,

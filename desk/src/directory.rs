@@ -14,6 +14,7 @@ use crate::message::{Caller, PersonId, PhoneNumber, Role};
 use crate::people::{
     Kind, Level, Number, NumberKind, Origin, Profile, Record, Traits, Viewer, shown,
 };
+use crate::verification::PersonKey;
 
 /// The source of those whom the hospital's file names.
 pub const FILE: &str = "file";
@@ -322,6 +323,27 @@ impl Directory {
 }
 
 impl Directory {
+    /// Is there such a person still?
+    pub(crate) fn knows(&self, person: PersonId) -> bool {
+        self.profiles.contains_key(&person)
+    }
+
+    /// Somebody who has shown who they are, as they may be shown at that level,
+    /// and by what the hospital's own systems know them.
+    pub(crate) fn verified(&self, person: PersonId, level: Level) -> Option<(Caller, PersonKey)> {
+        let profile = self.profiles.get(&person)?;
+        let record = &profile.record;
+        let named = |to| shown(record, level, to).name.map(str::to_owned);
+        let caller = Caller::Person {
+            person,
+            role: record.kind.role()?,
+            spoken_name: named(Viewer::Caller),
+            display_name: named(Viewer::Agent { cleared: false }),
+            traits: Traits::of(record),
+        };
+        Some((caller, PersonKey(profile.origin.external.clone())))
+    }
+
     /// The one form of a calling number, for comparing it with another.
     pub(crate) fn key(&self, number: &PhoneNumber) -> Option<NumberKey> {
         self.rule.key(number)

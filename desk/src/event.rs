@@ -15,11 +15,13 @@ use crate::message::{
     AgentId, AttemptId, ContactId, EmergencyEnd, EndCause, Escalation, IncidentId, OfferId,
     PartnerId, PersonId, PromiseId, QueueId, Role, TakenBack, TicketId,
 };
+use crate::people::Level;
 use crate::promises::{First, Missed, PromiseKind, PromiseRisk, Proof, Span};
 use crate::ticket::TicketNumber;
 use crate::tickets::{
     Actor, Clock, NoteId, Priority, TicketEscalation, TicketStatus, Tier, Unwarned, Updated,
 };
+use crate::verification::Method;
 
 /// Something that happened, as the log keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +56,21 @@ pub enum Event {
         contact: ContactId,
         /// What they are.
         role: Role,
+    },
+    /// The caller was to show who they are. What they keyed in stands nowhere.
+    #[serde(rename = "contact.verified")]
+    ContactVerified {
+        /// Whose journey.
+        contact: ContactId,
+        /// Whether they did.
+        passed: bool,
+        /// How.
+        method: Method,
+        /// To which level.
+        level: Level,
+        /// Who they are; of who didn't, nothing is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        person: Option<PersonId>,
     },
     /// Entered a queue: a visit begins, which ends in exactly one of answered
     /// (`contact.connected`), `contact.abandoned`, `contact.flow_out`, or
@@ -727,6 +744,7 @@ impl Event {
             Self::ContactStarted { contact, .. }
             | Self::ContactIdentified { contact, .. }
             | Self::ContactRoleSet { contact, .. }
+            | Self::ContactVerified { contact, .. }
             | Self::ContactQueued { contact, .. }
             | Self::ContactOffered { contact, .. }
             | Self::ContactConnected { contact, .. }
@@ -799,6 +817,7 @@ impl Event {
             Self::ContactStarted { .. }
                 | Self::ContactIdentified { .. }
                 | Self::ContactRoleSet { .. }
+                | Self::ContactVerified { .. }
                 | Self::ContactQueued { .. }
                 | Self::ContactOffered { .. }
                 | Self::ContactConnected { .. }
@@ -950,6 +969,26 @@ mod tests {
                 role: Role::Patient,
             },
             r#"{"type":"contact.role_set","contact":7,"role":"patient"}"#,
+        );
+        check(
+            Event::ContactVerified {
+                contact,
+                passed: true,
+                method: Method::FactorsAndCode,
+                level: Level::Verified,
+                person: Some(PersonId(4)),
+            },
+            r#"{"type":"contact.verified","contact":7,"passed":true,"method":"factors_and_code","level":2,"person":4}"#,
+        );
+        check(
+            Event::ContactVerified {
+                contact,
+                passed: false,
+                method: Method::Pin,
+                level: Level::Confirmed,
+                person: None,
+            },
+            r#"{"type":"contact.verified","contact":7,"passed":false,"method":"pin","level":1}"#,
         );
         check(
             Event::ContactEscalated {

@@ -14,6 +14,7 @@
 //! | `people/` | the people and places of a hospital, what is shown of them, and their import |
 //! | `directory.rs` | who calls from which number |
 //! | `contact.rs` | a contact's state as a fold over its events, and what a command makes of it |
+//! | `verification/` | who a caller is, and how sure that is |
 //! | `promises/` | the callbacks we owe: a ledger, and when somebody may be called |
 //! | `incidents/` | what is out of order, whom it concerns, and who is told when it is over |
 //! | `figures/` | the service desk's figures, as a fold over the events of one log |
@@ -30,6 +31,7 @@ pub mod people;
 mod promises;
 mod ticket;
 mod tickets;
+mod verification;
 
 pub use contact::*;
 pub use desk::*;
@@ -40,3 +42,4 @@ pub use message::*;
 pub use promises::*;
 pub use ticket::*;
 pub use tickets::*;
+pub use verification::*;

@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, FlowName};
 use crate::incidents::{IncidentRows, News};
-use crate::people::Traits;
+use crate::people::{Level, Traits};
 use crate::promises::{CallbackStep, PromiseAsk, PromiseNumber, Span};
 use crate::ticket::TicketNumber;
 use crate::tickets::{ReasonCode, TicketNote, TicketStatus};
+use crate::verification::VerifyReply;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -83,7 +84,7 @@ pub enum Role {
 pub enum Caller {
     /// The number is withheld, unknown or belongs to several people. Normal, never an error.
     Unknown,
-    /// A clinician or member of staff: greeted by name.
+    /// A clinician or member of staff: greeted by name. Or whoever has shown who they are.
     Person {
         /// Who.
         person: PersonId,
@@ -163,6 +164,16 @@ pub enum What {
     /// This contact belongs to the ticket it has found last. Answered like
     /// [`What::OpenTicket`], whose place it takes.
     AttachTicket,
+    /// What the caller called about is settled: the contact's ticket is done. Answered with
+    /// [`Reply::Noted`] at once; without a ticket on disk nothing is done.
+    ResolveTicket,
+    /// The caller is to show who they are, to this level. Answered with
+    /// [`Reply::Verify`]. What they then key in is compared elsewhere
+    /// ([`crate::Checked`]).
+    Verify {
+        /// 1 or 2.
+        level: Level,
+    },
     /// When could somebody be called who wants to be? Answered with
     /// [`Reply::Windows`].
     PromiseWindows {
@@ -419,6 +430,8 @@ pub enum Reply {
     TicketFound(FoundTicket),
     /// There is none, or it isn't this caller's.
     TicketNotFound,
+    /// Of somebody who is to show who they are.
+    Verify(VerifyReply),
     /// When somebody may be called, in order; perhaps never.
     Windows(Vec<Span>),
     /// The promise is on disk and may be spoken.

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivr_flows::{
-    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Facts, Fields, Flow,
-    HoursState, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val,
-    prompts, run_tests,
+    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Factor, Facts, Fields, Flow, HoursState, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val, prompts, run_tests,
 };
 
 use super::bounds::within;
@@ -134,6 +132,18 @@ impl Walk {
                     ..CallerFacts::UNKNOWN
                 })
             }
+            9 if how >= 128 => match how % 6 {
+                0 => Input::VerifyAsks(vec![Factor::BirthDate, Factor::Mrn, Factor::Code]),
+                1 => Input::VerifyAsks(Vec::new()),
+                2 => Input::Verified {
+                    level: how % 4,
+                    key: Some("S-17".into()),
+                },
+                3 => Input::NotVerified,
+                locked => Input::CannotVerify {
+                    locked: locked == 4,
+                },
+            },
             9 => Input::IdentifyFailed,
             10 => Input::Hours(
                 [HoursState::Open, HoursState::Closed, HoursState::Holiday][usize::from(how) % 3],
@@ -276,7 +286,13 @@ impl Walk {
                 | Step::AskCallback { .. }
                 | Step::CheckNumber(_)
                 | Step::Promise(_)
+                | Step::Verify { .. }
                 | Step::FindTicket { .. } => {}
+                Step::Check => {
+                    let answers = self.session.take_answers();
+                    assert!(!answers.is_empty(), "nothing to compare");
+                }
+                Step::ResolveTicket => assert!(self.ticket_given),
                 Step::OpenTicket { .. } => self.ticket = true,
                 Step::EnterQueue { .. } => {
                     assert!(self.on_air.is_none() && !self.talking);

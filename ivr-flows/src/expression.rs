@@ -50,6 +50,8 @@ pub(crate) struct Known<'a> {
     pub(crate) digits: Option<&'a str>,
     pub(crate) attempts: Option<i64>,
     pub(crate) has_ticket: Option<bool>,
+    pub(crate) level: Option<i64>,
+    pub(crate) key: Option<&'a str>,
     /// The flow's own.
     pub(crate) vars: Option<&'a [Val]>,
 }
@@ -102,7 +104,7 @@ impl ValKind {
 pub(crate) type Variables = [(String, ValKind)];
 
 /// The variables, as an administrator writes them.
-const VARIABLES: [(&str, Variable); 12] = [
+const VARIABLES: [(&str, Variable); 14] = [
     ("caller.role", Variable::Text(TextVariable::Role)),
     ("caller.stated", Variable::Text(TextVariable::Stated)),
     ("caller.known", Variable::Truth(TruthVariable::Known)),
@@ -113,6 +115,8 @@ const VARIABLES: [(&str, Variable); 12] = [
     ("ani_withheld", Variable::Truth(TruthVariable::AniWithheld)),
     ("hospital", Variable::Text(TextVariable::Hospital)),
     ("digits", Variable::Text(TextVariable::Digits)),
+    ("caller.level", Variable::Level),
+    ("caller.key", Variable::Text(TextVariable::Key)),
     ("attempts", Variable::Attempts),
     ("has_ticket", Variable::Truth(TruthVariable::HasTicket)),
 ];
@@ -122,6 +126,7 @@ enum Variable {
     Text(TextVariable),
     Truth(TruthVariable),
     Attempts,
+    Level,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +137,7 @@ pub(crate) enum TextVariable {
     Dnis,
     Hospital,
     Digits,
+    Key,
     /// The flow's own.
     Slot(u16),
 }
@@ -187,6 +193,7 @@ pub(crate) enum Words {
 pub(crate) enum Number {
     Literal(i64),
     Attempts,
+    Level,
     Slot(u16),
     Size(Words),
     Sum(Box<Number>, Box<Number>),
@@ -415,6 +422,7 @@ impl Words {
             Words::Variable(TextVariable::Dnis) => known.dnis,
             Words::Variable(TextVariable::Hospital) => known.hospital,
             Words::Variable(TextVariable::Digits) => known.digits,
+            Words::Variable(TextVariable::Key) => known.key,
             Words::Variable(TextVariable::Slot(slot)) => match known.slot(*slot)? {
                 Val::Text(text) => Some(text),
                 _ => None,
@@ -428,6 +436,7 @@ impl Number {
         match self {
             Number::Literal(value) => Some(*value),
             Number::Attempts => known.attempts,
+            Number::Level => known.level,
             Number::Slot(slot) => match known.slot(*slot)? {
                 Val::Number(number) => Some(*number),
                 _ => None,

@@ -279,6 +279,9 @@ pub(crate) enum Kind {
     Preview(Box<Preview>),
     /// Publishes what was previewed.
     Publish(Publish),
+    /// The ticket is done; where the caller goes.
+    Resolve(NodeIndex),
+    Verify(Box<Verify>),
     Queue(Box<Queue>),
     Partner(Box<Partner>),
     Transfer(Box<Transfer>),
@@ -459,6 +462,32 @@ pub(crate) struct Subscribe {
     /// How long the key is waited for.
     pub(crate) listen: Duration,
     pub(crate) next: NodeIndex,
+}
+
+/// The caller shows who they are.
+#[derive(Debug, Clone)]
+pub(crate) struct Verify {
+    /// One for each of [`Factor::ALL`](crate::Factor::ALL), in that order.
+    pub(crate) asks: Box<[Text]>,
+    /// Said before it is asked again.
+    pub(crate) wrong: Text,
+    pub(crate) tries: u8,
+    pub(crate) ways: VerifyWays,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VerifyWays {
+    /// 1 or 2.
+    pub(crate) level: u8,
+    pub(crate) first_key: Duration,
+    pub(crate) next_key: Duration,
+    pub(crate) passed: NodeIndex,
+    /// No answer, or none that is right.
+    pub(crate) failed: NodeIndex,
+    /// Tried too often.
+    pub(crate) locked: NodeIndex,
+    /// Nothing can be compared or kept, or the hospital asks for nothing.
+    pub(crate) unavailable: NodeIndex,
 }
 
 #[derive(Debug, Clone)]
@@ -763,6 +792,16 @@ impl Kind {
                 let ways = [&mut incident.told, &mut incident.none];
                 ways.into_iter().chain(subscribed).collect()
             }
+            Kind::Resolve(next) => vec![next],
+            Kind::Verify(verify) => {
+                let ways = &mut verify.ways;
+                vec![
+                    &mut ways.passed,
+                    &mut ways.failed,
+                    &mut ways.locked,
+                    &mut ways.unavailable,
+                ]
+            }
             Kind::Queue(queue) => queue
                 .exit_keys
                 .iter_mut()
@@ -826,6 +865,14 @@ impl Kind {
                 let ways = [free(incident.told), free(incident.none)];
                 ways.into_iter().chain(subscribed).collect()
             }
+            Kind::Resolve(next) => vec![free(*next)],
+            Kind::Verify(verify) => {
+                // Whoever has shown it before passes without a key.
+                let ways = &verify.ways;
+                [ways.passed, ways.failed, ways.locked, ways.unavailable]
+                    .map(free)
+                    .into()
+            }
             Kind::Queue(queue) => queue
                 .exit_keys
                 .iter()
@@ -873,8 +920,10 @@ impl Kind {
             | Kind::Ticket(_)
             | Kind::Find(_)
             | Kind::Publish(_)
+            | Kind::Resolve(_)
             | Kind::Set(_)
             | Kind::Exit(_) => Vec::new(),
+            Kind::Verify(verify) => verify.asks.iter().chain([&verify.wrong]).collect(),
             Kind::Read(read) => read
                 .phrases
                 .iter()

@@ -95,6 +95,8 @@ fn what(kind: &Kind) -> (&'static str, Option<String>) {
             let about = incident.about.as_ref().map(ToString::to_string);
             ("incident", about)
         }
+        Kind::Resolve(_) => ("ticket", Some("resolve".to_owned())),
+        Kind::Verify(verify) => ("verify", Some(verify.ways.level.to_string())),
         Kind::Queue(queue) => ("queue", Some(queue.queue.to_string())),
         Kind::Partner(partner) => ("partner", Some(partner.partner.to_string())),
         Kind::Transfer(transfer) => match &transfer.to {
@@ -168,6 +170,13 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
                     .map(|of| (of.key.to_string(), of.next)),
             )
             .collect(),
+        Kind::Resolve(next) => vec![named("", *next)],
+        Kind::Verify(verify) => vec![
+            named("passed", verify.ways.passed),
+            named("failed", verify.ways.failed),
+            named("locked", verify.ways.locked),
+            named("unavailable", verify.ways.unavailable),
+        ],
         Kind::Queue(queue) => queue
             .exit_keys
             .iter()

@@ -10,6 +10,7 @@ mod routes;
 mod set;
 mod ticket;
 mod tongue;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,13 +24,14 @@ use crate::link::Sub;
 use crate::text::{Placeholder, Text};
 
 /// The key that says what a node is.
-pub(crate) const KINDS: [&str; 18] = [
-    "play", "menu", "collect", "identify", "hours", "branch", "ticket", "incident", "queue",
-    "callback", "partner", "transfer", "http", "language", "set", "flow", "exit", "hang_up",
+pub(crate) const KINDS: [&str; 19] = [
+    "play", "menu", "collect", "identify", "verify", "hours", "branch", "ticket", "incident",
+    "queue", "callback", "partner", "transfer", "http", "language", "set", "flow", "exit",
+    "hang_up",
 ];
 
 /// Kinds the product knows and this release doesn't.
-const LATER: [&str; 3] = ["verify", "on_call", "voicemail"];
+const LATER: [&str; 2] = ["on_call", "voicemail"];
 
 /// Most options of a menu: the keys there are.
 const OPTION_KEYS: &str = "0123456789*#";
@@ -157,6 +159,9 @@ impl Surroundings<'_> {
             "menu" => self.menu(&mut keys, findings).map(Kind::Menu),
             "collect" => self.collect(&mut keys, findings).map(Kind::Collect),
             "identify" => self.identify(&mut keys, findings).map(Kind::Identify),
+            "verify" => self
+                .verify(&mut keys, findings)
+                .map(|verify| Kind::Verify(Box::new(verify))),
             "hours" => self.hours(&mut keys, findings).map(Kind::Hours),
             "branch" => self.branch(&mut keys, findings).map(Kind::Branch),
             "ticket" => self.ticket(&mut keys, findings),

@@ -81,6 +81,64 @@ pub(crate) const PARTNER_LOST: &Said = &[
     ("en", "The connection was lost. Please stay on the line."),
     ("es", "Se perdió la conexión. No cuelgue, por favor."),
 ];
+pub(crate) const ASK_BIRTH_DATE: &Said = &[
+    (
+        "en",
+        "Please key in your date of birth, as two digits for the month, two for the day, and four for the year.",
+    ),
+    (
+        "es",
+        "Marque su fecha de nacimiento: dos dígitos para el mes, dos para el día y cuatro para el año.",
+    ),
+];
+pub(crate) const ASK_MRN: &Said = &[
+    (
+        "en",
+        "Please key in the digits of your medical record number, and then press the pound key.",
+    ),
+    (
+        "es",
+        "Marque los dígitos de su número de expediente médico y después oprima la tecla numeral.",
+    ),
+];
+pub(crate) const ASK_STAFF_NUMBER: &Said = &[
+    (
+        "en",
+        "Please key in your staff number, and then press the pound key.",
+    ),
+    (
+        "es",
+        "Marque su número de empleado y después oprima la tecla numeral.",
+    ),
+];
+pub(crate) const ASK_PIN: &Said = &[
+    (
+        "en",
+        "Please key in your PIN, and then press the pound key.",
+    ),
+    (
+        "es",
+        "Marque su número secreto y después oprima la tecla numeral.",
+    ),
+];
+pub(crate) const ASK_CODE: &Said = &[
+    (
+        "en",
+        "A code has been sent to the contact that we have on record for you. Please key in its six digits.",
+    ),
+    (
+        "es",
+        "Hemos enviado un código al contacto que tenemos registrado. Marque sus seis dígitos.",
+    ),
+];
+/// Whatever was wrong, and whether or not there is such a person.
+pub(crate) const NOT_SHOWN: &Said = &[
+    ("en", "We can't confirm who you are with what you keyed in."),
+    (
+        "es",
+        "No podemos confirmar quién es usted con lo que ha marcado.",
+    ),
+];
 pub(crate) const ONE_MOMENT: &Said = &[
     ("en", "One moment, please."),
     ("es", "Un momento, por favor."),

@@ -19,6 +19,7 @@
 //! | `language` | languages, and what is said in each by default |
 //! | `expression` | CEL, bounded, type-checked, three-valued for the checker |
 //! | `fields` | what goes to an HTTP action and comes back |
+//! | `secret` | what somebody keys in to show who they are |
 //! | `keys` | one map's keys, each taken once, the rest refused |
 //! | `kinds` | one node: everything a single node can get wrong |
 //! | `script` | a flow's own tests as they are written |
@@ -47,6 +48,7 @@ mod link;
 mod prompts;
 mod reach;
 mod script;
+mod secret;
 mod session;
 mod step;
 mod text;
@@ -60,6 +62,7 @@ pub use graph::{Graph, GraphEdge, GraphNode, graph};
 pub use language::Language;
 pub use link::Drafts;
 pub use prompts::{Expansions, prompts};
+pub use secret::{Factor, Secret};
 pub use session::Session;
 pub use step::{
     ActionCall, CallbackAsk, CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Class, Facts,

@@ -300,6 +300,8 @@ fn onward(kind: &Kind, crowd: Crowd, arrive: &mut dyn FnMut(NodeIndex, Crowd)) {
             arrive(find.give_up, crowd);
         }
         Kind::Play(_)
+        | Kind::Verify(_)
+        | Kind::Resolve(_)
         | Kind::Menu(_)
         | Kind::Collect(_)
         | Kind::Read(_)
@@ -375,13 +377,17 @@ fn texts(node: &Node, crowd: Crowd, findings: &mut Findings) {
             }),
         // Its own sentences say the number that was found.
         Kind::Read(_) => false,
+        Kind::Resolve(_) => true,
         _ => uses(Placeholder::TicketNumber),
     };
     if wants_ticket && !crowd.may_hold_ticket() {
         at(
             node,
             findings,
-            "{ticket.number} is spoken, and no ticket was opened on the way here",
+            match node.kind {
+                Kind::Resolve(_) => "no ticket was opened on the way here",
+                _ => "{ticket.number} is spoken, and no ticket was opened on the way here",
+            },
             Some("Put a ticket node before it."),
         );
     }
@@ -396,7 +402,7 @@ pub(crate) fn question_follows(flow: &Flow, node: usize) -> bool {
             continue;
         }
         match &flow.nodes[node].kind {
-            Kind::Menu(_) | Kind::Collect(_) | Kind::Callback(_) => return true,
+            Kind::Menu(_) | Kind::Collect(_) | Kind::Callback(_) | Kind::Verify(_) => return true,
             Kind::Language(tongue) if !tongue.choices.is_empty() => return true,
             Kind::Queue(_)
             | Kind::Partner(_)
@@ -425,7 +431,7 @@ fn leads_to_person(flow: &Flow, from: NodeIndex) -> bool {
             // A promise is as good; whoever doesn't get one must come to a person.
             Kind::Callback(back) => ahead.extend([back.declined, back.failed]),
             Kind::Language(tongue) if !tongue.choices.is_empty() => return false,
-            Kind::Menu(_) | Kind::Collect(_) | Kind::HangUp(_) => return false,
+            Kind::Menu(_) | Kind::Collect(_) | Kind::Verify(_) | Kind::HangUp(_) => return false,
             kind => ahead.extend(kind.exits().iter().map(|exit| exit.to)),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Script {
     pub(crate) incident: Option<IncidentWords>,
     /// What comes of the wish to be told when it is over.
     pub(crate) wish: SubscribeOutcome,
+    /// What comes of showing who one is.
+    pub(crate) verification: Verification,
     pub(crate) signed_in: bool,
     /// What every partner says at once; `None`: it rings, until somebody answers.
     pub(crate) partner: Option<PartnerOutcome>,
@@ -68,6 +70,19 @@ pub(crate) enum Store {
     Silent,
     /// Answers after four seconds, when the call has gone on.
     Late,
+}
+
+/// What comes of it when a caller shows who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verification {
+    Passes,
+    Fails,
+    /// They have tried too often.
+    Locked,
+    /// Says at once that it can't.
+    Unavailable,
+    /// Says nothing.
+    Silent,
 }
 
 /// What an HTTP action is answered, at once.
@@ -182,6 +197,7 @@ impl Script {
             own_ticket: None,
             incident: None,
             wish: SubscribeOutcome::Noted,
+            verification: Verification::Passes,
             signed_in: true,
             partner: None,
             callback: true,
@@ -250,6 +266,17 @@ impl Script {
                 ("works", SubscribeOutcome::Noted),
                 ("too late", SubscribeOutcome::Over),
                 ("fails", SubscribeOutcome::Failed),
+            ],
+            findings,
+        );
+        let verification = keys.choice(
+            "verification",
+            &[
+                ("passes", Verification::Passes),
+                ("fails", Verification::Fails),
+                ("locked", Verification::Locked),
+                ("unavailable", Verification::Unavailable),
+                ("silent", Verification::Silent),
             ],
             findings,
         );
@@ -322,6 +349,7 @@ impl Script {
             own_ticket,
             incident,
             wish: wish.unwrap_or(SubscribeOutcome::Noted),
+            verification: verification.unwrap_or(Verification::Passes),
             signed_in: signed_in.unwrap_or(true),
             partner: partner.flatten(),
             callback: callback.unwrap_or(true),

@@ -7,6 +7,7 @@ mod calling;
 mod incident;
 mod ticket;
 mod tongue;
+mod verify;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -29,6 +30,7 @@ use calling::Calling;
 use incident::{Informing, RingNews};
 use ticket::Reading;
 use tongue::Choosing;
+use verify::Verifying;
 use waiting::Waiting;
 
 /// How long the directory may take; then the caller is unknown.
@@ -63,6 +65,10 @@ pub struct Session {
     found: Option<FoundTicket>,
     /// Numbers that were none of theirs.
     misses: u8,
+    /// How sure it is who the caller is, 0 to 3.
+    level: u8,
+    /// By what the hospital's own systems know who has shown who they are.
+    key: Option<Arc<str>>,
     /// A queue has said the number to its end.
     ticket_told: bool,
     /// What is out of order, to be said while a telephone rings.
@@ -115,6 +121,8 @@ enum State {
     },
     /// Its state is being read out.
     Reading(Reading),
+    /// The caller shows who they are.
+    Verifying(Box<Verifying>),
     Playing {
         at: NodeIndex,
         on_air: OnAir,
@@ -163,6 +171,8 @@ impl Session {
             ticket: None,
             found: None,
             misses: 0,
+            level: 0,
+            key: None,
             ticket_told: false,
             ring_news: None,
             digits: Keyed::default(),
@@ -212,6 +222,10 @@ impl Session {
             Input::Number(number) => self.number_checked(now, number),
             Input::Promised(promised) => self.promised(now, Some(promised)),
             Input::NotPromised => self.promised(now, None),
+            Input::VerifyAsks(factors) => self.verify_asks(now, factors),
+            Input::Verified { level, key } => self.verified(now, level, key),
+            Input::NotVerified => self.not_verified(now),
+            Input::CannotVerify { locked } => self.cannot_verify(now, locked),
             Input::QueuePosition {
                 position,
                 signed_in,
@@ -249,6 +263,7 @@ impl Session {
             State::Ticketing { .. } => self.no_ticket(now),
             State::Finding { .. } => self.find_timeout(now),
             State::Reading(_) => self.reading_timeout(now),
+            State::Verifying(_) => self.verify_timeout(now),
             State::Playing { on_air, .. }
             | State::TakenBack { on_air, .. }
             | State::Leaving { on_air, .. } => {
@@ -275,6 +290,7 @@ impl Session {
             | State::Ticketing { until, .. }
             | State::Finding { until, .. } => Some(*until),
             State::Reading(reading) => Some(reading.due()),
+            State::Verifying(verifying) => Some(verifying.due()),
             State::Playing { on_air, .. }
             | State::TakenBack { on_air, .. }
             | State::Leaving { on_air, .. } => Some(on_air.until),
@@ -332,6 +348,7 @@ impl Session {
             State::Offering(offering) => offering.asks(),
             State::Reading(_) => key == Some('*'),
             State::Informing(informing) => informing.offers(),
+            State::Verifying(verifying) => verifying.asks(),
             State::Choosing(choosing) => match &self.flow.node(choosing.at).kind {
                 Kind::Language(tongue) => {
                     tongue.choices.iter().any(|choice| Some(choice.key) == key)
@@ -375,6 +392,7 @@ impl Session {
             State::Informing(informing) => informing.at,
             State::Asking(asking) => asking.at,
             State::Reading(reading) => reading.at,
+            State::Verifying(verifying) => verifying.at,
             State::Choosing(choosing) => choosing.at,
             State::Waiting(waiting) => waiting.at,
             State::Calling(calling) => calling.at,
@@ -470,6 +488,20 @@ impl Session {
                 Kind::Incident(incident) => self.ask_incidents(now, at, incident),
                 Kind::Preview(_) => self.ask_draft(now, at),
                 Kind::Publish(_) => self.publish_draft(now, at),
+                Kind::Resolve(next) => {
+                    if self.ticket.is_some() {
+                        self.push(Step::ResolveTicket);
+                    }
+                    at = *next;
+                    continue;
+                }
+                Kind::Verify(verify) => match self.verify(now, at, verify) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => return,
+                },
                 Kind::Queue(_) => self.wait_in_queue(now, at, false),
                 Kind::Partner(partner) => self.call_partner(now, at, partner),
                 Kind::Transfer(transfer) => match self.transfer(now, at, transfer) {
@@ -598,6 +630,8 @@ impl Session {
             digits: Some(self.digits.as_str()),
             attempts: Some(i64::from(self.attempts)),
             has_ticket: Some(self.ticket.is_some()),
+            level: Some(i64::from(self.level)),
+            key: Some(self.key.as_deref().unwrap_or_default()),
             vars: self.vars.get(usize::from(base)..),
         }
     }
@@ -621,6 +655,7 @@ impl Session {
             State::Informing(informing) if informing.speaks(play) => self.news_told(now, heard),
             State::Asking(asking) if asking.speaks(play) => self.asked(now, heard),
             State::Reading(reading) if reading.speaks(play) => self.ticket_read(now),
+            State::Verifying(verifying) if verifying.speaks(play) => self.verify_asked(now, heard),
             State::Choosing(choosing) if choosing.speaks(play) => self.language_offered(now),
             State::Calling(calling) if calling.speaks(play) => self.call_announced(),
             State::Acting(acting) if acting.speaks(play) => self.moment_said(now),
@@ -654,6 +689,7 @@ impl Session {
             State::Informing(_) => self.news_key(now, key),
             State::Asking(_) => self.answer_key(now, key),
             State::Reading(_) => self.reading_key(now, key),
+            State::Verifying(_) => self.verify_key(now, key),
             State::Choosing(_) => self.language_key(now, key),
             State::Waiting(_) => self.wait_key(now, key),
             State::Offering(_) => self.callback_key(now, key),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Fields, Language};
+use crate::{Factor, Fields, Language};
 
 /// Who somebody is, as far as routing is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -196,7 +196,7 @@ pub enum HoursState {
 }
 
 /// What happened. Anything late or unexpected is ignored, never an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Input {
     /// A prompt was played to its end (not when it was stopped).
     PlayEnded {
@@ -247,6 +247,24 @@ pub enum Input {
     Promised(Promised),
     /// Nothing could be promised durably.
     NotPromised,
+    /// The answer to [`Step::Verify`]: ask for these, in this order.
+    VerifyAsks(Vec<Factor>),
+    /// The answer to [`Step::Verify`] or [`Step::Check`]: the caller has shown who they are, and
+    /// that is durable.
+    Verified {
+        /// How sure that is, 1 to 3.
+        level: u8,
+        /// By what the hospital's own systems know them.
+        key: Option<Arc<str>>,
+    },
+    /// The answer to [`Step::Check`]: something isn't right. Which, nobody says.
+    NotVerified,
+    /// The answer to either: they have tried too often, or (not `locked`) nothing can be compared
+    /// or kept.
+    CannotVerify {
+        /// Too often.
+        locked: bool,
+    },
     /// Where the caller stands in the queue.
     QueuePosition {
         /// 1: next to be served.
@@ -275,6 +293,41 @@ pub enum Input {
     ConversationBroken,
     /// The caller hung up: nothing more will be asked for.
     CallerHungUp,
+}
+
+/// Without keys and names: what is printed ends up in logs.
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Input::PlayEnded { play } => return write!(f, "PlayEnded({})", play.0),
+            Input::PlayCut { play } => return write!(f, "PlayCut({})", play.0),
+            Input::ClipUnavailable { play } => return write!(f, "ClipUnavailable({})", play.0),
+            Input::Partner(outcome) => return write!(f, "Partner({outcome:?})"),
+            Input::Hours(state) => return write!(f, "Hours({state:?})"),
+            Input::Digit(_) => "Digit(…)",
+            Input::Identified(_) => "Identified(…)",
+            Input::IdentifyFailed => "IdentifyFailed",
+            Input::Ticket(_) => "Ticket(…)",
+            Input::TicketFailed => "TicketFailed",
+            Input::TicketFound(_) => "TicketFound(…)",
+            Input::TicketNotFound => "TicketNotFound",
+            Input::VerifyAsks(_) => "VerifyAsks(…)",
+            Input::Verified { .. } => "Verified(…)",
+            Input::NotVerified => "NotVerified",
+            Input::CannotVerify { .. } => "CannotVerify(…)",
+            Input::QueuePosition { .. } => "QueuePosition(…)",
+            Input::QueueRefused => "QueueRefused",
+            Input::QueueAnswered => "QueueAnswered",
+            Input::ActionAnswered(_) => "ActionAnswered(…)",
+            Input::ActionFailed => "ActionFailed",
+            Input::ConversationEnded => "ConversationEnded",
+            Input::ConversationBroken => "ConversationBroken",
+            Input::Incidents { .. } => "Incidents(…)",
+            Input::Subscribed(_) => "Subscribed(…)",
+            Input::CallerHungUp => "CallerHungUp",
+        };
+        f.write_str(name)
+    }
 }
 
 /// What came of a call to a partner, or to whom the caller is transferred.
@@ -516,6 +569,19 @@ pub enum Step {
         /// How urgently.
         class: Class,
     },
+    /// What is the caller to be asked for to show who they are? Answered by
+    /// [`Input::VerifyAsks`], or, where it is known or can't be shown, as
+    /// [`Step::Check`], within 1.5 s.
+    Verify {
+        /// How sure it is to be: 1 or 2.
+        level: u8,
+    },
+    /// Take what was keyed in ([`Session::take_answers`](crate::Session::take_answers)) and have
+    /// it compared. Answered by [`Input::Verified`], [`Input::NotVerified`] or
+    /// [`Input::CannotVerify`] within 4 s.
+    Check,
+    /// What the caller called about is settled: their ticket is done. Nothing is answered.
+    ResolveTicket,
     /// The caller said who they are, by a key.
     SetRole(Role),
     /// Put the caller in a queue.

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use crate::expression::ValKind;
 use crate::keys::shortened;
-use crate::script::{ACTS, Act, Ending, OWN_TICKET, Reply, Script, Store};
+use crate::script::{ACTS, Act, Ending, OWN_TICKET, Reply, Script, Store, Verification};
 use crate::{
-    ActionCall, CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Facts, Fields, Flow,
-    FoundTicket, IncidentNews, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Session,
-    Step, TicketAsk, Val,
+    ActionCall, CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Factor, Facts, Fields, Flow, FoundTicket, IncidentNews, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, TicketAsk, Val,
 };
 
 /// The ticket number every test gets.
@@ -34,6 +32,8 @@ const CALLBACK_TIMES: [CallbackTime; 3] = [
         hour: 9,
     },
 ];
+/// By what the hospital's own systems know whoever passes verification, in every test.
+const CALLER_KEY: &str = "S-17";
 /// The hospital's name in every test.
 const HOSPITAL_NAME: &str = "the hospital";
 /// Longest virtual time one act, or the rest of a call after the last, may take.
@@ -97,6 +97,8 @@ struct Trial {
     talking: bool,
     /// What an HTTP action is sent that nobody has said an answer of.
     asked: Option<(Arc<str>, Fields)>,
+    /// The level that the caller is about to show.
+    verifies: u8,
     signed_in: bool,
     position: u32,
     /// Who owes the caller a call.
@@ -141,6 +143,7 @@ impl Trial {
             called: None,
             talking: false,
             asked: None,
+            verifies: 0,
             signed_in: script.signed_in,
             position: script.position,
             owes: None,
@@ -512,7 +515,6 @@ impl Trial {
                 Step::Subscribe { .. } | Step::PublishIncident => {
                     self.later(soon, Input::Subscribed(self.script.wish));
                 }
-                Step::SetRole(_) | Step::Informed => {}
                 Step::AskCallback { .. } => {
                     let offer = self.script.callback.then(|| CallbackOffer {
                         number: Number::new(CALLER_NUMBER).filter(|_| !self.script.withheld),
@@ -538,6 +540,42 @@ impl Trial {
                         Store::Silent => {}
                     }
                 }
+                Step::Verify { level } => {
+                    let asks = match (level, self.session.role()) {
+                        (1, _) => vec![Factor::Pin],
+                        (_, Role::Clinician | Role::Staff) => {
+                            vec![Factor::StaffNumber, Factor::Pin, Factor::BirthDate]
+                        }
+                        _ => vec![Factor::BirthDate, Factor::Mrn],
+                    };
+                    match self.script.verification {
+                        Verification::Passes | Verification::Fails => {
+                            self.verifies = level;
+                            self.later(soon, Input::VerifyAsks(asks));
+                        }
+                        Verification::Locked => {
+                            self.later(soon, Input::CannotVerify { locked: true });
+                        }
+                        Verification::Unavailable => {
+                            self.later(soon, Input::CannotVerify { locked: false });
+                        }
+                        Verification::Silent => {}
+                    }
+                }
+                Step::Check => {
+                    let answers = self.session.take_answers();
+                    let empty = answers.iter().any(|(_, answer)| answer.len() == 0);
+                    let level = self.verifies;
+                    let input = match self.script.verification {
+                        Verification::Passes if !empty => Input::Verified {
+                            level,
+                            key: Some(Arc::from(CALLER_KEY)),
+                        },
+                        _ => Input::NotVerified,
+                    };
+                    self.later(soon, input);
+                }
+                Step::SetRole(_) | Step::ResolveTicket | Step::Informed => {}
                 Step::EnterQueue { queue, .. } => {
                     self.queue = Some(queue);
                     self.later(

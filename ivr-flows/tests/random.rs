@@ -4,8 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ivr_flows::{
-    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Facts, Fields, Flow, Input,
-    Language, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val, prompts,
+    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Factor, Facts, Fields, Flow, Input, Language, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val, prompts,
 };
 use proptest::prelude::*;
 
@@ -38,12 +37,14 @@ nodes:
   works: {branch: [{when: 'vars.works && vars.minutes > 3', next: hear}], else: open}
   number: {collect: Key in your number., digits: 4-10, next: read, timeout: open, invalid: open, tries: 1}
   read: {branch: [{when: 'digits.startsWith(\"47\") && size(digits) > 5', next: hear}], else: known}
-  known: {branch: [{when: 'digits.startsWith(\"7\")', next: extension}, {when: 'digits.startsWith(\"1\")', next: status}], else: open}
+  done: {ticket: resolve, next: first}
+  prove: {verify: 2, tries: 2, passed: menu, failed: open, locked: first, unavailable: second}
+  known: {branch: [{when: 'digits.startsWith(\"7\")', next: extension}, {when: 'digits.startsWith(\"2\") && caller.level < 2', next: prove}, {when: 'digits.startsWith(\"1\")', next: status}], else: open}
   extension: {transfer: {to: digits}, greeting: It rings., refused: no_such, next: open, after: after}
   no_such: {play: There is no such extension., next: outside}
   outside: {transfer: '+15550142', ring_for: 20s, next: open}
   open: {ticket: open, on_ticket: hear, on_store_down: first}
-  hear: {play: 'Thank you. Your ticket is {ticket.number}.', next: first}
+  hear: {play: 'Thank you. Your ticket is {ticket.number}.', next: done}
   first:
     queue: clinical
     greeting: Hold on.
@@ -121,6 +122,7 @@ enum Happens {
     Offer(bool, usize),
     Number(bool),
     Promised(bool),
+    Verifies(usize),
 }
 
 fn arb_happening() -> impl Strategy<Value = Happens> {
@@ -151,6 +153,7 @@ fn arb_happening() -> impl Strategy<Value = Happens> {
         3 => (any::<bool>(), 0_usize..5).prop_map(|(place, times)| Happens::Offer(place, times)),
         1 => any::<bool>().prop_map(Happens::Number),
         2 => any::<bool>().prop_map(Happens::Promised),
+        3 => (0_usize..6).prop_map(Happens::Verifies),
     ]
 }
 
@@ -187,12 +190,18 @@ impl Driver {
                 }
                 // Unanswered, it gives up.
                 Step::SetRole(_)
+                | Step::Verify { .. }
                 | Step::FindTicket { .. }
                 | Step::AskIncidents { .. }
                 | Step::Informed
                 | Step::PreviewIncident
                 | Step::PublishIncident
                 | Step::Subscribe { .. } => {}
+                Step::ResolveTicket => assert!(self.ticket_given),
+                Step::Check => {
+                    let answers = session.take_answers();
+                    assert!(!answers.is_empty() && session.take_answers().is_empty());
+                }
                 Step::EnterQueue { queue, .. } => {
                     assert!(self.on_air.is_none() && !self.talking);
                     assert!(self.queue.is_none(), "never in two queues");
@@ -393,6 +402,17 @@ fn run(which: usize, happenings: &[Happens], dnis: &str, withheld: bool) -> Driv
                 Input::Promised(Promised::At(HOUR))
             }
             Happens::Promised(false) => Input::NotPromised,
+            Happens::Verifies(what) => match what {
+                0 => Input::VerifyAsks(vec![Factor::BirthDate, Factor::Mrn]),
+                1 => Input::VerifyAsks(Vec::new()),
+                2 => Input::Verified {
+                    level: 2,
+                    key: Some("S-17".into()),
+                },
+                3 => Input::NotVerified,
+                4 => Input::CannotVerify { locked: true },
+                _ => Input::CannotVerify { locked: false },
+            },
             Happens::Over if driver.talking => {
                 driver.talking = false;
                 driver.partner = false;

@@ -50,7 +50,7 @@ fn every_kind_of_node() {
             .trim_start_matches("#/$defs/");
         let mut known = BTreeSet::new();
         let values = match name {
-            "ticket" => vec!["open", "attach", "find", "read"],
+            "ticket" => vec!["open", "attach", "find", "read", "resolve"],
             "incident" => vec!["tell", "preview", "publish"],
             _ => vec![""],
         };
@@ -361,20 +361,22 @@ nodes:
   hello: {play: {en: 'Hello {caller.name}.', es: Hola.}, barge_in: true, next: ask}
   ask:
     menu: Press 1.
-    options: {1: {next: number, role: staff, language: es}, '*': desk, 5: draft, 2: tongue, 3: open, 4: status, 6: later}
+    options: {1: {next: number, role: staff, language: es}, '*': desk, 5: draft, 2: tongue, 3: open, 4: status, 6: later, 7: prove}
     timeout: desk
     invalid: desk
     tries: 2
     wait: 6s
     sorry: Sorry.
   later: {callback: service, class: staff, offers: both, say: We can call., promised: bye, declined: desk, failed: desk}
+  prove: {verify: 2, tries: 2, wrong: That was wrong., passed: status, failed: desk, locked: desk, unavailable: desk}
   status: {http: {action: system-status, with: {system: vars.where}, save: {twice: works}}, say: One moment., music: true, ok: desk, failed: desk}
   number: {collect: Key it in., digits: 4-10, secret: false, next: note, timeout: desk, invalid: desk, tries: 1, wait: 4s, sorry: Again.}
   note: {set: {where: digits, twice: true, times: vars.times + 1}, next: route}
   route: {branch: [{when: 'vars.times > 1', next: found}, {when: true, next: onward}], else: desk}
   found: {ticket: find, found: read, not_found: desk, give_up: desk}
   read: {ticket: read, next: attach}
-  attach: {ticket: attach, wait: 1s, on_ticket: desk, on_store_down: desk}
+  attach: {ticket: attach, wait: 1s, on_ticket: settled, on_store_down: desk}
+  settled: {ticket: resolve, next: desk}
   tongue: {language: {'9': {speak: es, say: Oprima el nueve., next: ask}}, wait: 2s, next: spanish}
   spanish: {language: es, next: desk}
   open: {hours: desk, open: desk, closed: night, holiday: night, emergency: night}
@@ -412,6 +414,7 @@ tests:
     incident: The record is down.
     brief: Down.
     subscribing: works
+    verification: passes
     agents: signed in
     partner: rings
     callback: offered

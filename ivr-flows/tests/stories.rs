@@ -175,6 +175,9 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
             Step::AskCallback { .. } | Step::CheckNumber(_) | Step::Promise(_) => {
                 format!("{step:?}")
             }
+            Step::Verify { level } => format!("verify {level}"),
+            Step::Check => "check".to_owned(),
+            Step::ResolveTicket => "ticket resolve".to_owned(),
             Step::HangUp { cause } => format!("hang up {cause:?}"),
         });
     }

@@ -17,6 +17,7 @@
 //! | [`durable`] | what is durable: small files beside it |
 //! | [`api`] | what programs of the hospitals ask |
 //! | [`feed`] | what programs of the hospitals are told |
+//! | [`verifier`] | what callers key in to show who they are, compared |
 //! | [`streams`] | SIP over TCP and TLS |
 //! | [`secrets`] | keys of this installation |
 //! | [`phone`] | the built-in test phone |
@@ -45,3 +46,4 @@ pub mod secrets;
 pub mod serve;
 pub mod store;
 pub mod streams;
+pub mod verifier;

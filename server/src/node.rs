@@ -39,6 +39,7 @@ use crate::serve::publish::Fresh;
 use crate::serve::setup::addresses_of;
 use crate::store::{Done, Journal};
 use crate::streams::{Arrived, Streams};
+use crate::verifier::Verifier;
 
 pub use deeds::{Deed, Deeds, IncidentAsk, Said};
 pub use status::{Counters, Status, TrunkStatus};
@@ -138,6 +139,10 @@ pub struct Node {
     pub actions: Actions,
     /// What they have answered.
     pub answers: mpsc::Receiver<Answer>,
+    /// Compares what callers key in to show who they are.
+    pub verifier: Verifier,
+    /// What came of it.
+    pub checked: mpsc::Receiver<desk::Checked>,
     /// What was asked of tickets and isn't answered.
     pub deeds: Deeds,
     /// Questions from outside.
@@ -252,6 +257,7 @@ impl Node {
                     self.prompter.ready(ready, |input| inputs.push_back(input));
                 }
                 Some(answer) = self.answers.recv() => inputs.push_back(answer.into()),
+                Some(checked) = self.checked.recv() => self.checked(checked),
                 control = self.control.recv(), if stop_by.is_none() => {
                     if !self.control_says(control, &mut inputs) {
                         self.service(false);
@@ -291,6 +297,9 @@ impl Node {
                     break;
                 };
                 inputs.push_back(answer.into());
+            }
+            while let Ok(checked) = self.checked.try_recv() {
+                self.checked(checked);
             }
             if stop_by.is_none()
                 && let Ok(control) = self.control.try_recv()
@@ -430,6 +439,10 @@ impl Node {
         for (tenant, callable) in fresh.callable {
             self.desk.set_callable(tenant, callable);
         }
+        for (tenant, rules) in fresh.verification {
+            self.desk.set_verification(tenant, rules);
+        }
+        self.verifier.send_by(fresh.code_actions);
         self.actions.serve(fresh.actions);
         self.acd.reconfigure(now, fresh.acd);
         for gateway in addresses_of(&fresh.switch) {
@@ -456,6 +469,12 @@ impl Node {
                 },
             );
         }
+    }
+
+    /// The desk judges, whatever has become of the call.
+    fn checked(&mut self, checked: desk::Checked) {
+        let now = self.clock.now().mono;
+        self.desk.handle(now, desk::Input::Checked(checked));
     }
 
     fn next_timeout(&self) -> Option<Duration> {
@@ -633,6 +652,19 @@ impl Node {
             }
             Output::Query(query) => inputs.extend(self.actions.ask(query)),
             Output::Forget(id) => self.actions.forget(id),
+            Output::SendCode(wanted) => {
+                let entropy = self.entropy.code().ok();
+                let query = entropy.and_then(|entropy| self.verifier.code(wanted, entropy));
+                // What can't be sent is keyed in by nobody.
+                if let Some(query) = query {
+                    let _ = self.actions.ask(query);
+                }
+            }
+            Output::Check(check) => {
+                if let Some(refused) = self.verifier.check(check) {
+                    self.checked(refused);
+                }
+            }
             Output::ToAcd(message) => self.acd.handle(now.mono, message),
             Output::ToDesk(command) => {
                 self.desk.handle(now.mono, desk::Input::Command(command));

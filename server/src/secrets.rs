@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use desk::TenantId;
+use desk::people::Pepper;
 
 use crate::config::SecretFrom;
 use crate::durable;
@@ -65,6 +66,16 @@ impl Entropy {
     /// When it can't be opened.
     pub fn open() -> io::Result<Self> {
         fs::File::open("/dev/urandom").map(Self)
+    }
+
+    /// What a code is made of that is sent to somebody.
+    ///
+    /// # Errors
+    /// When nothing can be read.
+    pub fn code(&mut self) -> io::Result<[u8; 16]> {
+        let mut bytes = [0; 16];
+        self.0.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// What a leg's keys are made of.
@@ -157,6 +168,14 @@ impl RootKey {
             part(20, 32),
         ];
         format!("urn:uuid:{}", parts.join("-"))
+    }
+
+    /// The key under which a hospital's people's factors are sealed.
+    pub fn pepper(&self, tenant: TenantId) -> Pepper {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(b"careline factors v1");
+        hasher.update(&tenant.0.to_le_bytes());
+        Pepper::new(tenant, *hasher.finalize().as_bytes())
     }
 
     /// The key of a hospital's ticket numbers.

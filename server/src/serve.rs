@@ -40,6 +40,7 @@ use crate::rtp::{Media, MediaConfig, MediaError};
 use crate::secrets::{self, Entropy};
 use crate::store::{Database, Settings, Store, StoreError};
 use crate::streams::{self, Certificates, Streams, TlsError};
+use crate::verifier::{Keyrings, Verifier};
 use closings::Closings;
 use publish::{Means, Publisher};
 use setup::{acd_setup, addresses_of, audio_interface, file_directory, names_of, transports};
@@ -361,7 +362,9 @@ impl Server {
             .map_err(io_error("thread for webhooks"))?;
         let tokens = Arc::new(Tokens::open(store.api()).map_err(store_error)?);
         let known = loaded.helpdesk.hospitals.iter().map(|h| TenantId(h.id));
-        let people = Arc::new(People::open(store.people(), known).map_err(store_error)?);
+        let people = People::open(store.people(), root.clone(), known).map_err(store_error)?;
+        let people = Arc::new(people);
+        let keyrings = Keyrings::default();
         let mut tenants = vec![TenantSetup {
             id: OPERATOR,
             ticket_key: root.ticket_key(OPERATOR),
@@ -371,9 +374,11 @@ impl Server {
             rules: desk::TicketRules::default(),
             promises: desk::PromiseSetup::default(),
             incidents: desk::IncidentSetup::default(),
+            verification: desk::VerificationRules::default(),
         }];
         for hospital in &loaded.helpdesk.hospitals {
             let id = TenantId(hospital.id);
+            keyrings.set(id, people.keyring(id).map_err(store_error)?);
             tenants.push(TenantSetup {
                 id,
                 ticket_key: root.ticket_key(id),
@@ -394,6 +399,7 @@ impl Server {
                     next: recovered.next_incident(id),
                     known: recovered.incidents.remove(&id).unwrap_or_default(),
                 },
+                verification: hospital.verification.rules(),
             });
         }
         // An address that isn't ours is found out now, not by the first caller.
@@ -437,6 +443,9 @@ impl Server {
         }
         let (asking, answers) =
             Actions::start(loaded.actions.clone()).map_err(io_error("thread for HTTP actions"))?;
+        let (mut verifier, checked) = Verifier::start(keyrings.clone(), &root, Arc::clone(&people))
+            .map_err(io_error("threads for verification"))?;
+        verifier.send_by(setup::code_actions(&loaded.helpdesk));
         let entropy = Entropy::open().map_err(io_error("the system's random source".to_owned()))?;
         let mut desk = Desk::new(desk::Setup {
             tenants,
@@ -468,6 +477,8 @@ impl Server {
             ready,
             actions: asking,
             answers,
+            verifier,
+            checked,
             deeds: Deeds::new(start),
             control: control_receiver,
             notes,
@@ -521,6 +532,7 @@ impl Server {
             live: live.clone(),
             feed: feed.clone(),
             people,
+            keyrings,
         };
         // The desk has them.
         versions.told();

@@ -42,6 +42,7 @@ fn make_call_leads_to_a_person_on_every_number() {
         ("1007", Some("0")),
         ("1009", Some("7004")),
         ("1011", Some("0")),
+        ("1013", Some("0")),
         ("2002", Some("1")),
         ("2003", Some("0")),
     ] {
@@ -109,6 +110,7 @@ fn every_setting_is_in_the_reference() {
         "webhooks",
         "servicenow",
         "incidents",
+        "verification",
     ] {
         let file = root().join(format!("server/src/config/{part}.rs"));
         let text = std::fs::read_to_string(file).expect("readable");

@@ -185,6 +185,8 @@ pub(crate) struct Caller {
     pub(crate) port: Option<u16>,
     pub(crate) dialled_at: Option<Duration>,
     pub(crate) answered_at: Option<Duration>,
+    /// The last key.
+    pub(crate) pressed_at: Option<Duration>,
     pub(crate) talking_at: Option<Duration>,
     pub(crate) left_at: Option<Duration>,
     pub(crate) end: Option<(Duration, CallerEnd)>,
@@ -210,6 +212,7 @@ impl Caller {
             port: None,
             dialled_at: None,
             answered_at: None,
+            pressed_at: None,
             talking_at: None,
             left_at: None,
             end: None,
@@ -304,6 +307,7 @@ impl Caller {
                 if self.is_up()
                     && let Some(press) = self.plan.presses.get(usize::from(n))
                 {
+                    self.pressed_at = Some(now);
                     if self.plan.keys != Keys::Audio {
                         let key = format!("Signal={}\r\nDuration=100\r\n", press.key);
                         let branch = format!("k{n}");

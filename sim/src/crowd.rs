@@ -96,6 +96,7 @@ pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
         (1, Door::Extension),
         (1, Door::Pharmacy),
         (1, Door::Systems),
+        (1, Door::Password),
     ]);
     let from = *dice.pick(&[
         Some(OKAFOR),
@@ -122,6 +123,17 @@ pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {
             let cue = Cue::Answer(when);
             plan.presses.push(Press { cue, key });
             when += dice.millis(200, 1_500);
+        }
+    } else if door == Door::Password && dice.chance(800_000) {
+        // What they are asked for, and often something before or beyond it.
+        let mut when = dice.millis(3_000, 8_000);
+        for _ in 0..=dice.below(3) {
+            for key in "4711#90210#03011980#".chars() {
+                let cue = Cue::Answer(when);
+                plan.presses.push(Press { cue, key });
+                when += dice.millis(100, 400);
+            }
+            when += dice.millis(200, 15_000);
         }
     } else if dice.chance(700_000) {
         let mut when = Duration::ZERO;

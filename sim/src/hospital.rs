@@ -48,6 +48,8 @@ pub enum Door {
     Pharmacy,
     /// Whoever wants to know whether everything works: an HTTP action says so.
     Systems,
+    /// Whoever wants a new password, and shows who they are.
+    Password,
 }
 
 impl Hospital {
@@ -89,6 +91,8 @@ impl Hospital {
             (Self::Mercy, Door::Pharmacy) => "15550102010",
             (Self::StAnne, Door::Systems) => "15550101011",
             (Self::Mercy, Door::Systems) => "15550102011",
+            (Self::StAnne, Door::Password) => "15550101012",
+            (Self::Mercy, Door::Password) => "15550102012",
             (Self::Mercy, Door::Portal) => "15550102005",
             (Self::Mercy, Door::Clinician) => "15550102001",
             (Self::Mercy, Door::Staff) => "15550102002",
@@ -125,7 +129,7 @@ impl Hospital {
 
 impl Door {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Clinician,
         Self::Staff,
         Self::Patient,
@@ -135,6 +139,7 @@ impl Door {
         Self::Extension,
         Self::Pharmacy,
         Self::Systems,
+        Self::Password,
     ];
 }
 
@@ -276,8 +281,25 @@ nodes:
   bye: {hang_up: Goodbye.}
 ";
 
-fn flows() -> &'static [Arc<Flow>; 9] {
-    static FLOWS: OnceLock<[Arc<Flow>; 9]> = OnceLock::new();
+/// A flow that has its callers show who they are.
+const PASSWORD: &str = "
+flow: password
+variables: {works: yes-or-no}
+start: who
+nodes:
+  who: {identify: caller, next: ticket}
+  ticket: {ticket: open, wait: 1s, next: prove}
+  prove: {verify: 2, passed: reset, failed: unsure, locked: unsure, unavailable: later}
+  reset: {http: {action: system-status, with: {caller: caller.key}, save: {works: works}}, ok: done, failed: later}
+  done: {ticket: resolve, next: sent}
+  sent: {hang_up: A new password was sent.}
+  unsure: {play: We can't do that by telephone., next: desk}
+  later: {play: That can't be done at the moment., next: desk}
+  desk: {queue: service, class: patient, greeting: Please stay on the line., no_agents: stay}
+";
+
+fn flows() -> &'static [Arc<Flow>; 10] {
+    static FLOWS: OnceLock<[Arc<Flow>; 10]> = OnceLock::new();
     FLOWS.get_or_init(|| {
         [
             (
@@ -310,6 +332,7 @@ fn flows() -> &'static [Arc<Flow>; 9] {
             ),
             ("pharmacy.yaml", PHARMACY),
             ("systems.yaml", SYSTEMS),
+            ("password.yaml", PASSWORD),
         ]
         .map(|(file, text)| match Flow::parse(file, text) {
             Ok(flow) => {
@@ -389,12 +412,22 @@ pub(crate) fn desk_setup(
                 rules: crate::tickets::rules(),
                 promises: promises(id),
                 incidents: incidents(id),
+                verification: verification(),
             }
         })
         .collect();
     desk::Setup {
         tenants,
         limits: desk::Limits::default(),
+    }
+}
+
+/// By what callers show who they are.
+fn verification() -> desk::VerificationRules {
+    use desk::Evidence::{BirthDate, Mrn, StaffPin};
+    desk::VerificationRules {
+        staff: vec![StaffPin, BirthDate],
+        patients: vec![BirthDate, Mrn],
     }
 }
 

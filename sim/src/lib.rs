@@ -55,4 +55,4 @@ pub use phone::{Deed, Habit, PhonePlan, Reaction, Rung};
 pub use runner::{Broken, play, play_and, replay};
 pub use trace::Trace;
 pub use weather::{Path, StoreWeather, Weather};
-pub use world::{Failure, Figures, Heard, Reply, World, WorldConfig};
+pub use world::{Failure, Figures, Fit, Heard, Reply, World, WorldConfig};

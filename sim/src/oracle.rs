@@ -524,14 +524,19 @@ impl World {
             return;
         }
         let view = known.contact.and_then(|contact| self.contact_view(contact));
-        let silent_for = self.now.saturating_sub(since.max(answered_at));
+        // Whoever goes on pressing keys cuts each question short, and isn't left alone.
+        let began = who.pressed_at.map_or(answered_at, |at| at.max(answered_at));
+        let began = since.max(began);
+        let silent_for = self.now.saturating_sub(began);
         let again = match view {
             None | Some(View::Ended) => return,
             Some(View::Flow { listening: true }) if silent_for < MENU_MAX => {
-                Some((since.max(answered_at) + MENU_MAX, false))
+                Some((began + MENU_MAX, false))
             }
             // After a key a prompt may be under way: it has three seconds.
-            Some(View::Flow { listening: false }) if !idle => Some((self.now + RENDER_MAX, true)),
+            Some(View::Flow { listening: false }) if !idle || silent_for < RENDER_MAX => {
+                Some((self.now + RENDER_MAX, true))
+            }
             Some(_) => None,
         };
         if let Some((at, idle)) = again {

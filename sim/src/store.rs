@@ -40,6 +40,8 @@ pub(crate) struct Log {
     pub(crate) escalated: BTreeMap<ContactId, Vec<(desk::AgentId, Option<desk::Escalation>)>>,
     /// By whom a third one was had in, and whom.
     pub(crate) conferred: BTreeMap<ContactId, Vec<(desk::AgentId, Option<desk::AgentId>)>>,
+    /// How often somebody was wrong about who they are.
+    pub(crate) wrong: BTreeMap<ContactId, u32>,
     /// What happened to calls to emergency services.
     pub(crate) emergencies: Vec<Event>,
     tickets: HashMap<TicketNumber, ContactId>,
@@ -373,6 +375,20 @@ impl Log {
             }
             Event::ContactEscalated { by, why, .. } => {
                 self.escalated.entry(contact).or_default().push((by, why));
+            }
+            Event::ContactVerified { passed, person, .. } => {
+                let wrong = self.wrong.entry(contact).or_default();
+                let lawful = match passed {
+                    true => *wrong < 3 && person.is_some(),
+                    false => person.is_none(),
+                };
+                if !lawful {
+                    return Err(format!(
+                        "11: contact {}, {wrong} times wrong: {:?}",
+                        contact.0, stamped.event
+                    ));
+                }
+                *wrong += u32::from(!passed);
             }
             Event::ContactConferred { by, with, .. } => {
                 self.conferred.entry(contact).or_default().push((by, with));

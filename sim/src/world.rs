@@ -1,6 +1,7 @@
 //! The world: virtual time, everybody in it, and the ways between them.
 
 mod actions;
+mod checks;
 mod deliver;
 mod incidents;
 mod outputs;
@@ -8,9 +9,11 @@ mod story;
 mod tickets;
 
 pub use actions::Reply;
+pub use checks::Fit;
 pub use story::Heard;
 
 use actions::Actions;
+use checks::Checks;
 use incidents::IncidentWork;
 use tickets::TicketWork;
 
@@ -204,6 +207,7 @@ pub(crate) enum NodeDue {
     Rendered(RenderId, Vec<Arc<Clip>>),
     RenderFailed(RenderId),
     Answer(QueryId, Option<Fields>),
+    Checked(desk::Checked),
     Written(desk::CommitId, bool),
     Answered(desk::CommitId, bool),
 }
@@ -226,6 +230,7 @@ pub struct World {
     audio: Audio,
     voice: Voice,
     actions: Actions,
+    checks: Checks,
     ticket_work: TicketWork,
     incident_work: IncidentWork,
     store: Store,
@@ -340,6 +345,7 @@ impl World {
             audio,
             voice,
             actions: Actions::default(),
+            checks: Checks::default(),
             ticket_work: TicketWork::default(),
             incident_work: IncidentWork::default(),
             store,

@@ -54,6 +54,41 @@ pub struct Query {
     pub deadline: Duration,
 }
 
+/// What a caller has keyed in to show who they are, to be compared.
+pub struct Check {
+    /// Echoed in [`desk::Checked`].
+    pub id: desk::CommandId,
+    /// The hospital.
+    pub tenant: TenantId,
+    /// Whose caller.
+    pub contact: ContactId,
+    /// Who they may be, by the calling number.
+    pub hint: Option<desk::PersonId>,
+    /// What was asked for, and what was keyed in.
+    pub answers: Vec<(desk::people::Factor, desk::people::SecretDigits)>,
+}
+
+/// A code is to be sent to the contact of record of whom a caller may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendCode {
+    /// The hospital.
+    pub tenant: TenantId,
+    /// In whose call it is good.
+    pub contact: ContactId,
+    /// Who they may be.
+    pub person: desk::PersonId,
+}
+
+/// Without what was keyed in.
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Check")
+            .field("id", &self.id)
+            .field("contact", &self.contact)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What can happen to a switch.
 #[derive(Debug)]
 pub enum Input {
@@ -185,6 +220,11 @@ pub enum Output {
     Query(Query),
     /// Nobody waits for this answer any more: what isn't sent yet needn't be.
     Forget(QueryId),
+    /// Compare this, and tell the desk ([`desk::Input::Checked`]), which answers with
+    /// [`Input::Desk`].
+    Check(Check),
+    /// Send a code, whose answer comes with [`Self::Check`]. Nothing is answered.
+    SendCode(SendCode),
     /// Tell the distributor.
     ToAcd(ToAcd),
     /// Tell the desk.

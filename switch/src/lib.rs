@@ -33,8 +33,8 @@ pub use emergency::{
     CivicAddress, EMERGENCY_WORDS, Emergency, EmergencyNumber, EmergencyRoute, Station,
 };
 pub use input::{
-    ActionEnd, Counters, EmergencyStep, Input, MediaKey, Note, NoteSide, NoteWhat, Now, OneWay,
-    Output, Query, QueryId, RenderId,
+    ActionEnd, Check, Counters, EmergencyStep, Input, MediaKey, Note, NoteSide, NoteWhat, Now,
+    OneWay, Output, Query, QueryId, RenderId, SendCode,
 };
 pub use setup::{
     Account, Action, ActionLimits, Callbacks, CodecPolicy, Encryption, EncryptionPolicy,

@@ -14,6 +14,8 @@ use crate::event::{Event, FlowName};
 use crate::message::{Emergency, Personal, PhoneNumber, TicketId, What};
 use crate::promises::CallbackStep;
 use crate::ticket::TicketNumber;
+use crate::tickets::{Actor, TicketCommand, TicketDeed};
+use crate::verification::VerifyReply;
 
 /// Commands of one contact that may wait for the same ticket.
 const WAITING_FOR_TICKET_MAX: usize = 8;
@@ -106,6 +108,11 @@ impl Desk {
                 self.calls_from(contact, ani.as_ref());
                 self.find_ticket(contact, number)
             }
+            What::Verify { level } => self.verify(contact, level),
+            What::ResolveTicket => {
+                self.resolve_for(id, contact, at);
+                Memo::Noted
+            }
             What::Journey(journey) => {
                 let last = matches!(journey, Journey::Ended { .. });
                 if self.is_in_order(id, contact) || last {
@@ -142,6 +149,22 @@ impl Desk {
             What::Emergency(_) => Memo::Noted,
         };
         self.reply(id, contact, memo);
+    }
+
+    /// The flow has settled what the contact called about.
+    fn resolve_for(&mut self, id: CommandId, contact: ContactId, at: i64) {
+        if let Some(known) = self.contacts.get(&contact)
+            && let TicketState::Durable(number) = known.ticket
+        {
+            self.ticket_command(TicketCommand {
+                id,
+                tenant: self.tenants[known.tenant].id,
+                at,
+                number,
+                by: Actor::System,
+                deed: TicketDeed::Resolve,
+            });
+        }
     }
 
     fn start(&mut self, tenant: usize, contact: ContactId, at: i64, flow: Option<(FlowName, u32)>) {
@@ -345,6 +368,9 @@ impl Desk {
                 .map_or(Reply::TicketNotFound, Reply::TicketFound),
             Memo::TicketNotFound => Reply::TicketNotFound,
             Memo::Promised(promise, window) => Reply::Promised { promise, window },
+            Memo::VerifyAsk(_) | Memo::Verified | Memo::VerifyLocked | Memo::VerifyUnavailable => {
+                Reply::Verify(self.verify_reply(contact_id, memo))
+            }
             Memo::Dial => self.dial_reply(contact_id),
             Memo::CallbackOff => Reply::CallbackOff,
             Memo::Subscribed => Reply::Subscribed,
@@ -365,11 +391,13 @@ impl Desk {
             What::PromiseWindows { .. } => Reply::Windows(Vec::new()),
             What::Callback(CallbackStep::Begun { .. } | CallbackStep::Dial) => Reply::CallbackOff,
             What::FindTicket { .. } => Reply::TicketNotFound,
+            What::Verify { .. } => Reply::Verify(VerifyReply::Unavailable),
             What::Identify { ani } => {
                 let directory = &self.tenants[tenant].directory;
                 Reply::Caller(directory.caller(directory.find(ani.as_ref())))
             }
-            What::SetRole(_)
+            What::ResolveTicket
+            | What::SetRole(_)
             | What::Journey(_)
             | What::Informed
             | What::Callback(_)

@@ -108,10 +108,13 @@ pub(super) enum Urgency {
     Ticket,
 }
 
-fn is_ticket(stamped: &Stamped) -> bool {
+/// Somebody waits for it to be on disk; it isn't tried again.
+fn is_awaited(stamped: &Stamped) -> bool {
     matches!(
         stamped.event,
-        Event::TicketOpened { .. } | Event::TicketAttached { .. }
+        Event::TicketOpened { .. }
+            | Event::TicketAttached { .. }
+            | Event::ContactVerified { passed: true, .. }
     )
 }
 
@@ -193,7 +196,7 @@ impl Desk {
             return;
         }
         let kept = matches!(owner, Owner::Promise(..));
-        let urgency = if kept || stream.waiting.iter().any(is_ticket) {
+        let urgency = if kept || stream.waiting.iter().any(is_awaited) {
             Urgency::Ticket
         } else {
             Urgency::Journey
@@ -260,10 +263,13 @@ impl Desk {
         };
         self.tenants[flight.tenant].commits_in_flight -= 1;
         let owner = flight.owner;
-        if let Owner::Contact(contact) = owner
-            && let Some(opened) = flight.events.iter().find(|e| is_ticket(e))
-        {
-            self.ticket_durable(contact, opened);
+        if let Owner::Contact(contact) = owner {
+            for awaited in flight.events.iter().filter(|e| is_awaited(e)) {
+                match awaited.event {
+                    Event::ContactVerified { .. } => self.verified_durable(contact, awaited),
+                    _ => self.ticket_durable(contact, awaited),
+                }
+            }
         }
         let Some((_, stream)) = self.stream(owner) else {
             return;
@@ -292,12 +298,15 @@ impl Desk {
         if let Owner::Promise(tenant, promise) = owner {
             return self.promise_unwritten(tenant, promise, flight.events);
         }
-        let held_ticket = flight.events.iter().any(is_ticket);
+        let is_shown = |e: &Stamped| matches!(e.event, Event::ContactVerified { .. });
+        let mut held = flight.events.iter().filter(|e| is_awaited(e));
+        let held_ticket = held.clone().any(|e| !is_shown(e));
+        let held_verified = held.any(is_shown);
         // A ticket isn't tried again: its caller is told now, and whoever asks
         // next gets a new one. A gap goes back to its tenant.
         let mut gap = None;
         flight.events.retain(|stamped| match stamped.event {
-            Event::TicketOpened { .. } | Event::TicketAttached { .. } => false,
+            _ if is_awaited(stamped) => false,
             Event::JournalGap { count, from, to } => {
                 gap = Some(Gap { count, from, to });
                 false
@@ -316,7 +325,7 @@ impl Desk {
         flight.events.append(&mut stream.waiting);
         stream.waiting = flight.events;
         stream.personal = stream.personal.take().or(flight.personal);
-        let ticket_waits = stream.waiting.iter().any(is_ticket);
+        let awaited_waits = stream.waiting.iter().any(is_awaited);
         let given_up = stream.retries >= retries_max;
         stream.retries = if given_up { 0 } else { stream.retries + 1 };
         stream.write = Write::Idle;
@@ -324,16 +333,19 @@ impl Desk {
         if held_ticket && let Owner::Contact(contact) = owner {
             self.ticket_withdrawn(contact);
         }
+        if held_verified && let Owner::Contact(contact) = owner {
+            self.verified_withdrawn(contact, None);
+        }
         if given_up {
             self.collapse(owner);
             if let Some((_, stream)) = self.stream(owner)
                 && let Owner::Contact(_) = owner
-                && !ticket_waits
+                && !awaited_waits
             {
                 stream.personal = None;
             }
         }
-        if ticket_waits {
+        if awaited_waits {
             // It was behind the write that failed and has its own chance.
             self.write(owner);
         } else {
@@ -393,7 +405,7 @@ impl Desk {
         };
         let mut gap: Option<Gap> = None;
         stream.waiting.retain(|stamped| {
-            if is_ticket(stamped) {
+            if is_awaited(stamped) {
                 return true;
             }
             let one = Gap::one(stamped.at);

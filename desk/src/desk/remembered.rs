@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::event::Found;
 use crate::message::{CommandId, ContactId, PromiseId, TicketId};
+use crate::people::Level;
 use crate::promises::Span;
 
 /// What a command was answered, without the names.
@@ -17,6 +18,10 @@ pub(super) enum Memo {
     TicketFound(TicketId),
     TicketNotFound,
     Promised(PromiseId, Option<Span>),
+    VerifyAsk(Level),
+    Verified,
+    VerifyLocked,
+    VerifyUnavailable,
     /// In this contact.
     Dial,
     CallbackOff,

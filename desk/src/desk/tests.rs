@@ -3,6 +3,7 @@
 mod found;
 mod incidents;
 mod promises;
+mod verify;
 mod work;
 mod world;
 
@@ -11,6 +12,7 @@ use crate::directory::{NumberRule, PersonRecord};
 use crate::event::{Event, Found};
 use crate::message::{Caller, Emergency, EmergencyEnd, PersonId, PhoneNumber, QueueId, Role, What};
 use crate::people::Traits;
+use crate::verification::Evidence;
 
 const CONTACT: ContactId = ContactId(7);
 
@@ -39,6 +41,10 @@ fn setup(limits: Limits) -> Setup {
         rules: TicketRules::default(),
         promises: PromiseSetup::default(),
         incidents: IncidentSetup::default(),
+        verification: VerificationRules {
+            staff: vec![Evidence::StaffPin, Evidence::BirthDate],
+            patients: vec![Evidence::BirthDate, Evidence::Mrn],
+        },
     };
     Setup {
         tenants: vec![

@@ -8,6 +8,13 @@
 //! a look at one person costs us. The hospital, the person and what it is go in
 //! too, so that equal digits of two people look different, and a row put in
 //! another's place fits nobody.
+//!
+//! What tells people apart (a record's number, a staff number) has to be found
+//! by what is keyed in, whoever calls from wherever: it goes through the same,
+//! with a salt of its hospital's, and equal digits look equal. That costs a look as
+//! much as any other, and a guess at one of them is one at all of that hospital.
+
+use std::collections::{BTreeMap, HashMap};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use hmac::{Hmac, KeyInit, Mac};
@@ -63,6 +70,16 @@ impl SecretDigits {
         (digits.len > 0).then_some(digits)
     }
 
+    /// As a factor is kept, of what a caller keys in: a date of birth is keyed in as month, day
+    /// and year, and kept as year, month and day. What is no date stays as it is, and fits nobody.
+    #[must_use]
+    pub fn as_kept(mut self, factor: Factor) -> Self {
+        if factor == Factor::BirthDate && self.len == 8 {
+            self.digits[..8].rotate_left(4);
+        }
+        self
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -73,7 +90,24 @@ impl SecretDigits {
         self.len == 0
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    /// Whether it may be a date as it is kept: year, month, day.
+    pub(crate) fn is_date(&self) -> bool {
+        let number = |digits: &[u8]| {
+            digits
+                .iter()
+                .fold(0_u32, |sum, digit| sum * 10 + u32::from(digit - b'0'))
+        };
+        match self.as_bytes() {
+            [year @ .., m1, m2, d1, d2] if year.len() == 4 => {
+                (1_850..=2_200).contains(&number(year))
+                    && (1..=12).contains(&number(&[*m1, *m2]))
+                    && (1..=31).contains(&number(&[*d1, *d2]))
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
         self.digits.get(..self.len).unwrap_or_default()
     }
 }
@@ -96,6 +130,15 @@ words! {
         StaffNumber = "staff_number",
         /// A PIN.
         Pin = "pin",
+        /// A code that was sent to the contact of record for this one call. Never stored.
+        Code = "code",
+    }
+}
+
+impl Factor {
+    /// Whether it says who somebody is among all.
+    pub fn identifies(self) -> bool {
+        matches!(self, Self::Mrn | Self::StaffNumber)
     }
 }
 
@@ -113,6 +156,12 @@ impl Pepper {
             tenant,
             key: Zeroizing::new(key),
         }
+    }
+}
+
+impl Pepper {
+    pub(super) fn key(&self) -> &[u8] {
+        &*self.key
     }
 }
 
@@ -189,6 +238,17 @@ impl Sealed {
         })
     }
 
+    /// Seals what tells people apart; `None` of anything else. Always at the usual cost, or it
+    /// wouldn't be found.
+    pub fn identifier(pepper: &Pepper, factor: Factor, digits: &SecretDigits) -> Option<Self> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*pepper.key).ok()?;
+        mac.update(b"careline identifier salt 1\0");
+        let mut salt = [0; 16];
+        salt.copy_from_slice(mac.finalize().into_bytes().get(..16)?);
+        factor.identifies().then_some(())?;
+        Self::new(pepper, EVERYBODY, factor, digits, salt, Cost::default())
+    }
+
     /// Are these the digits? It takes as long whether they are or not, and
     /// whichever of them is wrong.
     #[must_use]
@@ -204,6 +264,103 @@ impl Sealed {
             let pairs = hash.iter().zip(&self.hash);
             pairs.fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
         })
+    }
+}
+
+/// In place of a person where all are looked through. Ids begin at 1.
+const EVERYBODY: PersonId = PersonId(0);
+
+/// What is kept of somebody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Factors(pub BTreeMap<Factor, Sealed>);
+
+/// What is kept of everybody at a hospital, to be compared with.
+#[derive(Debug, Default)]
+pub struct Keyring {
+    people: HashMap<PersonId, Factors>,
+    /// Whose an identifier is; `None`: several people's.
+    identified: HashMap<(Factor, [u8; HASH]), Option<PersonId>>,
+}
+
+impl FromIterator<(PersonId, Factors)> for Keyring {
+    fn from_iter<I: IntoIterator<Item = (PersonId, Factors)>>(people: I) -> Self {
+        let mut keyring = Self::default();
+        for (person, factors) in people {
+            for (factor, sealed) in &factors.0 {
+                if factor.identifies() {
+                    let whose = keyring.identified.entry((*factor, sealed.hash));
+                    whose
+                        .and_modify(|whose| *whose = None)
+                        .or_insert(Some(person));
+                }
+            }
+            keyring.people.insert(person, factors);
+        }
+        keyring
+    }
+}
+
+impl Keyring {
+    /// What is kept of somebody.
+    pub fn of(&self, person: PersonId) -> Option<&Factors> {
+        self.people.get(&person)
+    }
+
+    /// How many people something is kept of.
+    pub fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Whether nothing is kept of anybody.
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+
+    /// Whose answers are these, and do all of them fit? By what identifies
+    /// somebody, if that is among them, else by `hint`. One hash an answer, whoever it
+    /// is and whatever is wrong, so that a "no" takes as long as a "yes". Without answers
+    /// nothing fits.
+    #[must_use]
+    pub fn fits(
+        &self,
+        pepper: &Pepper,
+        hint: Option<PersonId>,
+        answers: &[(Factor, SecretDigits)],
+    ) -> (Option<PersonId>, bool) {
+        let mut named = None;
+        for (factor, digits) in answers.iter().filter(|(factor, _)| factor.identifies()) {
+            let sealed = Sealed::identifier(pepper, *factor, digits);
+            let key = sealed.map(|sealed| (*factor, sealed.hash));
+            let whose = key.and_then(|key| self.identified.get(&key).copied().flatten());
+            // Two that name two people name nobody.
+            named = match named {
+                None => Some(whose),
+                Some(before) if before == whose => Some(whose),
+                Some(_) => Some(None),
+            };
+        }
+        let person = named.unwrap_or(hint);
+        let mut fits = person.is_some() && !answers.is_empty();
+        for (factor, digits) in answers.iter().filter(|(factor, _)| !factor.identifies()) {
+            let kept = person.and_then(|person| self.people.get(&person)?.0.get(factor));
+            let decoy = Sealed::decoy();
+            let is_theirs =
+                kept.unwrap_or(&decoy)
+                    .opens(pepper, person.unwrap_or(EVERYBODY), *factor, digits);
+            fits &= is_theirs & kept.is_some();
+        }
+        (person, fits)
+    }
+}
+
+impl Sealed {
+    /// What nobody's digits open, at the usual cost.
+    fn decoy() -> Self {
+        Self {
+            cost: Cost::default(),
+            salt: [0; 16],
+            hash: [0; HASH],
+        }
     }
 }
 
@@ -330,6 +487,20 @@ mod tests {
     }
 
     #[test]
+    fn a_date_is_keyed_in_month_first() {
+        let keyed = digits("03011980").as_kept(Factor::BirthDate);
+        assert_eq!(keyed.as_bytes(), b"19800301");
+        assert_eq!(
+            digits("03011980").as_kept(Factor::Mrn).as_bytes(),
+            b"03011980"
+        );
+        assert_eq!(
+            digits("0301198").as_kept(Factor::BirthDate).as_bytes(),
+            b"0301198"
+        );
+    }
+
+    #[test]
     fn a_row_cannot_make_us_take_any_memory() {
         for (memory_kib, passes) in [(u32::MAX, 1), (64, 9), (0, 0)] {
             let cost = Cost { memory_kib, passes };
@@ -341,6 +512,60 @@ mod tests {
             let opens = sealed.opens(&pepper(1, 1), PersonId(1), Factor::Pin, &digits("1"));
             assert!(!opens);
         }
+    }
+
+    #[test]
+    fn answers_are_of_whom_they_name() {
+        let pepper = pepper(1, 7);
+        let (rosa, kim, twin) = (PersonId(1), PersonId(2), PersonId(3));
+        let kept = |person, mrn: &str, born: &str| {
+            let mrn = Sealed::identifier(&pepper, Factor::Mrn, &digits(mrn)).expect("sealed");
+            let born = Sealed::new(
+                &pepper,
+                person,
+                Factor::BirthDate,
+                &digits(born),
+                [1; 16],
+                QUICK,
+            );
+            let born = born.expect("sealed");
+            let factors = [(Factor::Mrn, mrn), (Factor::BirthDate, born)];
+            (person, Factors(factors.into_iter().collect()))
+        };
+        let keyring: Keyring = [
+            kept(rosa, "4711", "19800301"),
+            kept(kim, "4712", "19900301"),
+            kept(twin, "4712", "19900301"),
+        ]
+        .into_iter()
+        .collect();
+        let check = |hint, answers: &[(Factor, &str)], expected| {
+            let answers: Vec<_> = answers.iter().map(|(f, text)| (*f, digits(text))).collect();
+            assert_eq!(keyring.fits(&pepper, hint, &answers), expected);
+        };
+        let (mrn, born) = (Factor::Mrn, Factor::BirthDate);
+        // Whoever calls from wherever.
+        let right = [(mrn, "4711"), (born, "19800301")];
+        check(None, &right, (Some(rosa), true));
+        check(Some(kim), &right, (Some(rosa), true));
+        check(
+            None,
+            &[(mrn, "4711"), (born, "19800302")],
+            (Some(rosa), false),
+        );
+        check(None, &[(mrn, "4713"), (born, "19800301")], (None, false));
+        // A number that two have names neither.
+        check(None, &[(mrn, "4712"), (born, "19900301")], (None, false));
+        // Without one, who calls.
+        check(Some(rosa), &[(born, "19800301")], (Some(rosa), true));
+        check(None, &[(born, "19800301")], (None, false));
+        check(
+            Some(PersonId(9)),
+            &[(born, "19800301")],
+            (Some(PersonId(9)), false),
+        );
+        check(Some(rosa), &[(Factor::Pin, "1234")], (Some(rosa), false));
+        check(Some(rosa), &[], (Some(rosa), false));
     }
 
     /// The cost that is paid in service.

@@ -12,6 +12,7 @@
 //! | `shown.rs` | what is shown of whom, to whom, at which identity level |
 //! | `register.rs` | everybody of one hospital, by id and by source |
 //! | `export.rs` | everybody as a table |
+//! | `code.rs` | a code that was sent for one call |
 //! | `factors.rs` | what somebody knows of themselves, sealed |
 //! | `import/` | CSV and FHIR files: what they would change, and what is wrong with them |
 
@@ -45,6 +46,7 @@ macro_rules! words {
 }
 
 mod availability;
+mod code;
 mod export;
 mod factors;
 pub mod import;
@@ -53,6 +55,7 @@ mod register;
 mod shown;
 
 pub use availability::*;
+pub use code::SentCode;
 pub use export::export;
 pub use factors::*;
 pub use profile::*;

@@ -9,6 +9,7 @@ use super::{Kind, Pace, Protection, Record, Tongue};
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
 )]
+#[serde(try_from = "u8", into = "u8")]
 pub enum Level {
     /// The calling number matches: a routing hint, never proof.
     #[default]
@@ -19,6 +20,33 @@ pub enum Level {
     Verified,
     /// They were called back at the number of record.
     CalledBack,
+}
+
+impl Level {
+    /// By its number, 0 to 3.
+    pub fn of(number: u8) -> Option<Self> {
+        let levels = [
+            Self::Hint,
+            Self::Confirmed,
+            Self::Verified,
+            Self::CalledBack,
+        ];
+        levels.get(usize::from(number)).copied()
+    }
+}
+
+impl From<Level> for u8 {
+    fn from(level: Level) -> Self {
+        level as Self
+    }
+}
+
+impl TryFrom<u8> for Level {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        Self::of(number).ok_or("not a level")
+    }
 }
 
 /// To whom something is shown.

@@ -163,7 +163,7 @@ pub enum Actor {
     Administrator,
     /// The caller, by calling again.
     Caller,
-    /// Careline, because a time has come.
+    /// Careline: a time has come, or a flow has settled it.
     System,
 }
 

@@ -215,6 +215,8 @@ impl Naive<'_> {
                     | Event::OfferRescinded { .. }
                     | Event::ContactIdentified { .. }
                     | Event::ContactRoleSet { .. }
+                    | Event::ContactVerified { .. }
+                    | Event::ContactInformed { .. }
                     | Event::ContactStarted { .. }
                     | Event::ContactEscalated { .. }
                     | Event::ContactConferred { .. }

@@ -121,6 +121,7 @@ impl Lowering<'_> {
             Some((_, Variable::Text(variable))) => Ok(Operand::Words(Words::Variable(*variable))),
             Some((_, Variable::Truth(variable))) => Ok(Operand::Truth(Truth::Variable(*variable))),
             Some((_, Variable::Attempts)) => Ok(Operand::Number(Number::Attempts)),
+            Some((_, Variable::Level)) => Ok(Operand::Number(Number::Level)),
             None => fault_with(
                 format!("there is no variable `{name}`"),
                 format!("There are {}.", VARIABLES.map(|(word, _)| word).join(", ")),
@@ -294,6 +295,7 @@ fn role_word(variable: &Words, literal: &Words) -> Lowered<()> {
         TextVariable::Dnis
         | TextVariable::Hospital
         | TextVariable::Digits
+        | TextVariable::Key
         | TextVariable::Slot(_) => true,
     };
     if fits {

@@ -20,6 +20,8 @@ fn known() -> Known<'static> {
         digits: Some("4719"),
         attempts: Some(2),
         has_ticket: Some(false),
+        level: Some(1),
+        key: Some("S-17"),
         vars: None,
     }
 }
@@ -34,6 +36,8 @@ fn interpreted(source: &str, known: &Known<'_>) -> Option<bool> {
         ("role".to_owned(), known.role?.into()),
         ("stated".to_owned(), known.stated?.into()),
         ("known".to_owned(), known.known?.into()),
+        ("level".to_owned(), known.level?.into()),
+        ("key".to_owned(), known.key?.into()),
     ]);
     context.add_variable_from_value("caller", caller);
     context.add_variable_from_value("dnis", known.dnis?);
@@ -85,6 +89,8 @@ fn conditions_hold_as_cel_says() {
     check("ani_withheld ? has_ticket : caller.known", true);
     check("caller.known == has_ticket", false);
     check("caller.stated == ''", true);
+    check("caller.level >= 1 && caller.level < 2", true);
+    check("caller.key == 'S-17'", true);
     check("(((caller.known)))", true);
     check("!!caller.known", true);
     check(
@@ -220,6 +226,8 @@ proptest! {
             hospital: Some("st-marys"),
             digits: Some(&digits),
             attempts: Some(attempts),
+            level: Some(attempts % 4),
+            key: Some(&digits),
             has_ticket: Some(has_ticket),
             vars: None,
         };

@@ -1,5 +1,5 @@
 //! Ticket nodes: open one, find the caller's own by its number, read out how it
-//! stands, belong to it.
+//! stands, belong to it, be done with it.
 
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ enum Does {
     Keep(TicketAsk),
     Find,
     Read,
+    Resolve,
 }
 
 impl Surroundings<'_> {
@@ -28,12 +29,17 @@ impl Surroundings<'_> {
                 ("attach", Does::Keep(TicketAsk::Attach)),
                 ("find", Does::Find),
                 ("read", Does::Read),
+                ("resolve", Does::Resolve),
             ],
             findings,
         )?;
         match does {
             Does::Keep(ask) => self.keep(ask, keys, findings).map(Kind::Ticket),
             Does::Find => Some(Kind::Find(self.find(keys, findings))),
+            Does::Resolve => {
+                let why = "after this the caller would be left in silence";
+                Some(Kind::Resolve(self.needed(keys, "next", why, findings)))
+            }
             Does::Read => self
                 .read_out(keys, findings)
                 .map(|read| Kind::Read(Box::new(read))),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use zeroize::Zeroize;
+
 use super::{OnAir, Session, State};
 use crate::flow::{Ask, Collect, Kind, Menu, NodeIndex};
 use crate::{Language, PlayId, Step};
@@ -41,6 +43,7 @@ impl Keyed {
     }
 
     pub(super) fn clear(&mut self) {
+        self.keys.zeroize();
         self.len = 0;
     }
 

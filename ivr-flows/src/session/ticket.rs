@@ -131,6 +131,8 @@ impl Session {
         let to = match found.filter(|found| is_readable(&found.number)) {
             Some(found) => {
                 self.found = Some(found);
+                // The number calling and the ticket match.
+                self.level = self.level.max(1);
                 ok
             }
             None => {

@@ -12,7 +12,7 @@ use axum::routing::post;
 const QUESTION_BYTES_MAX: usize = 4 * 1024;
 
 /// Says whether a system works, at this address (`http://127.0.0.1:5080`), until the process ends:
-/// the health record does, mail doesn't, and of printing nobody knows.
+/// the health record does, mail doesn't, and of printing nobody knows. New passwords are sent to everybody.
 pub(super) fn start(address: &str) -> anyhow::Result<()> {
     let bind: SocketAddr = address
         .trim_start_matches("http://")
@@ -29,7 +29,9 @@ pub(super) fn start(address: &str) -> anyhow::Result<()> {
         .spawn(move || {
             let served = runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                let router = Router::new().route("/status", post(status));
+                let router = Router::new()
+                    .route("/status", post(status))
+                    .route("/password", post(password));
                 axum::serve(listener, router).await
             });
             if let Err(error) = served {
@@ -38,6 +40,11 @@ pub(super) fn start(address: &str) -> anyhow::Result<()> {
         })?;
     println!("Stand-in of a hospital's system on http://{bind}");
     Ok(())
+}
+
+async fn password() -> Response {
+    let said = "{\"sent\": true}";
+    ([(header::CONTENT_TYPE, "application/json")], said).into_response()
 }
 
 async fn status(request: axum::extract::Request) -> Response {

@@ -231,6 +231,13 @@ fn parts(old: &super::Hospital, new: &super::Hospital, changes: &mut Vec<Change>
         |old, new| differing!(old, new: url, table, user, password, token, fields, set, set_resolved, timeout_s, authority),
         changes,
     );
+    compare(
+        std::slice::from_ref(&old.verification),
+        std::slice::from_ref(&new.verification),
+        |_| format!("{key}: verification"),
+        |old, new| differing!(old, new: staff, patients, code),
+        changes,
+    );
     let callbacks: fn(&super::Hospital) -> Vec<_> =
         |hospital| hospital.callbacks.iter().cloned().collect();
     compare(

@@ -212,6 +212,12 @@ impl<'a> Check<'a, '_> {
         if let Some((key, fault)) = hospital.callback_fault(self.flows) {
             self.fault(at!["callbacks", key], format!("`callbacks`: {fault}"));
         }
+        if let Some((key, fault)) = hospital
+            .verification
+            .fault(|name| hospital.actions.contains_key(name))
+        {
+            self.fault(at!["verification", key], fault);
+        }
         if let Err(fault) = hospital.emergency.route() {
             self.fault(at!["emergency"], fault);
         }

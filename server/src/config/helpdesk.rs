@@ -19,11 +19,12 @@ use super::incidents::IncidentsConfig;
 use super::outside::{OutsideConfig, PartnerConfig, TrunkConfig};
 use super::servicenow::ServiceNowConfig;
 use super::tickets::TicketsConfig;
+use super::verification::VerificationConfig;
 use super::webhooks::WebhookConfig;
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 10] = [
+pub(crate) const SHIPPED: [(&str, &str); 11] = [
     (
         "callback",
         include_str!("../../../ivr-flows/flows/callback.yaml"),
@@ -60,6 +61,10 @@ pub(crate) const SHIPPED: [(&str, &str); 10] = [
     (
         "systems",
         include_str!("../../../ivr-flows/flows/systems.yaml"),
+    ),
+    (
+        "password",
+        include_str!("../../../ivr-flows/flows/password.yaml"),
     ),
 ];
 
@@ -236,6 +241,9 @@ pub struct Hospital {
     /// How whom it owes a call is called; nobody is if absent.
     #[serde(default)]
     pub callbacks: Option<CallbackConfig>,
+    /// By what its callers show who they are.
+    #[serde(default)]
+    pub verification: VerificationConfig,
     /// What differs from the operator's `emergency` for its telephones.
     #[serde(default)]
     pub emergency: HospitalEmergency,

@@ -25,6 +25,7 @@ mod process;
 mod servicenow;
 mod tickets;
 mod transfers;
+mod verification;
 mod webhooks;
 
 use std::fmt;
@@ -53,6 +54,7 @@ pub use servicenow::{FieldConfig, SERVICENOW, ServiceNowConfig, TicketWord};
 pub use tickets::{
     PauseConfig, PauseName, PriorityName, ReasonConfig, TargetConfig, TicketsConfig,
 };
+pub use verification::VerificationConfig;
 pub use webhooks::WebhookConfig;
 
 /// Largest configuration file read.

@@ -31,6 +31,8 @@ pub struct PhoneConfig {
     pub codecs: Vec<Codec>,
     /// How its audio travels.
     pub media: PhoneMedia,
+    /// How its keys do.
+    pub keys: KeysBy,
     /// What it does with calls that come in.
     pub answer: AnswerPolicy,
     /// What it says once a call is answered.
@@ -58,6 +60,7 @@ impl PhoneConfig {
             domain: None,
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             media,
+            keys: KeysBy::Events,
             answer: AnswerPolicy::Manual,
             voice: Voice::Marker(Marker::new(0)),
             ears: Ears::Counting,
@@ -106,6 +109,15 @@ pub enum PhoneMedia {
     Udp(PhoneAudio),
     /// In the process's own memory.
     Ring(RingHub),
+}
+
+/// How a phone sends keys, and hears them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeysBy {
+    /// As telephone events (RFC 4733).
+    Events,
+    /// As tones in its audio: it doesn't know events.
+    Tones,
 }
 
 /// What a phone does with calls that come in.

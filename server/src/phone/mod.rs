@@ -34,7 +34,7 @@ use media::clip::Clip;
 use tokio::sync::{mpsc, oneshot};
 
 pub use audio::{PhoneAudio, RingHub};
-pub use config::{AnswerPolicy, Ears, PhoneConfig, PhoneMedia, Registration, Voice};
+pub use config::{AnswerPolicy, Ears, KeysBy, PhoneConfig, PhoneMedia, Registration, Voice};
 pub use event::{CallId, PhoneEvent, PhoneEventKind};
 pub use hearing::{Hearing, HearingEvent, Library, Sound};
 pub use marker::Marker;

@@ -352,6 +352,7 @@ impl Task {
     pub(super) fn capabilities(&self) -> Capabilities {
         Capabilities {
             codecs: self.config.codecs.iter().copied().map(Into::into).collect(),
+            telephone_event: self.config.keys == super::config::KeysBy::Events,
             ..Capabilities::default()
         }
     }

@@ -8,7 +8,7 @@
 mod import;
 mod promises;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +29,7 @@ use crate::node::{Control, Deed, IncidentAsk, Status, wall};
 use crate::people::People;
 use crate::prompts::{Book, Fixed};
 use crate::secrets::RootKey;
+use crate::verifier::Keyrings;
 
 pub use import::Import;
 
@@ -53,6 +54,10 @@ pub struct Fresh {
     pub incident_rules: Vec<(TenantId, desk::IncidentRules)>,
     /// When whose customers may be called back.
     pub callable: Vec<(TenantId, desk::Callable)>,
+    /// By what callers show who they are.
+    pub verification: Vec<(TenantId, desk::VerificationRules)>,
+    /// By which of a hospital's actions codes are sent.
+    pub code_actions: HashMap<TenantId, Arc<str>>,
     /// Fixed prompts.
     pub prompts: Vec<(Language, Fixed)>,
     /// Flows with a new version, and whose callers walk through them.
@@ -232,6 +237,7 @@ pub struct Publisher {
     live: Live,
     feed: Feed,
     people: Arc<People>,
+    keyrings: Keyrings,
 }
 
 struct Current {
@@ -253,6 +259,7 @@ pub(super) struct Means {
     pub(super) live: Live,
     pub(super) feed: Feed,
     pub(super) people: Arc<People>,
+    pub(super) keyrings: Keyrings,
 }
 
 impl Publisher {
@@ -273,6 +280,7 @@ impl Publisher {
             live,
             feed,
             people,
+            keyrings,
         } = means;
         Self {
             applying: Mutex::new(()),
@@ -291,6 +299,7 @@ impl Publisher {
             live,
             feed,
             people,
+            keyrings,
         }
     }
 
@@ -592,6 +601,7 @@ impl Publisher {
         let mut ticket_rules = Vec::new();
         let mut callable = Vec::new();
         let mut incident_rules = Vec::new();
+        let mut verification = Vec::new();
         for hospital in &loaded.helpdesk.hospitals {
             let directory = self.people.directory(hospital).map_err(|fault| {
                 let error =
@@ -604,6 +614,7 @@ impl Publisher {
             let times = setup::callable(hospital, &self.people).map_err(StartError::from)?;
             callable.push((TenantId(hospital.id), times));
             incident_rules.push((TenantId(hospital.id), hospital.incident_rules()));
+            verification.push((TenantId(hospital.id), hospital.verification.rules()));
         }
         let (interface, audio) = (self.interface.clone(), self.audio.clone());
         Ok(Fresh {
@@ -615,6 +626,8 @@ impl Publisher {
             ticket_rules,
             incident_rules,
             callable,
+            verification,
+            code_actions: setup::code_actions(&loaded.helpdesk),
             prompts,
             published: Vec::new(),
             claim: Claim::default(),

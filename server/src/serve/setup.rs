@@ -107,6 +107,16 @@ pub(super) fn callable(
     hospital.callable(&register).map_err(fault)
 }
 
+/// By which of each hospital's actions codes are sent.
+pub(super) fn code_actions(helpdesk: &HelpDesk) -> HashMap<TenantId, Arc<str>> {
+    let hospitals = helpdesk.hospitals.iter();
+    let actions = hospitals.filter_map(|hospital| {
+        let action = hospital.verification.code.as_deref()?;
+        Some((TenantId(hospital.id), Arc::from(action)))
+    });
+    actions.collect()
+}
+
 /// The people and places of a hospital's own file.
 pub(crate) fn file_directory(hospital: &Hospital) -> Result<Directory, desk::DirectoryFault> {
     let numbers = |texts: &[String]| texts.iter().cloned().map(PhoneNumber).collect();

@@ -6,11 +6,12 @@
 //! transaction applies it. Rows of an import that was cut off mean nothing, and
 //! are removed by the next.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use desk::people::{Change, Profile};
+use desk::people::{Change, Factors, Profile};
 use desk::{PersonId, TenantId};
 
 use super::sql::{Conflict, Connection, Insert, Value, values};
@@ -26,7 +27,7 @@ const ROOM_PAUSES_MAX: u32 = 200;
 
 const PERSON_INSERT: Insert = Insert {
     table: "person",
-    columns: "tenant, person, version, import, profile",
+    columns: "tenant, person, version, import, profile, factors",
     conflict: Conflict::Refuse,
 };
 
@@ -46,6 +47,8 @@ pub enum PeopleError {
 pub struct StoredPeople {
     /// Everybody.
     pub profiles: Vec<Arc<Profile>>,
+    /// What some of them know of themselves.
+    pub factors: BTreeMap<PersonId, Factors>,
     /// No id from this on was ever given.
     pub next: u32,
     /// Versions that aren't the last any more.
@@ -81,6 +84,7 @@ struct PersonRow {
     person: PersonId,
     version: u32,
     profile: Option<String>,
+    factors: Option<String>,
 }
 
 impl PeopleWork {
@@ -109,6 +113,7 @@ impl PeopleWork {
                         row.version,
                         *import,
                         row.profile.as_deref(),
+                        row.factors.as_deref(),
                     ]);
                 })
             }
@@ -155,7 +160,8 @@ impl PeopleStore {
         Reader::open(&self.database)?.people(tenant)
     }
 
-    /// Makes changes durable: all of them, or after an error none. `stale` are
+    /// Makes changes durable: all of them, or after an error none. `factors`: of whom among
+    /// them something is kept, all of it. `stale` are
     /// versions that aren't the last any more once this is applied.
     ///
     /// # Errors
@@ -166,13 +172,15 @@ impl PeopleStore {
         source: &str,
         at: i64,
         changes: &[Change],
+        factors: &BTreeMap<PersonId, Factors>,
         stale: &[(PersonId, u32)],
     ) -> Result<(), PeopleError> {
         let import = Reader::open(&self.database)?.last_import(tenant)? + 1;
         let source = source.to_owned();
         self.write(tenant, Write::Begin { import, at, source })?;
         for changes in changes.chunks(ROWS) {
-            let rows = changes.iter().map(PersonRow::of).collect();
+            let rows = changes.iter().map(|change| PersonRow::of(change, factors));
+            let rows = rows.collect();
             self.write(tenant, Write::Rows { import, rows })?;
         }
         self.write(tenant, Write::Apply { import, at })?;
@@ -218,18 +226,22 @@ impl PeopleStore {
 }
 
 impl PersonRow {
-    fn of(change: &Change) -> Self {
+    fn of(change: &Change, factors: &BTreeMap<PersonId, Factors>) -> Self {
         match change {
             Change::Put(profile) => Self {
                 person: profile.id,
                 version: profile.version,
                 // Texts, numbers and lists of them: always written.
                 profile: serde_json::to_string(&**profile).ok(),
+                factors: factors
+                    .get(&profile.id)
+                    .and_then(|factors| serde_json::to_string(factors).ok()),
             },
             Change::Remove { person, version } => Self {
                 person: *person,
                 version: *version,
                 profile: None,
+                factors: None,
             },
         }
     }
@@ -241,11 +253,12 @@ impl Reader {
     /// # Errors
     /// The database can't be read.
     pub fn people(&self, tenant: TenantId) -> Result<StoredPeople, StoreError> {
-        let sql = "SELECT p.person, p.version, p.profile, i.applied FROM person p \
+        let sql = "SELECT p.person, p.version, p.profile, i.applied, p.factors FROM person p \
                    JOIN person_import i ON i.tenant = p.tenant AND i.import = p.import \
                    WHERE p.tenant = ?1 ORDER BY p.person, p.version";
         let mut people = StoredPeople::default();
         let mut last: Option<(PersonId, u32, Option<Arc<Profile>>)> = None;
+        let mut factors = BTreeMap::new();
         let mut stale = Vec::new();
         self.connection.rows(sql, &values![tenant.0], |row| {
             let person = PersonId(row.get(0)?);
@@ -258,6 +271,16 @@ impl Reader {
                 .map(serde_json::from_str)
                 .transpose()
                 .map_err(|_| StoreError::Unreadable("a person"))?;
+            let kept: Option<Factors> = row
+                .maybe_text(4)?
+                .map(serde_json::from_str)
+                .transpose()
+                .map_err(|_| StoreError::Unreadable("what somebody knows of themselves"))?;
+            // Versions come in their order: the last one counts.
+            match kept {
+                Some(kept) => factors.insert(person, kept),
+                None => factors.remove(&person),
+            };
             let now = (person, row.get(1)?, profile.map(Arc::new));
             if let Some((before, version, profile)) = last.replace(now) {
                 if before == person {
@@ -272,6 +295,7 @@ impl Reader {
             .profiles
             .extend(last.and_then(|(_, _, profile)| profile));
         people.stale = stale;
+        people.factors = factors;
         Ok(people)
     }
 

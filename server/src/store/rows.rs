@@ -2,6 +2,7 @@
 //!
 //! Ids of 64 bits are stored bit for bit in signed integers.
 
+use desk::people::Level;
 use desk::{
     AgentId, ContactId, EndCause, Event, Facts, Found, PartnerId, PersonId, Position, QueueId,
     Resolution, Role, Stage, Stamped, TicketFacts, TicketId, TicketNumber, TicketStatus,
@@ -18,7 +19,7 @@ macro_rules! contact_columns {
     () => {
         "first_seq, last_seq, started_at, found, person, role, \
          position, queue, agent, since, cause, ticket, number, \
-         queued, answered, abandoned, flow_out, system_failure"
+         queued, answered, abandoned, flow_out, system_failure, verified, level"
     };
 }
 
@@ -250,6 +251,8 @@ pub(super) fn contact_values(row: &ContactRow, values: &mut Vec<Value<'_>>) {
         facts.visits.abandoned,
         facts.visits.flow_out,
         facts.visits.system_failure,
+        facts.verified.map(|(person, _)| person.0),
+        facts.verified.map(|(_, level)| u32::from(u8::from(level))),
     ]);
 }
 
@@ -308,6 +311,8 @@ pub(super) fn contact(row: &Row<'_>, first: usize) -> Result<ContactRow, StoreEr
         Some((ticket, value)) => Some((TicketId(ticket), number(value)?)),
         None => None,
     };
+    let level = row.maybe::<u32>(first + 19)?;
+    let level = level.and_then(|level| Level::of(u8::try_from(level).ok()?));
     Ok(ContactRow {
         first_seq: row.get(first)?,
         last_seq: row.get(first + 1)?,
@@ -315,6 +320,7 @@ pub(super) fn contact(row: &Row<'_>, first: usize) -> Result<ContactRow, StoreEr
             started_at: row.maybe(first + 2)?,
             found,
             role: text(5)?.map(role).transpose()?,
+            verified: row.maybe(first + 18)?.map(PersonId).zip(level),
             position,
             ticket,
             visits: Visits {

@@ -9,11 +9,11 @@ use switch::ActionEnd;
 use super::*;
 
 /// What a hospital's system is asked: the request's lines, and what was sent.
-type Asked = Arc<Mutex<Vec<(Vec<String>, String)>>>;
+pub(super) type Asked = Arc<Mutex<Vec<(Vec<String>, String)>>>;
 
 /// A system that answers each system's name in its way. Knows nothing of the
 /// client but the wire.
-fn system() -> (String, Asked) {
+pub(super) fn system() -> (String, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!(
         "url: \"http://{}/status\"",
@@ -65,6 +65,10 @@ fn answer(stream: TcpStream, asked: &Asked) -> std::io::Result<()> {
     );
     let answer = match which.as_str() {
         "{\"system\":\"health-record\"}" => works,
+        code if code.starts_with("{\"code\":") => said("200 OK", "{}"),
+        // A new password, but for whom nobody knows there.
+        "{\"user\":\"S-17\"}" => said("200 OK", "{\"sent\": true}"),
+        "{\"user\":\"S-18\"}" => said("404 Not Found", "{}"),
         "{\"system\":\"mail\"}" => said("500 Internal Server Error", &works),
         _ => {
             // Longer than anybody waits.

@@ -17,6 +17,7 @@ mod people;
 mod postgres;
 mod staff_line;
 mod ticket_number;
+mod verification;
 mod waiting;
 
 use std::time::{Duration, Instant};
@@ -174,6 +175,8 @@ async fn hospitals_own_systems() {
     tokio::join!(
         what_a_hospitals_system_says_is_heard(),
         who_waits_for_a_system_hears_music_and_then_a_person(),
+        verification::a_password_is_set_anew_by_who_shows_who_they_are(),
+        verification::a_code_goes_to_the_contact_of_record(),
     );
 }
 

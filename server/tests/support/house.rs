@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use desk::{ContactId, Event, TenantId, TicketNumber};
 use media::clip::Clip;
 use server::phone::{
-    AnswerPolicy, CallId, CallOptions, CallReport, Ears, HearingEvent, Library, Marker, Phone,
-    PhoneConfig, PhoneEvent, PhoneEventKind, PhoneEvents, PhoneMedia, Registration, RingHub, Sound,
-    Voice,
+    AnswerPolicy, CallId, CallOptions, CallReport, Ears, HearingEvent, KeysBy, Library, Marker,
+    Phone, PhoneConfig, PhoneEvent, PhoneEventKind, PhoneEvents, PhoneMedia, Registration, RingHub,
+    Sound, Voice,
 };
 use server::prompts::Book;
 use server::serve::{Loaded, Options};
@@ -358,6 +358,23 @@ impl House {
         }
     }
 
+    /// Where everything that is kept of this house is.
+    pub fn folder_of_data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Somebody whose phone doesn't know telephone events: its keys are tones.
+    pub async fn caller_by_tones(&self, number: &str, marker: usize) -> Party {
+        let mut config = self.phone(number, marker);
+        config.keys = KeysBy::Tones;
+        Party::start(config, marker).await
+    }
+
+    /// An analyst whose phone hears keys as tones.
+    pub async fn agent_by_tones(&self, user: &str, marker: usize, answer: AnswerPolicy) -> Party {
+        self.sign_in(user, marker, answer, KeysBy::Tones).await
+    }
+
     /// Somebody with a phone and this number; "anonymous" withholds it.
     pub async fn caller(&self, number: &str, marker: usize) -> Party {
         Party::start(self.phone(number, marker), marker).await
@@ -365,7 +382,18 @@ impl House {
 
     /// An analyst signs in, and does with calls what the policy says.
     pub async fn agent(&self, user: &str, marker: usize, answer: AnswerPolicy) -> Party {
+        self.sign_in(user, marker, answer, KeysBy::Events).await
+    }
+
+    async fn sign_in(
+        &self,
+        user: &str,
+        marker: usize,
+        answer: AnswerPolicy,
+        keys: KeysBy,
+    ) -> Party {
         let mut config = self.phone(user, marker);
+        config.keys = keys;
         config.registration = Some(Registration::new(user, format!("demo-{user}")));
         config.answer = answer;
         let mut party = Party::start(config, marker).await;

@@ -397,6 +397,11 @@ impl World {
                 self.actions.under_way.remove(&id);
                 self.tell_switch(Input::Answer { id, answer });
             }
+            NodeDue::Checked(checked) => {
+                trace!(self, "verifier: {checked:?}");
+                node.desk.handle(now, DeskInput::Checked(checked));
+                self.desk_says();
+            }
             NodeDue::Written(id, ok) => {
                 trace!(
                     self,

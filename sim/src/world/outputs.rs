@@ -53,6 +53,8 @@ impl World {
                 }
                 Output::Query(query) => self.asks_action(query),
                 Output::Forget(id) => self.forgets_action(id),
+                Output::Check(check) => self.asks_to_compare(check),
+                Output::SendCode(_) => {}
                 Output::ToAcd(message) => self.wire(|| NodeDue::ToAcd(message.clone())),
                 Output::ToDesk(command) => self.wire(|| NodeDue::ToDesk(command.clone())),
                 Output::SignInRefused { .. }

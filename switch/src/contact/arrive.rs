@@ -113,6 +113,7 @@ impl Contact {
             flow: line.flow,
             found: None,
             supervisor,
+            showing: Default::default(),
             consult: None,
             typed: Default::default(),
             conference: None,
@@ -136,6 +137,7 @@ impl Contact {
         if let Some(consulting) = consulting {
             // Who is asked sees whom it is about.
             contact.caller = consulting.caller;
+            contact.showing.level = consulting.level;
             contact.ani = consulting.ani;
             contact.carried = consulting.carried;
             contact.secure |= consulting.secure;

@@ -146,6 +146,7 @@ impl Contact {
             flow,
             found: None,
             supervisor: None,
+            showing: Default::default(),
             consult: None,
             typed: Default::default(),
             conference: None,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use desk::Caller;
-use desk::people::Traits;
+use desk::people::{Level, Traits};
 
 use super::{Contact, Cx};
 
@@ -26,7 +26,11 @@ impl Contact {
             } => {
                 let speciality = traits.speciality.iter().flat_map(|what| [", ", what]);
                 let speciality: String = speciality.collect();
-                format!("{name}{speciality} (unproven){}", manner(traits))
+                let sure = match self.showing.level {
+                    Level::Hint | Level::Confirmed => "unproven",
+                    Level::Verified | Level::CalledBack => "verified",
+                };
+                format!("{name}{speciality} ({sure}){}", manner(traits))
             }
             // Whoever is cleared sees more on their screen.
             Caller::Person { traits, .. } => format!("Protected profile{}", manner(traits)),

@@ -101,6 +101,9 @@ impl Contact {
                     self.session.handle(cx.now.mono, failed);
                 }
             }
+            Step::ResolveTicket => self.tell_desk(cx, What::ResolveTicket),
+            Step::Verify { level } => self.verify(level, cx),
+            Step::Check => self.check(cx),
             Step::SetRole(role) => {
                 if let Some(role) = desk_role(role) {
                     self.tell_desk(cx, What::SetRole(role));
@@ -436,6 +439,9 @@ impl Contact {
 
     /// The desk answers.
     pub(crate) fn desk_answer(&mut self, answer: Answer, cx: &mut Cx<'_>) {
+        if let Some(reply) = self.is_checked(&answer) {
+            return self.verify_says(reply, cx);
+        }
         let asked = self.outbox.answered(answer.id, cx);
         if matches!(self.stage, Stage::Ended { .. }) {
             return;
@@ -462,6 +468,8 @@ impl Contact {
                 FlowInput::Identified(facts)
             }
             (What::Identify { .. }, _) => FlowInput::IdentifyFailed,
+            (What::Verify { .. }, Reply::Verify(reply)) => return self.verify_says(reply, cx),
+            (What::Verify { .. }, _) => FlowInput::CannotVerify { locked: false },
             (What::OpenTicket | What::AttachTicket, Reply::Ticket { number }) => {
                 let number: Arc<str> = number.to_string().into();
                 self.note(cx, NoteWhat::Ticket(Arc::clone(&number)));

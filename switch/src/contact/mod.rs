@@ -14,7 +14,7 @@
 //! A contact is in exactly one of them. Each operation is a file: [`arrive`],
 //! [`flow`], [`wait`], [`partner`] (what these two share is in [`call`]), [`talk`],
 //! [`transfer`] ([`taken`]: who is busy with one), [`outside`], [`onward`], [`early`], [`action`],
-//! [`redirect`], [`replace`], [`callback`], [`end`].
+//! [`redirect`], [`replace`], [`callback`], [`verify`], [`end`].
 
 mod action;
 mod arrive;
@@ -36,6 +36,7 @@ mod replace;
 mod taken;
 mod talk;
 mod transfer;
+mod verify;
 mod wait;
 
 use std::collections::{HashMap, VecDeque};
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acd::{AgentId, Class, OfferId, QueueId, Refusal, ToAcd, Visit};
+use desk::people::Level;
 use desk::{Caller, ContactId, FoundTicket, Journey, PartnerId, PhoneNumber, TenantId, What};
 use ivr_flows::{Flow, Piece, Session};
 use media::codec::Format;
@@ -506,6 +508,7 @@ pub(crate) struct Consulting {
     /// The number of ours that the caller dialled.
     pub(crate) dnis: PhoneNumber,
     caller: Caller,
+    level: Level,
     ani: Option<PhoneNumber>,
     carried: Vec<(String, String)>,
     class: Option<Class>,
@@ -552,6 +555,8 @@ pub(crate) struct Contact {
     found: Option<FoundTicket>,
     /// Who calls, where it is a supervisor by a number for supervisors.
     supervisor: Option<AgentId>,
+    /// How sure it is who they are.
+    showing: verify::Showing,
     /// An agent's question to a colleague; the session is never begun then.
     consult: Option<Box<Consult>>,
     /// The keys of one.

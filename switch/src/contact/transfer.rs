@@ -90,6 +90,7 @@ impl Contact {
                 why,
             },
             caller: self.caller.clone(),
+            level: self.showing.level,
             ani: self.ani.clone(),
             carried: self.carried.clone(),
             class: self.came.as_ref().map(|(_, class)| *class),

@@ -14,7 +14,9 @@ use super::{
     BYTES_MAX, Batch, Context, Faults, ROWS_MAX, Reading, Row, Told, Unit, spoken_of,
     without_quotes,
 };
-use crate::people::{Kind, NumberKind, Pace, Protection, Proxy, Record, Scope, Tongue, Window};
+use crate::people::{
+    Factor, Kind, NumberKind, Pace, Protection, Proxy, Record, Scope, SecretDigits, Tongue, Window,
+};
 
 /// A column that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,10 @@ columns! {
     RESTRICTED = "restricted": "yes: only who is cleared sees who they are.",
     ALIAS = "alias": "Restricted, and everybody else sees this name.",
     ALIAS_SPOKEN = "alias_spoken": "How the alias is greeted; if empty, as it is shown.",
+    BIRTH_DATE = "birth_date": "Year, month and day, e.g. 1980-03-01. Sealed when it is taken, like the three behind it: nobody sees it again. Empty: as it was.",
+    MRN = "mrn": "The digits of the medical record's number.",
+    STAFF_NUMBER = "staff_number": "The staff number, if it is of digits.",
+    PIN = "pin": "4 to 12 digits.",
     PROXY_FOR = "proxy_for": "Of a proxy: the patient's id.",
     PROXY_SCOPE = "proxy_scope": "tickets, account or both, divided by |.",
     PROXY_UNTIL = "proxy_until": "The last day of it.",
@@ -71,6 +77,14 @@ const NUMBERS: [(&str, NumberKind); 5] = [
     (HOME, NumberKind::Home),
     (PAGER, NumberKind::Pager),
     (OTHER, NumberKind::Other),
+];
+
+/// What somebody knows of themselves.
+const FACTORS: [(&str, Factor); 4] = [
+    (BIRTH_DATE, Factor::BirthDate),
+    (MRN, Factor::Mrn),
+    (STAFF_NUMBER, Factor::StaffNumber),
+    (PIN, Factor::Pin),
 ];
 
 /// Most columns of a row, and bytes of a field.
@@ -118,11 +132,16 @@ pub fn csv(bytes: &[u8], context: Context<'_>) -> Batch {
         };
         let external = line.get(ID).trim().to_owned();
         match line.read() {
-            Some(told) => batch.rows.push(Row {
-                row,
-                external,
-                told,
-            }),
+            Some((told, factors)) => {
+                if !factors.is_empty() {
+                    batch.untold.0.push((row, factors));
+                }
+                batch.rows.push(Row {
+                    row,
+                    external,
+                    told,
+                });
+            }
             None if !external.is_empty() => batch.bad.push(external),
             None => {}
         }
@@ -257,13 +276,13 @@ impl Line<'_> {
     }
 
     /// The row, if nothing is wrong with it.
-    fn read(mut self) -> Option<Told> {
+    fn read(mut self) -> Option<(Told, Vec<(Factor, SecretDigits)>)> {
         if self.text(ID).is_none() && self.get(ID).is_empty() {
             let what = "is empty; each row needs the source's own key, e.g. a staff number";
             self.reading.fault(ID, what);
         }
         if !self.truth(ACTIVE, true) {
-            return self.reading.sound.then_some(Told::Gone);
+            return self.reading.sound.then_some((Told::Gone, Vec::new()));
         }
         let kind = self.kind();
         let name = self.text(NAME);
@@ -281,11 +300,31 @@ impl Line<'_> {
         self.manner(&mut record);
         self.availability(&mut record);
         record.protection = self.protection();
+        let factors = self.factors(&record.kind);
         let told = Told::Here {
             record: Box::new(record),
             of_record_since,
         };
-        self.reading.sound.then_some(told)
+        self.reading.sound.then_some((told, factors))
+    }
+
+    fn factors(&mut self, kind: &Kind) -> Vec<(Factor, SecretDigits)> {
+        let mut factors = Vec::new();
+        for (column, factor) in FACTORS {
+            let place = self.heading.at.get(column);
+            let text = place.and_then(|place| self.fields.get(*place));
+            let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+                continue;
+            };
+            if matches!(kind, Kind::Place { .. }) {
+                self.reading
+                    .fault(column, "a place knows nothing of itself; empty it");
+                continue;
+            }
+            let digits = self.reading.factor(column, factor, text);
+            factors.extend(digits.map(|digits| (factor, digits)));
+        }
+        factors
     }
 
     fn kind(&mut self) -> Option<Kind> {

@@ -29,7 +29,7 @@ use serde_json::{Map, Value};
 
 use super::{BYTES_MAX, Batch, Context, ROWS_MAX, Reading, Row, Told, Unit, spoken_of};
 use crate::people::{Kind, Protection, Record, Window};
-use elements::{language, list, name, numbers, period_ended, restricted, text, words};
+use elements::{factors, language, list, name, numbers, period_ended, restricted, text, words};
 use week::Week;
 
 /// Reads a file.
@@ -257,6 +257,10 @@ impl<'a> Reader<'a> {
             })
         };
         let sound = reading.sound;
+        let factors = match &record {
+            Some((record, _)) if !matches!(record.kind, Kind::Place { .. }) => factors(resource),
+            _ => Vec::new(),
+        };
         if self.by_key.contains_key(&external) {
             let what = "this resource was in the file before; keep one of the two";
             self.batch.faults.add(row, "id", what);
@@ -276,6 +280,9 @@ impl<'a> Reader<'a> {
             clinical: None,
             sound,
         });
+        if !factors.is_empty() {
+            self.batch.untold.0.push((row, factors));
+        }
     }
 
     fn role(&mut self, resource: &Value) {

@@ -19,7 +19,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::{Availability, Kind, Number, NumberKind, Record, Window};
+use super::{Availability, Factor, Kind, Number, NumberKind, Record, SecretDigits, Window};
 use crate::directory::NumberRule;
 use crate::message::PhoneNumber;
 
@@ -130,13 +130,53 @@ pub enum Told {
     Gone,
 }
 
+/// What people know of themselves, as a file tells it, by `K`: whose. Erased when dropped,
+/// sealed before it is stored, and shown to nobody.
+pub struct Untold<K>(pub Vec<(K, Vec<(Factor, SecretDigits)>)>);
+
+impl<K> Default for Untold<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K> Untold<K> {
+    /// How many things they are.
+    pub fn count(&self) -> usize {
+        self.0.iter().map(|(_, factors)| factors.len()).sum()
+    }
+}
+
+impl<K> std::fmt::Debug for Untold<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Untold(..)")
+    }
+}
+
+/// Whose and what; the digits themselves aren't compared.
+impl<K: PartialEq> PartialEq for Untold<K> {
+    fn eq(&self, other: &Self) -> bool {
+        let kinds = |told: &Self| -> Vec<Vec<Factor>> {
+            let all = told.0.iter();
+            all.map(|(_, factors)| factors.iter().map(|(factor, _)| *factor).collect())
+                .collect()
+        };
+        let whose = self.0.iter().zip(&other.0).all(|((a, _), (b, _))| a == b);
+        whose && kinds(self) == kinds(other)
+    }
+}
+
+impl<K: Eq> Eq for Untold<K> {}
+
 /// A file that was read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// What its parts are called.
     pub unit: Unit,
     /// The rows that can be taken.
     pub rows: Vec<Row>,
+    /// What the people of some rows know of themselves.
+    pub untold: Untold<u32>,
     /// The keys of those that can't, as far as they are known: they aren't
     /// missing.
     pub bad: Vec<String>,
@@ -217,6 +257,25 @@ impl<'a> Reading<'a> {
             shared: false,
             of_record_since: None,
         });
+    }
+
+    /// Something that somebody knows of themselves.
+    fn factor(&mut self, field: &str, factor: Factor, text: &str) -> Option<SecretDigits> {
+        let digits = SecretDigits::read(text);
+        let what = match factor {
+            Factor::BirthDate => "isn't a date; write year, month and day, e.g. 1980-03-01",
+            Factor::Pin => "isn't a PIN; write 4 to 12 digits",
+            _ => "isn't a number; write its digits, at most 24",
+        };
+        let fine = digits.filter(|digits| match factor {
+            Factor::BirthDate => digits.is_date(),
+            Factor::Pin => (4..=12).contains(&digits.len()),
+            _ => true,
+        });
+        if fine.is_none() {
+            self.fault(field, what);
+        }
+        fine
     }
 
     /// Whoever has neither a zone nor a hospital with one can't have hours.

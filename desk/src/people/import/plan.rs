@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Batch, Changed, Report, Row, Told};
+use super::{Batch, Changed, Report, Row, Told, Untold};
 use crate::message::{PersonId, PhoneNumber};
 use crate::people::{Change, Field, Kind, Origin, Profile, Record, Register};
 
@@ -33,6 +33,8 @@ pub struct Policy {
 pub struct Plan {
     /// All of it, or nothing if the report says that it is refused.
     pub changes: Vec<Change>,
+    /// What is to be sealed, of some of those in `changes`.
+    pub untold: Untold<PersonId>,
     /// For whoever asked.
     pub report: Report,
 }
@@ -52,7 +54,9 @@ pub fn plan(register: &Register, source: &str, batch: Batch, policy: Policy, now
         now,
         next: register.next().0,
         changes: Vec::new(),
+        untold: Untold::default(),
     };
+    let mut untold: HashMap<u32, _> = batch.untold.0.into_iter().collect();
     let mut faults = batch.faults;
     let mut named: HashSet<String> = batch.bad.into_iter().collect();
     let mut seen: HashMap<String, u32> = HashMap::with_capacity(batch.rows.len());
@@ -92,18 +96,22 @@ pub fn plan(register: &Register, source: &str, batch: Batch, policy: Policy, now
             named.insert(external);
             continue;
         }
-        planning.row(row, external, told, &mut report);
+        let factors = untold.remove(&row);
+        planning.row(row, external, told, factors, &mut report);
     }
     named.extend(seen.into_keys());
     planning.missing(&named, policy, faults.count() > 0, &mut report);
+    report.sealed = planning.untold.count();
     report.shared = planning.shared();
     report.refused = refusal(&report, faults.count(), policy);
     report.faults = faults;
     if report.refused.is_some() {
         planning.changes.clear();
+        planning.untold.0.clear();
     }
     Plan {
         changes: planning.changes,
+        untold: planning.untold,
         report,
     }
 }
@@ -141,7 +149,11 @@ struct Planning<'a> {
     now: i64,
     next: u32,
     changes: Vec<Change>,
+    untold: Untold<PersonId>,
 }
+
+/// What somebody knows of themselves.
+type Known = Vec<(crate::people::Factor, crate::people::SecretDigits)>;
 
 impl Planning<'_> {
     fn origin(&self, external: &str) -> Origin {
@@ -156,7 +168,14 @@ impl Planning<'_> {
         known.is_some_and(|profile| profile.record.kind == Kind::Patient)
     }
 
-    fn row(&mut self, row: u32, external: String, told: Told, report: &mut Report) {
+    fn row(
+        &mut self,
+        row: u32,
+        external: String,
+        told: Told,
+        factors: Option<Known>,
+        report: &mut Report,
+    ) {
         let origin = self.origin(&external);
         let known = self.register.find(&origin);
         let (mut record, claimed) = match told {
@@ -179,16 +198,19 @@ impl Planning<'_> {
         let (id, version) = match known {
             Some(known) => {
                 let fields = Field::differences(&known.record, &record);
-                if fields.is_empty() {
-                    report.unchanged += 1;
-                    return;
+                match (fields.is_empty(), &factors) {
+                    (true, None) => {
+                        report.unchanged += 1;
+                        return;
+                    }
+                    (true, Some(_)) => report.unchanged += 1,
+                    (false, _) => report.changed.push(Changed {
+                        row,
+                        fields,
+                        before: Arc::clone(known),
+                        place: self.changes.len(),
+                    }),
                 }
-                report.changed.push(Changed {
-                    row,
-                    fields,
-                    before: Arc::clone(known),
-                    place: self.changes.len(),
-                });
                 (known.id, known.version.saturating_add(1))
             }
             None => {
@@ -198,6 +220,7 @@ impl Planning<'_> {
                 (id, 1)
             }
         };
+        self.untold.0.extend(factors.map(|factors| (id, factors)));
         self.changes.push(Change::Put(Arc::new(Profile {
             id,
             version,

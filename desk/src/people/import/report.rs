@@ -29,6 +29,8 @@ pub struct Report {
     pub kept: usize,
     /// They would have been removed, were nothing wrong with the file.
     pub spared: bool,
+    /// How many things that people know of themselves are sealed anew.
+    pub sealed: usize,
     /// How many numbers several of the people in the file have.
     pub shared: usize,
     /// What wasn't read.
@@ -106,6 +108,13 @@ impl Report {
         let more = self.changed.len().saturating_sub(CHANGES_TOLD_MAX);
         if more > 0 {
             let _ = writeln!(text, "  and {more} more");
+        }
+        if self.sealed > 0 {
+            let _ = writeln!(
+                text,
+                "  {} dates of birth, numbers and PINs are sealed: they can be compared, and never be read again",
+                self.sealed
+            );
         }
         if self.shared > 0 {
             let _ = writeln!(

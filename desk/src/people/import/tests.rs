@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::message::{PersonId, Role};
-use crate::people::{Change, Field, Pace, Protection, Register, Scope, Tongue};
+use crate::people::{Change, Factor, Field, Pace, Protection, Register, Scope, Tongue};
 
 const DAY: i64 = 86_400_000;
 /// 2026-11-22, 12:00 in UTC.
@@ -235,7 +235,9 @@ fn without_a_zone_there_are_no_hours() {
 
 /// Imports into a register; what is said of it.
 fn import(register: &mut Register, batch: Batch, policy: Policy, now: i64) -> Report {
-    let Plan { changes, report } = plan(register, "hr", batch, policy, now);
+    let Plan {
+        changes, report, ..
+    } = plan(register, "hr", batch, policy, now);
     register.apply(&changes);
     report
 }
@@ -423,7 +425,9 @@ id,role,name,proxy_for,proxy_scope,proxy_until,court_block
         skip_bad_rows: true,
         ..Policy::default()
     };
-    let Plan { changes, report } = plan(&Register::default(), "hr", read_csv(text), skip, NOW);
+    let Plan {
+        changes, report, ..
+    } = plan(&Register::default(), "hr", read_csv(text), skip, NOW);
     let faults: Vec<_> = report
         .faults
         .kept()
@@ -525,7 +529,8 @@ const BUNDLE: &str = r#"{
     {"resource": {"resourceType": "PractitionerRole", "id": "r2", "practitioner": {"reference": "https://ehr.example/fhir/Practitioner/18"},
       "code": [{"coding": [{"code": "ict"}]}], "availableTime": [{"daysOfWeek": ["mon"], "allDay": true}]}},
     {"resource": {"resourceType": "Patient", "id": "30", "meta": {"security": [{"code": "R"}]},
-      "name": [{"family": "Bell", "given": ["Rosa"]}], "telecom": [{"system": "phone", "value": "tel:+15550177005", "use": "home"}],
+      "name": [{"family": "Bell", "given": ["Rosa"]}], "birthDate": "1980", "identifier": [{"value": "7"},
+        {"use": "usual", "type": {"coding": [{"code": "MR"}]}, "value": "0047-1100"}], "telecom": [{"system": "phone", "value": "tel:+15550177005", "use": "home"}],
       "communication": [{"language": {"coding": [{"code": "en"}]}}, {"language": {"coding": [{"code": "pt"}]}, "preferred": true}]}},
     {"resource": {"resourceType": "Patient", "id": "31", "name": [{"text": "Gone"}], "deceasedBoolean": true}},
     {"resource": {"resourceType": "Location", "id": "20", "status": "active", "name": "Theatre 2",
@@ -541,6 +546,9 @@ fn a_bundle_is_read() {
     check_faults(&batch, &[]);
     assert_eq!(batch.unit, Unit::Entry);
     assert_eq!(batch.rows.len(), 5);
+    // A date of birth, and a record's number: a year alone is nothing to key in.
+    let known: Vec<_> = batch.untold.0.iter().map(|(_, told)| told[0].0).collect();
+    assert_eq!(known, [Factor::BirthDate, Factor::Mrn]);
     let okafor = record(&batch, "Practitioner/17");
     assert_eq!(
         (&*okafor.name, &*okafor.spoken),
@@ -755,4 +763,73 @@ fn the_columns_are_documented() {
         let line = format!("| `{name}` | {} |", about.replace('|', "&#124;"));
         assert!(page.contains(&line), "docs/people.md lacks: {line}");
     }
+}
+
+#[test]
+fn what_people_know_of_themselves_is_taken_and_never_told() {
+    let table = "id,role,name,birth_date,mrn,staff_number,pin\n\
+                 1,patient,Rosa,1980-03-01,0047 1100,,\n\
+                 2,staff,Kim,,,60417,9182 73\n\
+                 3,staff,Ola,,,,\n";
+    let batch = read_csv(table);
+    check_faults(&batch, &[]);
+    assert_eq!(batch.untold.count(), 4);
+    let mut register = Register::default();
+    let planned = plan(&register, "hr", batch, Policy::default(), NOW);
+    let whose: Vec<_> = planned
+        .untold
+        .0
+        .iter()
+        .map(|(person, told)| (person.0, told.len()))
+        .collect();
+    assert_eq!(whose, [(1_000_000, 2), (1_000_001, 2)]);
+    let told = planned.report.text(Some(&planned.changes));
+    assert!(
+        told.contains("4 dates of birth, numbers and PINs are sealed"),
+        "{told}"
+    );
+    register.apply(&planned.changes);
+    // The same file again changes nobody, but what they know is sealed anew; an empty cell leaves it as it was.
+    let again = plan(&register, "hr", read_csv(table), Policy::default(), NOW);
+    let report = &again.report;
+    assert_eq!(
+        (report.unchanged, report.changed.len(), again.changes.len()),
+        (3, 0, 2)
+    );
+    let without = table
+        .replace("1980-03-01,0047 1100", ",")
+        .replace("60417,9182 73", ",");
+    let without = plan(&register, "hr", read_csv(&without), Policy::default(), NOW);
+    assert_eq!((without.changes.len(), without.untold.count()), (0, 0));
+    for text in [
+        told,
+        format!("{again:?}"),
+        again.report.text(Some(&again.changes)),
+    ] {
+        for secret in ["0047", "1100", "1980", "60417", "9182"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_nobody_could_key_in_is_told() {
+    let batch = read_csv(
+        "id,role,name,birth_date,mrn,staff_number,pin\n\
+         1,patient,Rosa,03/01/1980,,,\n\
+         2,patient,Kim,1980-13-01,MR-4711,,\n\
+         3,staff,Ola,,,S17,123\n\
+         4,place,Theatre,1980-03-01,,,\n",
+    );
+    check_faults(
+        &batch,
+        &[
+            ("2 birth_date", "isn't a date"),
+            ("3 birth_date", "isn't a date"),
+            ("3 mrn", "isn't a number"),
+            ("4 staff_number", "isn't a number"),
+            ("4 pin", "isn't a PIN"),
+            ("5 birth_date", "a place knows nothing"),
+        ],
+    );
 }

@@ -12,6 +12,7 @@ use desk::TenantId;
 use desk::people::import::{BYTES_MAX, Batch, Context, Missing, Plan, Policy, csv, fhir, plan};
 use desk::people::{Change, Register};
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use super::{CHANGE_MAX, PublishError, Publisher, unknown};
 use crate::config::Hospital;
@@ -121,10 +122,14 @@ impl Import {
 }
 
 /// A little more than may be read, so that what is too large is told as such.
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn read(file: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let most = BYTES_MAX as u64 + 1;
-    File::open(file)?.take(most).read_to_end(&mut bytes)?;
+    let file = File::open(file)?;
+    // At once as large as it gets: what grows leaves copies behind.
+    let large = file.metadata()?.len().min(most);
+    let room = usize::try_from(large).unwrap_or(BYTES_MAX) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -159,7 +164,7 @@ impl Publisher {
             .register(tenant)
             .map_err(|error| stored(&error))?;
         let began = Instant::now();
-        let plan = import.plan(&register, hospital).map_err(refused)?;
+        let mut plan = import.plan(&register, hospital).map_err(refused)?;
         let mut text = import.told(&plan);
         if !import.apply {
             text.push_str("Nothing was changed; --apply does it.\n");
@@ -173,12 +178,21 @@ impl Publisher {
             return Ok(text);
         }
         self.people
-            .import(tenant, &import.source, wall(), &plan.changes)
+            .import(
+                tenant,
+                &import.source,
+                wall(),
+                &plan.changes,
+                std::mem::take(&mut plan.untold),
+            )
             .map_err(|error| stored(&error))?;
         let directory = self.people.directory(hospital);
         let directory = Box::new(directory.map_err(|error| stored(&error))?);
         let callable = setup::callable(hospital, &self.people);
         let callable = callable.map_err(|error| stored(&error))?;
+        let keyring = self.people.keyring(tenant);
+        let keyring = keyring.map_err(|error| stored(&error))?;
+        self.keyrings.set(tenant, keyring);
         let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
         let (done, changed) = oneshot::channel();
         control

@@ -89,6 +89,7 @@ fn what_the_desk_believes_is_what_the_log_says(place: &Place) {
         rules: desk::TicketRules::default(),
         promises: desk::PromiseSetup::default(),
         incidents: desk::IncidentSetup::default(),
+        verification: desk::VerificationRules::default(),
     };
     let mut play = Play {
         desk: Desk::new(Setup {

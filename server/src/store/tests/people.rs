@@ -1,5 +1,7 @@
 //! People: all of an import or nothing of it, on both databases.
 
+use std::collections::BTreeMap;
+
 use desk::people::{Change, Kind, Profile, Record};
 
 use super::*;
@@ -48,7 +50,9 @@ fn people_come_back_as_they_were(place: &Place) {
     let many: Vec<_> = (0..1_200)
         .map(|n| put(1_000_000 + n, 1, "It's \u{e9}\""))
         .collect();
-    people.import(TENANT, "hr", 7, &many, &[]).unwrap();
+    people
+        .import(TENANT, "hr", 7, &many, &BTreeMap::new(), &[])
+        .unwrap();
     assert_eq!(people.load(TENANT).unwrap().profiles.len(), 1_200);
     let changes = [
         put(1_000_000, 2, "Anna"),
@@ -58,7 +62,9 @@ fn people_come_back_as_they_were(place: &Place) {
         },
     ];
     // The versions of before are still there: who reads is told of them.
-    people.import(TENANT, "hr", 8, &changes, &[]).unwrap();
+    people
+        .import(TENANT, "hr", 8, &changes, &BTreeMap::new(), &[])
+        .unwrap();
     drop(store);
     let store = open(place);
     let people = store.people();
@@ -70,7 +76,9 @@ fn people_come_back_as_they_were(place: &Place) {
     let stale = [(PersonId(1_000_000), 1), (PersonId(1_001_199), 1)];
     assert_eq!(found.stale, stale);
     let more = [put(1_000_001, 2, "Ben")];
-    people.import(TENANT, "hr", 9, &more, &found.stale).unwrap();
+    people
+        .import(TENANT, "hr", 9, &more, &BTreeMap::new(), &found.stale)
+        .unwrap();
     let found = people.load(TENANT).unwrap();
     assert_eq!(found.stale, [(PersonId(1_000_001), 1)]);
     assert_eq!(found.profiles.len(), 1_199);
@@ -84,12 +92,16 @@ fn an_import_that_was_cut_off_means_nothing(place: &Place) {
         ids.map(|id| put(id, version, name)).collect()
     };
     people
-        .import(TENANT, "hr", 1, &many(1, "Anna"), &[])
+        .import(TENANT, "hr", 1, &many(1, "Anna"), &BTreeMap::new(), &[])
         .unwrap();
     // Hundreds of rows are on disk when one can't be written: it is there already.
     let mut cut_off = many(2, "Bella");
     cut_off.push(put(1_000_000, 1, "Anna"));
-    assert!(people.import(TENANT, "hr", 2, &cut_off, &[]).is_err());
+    assert!(
+        people
+            .import(TENANT, "hr", 2, &cut_off, &BTreeMap::new(), &[])
+            .is_err()
+    );
     let is_anna = |people: &StoredPeople| {
         let mut names = names(people).into_iter();
         assert!(names.all(|(_, version, name)| version == 1 && name == "Anna"));
@@ -103,7 +115,7 @@ fn an_import_that_was_cut_off_means_nothing(place: &Place) {
     // The same versions are free again.
     let stale: Vec<_> = (1_000_000..1_000_700).map(|id| (PersonId(id), 1)).collect();
     people
-        .import(TENANT, "hr", 3, &many(2, "Clara"), &stale)
+        .import(TENANT, "hr", 3, &many(2, "Clara"), &BTreeMap::new(), &stale)
         .unwrap();
     let found = people.load(TENANT).unwrap();
     assert_eq!((found.profiles.len(), found.stale.len()), (700, 0));
@@ -115,17 +127,38 @@ fn hospitals_with_equal_ids_do_not_mix(place: &Place) {
     let people = store.people();
     let other = TenantId(2);
     people
-        .import(TENANT, "hr", 1, &[put(1_000_000, 1, "Anna")], &[])
+        .import(
+            TENANT,
+            "hr",
+            1,
+            &[put(1_000_000, 1, "Anna")],
+            &BTreeMap::new(),
+            &[],
+        )
         .unwrap();
     people
-        .import(other, "hr", 1, &[put(1_000_000, 1, "Berta")], &[])
+        .import(
+            other,
+            "hr",
+            1,
+            &[put(1_000_000, 1, "Berta")],
+            &BTreeMap::new(),
+            &[],
+        )
         .unwrap();
     let gone = Change::Remove {
         person: PersonId(1_000_000),
         version: 2,
     };
     people
-        .import(TENANT, "hr", 2, &[gone], &[(PersonId(1_000_000), 1)])
+        .import(
+            TENANT,
+            "hr",
+            2,
+            &[gone],
+            &BTreeMap::new(),
+            &[(PersonId(1_000_000), 1)],
+        )
         .unwrap();
     assert_eq!(names(&people.load(TENANT).unwrap()), []);
     assert_eq!(
@@ -138,6 +171,13 @@ fn people_do_not_keep_a_store_open(place: &Place) {
     let store = open(place);
     let people = store.people();
     drop(store);
-    let refused = people.import(TENANT, "hr", 1, &[put(1_000_000, 1, "Anna")], &[]);
+    let refused = people.import(
+        TENANT,
+        "hr",
+        1,
+        &[put(1_000_000, 1, "Anna")],
+        &BTreeMap::new(),
+        &[],
+    );
     assert!(matches!(refused, Err(PeopleError::Busy)), "{refused:?}");
 }

@@ -4,7 +4,7 @@ use hours::Zone;
 use serde_json::Value;
 
 use super::super::Reading;
-use crate::people::{Number, NumberKind, Tongue};
+use crate::people::{Factor, Number, NumberKind, SecretDigits, Tongue};
 
 /// A text among a resource's elements.
 pub(super) fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
@@ -85,6 +85,33 @@ pub(super) fn numbers(resource: &Value, reading: &mut Reading<'_>, numbers: &mut
             number.of_record_since = Some(0);
         }
     }
+}
+
+/// What somebody knows of themselves, as far as it can be keyed in: a whole date of birth, and
+/// identifiers of digits (HL7 table 0203: `MR` a record's number, `EI` an employee's). What can't is
+/// no fault of the file's.
+pub(super) fn factors(resource: &Value) -> Vec<(Factor, SecretDigits)> {
+    let mut factors = Vec::new();
+    let born = text(resource, "birthDate").and_then(SecretDigits::read);
+    factors.extend(
+        born.filter(SecretDigits::is_date)
+            .map(|born| (Factor::BirthDate, born)),
+    );
+    for (code, factor) in [("MR", Factor::Mrn), ("EI", Factor::StaffNumber)] {
+        let of_kind = |identifier: &&Value| {
+            let coded = identifier.get("type").into_iter();
+            let mut codes = coded.flat_map(|kind| list(kind, "coding"));
+            codes.any(|coding| text(coding, "code") == Some(code))
+                && text(identifier, "use") != Some("old")
+        };
+        let mut identifiers = list(resource, "identifier").filter(of_kind);
+        let digits = identifiers.find_map(|identifier| {
+            let value = text(identifier, "value")?;
+            SecretDigits::read(value)
+        });
+        factors.extend(digits.map(|digits| (factor, digits)));
+    }
+    factors
 }
 
 /// The preferred language, else the first; of Practitioner (a CodeableConcept)
