@@ -252,7 +252,7 @@ impl Walk {
                 | Step::SetRole(_)
                 | Step::AskIncidents { .. }
                 | Step::Informed
-                | Step::PreviewIncident
+                | Step::PreviewIncident { .. }
                 | Step::PublishIncident
                 | Step::Subscribe { .. }
                 | Step::FindTicket { .. } => {}

@@ -41,6 +41,8 @@ pub(crate) struct Script {
     pub(crate) own_ticket: Option<TicketStatus>,
     /// What is out of order.
     pub(crate) incident: Option<IncidentWords>,
+    /// That is a surge.
+    pub(crate) surge: bool,
     /// What comes of the wish to be told when it is over.
     pub(crate) wish: SubscribeOutcome,
     pub(crate) signed_in: bool,
@@ -175,6 +177,7 @@ impl Script {
             store: Store::Up,
             own_ticket: None,
             incident: None,
+            surge: false,
             wish: SubscribeOutcome::Noted,
             signed_in: true,
             partner: None,
@@ -237,6 +240,7 @@ impl Script {
             findings,
         );
         let incident = incident(&mut keys, findings);
+        let surge = keys.truth("surge", findings).unwrap_or(false);
         let wish = keys.choice(
             "subscribing",
             &[
@@ -313,6 +317,7 @@ impl Script {
             store: store.unwrap_or(Store::Up),
             own_ticket,
             incident,
+            surge,
             wish: wish.unwrap_or(SubscribeOutcome::Noted),
             signed_in: signed_in.unwrap_or(true),
             partner: partner.flatten(),

@@ -175,7 +175,7 @@ impl Driver {
                 | Step::FindTicket { .. }
                 | Step::AskIncidents { .. }
                 | Step::Informed
-                | Step::PreviewIncident
+                | Step::PreviewIncident { .. }
                 | Step::PublishIncident
                 | Step::Subscribe { .. } => {}
                 Step::EnterQueue { queue, .. } => {

@@ -72,6 +72,8 @@ enum Command {
     Ticket(ticket::Args),
     /// What is out of order: list it, draft it, publish it, close it.
     Incident(incident::Args),
+    /// A surge: begin it, rehearse it, end it.
+    Surge(incident::Surge),
     /// The API's tokens: make, list and revoke them.
     #[command(subcommand)]
     Token(token::Args),
@@ -125,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::People(args) => people::run(&options, &args),
         Command::Ticket(args) => ticket::run(&options, &args),
         Command::Incident(args) => incident::run(&options, &args),
+        Command::Surge(args) => incident::surge(&options, &args),
         Command::Token(args) => token::run(&options, &args),
         Command::Audit(args) => token::audit(&options, &args),
         Command::Report(args) => report::run(&options, &args),

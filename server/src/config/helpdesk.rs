@@ -23,7 +23,7 @@ use super::webhooks::WebhookConfig;
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 10] = [
+pub(crate) const SHIPPED: [(&str, &str); 11] = [
     (
         "callback",
         include_str!("../../../ivr-flows/flows/callback.yaml"),
@@ -37,6 +37,7 @@ pub(crate) const SHIPPED: [(&str, &str); 10] = [
         include_str!("../../../ivr-flows/flows/publish.yaml"),
     ),
     ("staff", include_str!("../../../ivr-flows/flows/staff.yaml")),
+    ("surge", include_str!("../../../ivr-flows/flows/surge.yaml")),
     (
         "patient",
         include_str!("../../../ivr-flows/flows/patient.yaml"),
