@@ -275,12 +275,13 @@ impl Session {
                 self.inform(at, Phase::FallingBack { on_air, how });
             }
             Phase::Telling { how, .. } | Phase::FallingBack { how, .. } => match tells.subscribe {
-                Some(subscribe) if how.offer => {
+                // Whoever knows the menu has said what they want.
+                Some(subscribe) if how.offer && self.ahead.is_empty() => {
                     let offer = self.spoken(&subscribe.offer);
                     let on_air = self.play(now, offer, true);
                     self.inform(at, Phase::Offering(on_air));
                 }
-                _ => self.walk(now, tells.told),
+                _ => self.walk(now, how.surge.unwrap_or(tells.told)),
             },
             Phase::Offering(_) => {
                 let listen = tells.subscribe.map(|of| of.listen);
