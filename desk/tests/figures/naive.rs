@@ -218,6 +218,8 @@ impl Naive<'_> {
                     | Event::ContactStarted { .. }
                     | Event::ContactEscalated { .. }
                     | Event::ContactConferred { .. }
+                    | Event::ContactInformed { .. }
+                    | Event::ContactDeflected { .. }
                     | Event::ContactWrappedUp { .. }
                     | Event::TicketOpened { .. }
                     | Event::TicketAttached { .. }
