@@ -39,7 +39,7 @@ use crate::ticket::TicketNumber;
 use crate::tickets::{TicketAnswer, TicketCommand, TicketFacts, TicketRules};
 use crate::verification::{Attempts, Checked, VerificationLimits, VerificationRules};
 use commits::{Flight, Gap, Owner, Stream};
-use incidents::{IncidentFlight, Incidents};
+use incidents::{IncidentFlight, Incidents, Previewed};
 use notices::RecentOffers;
 use promises::{Promised, Promises};
 use remembered::{Forgotten, Memo, Replies};
@@ -448,8 +448,8 @@ struct Contact {
     /// Incidents named last as theirs, and those heard of.
     offered: SmallVec<[IncidentId; 3]>,
     told: SmallVec<[IncidentId; 3]>,
-    /// The draft that a supervisor heard last.
-    previewed: Option<IncidentId>,
+    /// What a supervisor heard last.
+    previewed: Option<Previewed>,
     /// Since it heard of one, nobody was asked for.
     told_alone: bool,
     /// That it wants to be told is on its way to the disk.

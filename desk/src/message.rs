@@ -197,10 +197,15 @@ pub enum What {
         role: Option<Role>,
         /// What they call about, where that alone is asked for.
         about: Option<ReasonCode>,
+        /// They call from a telephone that registers here.
+        ours: bool,
     },
-    /// The latest draft, for a supervisor. Answered with [`Reply::Incidents`].
-    Preview,
-    /// What was previewed last is to be heard from now on. Answered with
+    /// The latest draft, for a supervisor, or what is said in a surge. Answered with [`Reply::Incidents`].
+    Preview {
+        /// The latter.
+        surge: bool,
+    },
+    /// What was previewed last is to be heard from now on; a surge begins. Answered with
     /// [`Reply::Subscribed`] once that is durable, with [`Reply::IncidentOver`],
     /// or with [`Reply::Failed`].
     Publish {

@@ -280,7 +280,7 @@ impl Walk {
                 | Step::SetRole(_)
                 | Step::AskIncidents { .. }
                 | Step::Informed
-                | Step::PreviewIncident
+                | Step::PreviewIncident { .. }
                 | Step::PublishIncident
                 | Step::Subscribe { .. }
                 | Step::AskCallback { .. }

@@ -429,11 +429,15 @@ pub(crate) struct Incident {
     pub(crate) subscribe: Option<Box<Subscribe>>,
     pub(crate) told: NodeIndex,
     pub(crate) none: NodeIndex,
+    /// Having heard of a surge; `None`: as of anything else.
+    pub(crate) surge: Option<NodeIndex>,
 }
 
 /// What waits to be published, as callers would hear it.
 #[derive(Debug, Clone)]
 pub(crate) struct Preview {
+    /// What is said in a surge, not a draft.
+    pub(crate) surge: bool,
     pub(crate) fallback: Text,
     pub(crate) told: NodeIndex,
     pub(crate) none: NodeIndex,
@@ -790,7 +794,8 @@ impl Kind {
             Kind::Incident(incident) => {
                 let subscribed = incident.subscribe.as_mut().map(|of| &mut of.next);
                 let ways = [&mut incident.told, &mut incident.none];
-                ways.into_iter().chain(subscribed).collect()
+                let ways = ways.into_iter().chain(&mut incident.surge);
+                ways.chain(subscribed).collect()
             }
             Kind::Resolve(next) => vec![next],
             Kind::Verify(verify) => {
@@ -862,8 +867,9 @@ impl Kind {
             Kind::Publish(publish) => vec![free(publish.published), free(publish.failed)],
             Kind::Incident(incident) => {
                 let subscribed = incident.subscribe.as_ref().map(|of| key(of.next));
-                let ways = [free(incident.told), free(incident.none)];
-                ways.into_iter().chain(subscribed).collect()
+                let ways = [free(incident.told), free(incident.none)].into_iter();
+                let ways = ways.chain(incident.surge.map(free));
+                ways.chain(subscribed).collect()
             }
             Kind::Resolve(next) => vec![free(*next)],
             Kind::Verify(verify) => {

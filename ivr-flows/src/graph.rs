@@ -163,6 +163,7 @@ fn exits(kind: &Kind) -> Vec<(String, NodeIndex)> {
         ],
         Kind::Incident(incident) => [named("told", incident.told), named("none", incident.none)]
             .into_iter()
+            .chain(incident.surge.map(|to| named("surge", to)))
             .chain(
                 incident
                     .subscribe

@@ -41,6 +41,8 @@ pub(crate) struct Script {
     pub(crate) own_ticket: Option<TicketStatus>,
     /// What is out of order.
     pub(crate) incident: Option<IncidentWords>,
+    /// That is a surge.
+    pub(crate) surge: bool,
     /// What comes of the wish to be told when it is over.
     pub(crate) wish: SubscribeOutcome,
     /// What comes of showing who one is.
@@ -196,6 +198,7 @@ impl Script {
             store: Store::Up,
             own_ticket: None,
             incident: None,
+            surge: false,
             wish: SubscribeOutcome::Noted,
             verification: Verification::Passes,
             signed_in: true,
@@ -260,6 +263,7 @@ impl Script {
             findings,
         );
         let incident = incident(&mut keys, findings);
+        let surge = keys.truth("surge", findings).unwrap_or(false);
         let wish = keys.choice(
             "subscribing",
             &[
@@ -348,6 +352,7 @@ impl Script {
             store: store.unwrap_or(Store::Up),
             own_ticket,
             incident,
+            surge,
             wish: wish.unwrap_or(SubscribeOutcome::Noted),
             verification: verification.unwrap_or(Verification::Passes),
             signed_in: signed_in.unwrap_or(true),

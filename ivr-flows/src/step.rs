@@ -55,6 +55,8 @@ impl Role {
 /// How urgently a caller waits in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
+    /// Patient care is stopped at this moment: nothing overtakes it.
+    CareStopped,
     /// A clinician, or a place where clinicians work.
     Clinician,
     /// Hospital staff.
@@ -407,6 +409,8 @@ pub struct FoundTicket {
 pub struct IncidentNews {
     /// In each language in which something was written.
     pub texts: Vec<IncidentWords>,
+    /// It is a surge.
+    pub surge: bool,
 }
 
 /// The same in one language.
@@ -555,9 +559,13 @@ pub enum Step {
         /// What the caller is, or counts as.
         role: Role,
     },
-    /// Which draft waits to be published? Answered as [`Step::AskIncidents`]. Only
-    /// who may publish one hears of it; to anybody else none waits.
-    PreviewIncident,
+    /// Which draft waits to be published, or what is said in a surge? Answered as
+    /// [`Step::AskIncidents`]. Only who may publish one hears of it; to anybody
+    /// else none waits.
+    PreviewIncident {
+        /// The latter.
+        surge: bool,
+    },
     /// Publish what was previewed last. Answered by [`Input::Subscribed`] within 2 s.
     PublishIncident,
     /// The caller hears what [`Input::Incidents`] said last.

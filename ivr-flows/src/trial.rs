@@ -504,9 +504,10 @@ impl Trial {
                     });
                     self.later(soon, answer);
                 }
-                Step::AskIncidents { .. } | Step::PreviewIncident => {
+                Step::AskIncidents { .. } | Step::PreviewIncident { .. } => {
                     let news = self.script.incident.iter().map(|news| IncidentNews {
                         texts: vec![news.clone()],
+                        surge: self.script.surge,
                     });
                     let news = news.collect();
                     let calls_back = !self.script.withheld;

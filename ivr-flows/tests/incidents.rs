@@ -100,6 +100,7 @@ impl Call {
                 text: (*text).into(),
                 brief: brief.map(Into::into),
             }],
+            surge: false,
         });
         let news = news.collect();
         let calls_back = true;
@@ -223,7 +224,10 @@ fn what_cant_be_said_is_said_in_fixed_words() {
     );
     // Erased, or in no language that is spoken here: the same.
     let mut call = Call::new(BEFORE_THE_MENU, Role::Staff);
-    let news = vec![IncidentNews { texts: Vec::new() }];
+    let news = vec![IncidentNews {
+        texts: Vec::new(),
+        surge: false,
+    }];
     let calls_back = false;
     call.input(Input::Incidents { news, calls_back });
     assert_eq!(

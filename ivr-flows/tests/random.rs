@@ -194,7 +194,7 @@ impl Driver {
                 | Step::FindTicket { .. }
                 | Step::AskIncidents { .. }
                 | Step::Informed
-                | Step::PreviewIncident
+                | Step::PreviewIncident { .. }
                 | Step::PublishIncident
                 | Step::Subscribe { .. } => {}
                 Step::ResolveTicket => assert!(self.ticket_given),

@@ -149,6 +149,10 @@ fn every_choice_of_words() {
             node("incident: tell, unknown: zzzzzzzzzzzz, told: a, none: a"),
         ),
         (
+            "/$defs/incident/properties/of",
+            node("incident: preview, of: zzzzzzzzzzzz, told: a, none: a"),
+        ),
+        (
             "/$defs/queue/properties/class",
             node("queue: q, no_agents: stay, class: zzzzzzzzzzzz"),
         ),
@@ -355,8 +359,8 @@ variables: {twice: yes-or-no, where: text, times: number}
 start: who
 nodes:
   who: {identify: caller, clinician: hello, staff: news, patient: ask, place: hello, unknown: ask, next: ask}
-  news: {incident: tell, about: health-record, unknown: staff, fallback: A problem., subscribe: '1', called_by: service, offer: Press 1., noted: Noted., over: It is over., not_noted: It isn't noted., told: hello, none: hello, subscribed: bye}
-  draft: {incident: preview, fallback: A problem., told: publish, none: bye}
+  news: {incident: tell, about: health-record, unknown: staff, fallback: A problem., subscribe: '1', called_by: service, offer: Press 1., noted: Noted., over: It is over., not_noted: It isn't noted., told: hello, none: hello, subscribed: bye, surge: hello}
+  draft: {incident: preview, of: draft, fallback: A problem., told: publish, none: bye}
   publish: {incident: publish, published: bye, failed: bye}
   hello: {play: {en: 'Hello {caller.name}.', es: Hola.}, barge_in: true, next: ask}
   ask:
@@ -413,6 +417,7 @@ tests:
     own_ticket: in hand
     incident: The record is down.
     brief: Down.
+    surge: true
     subscribing: works
     verification: passes
     agents: signed in

@@ -146,7 +146,7 @@ fn drain(session: &mut Session, last_play: &mut PlayId, said: &mut Vec<String>) 
             Step::FindTicket { digits } => format!("find {digits}"),
             Step::AskIncidents { .. } => "incidents".to_owned(),
             Step::Informed => "informed".to_owned(),
-            Step::PreviewIncident => "preview".to_owned(),
+            Step::PreviewIncident { .. } => "preview".to_owned(),
             Step::PublishIncident => "publish".to_owned(),
             Step::Subscribe { queue, .. } => format!("subscribe {queue}"),
             Step::SetRole(role) => format!("role {}", role.word()),

@@ -291,7 +291,7 @@ fn incident(desk: &Desk, hospital: &str, verb: &str, rest: &str) -> Result<Strin
     };
     let done = publisher.incident(ask).map_err(|error| error.to_string())?;
     let words = |(incident, facts)| incidents::words(incident, &facts, &zone(&found));
-    Ok(done.map(words).unwrap_or_default())
+    Ok(done.map_or_else(|| "there was nothing to be done\n".to_owned(), words))
 }
 
 /// How many incidents are listed.

@@ -132,10 +132,10 @@ impl Desk {
                 Some(memo) => memo,
                 None => return,
             },
-            What::Incidents { role, about } => {
-                return self.incidents_for(id, contact, role, about);
+            What::Incidents { role, about, ours } => {
+                return self.incidents_for(id, contact, role, (about, ours));
             }
-            What::Preview => return self.preview(id, contact),
+            What::Preview { surge } => return self.preview(id, contact, surge),
             What::Publish { by } => return self.publish_previewed(id, contact, by),
             What::Informed => {
                 self.informed(contact, at);
@@ -387,7 +387,7 @@ impl Desk {
             What::Start { .. } if self.forgotten.contains(contact) => Reply::Started,
             What::Start { .. } | What::OpenTicket | What::AttachTicket => Reply::Failed,
             What::Promise(_) | What::Subscribe { .. } | What::Publish { .. } => Reply::Failed,
-            What::Incidents { .. } | What::Preview => Reply::Incidents(Vec::new()),
+            What::Incidents { .. } | What::Preview { .. } => Reply::Incidents(Vec::new()),
             What::PromiseWindows { .. } => Reply::Windows(Vec::new()),
             What::Callback(CallbackStep::Begun { .. } | CallbackStep::Dial) => Reply::CallbackOff,
             What::FindTicket { .. } => Reply::TicketNotFound,

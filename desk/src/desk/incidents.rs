@@ -52,8 +52,15 @@ pub(super) struct Incidents {
 enum Job {
     Command(IncidentCommand),
     Subscribe(CommandId, ContactId, Subscriber),
-    Publish(CommandId, ContactId, IncidentId, AgentId),
+    Publish(CommandId, ContactId, Previewed, AgentId),
     Categorised(i64, TicketId, ReasonCode),
+}
+
+/// What a supervisor has heard, and may have callers hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Previewed {
+    Draft(IncidentId),
+    Surge,
 }
 
 /// A write the store was given.
@@ -238,8 +245,8 @@ impl Desk {
                 Some(Job::Subscribe(id, contact, subscriber)) => {
                     self.do_subscribe(tenant, at, (id, contact, subscriber));
                 }
-                Some(Job::Publish(id, contact, incident, by)) => {
-                    self.do_publish(tenant, at, (id, contact), (incident, by));
+                Some(Job::Publish(id, contact, previewed, by)) => {
+                    self.do_publish(tenant, at, (id, contact), (previewed, by));
                 }
                 Some(Job::Categorised(at, ticket, reason)) => {
                     let board = &mut self.tenants[tenant].incidents.board;
@@ -405,7 +412,7 @@ impl Desk {
         id: CommandId,
         contact: ContactId,
         role: Option<Role>,
-        about: Option<ReasonCode>,
+        (about, ours): (Option<ReasonCode>, bool),
     ) {
         let news = self.contacts.get_mut(&contact).map(|known| {
             let place = match known.facts.found {
@@ -416,6 +423,7 @@ impl Desk {
                 role: role.or(known.facts.role).or(place.map(|_| Role::Clinician)),
                 place,
                 about,
+                ours,
             };
             let board = &self.tenants[known.tenant].incidents.board;
             let news = board.news(caller, &known.told);
@@ -515,11 +523,15 @@ impl Desk {
     }
 
     /// The latest draft, for who may publish it.
-    pub(super) fn preview(&mut self, id: CommandId, contact: ContactId) {
+    pub(super) fn preview(&mut self, id: CommandId, contact: ContactId, surge: bool) {
         let news = self.contacts.get_mut(&contact).and_then(|known| {
             let board = &self.tenants[known.tenant].incidents.board;
+            if surge {
+                known.previewed = Some(Previewed::Surge);
+                return Some(board.surge_news());
+            }
             let news = board.draft_news()?;
-            known.previewed = Some(news.incident);
+            known.previewed = Some(Previewed::Draft(news.incident));
             Some(news)
         });
         self.answer(id, contact, Reply::Incidents(news.into_iter().collect()));
@@ -535,13 +547,13 @@ impl Desk {
         }
         let tenant = known.tenant;
         let full = self.tenants[tenant].incidents.waiting.len() >= WAITING_MAX;
-        let Some(incident) = known.previewed.filter(|_| !full) else {
+        let Some(previewed) = known.previewed.filter(|_| !full) else {
             return self.reply(id, contact, Memo::Failed);
         };
         known.subscribing = Some(id);
         let until = self.now + self.limits.ticket_deadline;
         self.timers.ticket_until(until, contact, id);
-        let job = Job::Publish(id, contact, incident, by);
+        let job = Job::Publish(id, contact, previewed, by);
         self.tenants[tenant].incidents.waiting.push_back(job);
         self.go_on(tenant);
     }
@@ -551,10 +563,16 @@ impl Desk {
         tenant: usize,
         at: i64,
         (id, contact): (CommandId, ContactId),
-        (incident, by): (IncidentId, AgentId),
+        (previewed, by): (Previewed, AgentId),
     ) {
         let of = &mut self.tenants[tenant];
-        let deed = IncidentDeed::Publish(incident);
+        let deed = match previewed {
+            Previewed::Draft(incident) => IncidentDeed::Publish(incident),
+            Previewed::Surge => IncidentDeed::Surge {
+                rehearsal: false,
+                expires_at: None,
+            },
+        };
         let by = IncidentBy::Agent(by);
         let decided = of.incidents.board.decide(at, by, &deed, &of.rules, None);
         match decided {

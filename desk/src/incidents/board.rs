@@ -8,7 +8,7 @@ use smallvec::{SmallVec, smallvec};
 use super::similar::Similar;
 use super::{
     AlertId, Closing, Concern, Draft, IncidentBy, IncidentDeed, IncidentFacts, IncidentRefusal,
-    IncidentRules, IncidentStage, IncidentText, KnownIncident, News, Subscriber,
+    IncidentRules, IncidentScope, IncidentStage, IncidentText, KnownIncident, News, Subscriber,
 };
 use crate::event::Event;
 use crate::message::{ContactId, IncidentId, PromiseId, Stamped, TicketId};
@@ -176,6 +176,14 @@ impl Board {
                 }
                 Ok(Some(Decided::of(*incident, events)))
             }
+            IncidentDeed::Surge {
+                rehearsal,
+                expires_at,
+            } => self.surge(at, by, *rehearsal, *expires_at).map(Some),
+            IncidentDeed::SurgeOver => {
+                let found = self.live().find(|(_, facts)| facts.scope.surge);
+                Ok(found.map(|(incident, facts)| closed(incident, facts, by)))
+            }
             IncidentDeed::Close(incident) => {
                 if self.closed.iter().any(|(id, _)| id == incident) {
                     return Ok(Some(Decided::nothing(*incident)));
@@ -227,6 +235,67 @@ impl Board {
         })
     }
 
+    /// There is one at a time; begun again it lasts longer.
+    fn surge(
+        &mut self,
+        at: i64,
+        by: IncidentBy,
+        rehearsal: bool,
+        expires_at: Option<i64>,
+    ) -> Result<Decided, IncidentRefusal> {
+        let expires_at = expires_at.unwrap_or(at.saturating_add(self.rules.surge_lasts_ms));
+        self.check_time(at, expires_at)?;
+        let scope = IncidentScope {
+            surge: true,
+            rehearsal,
+            ..IncidentScope::default()
+        };
+        if let Some((incident, facts)) = self.live().find(|(_, facts)| facts.scope.surge) {
+            // A rehearsal becomes the real thing, and never the other way round.
+            let scope = IncidentScope {
+                rehearsal: facts.scope.rehearsal && rehearsal,
+                ..scope
+            };
+            let expires_at = expires_at.max(facts.expires_at);
+            let event = Event::IncidentUpdated {
+                incident,
+                by,
+                scope,
+                expires_at,
+            };
+            let same = (scope, expires_at) == (facts.scope, facts.expires_at);
+            let events = if same {
+                SmallVec::new()
+            } else {
+                smallvec![event]
+            };
+            return Ok(Decided::of(incident, events));
+        }
+        let incident = self.next;
+        self.next.0 += 1;
+        let drafted = Event::IncidentDrafted {
+            incident,
+            scope,
+            by,
+            alert: None,
+            expires_at,
+        };
+        Ok(Decided {
+            incident,
+            events: smallvec![drafted, Event::IncidentPublished { incident, by }],
+            texts: self.rules.surge_texts.clone(),
+        })
+    }
+
+    /// What callers would hear in a surge.
+    pub(crate) fn surge_news(&self) -> News {
+        News {
+            incident: self.next,
+            texts: self.rules.surge_texts.clone(),
+            surge: true,
+        }
+    }
+
     fn open(&self, incident: IncidentId) -> Result<&Live, IncidentRefusal> {
         let live = self.live.get(&incident);
         live.filter(|live| !live.facts.stage.is_closed())
@@ -272,7 +341,7 @@ impl Board {
         }
         let incident = self.next;
         self.next.0 += 1;
-        let scope = super::IncidentScope {
+        let scope = IncidentScope {
             reason: Some(reason),
             ..Default::default()
         };
@@ -401,11 +470,15 @@ impl Board {
             })
             .filter_map(|(incident, live)| Some((live.facts.stage.published()?, *incident, live)))
             .collect();
-        concerning.sort_unstable_by_key(|(at, incident, _)| std::cmp::Reverse((*at, *incident)));
+        // A surge before all else.
+        concerning.sort_unstable_by_key(|(at, incident, live)| {
+            std::cmp::Reverse((live.facts.scope.surge, *at, *incident))
+        });
         concerning.truncate(NEWS_MAX);
         let news = concerning.into_iter().map(|(_, incident, live)| News {
             incident,
             texts: live.texts.clone(),
+            surge: live.facts.scope.surge,
         });
         news.collect()
     }
@@ -419,6 +492,7 @@ impl Board {
         Some(News {
             incident: *incident,
             texts: live.texts.clone(),
+            surge: false,
         })
     }
 

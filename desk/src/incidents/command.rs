@@ -49,6 +49,15 @@ pub enum IncidentDeed {
         /// The ticket's number.
         ticket: TicketNumber,
     },
+    /// A surge begins, or its rehearsal: it is heard of at once, in the words that are agreed.
+    Surge {
+        /// Only who calls from a telephone of ours hears of it.
+        rehearsal: bool,
+        /// Until when, Unix milliseconds; `None`: as long as is agreed.
+        expires_at: Option<i64>,
+    },
+    /// The surge is over, and its rehearsal. Done, whether or not there was one.
+    SurgeOver,
     /// It is over; a draft: it was none.
     Close(IncidentId),
     /// Monitoring says that this alert is over. Done, whether or not it was known.

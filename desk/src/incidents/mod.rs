@@ -74,6 +74,10 @@ pub struct IncidentRules {
     pub similar_lasts_ms: i64,
     /// The longest that one may be announced without anybody saying so again, milliseconds. Default a week.
     pub lasts_max_ms: i64,
+    /// What is said in a surge.
+    pub surge_texts: Vec<IncidentText>,
+    /// How long a surge lasts, milliseconds. Default 2 hours.
+    pub surge_lasts_ms: i64,
     /// Incidents that aren't closed, at a time. Default 64.
     pub live_max: usize,
     /// People who want to be told when one is over. Default 2,000.
@@ -88,6 +92,8 @@ impl Default for IncidentRules {
             similar_ms: 10 * MINUTE_MS,
             similar_lasts_ms: 4 * HOUR_MS,
             lasts_max_ms: 7 * 24 * HOUR_MS,
+            surge_texts: Vec::new(),
+            surge_lasts_ms: 2 * HOUR_MS,
             live_max: 64,
             subscribers_max: 2_000,
         }
@@ -149,4 +155,6 @@ pub struct News {
     pub incident: IncidentId,
     /// What is said, in each language that somebody has written. Perhaps nothing.
     pub texts: Vec<IncidentText>,
+    /// It is a surge.
+    pub surge: bool,
 }

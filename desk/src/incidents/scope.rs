@@ -18,6 +18,12 @@ pub struct IncidentScope {
     /// Where from.
     #[serde(default, skip_serializing_if = "Places::is_everywhere")]
     pub places: Places,
+    /// A surge: flows lead who hears of it another way, those first whose patient care is stopped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub surge: bool,
+    /// It is rehearsed: only who calls from a telephone of ours hears of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rehearsal: bool,
 }
 
 /// A caller as far as incidents are concerned.
@@ -29,6 +35,8 @@ pub struct Concern {
     pub place: Option<PersonId>,
     /// What they call about, where the flow asks for that alone.
     pub about: Option<ReasonCode>,
+    /// They call from a telephone that registers here.
+    pub ours: bool,
 }
 
 impl IncidentScope {
@@ -42,7 +50,7 @@ impl IncidentScope {
         let role = self.roles.is_everybody() || caller.role.is_some_and(|r| self.roles.holds(r));
         let place =
             self.places.is_everywhere() || caller.place.is_some_and(|p| self.places.holds(p));
-        reason && role && place
+        reason && role && place && (caller.ours || !self.rehearsal)
     }
 }
 

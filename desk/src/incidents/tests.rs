@@ -28,6 +28,7 @@ fn stored_form() {
                 reason: ReasonCode::new("ehr"),
                 roles: Audience::of(&[Role::Staff, Role::Clinician]),
                 places: Places::of(&[PersonId(9), PersonId(2), PersonId(9)]).unwrap(),
+                ..IncidentScope::default()
             },
             by: IncidentBy::Alert,
             alert: Some(AlertId(0x00ab_cdef_0123_4567)),
@@ -44,6 +45,20 @@ fn stored_form() {
             expires_at: 30,
         },
         r#"{"type":"incident.drafted","incident":5,"by":"calls","expires_at":30}"#,
+    );
+    check(
+        Event::IncidentDrafted {
+            incident,
+            scope: IncidentScope {
+                surge: true,
+                rehearsal: true,
+                ..IncidentScope::default()
+            },
+            by: IncidentBy::Administrator,
+            alert: None,
+            expires_at: 30,
+        },
+        r#"{"type":"incident.drafted","incident":5,"surge":true,"rehearsal":true,"by":"administrator","expires_at":30}"#,
     );
     check(
         Event::IncidentPublished {
@@ -106,8 +121,14 @@ fn whom_it_concerns() {
         reason,
         roles: Audience::of(roles),
         places: Places::of(places).unwrap(),
+        ..IncidentScope::default()
     };
-    let caller = |role, place, about| Concern { role, place, about };
+    let caller = |role, place, about| Concern {
+        role,
+        place,
+        about,
+        ours: false,
+    };
     let check = |scope: IncidentScope, of: Concern, expected: bool| {
         assert_eq!(scope.concerns(of), expected, "{scope:?} {of:?}");
     };
@@ -126,6 +147,17 @@ fn whom_it_concerns() {
     check(there, caller(None, Some(theatre), None), true);
     check(there, caller(Some(Role::Clinician), None, None), false);
     check(there, caller(None, Some(PersonId(8)), None), false);
+    let rehearsed = IncidentScope {
+        surge: true,
+        rehearsal: true,
+        ..IncidentScope::default()
+    };
+    check(rehearsed, Concern::default(), false);
+    let ours = Concern {
+        ours: true,
+        ..Concern::default()
+    };
+    check(rehearsed, ours, true);
     let too_many: Vec<_> = (0..7).map(PersonId).collect();
     assert_eq!(Places::of(&too_many), None);
 }

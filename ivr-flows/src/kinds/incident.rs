@@ -43,6 +43,8 @@ impl Surroundings<'_> {
     }
 
     fn preview(&self, keys: &mut Keys<'_>, findings: &mut Findings) -> Option<Preview> {
+        let of = [("draft", false), ("surge", true)];
+        let surge = keys.choice("of", &of, findings).unwrap_or(false);
         let fallback = self.always(keys, "fallback", INCIDENT, findings);
         let told = self.needed(
             keys,
@@ -57,6 +59,7 @@ impl Surroundings<'_> {
             findings,
         );
         Some(Preview {
+            surge,
             fallback: fallback?,
             told,
             none,
@@ -125,6 +128,7 @@ impl Surroundings<'_> {
             about,
             unknown,
             fallback: fallback?,
+            surge: self.target(keys, "surge", findings),
             subscribe: match offered {
                 true => Some(Box::new(subscribe?)),
                 false => None,

@@ -26,6 +26,7 @@ impl Surroundings<'_> {
                 ("clinician", Some(Class::Clinician)),
                 ("staff", Some(Class::Staff)),
                 ("patient", Some(Class::Patient)),
+                ("care_stopped", Some(Class::CareStopped)),
             ],
             findings,
         );

@@ -32,6 +32,8 @@ struct How {
     brief: bool,
     /// They may ask to be called when it is over.
     offer: bool,
+    /// It is a surge, and the flow has a way for it.
+    surge: Option<NodeIndex>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +108,7 @@ struct Tells<'f> {
     none: NodeIndex,
     over_ring: bool,
     subscribe: Option<&'f Subscribe>,
+    surge: Option<NodeIndex>,
 }
 
 impl<'f> Tells<'f> {
@@ -117,6 +120,7 @@ impl<'f> Tells<'f> {
                 none: incident.none,
                 over_ring: incident.over_ring,
                 subscribe: incident.subscribe.as_deref(),
+                surge: incident.surge,
             }),
             Kind::Preview(preview) => Some(Self {
                 fallback: &preview.fallback,
@@ -124,6 +128,7 @@ impl<'f> Tells<'f> {
                 none: preview.none,
                 over_ring: false,
                 subscribe: None,
+                surge: None,
             }),
             _ => None,
         }
@@ -159,7 +164,8 @@ impl Session {
 
     /// Comes to a node that says the latest draft.
     pub(super) fn ask_draft(&mut self, now: Duration, at: NodeIndex) {
-        self.push(Step::PreviewIncident);
+        let surge = matches!(&self.flow.node(at).kind, Kind::Preview(preview) if preview.surge);
+        self.push(Step::PreviewIncident { surge });
         let until = now + ASK_WAIT;
         self.inform(at, Phase::Asking { until });
     }
@@ -202,7 +208,9 @@ impl Session {
         if pieces.is_empty() {
             pieces.clone_from(&fallback);
         }
-        if tells.over_ring {
+        // What leads another way is told before anything rings.
+        let surge = tells.surge.filter(|_| news.iter().any(|news| news.surge));
+        if tells.over_ring && surge.is_none() {
             self.ring_news = Some(RingNews {
                 pieces,
                 fallback,
@@ -216,7 +224,8 @@ impl Session {
         let on_air = self.tell(now, pieces, brief);
         let how = How {
             brief,
-            offer: calls_back && !brief,
+            offer: calls_back && !brief && surge.is_none(),
+            surge,
         };
         self.inform(at, Phase::Telling { on_air, how });
     }
@@ -272,7 +281,7 @@ impl Session {
                     let on_air = self.play(now, offer, true);
                     self.inform(at, Phase::Offering(on_air));
                 }
-                _ => self.walk(now, tells.told),
+                _ => self.walk(now, how.surge.unwrap_or(tells.told)),
             },
             Phase::Offering(_) => {
                 let listen = tells.subscribe.map(|of| of.listen);
@@ -290,7 +299,10 @@ impl Session {
             return;
         };
         match phase {
-            Phase::Telling { .. } | Phase::FallingBack { .. } => self.told(now, at),
+            Phase::Telling { how, .. } | Phase::FallingBack { how, .. } => match how.surge {
+                Some(to) => self.walk(now, to),
+                None => self.told(now, at),
+            },
             _ => self.news_told(now, true),
         }
     }
@@ -332,8 +344,12 @@ impl Session {
         match answers {
             Some(subscribe) => self.subscribe(now, at, subscribe),
             None => {
+                let surge = match phase {
+                    Phase::Telling { how, .. } | Phase::FallingBack { how, .. } => how.surge,
+                    _ => None,
+                };
                 self.ahead.push(key);
-                self.walk(now, tells.told);
+                self.walk(now, surge.unwrap_or(tells.told));
             }
         }
     }

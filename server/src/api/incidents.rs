@@ -205,6 +205,7 @@ pub(super) async fn draft(
                 places: Places::of(&places).ok_or_else(|| {
                     invalid(&format!("an incident names at most {} places", Places::MAX))
                 })?,
+                ..IncidentScope::default()
             },
             texts: incident_texts(&new.text, &new.brief).map_err(|fault| invalid(&fault))?,
             expires_at: until(new.minutes),

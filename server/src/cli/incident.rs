@@ -91,3 +91,41 @@ pub(super) fn run(options: &Options, args: &Args) -> anyhow::Result<ExitCode> {
 fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+/// Arguments of `careline surge`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Surge {
+    /// The hospital: its file's name without .yaml.
+    hospital: String,
+    /// What is done.
+    #[arg(value_enum)]
+    to: Switch,
+    /// After how many minutes it is over by itself; as its file says if absent.
+    #[arg(long = "for")]
+    minutes: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Switch {
+    /// It begins: callers hear of it, and whoever says that patient care is stopped goes first.
+    On,
+    /// It is over, and its rehearsal.
+    Off,
+    /// Only who calls from a telephone that registers here hears of it.
+    Rehearse,
+}
+
+pub(super) fn surge(options: &Options, args: &Surge) -> anyhow::Result<ExitCode> {
+    let to = match args.to {
+        Switch::On => "on",
+        Switch::Off => "off",
+        Switch::Rehearse => "rehearse",
+    };
+    let minutes = args
+        .minutes
+        .map_or(String::new(), |minutes| minutes.to_string());
+    super::publish::say(
+        options,
+        &format!("incident\t{}\tsurge\t{to}\t{minutes}", args.hospital),
+    )
+}

@@ -75,6 +75,8 @@ enum Command {
     Incident(incident::Args),
     /// What is owed to a hospital's customers: list it, or say something of one of the calls.
     Promise(promise::Args),
+    /// A surge: begin it, rehearse it, end it.
+    Surge(incident::Surge),
     /// The API's tokens: make, list and revoke them.
     #[command(subcommand)]
     Token(token::Args),
@@ -129,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Ticket(args) => ticket::run(&options, &args),
         Command::Incident(args) => incident::run(&options, &args),
         Command::Promise(args) => promise::run(&options, &args),
+        Command::Surge(args) => incident::surge(&options, &args),
         Command::Token(args) => token::run(&options, &args),
         Command::Audit(args) => token::audit(&options, &args),
         Command::Report(args) => report::run(&options, &args),

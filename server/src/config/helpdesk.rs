@@ -38,6 +38,7 @@ pub(crate) const SHIPPED: [(&str, &str); 11] = [
         include_str!("../../../ivr-flows/flows/publish.yaml"),
     ),
     ("staff", include_str!("../../../ivr-flows/flows/staff.yaml")),
+    ("surge", include_str!("../../../ivr-flows/flows/surge.yaml")),
     (
         "patient",
         include_str!("../../../ivr-flows/flows/patient.yaml"),

@@ -25,12 +25,30 @@ pub struct IncidentsConfig {
     /// Calls about the same that propose one.
     #[serde(default)]
     pub similar: SimilarConfig,
+    /// What is said in a surge, and how long one lasts.
+    #[serde(default)]
+    pub surge: SurgeConfig,
     /// Programs that may publish what they draft at once, by their tokens' ids.
     #[serde(default)]
     pub tokens: Vec<u32>,
     /// Alerts of monitoring's, each by a name. Others are passed over.
     #[serde(default)]
     pub alerts: BTreeMap<String, AlertConfig>,
+}
+
+/// A surge: what is said, and how long it lasts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SurgeConfig {
+    /// After how many minutes it is over by itself.
+    #[serde(default)]
+    pub minutes: Option<u32>,
+    /// What is said, by language.
+    #[serde(default)]
+    pub text: BTreeMap<String, String>,
+    /// The same in few words, for clinicians.
+    #[serde(default)]
+    pub brief: BTreeMap<String, String>,
 }
 
 /// Calls about the same that propose an incident.
@@ -104,6 +122,7 @@ impl Hospital {
     pub fn incident_rules(&self) -> IncidentRules {
         let IncidentsConfig {
             similar,
+            surge,
             tokens,
             alerts,
         } = &self.incidents;
@@ -118,6 +137,10 @@ impl Hospital {
             similar_ms: similar
                 .minutes
                 .map_or(ours.similar_ms, |minutes| i64::from(minutes) * MINUTE_MS),
+            surge_texts: texts(&surge.text, &surge.brief).unwrap_or_default(),
+            surge_lasts_ms: surge.minutes.map_or(ours.surge_lasts_ms, |minutes| {
+                i64::from(minutes) * MINUTE_MS
+            }),
             ..ours
         }
     }
@@ -139,13 +162,23 @@ impl Hospital {
     /// What is wrong with them: in which keys, and what.
     pub(super) fn incident_fault(&self) -> Option<(Vec<String>, String)> {
         let IncidentsConfig {
-            similar, alerts, ..
+            similar,
+            surge,
+            alerts,
+            ..
         } = &self.incidents;
         let at = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
         let minutes = |minutes: u32| (1..=MINUTES_MAX).contains(&minutes);
         if similar.minutes.is_some_and(|of| !minutes(of)) {
             let fault = "that is a minute at least, and a week at most".to_owned();
             return Some((at(&["similar", "minutes"]), fault));
+        }
+        if surge.minutes.is_some_and(|of| !minutes(of)) {
+            let fault = "that is a minute at least, and a week at most".to_owned();
+            return Some((at(&["surge", "minutes"]), fault));
+        }
+        if let Err(fault) = texts(&surge.text, &surge.brief) {
+            return Some((at(&["surge", "text"]), fault));
         }
         if alerts.len() > ALERTS_MAX {
             return Some((at(&["alerts"]), format!("at most {ALERTS_MAX} are known")));
@@ -230,6 +263,8 @@ mod tests {
     fn what_is_wrong_is_said_and_where() {
         for (text, keys) in [
             ("{ similar: { minutes: 0 } }", "similar minutes"),
+            ("{ surge: { minutes: 0 } }", "surge minutes"),
+            ("{ surge: { brief: { en: Down. } } }", "surge text"),
             ("{ alerts: { a: { labels: {} } } }", "alerts a labels"),
             (
                 "{ alerts: { a: { labels: { b: c }, minutes: 0 } } }",

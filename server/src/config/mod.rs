@@ -41,7 +41,9 @@ pub(crate) use helpdesk::SHIPPED;
 pub use helpdesk::{
     Agent, Day, Files, HelpDesk, Hospital, Hours, LineSetup, Person, Phone, Place, QueueConfig,
 };
-pub use incidents::{AlertConfig, IncidentsConfig, SimilarConfig, texts as incident_texts};
+pub use incidents::{
+    AlertConfig, IncidentsConfig, SimilarConfig, SurgeConfig, texts as incident_texts,
+};
 pub use outside::{
     LocationBy, OutsideConfig, PartnerConfig, RegisterConfig, TrunkAccount, TrunkConfig,
 };

@@ -33,6 +33,14 @@ pub(super) fn deed(verb: &str, rest: &str, wall: i64) -> Result<IncidentDeed, St
         Ok::<_, String>(wall.saturating_add(i64::from(minutes) * 60_000))
     };
     match (verb, &words[..]) {
+        ("surge", ["on" | "rehearse", minutes]) => Ok(IncidentDeed::Surge {
+            rehearsal: words[0] == "rehearse",
+            expires_at: match *minutes {
+                "" => None,
+                minutes => Some(until(minutes)?),
+            },
+        }),
+        ("surge", ["off", _]) => Ok(IncidentDeed::SurgeOver),
         ("publish", [of]) => Ok(IncidentDeed::Publish(id(of)?)),
         ("close", [of]) => Ok(IncidentDeed::Close(id(of)?)),
         ("prolong", [of, minutes]) => Ok(IncidentDeed::Update {
@@ -98,6 +106,13 @@ pub(super) fn words(incident: IncidentId, facts: &IncidentFacts, zone: &Zone) ->
         let _ = writeln!(text, "  {name}: {value}");
     };
     let scope = facts.scope;
+    if scope.surge {
+        let whom = match scope.rehearsal {
+            true => "rehearsed: only our own telephones hear of it",
+            false => "every caller hears of it",
+        };
+        line("surge", whom.to_owned());
+    }
     if let Some(reason) = scope.reason {
         line("about", reason.as_str().to_owned());
     }
@@ -194,6 +209,16 @@ mod tests {
             Some("Record down.")
         );
         assert!(read("draft", "60\t\t\ten\t\tThe record is down.").is_ok());
+        assert_eq!(
+            read("surge", "rehearse\t"),
+            Ok(IncidentDeed::Surge {
+                rehearsal: true,
+                expires_at: None
+            })
+        );
+        assert!(read("surge", "on\t90").is_ok());
+        assert_eq!(read("surge", "off\t"), Ok(IncidentDeed::SurgeOver));
+        assert!(read("surge", "up\t").is_err());
         assert!(read("attach", "3\t2963236026").is_ok());
         assert!(read("prolong", "3\t60").is_ok());
         for (verb, rest) in [

@@ -71,11 +71,12 @@ impl Contact {
                     Role::Place => Some(DeskRole::Clinician),
                     role => desk_role(role),
                 };
-                self.tell_desk(cx, What::Incidents { role, about });
+                let ours = !self.by_trunk;
+                self.tell_desk(cx, What::Incidents { role, about, ours });
             }
             Step::Informed => self.tell_desk(cx, What::Informed),
-            Step::PreviewIncident => match self.supervisor {
-                Some(_) => self.tell_desk(cx, What::Preview),
+            Step::PreviewIncident { surge } => match self.supervisor {
+                Some(_) => self.tell_desk(cx, What::Preview { surge }),
                 // On a line that anybody may call nothing is told of drafts.
                 None => {
                     let none = FlowInput::Incidents {
@@ -304,7 +305,7 @@ impl Contact {
         };
         let queue = desk::QueueId(queue.id.0);
         let class = match class {
-            Class::Clinician => DeskRole::Clinician,
+            Class::Clinician | Class::CareStopped => DeskRole::Clinician,
             Class::Staff => DeskRole::Staff,
             Class::Patient => DeskRole::Patient,
         };
@@ -481,11 +482,11 @@ impl Contact {
                 FlowInput::TicketFound(self.told_of(&found, cx))
             }
             (What::FindTicket { .. }, _) => FlowInput::TicketNotFound,
-            (What::Preview, Reply::Incidents(news)) => FlowInput::Incidents {
+            (What::Preview { .. }, Reply::Incidents(news)) => FlowInput::Incidents {
                 news: news.iter().map(news_of).collect(),
                 calls_back: false,
             },
-            (What::Preview, _) => FlowInput::Incidents {
+            (What::Preview { .. }, _) => FlowInput::Incidents {
                 news: Vec::new(),
                 calls_back: false,
             },
@@ -532,6 +533,7 @@ fn news_of(news: &desk::News) -> IncidentNews {
     };
     IncidentNews {
         texts: news.texts.iter().filter_map(words).collect(),
+        surge: news.surge,
     }
 }
 

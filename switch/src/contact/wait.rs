@@ -29,6 +29,7 @@ impl Contact {
         cx: &mut Cx<'_>,
     ) -> bool {
         let class = match class {
+            ivr_flows::Class::CareStopped => Class::CareStopped,
             _ if self.clinical => Class::Clinician,
             ivr_flows::Class::Clinician => Class::Clinician,
             ivr_flows::Class::Staff => Class::Staff,

@@ -144,7 +144,11 @@ impl Story {
     /// The incidents that a caller of this hospital hears of.
     fn hears(&mut self, tenant: u32, contact: ContactId, role: Option<Role>) -> Vec<IncidentId> {
         self.commands += 1;
-        let what = What::Incidents { role, about: None };
+        let what = What::Incidents {
+            role,
+            about: None,
+            ours: false,
+        };
         self.again(self.commands, tenant, contact, what);
         match self.answers.pop_front().map(|answer| answer.reply) {
             Some(Reply::Incidents(news)) => news.iter().map(|news| news.incident).collect(),
@@ -348,6 +352,7 @@ fn only_whom_it_concerns() {
         What::Incidents {
             role: Some(Role::Clinician),
             about: wifi,
+            ours: false,
         },
     );
     story.expect(Reply::Incidents(Vec::new()));
@@ -611,7 +616,7 @@ fn a_supervisor_publishes_what_they_have_heard() {
     story.caller(CONTACT, WARD);
     let by = AgentId(3);
     // Nothing waits, and nothing was heard.
-    story.tells(CONTACT, What::Preview);
+    story.tells(CONTACT, What::Preview { surge: false });
     story.expect(Reply::Incidents(Vec::new()));
     story.tells(CONTACT, What::Publish { by });
     story.expect(Reply::Failed);
@@ -619,7 +624,7 @@ fn a_supervisor_publishes_what_they_have_heard() {
     story.incident(IncidentBy::Alert, IncidentDeed::Draft(draft.clone()));
     story.commit_all();
     let (first, _) = story.stands();
-    story.tells(CONTACT, What::Preview);
+    story.tells(CONTACT, What::Preview { surge: false });
     let heard = match story.answers.pop_front().map(|answer| answer.reply) {
         Some(Reply::Incidents(news)) => news,
         other => panic!("{other:?}"),
@@ -647,7 +652,7 @@ fn a_supervisor_publishes_what_they_have_heard() {
         .collect();
     assert_eq!((live.len(), live[0].0), (1, first));
     // Closed in the meantime, it can't be.
-    story.tells(CONTACT, What::Preview);
+    story.tells(CONTACT, What::Preview { surge: false });
     story.answers.clear();
     let (second, ..) = story
         .desk
@@ -658,4 +663,69 @@ fn a_supervisor_publishes_what_they_have_heard() {
     story.commit_all();
     story.tells(CONTACT, What::Publish { by });
     story.expect(Reply::IncidentOver);
+}
+
+#[test]
+fn a_surge_is_one_key_and_expires_by_itself() {
+    let mut story = Story::new(Limits::default());
+    let rules = IncidentRules {
+        surge_texts: says("A major outage. We take urgent calls first."),
+        ..IncidentRules::default()
+    };
+    story.desk.set_incident_rules(TenantId(1), rules);
+    story.caller(CONTACT, WARD);
+    story.commit_all();
+    let hears = |story: &mut Story, ours: bool| {
+        let what = What::Incidents {
+            role: None,
+            about: None,
+            ours,
+        };
+        story.tells(CONTACT, what);
+        match story.answers.pop_front().map(|answer| answer.reply) {
+            Some(Reply::Incidents(news)) => news.len(),
+            other => panic!("{other:?}"),
+        }
+    };
+    // Rehearsed, only our own telephones hear of it.
+    let rehearse = IncidentDeed::Surge {
+        rehearsal: true,
+        expires_at: None,
+    };
+    story.incident(IncidentBy::Administrator, rehearse.clone());
+    assert_eq!(
+        story.commit_all(),
+        ["incident.drafted", "incident.published"]
+    );
+    let (surge, _) = story.stands();
+    assert_eq!((hears(&mut story, false), hears(&mut story, true)), (0, 1));
+    // A supervisor's key makes it the real thing: the same one.
+    story.tells(CONTACT, What::Preview { surge: true });
+    assert!(matches!(
+        story.answers.pop_front().map(|answer| answer.reply),
+        Some(Reply::Incidents(news)) if news[0].surge && news[0].texts.len() == 1
+    ));
+    story.tells(CONTACT, What::Publish { by: AgentId(3) });
+    assert_eq!(story.commit_all(), ["incident.updated"]);
+    story.expect(Reply::Subscribed);
+    assert_eq!(hears(&mut story, false), 1);
+    // A rehearsal doesn't end it; saying so does, or its time.
+    story.incident(IncidentBy::Administrator, rehearse);
+    story.commit_all();
+    let (same, facts) = story.stands();
+    assert_eq!((same, facts.scope.rehearsal), (surge, false));
+    story.incident(IncidentBy::Administrator, IncidentDeed::SurgeOver);
+    story.commit_all();
+    assert!(story.stands().1.stage.is_closed());
+    story.incident(IncidentBy::Administrator, IncidentDeed::SurgeOver);
+    assert_eq!(story.said(), [IncidentReply::Nothing]);
+    let real = IncidentDeed::Surge {
+        rehearsal: false,
+        expires_at: None,
+    };
+    story.incident(IncidentBy::Administrator, real);
+    story.commit_all();
+    story.said();
+    story.wait(2 * 60 * MINUTE as u64 + 1_000);
+    assert_eq!(story.commit_all(), ["incident.closed"]);
 }
