@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ivr_flows::{
-    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Factor, Facts, Fields, Flow, HoursState, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val, prompts, run_tests,
+    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Factor, Facts, Fields, Flow,
+    HoursState, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val,
+    prompts, run_tests,
 };
 
 use super::bounds::within;

@@ -326,6 +326,10 @@ impl fmt::Debug for Input {
             Input::ConversationBroken => "ConversationBroken",
             Input::Incidents { .. } => "Incidents(…)",
             Input::Subscribed(_) => "Subscribed(…)",
+            Input::CallbackOffer(_) => "CallbackOffer(…)",
+            Input::Number(_) => "Number(…)",
+            Input::Promised(_) => "Promised(…)",
+            Input::NotPromised => "NotPromised",
             Input::CallerHungUp => "CallerHungUp",
         };
         f.write_str(name)

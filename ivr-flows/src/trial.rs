@@ -8,7 +8,9 @@ use crate::expression::ValKind;
 use crate::keys::shortened;
 use crate::script::{ACTS, Act, Ending, OWN_TICKET, Reply, Script, Store, Verification};
 use crate::{
-    ActionCall, CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Factor, Facts, Fields, Flow, FoundTicket, IncidentNews, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, TicketAsk, Val,
+    ActionCall, CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Factor, Facts, Fields, Flow,
+    FoundTicket, IncidentNews, Input, Number, PartnerOutcome, Piece, PlayId, Promised, Role,
+    Session, Step, TicketAsk, Val,
 };
 
 /// The ticket number every test gets.

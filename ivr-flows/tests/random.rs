@@ -4,7 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ivr_flows::{
-    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Factor, Facts, Fields, Flow, Input, Language, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val, prompts,
+    CallbackDay, CallbackOffer, CallbackTime, CallerFacts, Expansions, Factor, Facts, Fields, Flow,
+    Input, Language, Number, PartnerOutcome, Piece, PlayId, Promised, Role, Session, Step, Val,
+    prompts,
 };
 use proptest::prelude::*;
 
