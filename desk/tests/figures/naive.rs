@@ -220,7 +220,6 @@ impl Naive<'_> {
                     | Event::ContactStarted { .. }
                     | Event::ContactEscalated { .. }
                     | Event::ContactConferred { .. }
-                    | Event::ContactInformed { .. }
                     | Event::ContactDeflected { .. }
                     | Event::ContactWrappedUp { .. }
                     | Event::TicketOpened { .. }

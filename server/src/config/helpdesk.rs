@@ -24,7 +24,7 @@ use super::webhooks::WebhookConfig;
 use super::{ConfigError, Encryption, read};
 
 /// The flows that come with Careline.
-pub(crate) const SHIPPED: [(&str, &str); 11] = [
+pub(crate) const SHIPPED: [(&str, &str); 12] = [
     (
         "callback",
         include_str!("../../../ivr-flows/flows/callback.yaml"),

@@ -118,7 +118,7 @@ impl Contact {
             queue: desk::QueueId(queue.0),
             class: match wanted.class {
                 _ if self.clinical => Role::Clinician,
-                Class::Clinician => Role::Clinician,
+                Class::Clinician | Class::CareStopped => Role::Clinician,
                 Class::Staff => Role::Staff,
                 Class::Patient => Role::Patient,
             },
