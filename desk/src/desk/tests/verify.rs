@@ -24,7 +24,7 @@ impl Story {
         }
     }
 
-    fn to_show(&mut self, contact: ContactId, level: Level) -> VerifyReply {
+    fn asks_to_show(&mut self, contact: ContactId, level: Level) -> VerifyReply {
         self.commands += 1;
         self.again(self.commands, 1, contact, What::Verify { level });
         self.verify_answer().expect("an answer")
@@ -86,7 +86,7 @@ fn ask() -> VerifyReply {
 fn who_has_shown_it_is_told_so_when_it_is_on_disk_and_keeps_it() {
     let mut story = Story::new(Limits::default());
     story.calls(CONTACT);
-    assert_eq!(story.to_show(CONTACT, Level::Verified), ask());
+    assert_eq!(story.asks_to_show(CONTACT, Level::Verified), ask());
     assert_eq!(story.checked(1, CONTACT, Some(OKAFOR), true), None);
     let names = ["contact.started", "contact.identified", "contact.verified"];
     assert_eq!(story.commit(true), names);
@@ -109,8 +109,8 @@ fn who_has_shown_it_is_told_so_when_it_is_on_disk_and_keeps_it() {
     story.journey(Journey::Connected { agent: AgentId(9) });
     let (by, why) = (AgentId(9), None);
     story.journey(Journey::Escalated { by, why });
-    assert_eq!(story.to_show(CONTACT, Level::Verified), verified);
-    assert_eq!(story.to_show(CONTACT, Level::Confirmed), verified);
+    assert_eq!(story.asks_to_show(CONTACT, Level::Verified), verified);
+    assert_eq!(story.asks_to_show(CONTACT, Level::Confirmed), verified);
     let facts = story.desk.facts(CONTACT).expect("known");
     assert_eq!(facts.verified, Some((OKAFOR, Level::Verified)));
 }
@@ -120,14 +120,14 @@ fn three_wrong_answers_and_a_person() {
     for person in [Some(OKAFOR), None, Some(PersonId(99))] {
         let mut story = Story::new(Limits::default());
         story.calls(CONTACT);
-        assert_eq!(story.to_show(CONTACT, Level::Verified), ask());
+        assert_eq!(story.asks_to_show(CONTACT, Level::Verified), ask());
         assert_eq!(story.wrong(CONTACT, person), VerifyReply::Again);
         assert_eq!(story.wrong(CONTACT, person), VerifyReply::Again);
         assert_eq!(story.wrong(CONTACT, person), VerifyReply::Locked);
         // The right answer comes too late, whoever asks.
         let late = story.checked(1, CONTACT, Some(OKAFOR), true);
         assert_eq!(late, Some(VerifyReply::Locked));
-        assert_eq!(story.to_show(CONTACT, Level::Verified), VerifyReply::Locked);
+        assert_eq!(story.asks_to_show(CONTACT, Level::Verified), VerifyReply::Locked);
         // Whether there is such a person makes no difference to what is kept.
         let failed = r#"{"type":"contact.verified","contact":7,"passed":false,"method":"factors","level":2}"#;
         let written = story.written();
@@ -140,7 +140,7 @@ fn three_wrong_answers_and_a_person() {
 fn what_is_told_twice_counts_once() {
     let mut story = Story::new(Limits::default());
     story.calls(CONTACT);
-    story.to_show(CONTACT, Level::Verified);
+    story.asks_to_show(CONTACT, Level::Verified);
     let person = Some(OKAFOR);
     for _ in 0..2 {
         assert_eq!(story.wrong(CONTACT, person), VerifyReply::Again);
@@ -164,7 +164,7 @@ fn no_is_one_answer() {
     let play = |person, fits| {
         let mut story = Story::new(Limits::default());
         story.calls(CONTACT);
-        story.to_show(CONTACT, Level::Confirmed);
+        story.asks_to_show(CONTACT, Level::Confirmed);
         story.checked(1, CONTACT, person, fits)
     };
     assert_eq!(play(None, false), Some(VerifyReply::Again));
@@ -179,7 +179,7 @@ fn hanging_up_spares_nobody_a_wrong_answer() {
     for n in 0..6 {
         let contact = ContactId(100 + n);
         story.calls(contact);
-        assert_eq!(story.to_show(contact, Level::Verified), ask());
+        assert_eq!(story.asks_to_show(contact, Level::Verified), ask());
         story.commands += 1;
         let cause = EndCause::CallerHungUp;
         let ended = What::Journey(Journey::Ended { cause });
@@ -189,15 +189,15 @@ fn hanging_up_spares_nobody_a_wrong_answer() {
         story.wrong(contact, Some(OKAFOR));
     }
     story.calls(CONTACT);
-    assert_eq!(story.to_show(CONTACT, Level::Verified), VerifyReply::Locked);
+    assert_eq!(story.asks_to_show(CONTACT, Level::Verified), VerifyReply::Locked);
     story.wait(3_600_000);
-    assert_eq!(story.to_show(CONTACT, Level::Verified), ask());
+    assert_eq!(story.asks_to_show(CONTACT, Level::Verified), ask());
     // The person is locked for longer: the same words as for a wrong answer.
     let right = story.checked(1, CONTACT, Some(OKAFOR), true);
     assert_eq!(right, Some(VerifyReply::Again));
     story.wait(24 * 3_600_000);
     story.calls(ContactId(8));
-    story.to_show(ContactId(8), Level::Verified);
+    story.asks_to_show(ContactId(8), Level::Verified);
     assert_eq!(story.checked(1, ContactId(8), Some(OKAFOR), true), None);
 }
 
@@ -206,13 +206,13 @@ fn the_store_is_down_in_the_middle() {
     // It says so.
     let mut story = Story::new(Limits::default());
     story.calls(CONTACT);
-    story.to_show(CONTACT, Level::Verified);
+    story.asks_to_show(CONTACT, Level::Verified);
     assert_eq!(story.checked(1, CONTACT, Some(OKAFOR), true), None);
     story.commit(false);
     assert_eq!(story.verify_answer(), Some(VerifyReply::Unavailable));
     assert_eq!(story.desk.facts(CONTACT).expect("known").verified, None);
     // What isn't on disk isn't tried again by itself; the rest is.
-    assert_eq!(story.to_show(CONTACT, Level::Verified), ask());
+    assert_eq!(story.asks_to_show(CONTACT, Level::Verified), ask());
     story.wait(1_000);
     assert_eq!(
         story.commit(true),
@@ -233,7 +233,7 @@ fn the_store_is_down_in_the_middle() {
 fn a_failed_write_takes_along_only_what_was_in_it() {
     let mut story = Story::new(Limits::default());
     story.calls(CONTACT);
-    story.to_show(CONTACT, Level::Verified);
+    story.asks_to_show(CONTACT, Level::Verified);
     assert_eq!(story.checked(1, CONTACT, Some(OKAFOR), true), None);
     story.send(What::OpenTicket);
     story.commit(false);
@@ -250,20 +250,20 @@ fn what_cannot_be_shown_is_a_persons_business() {
     story.calls(CONTACT);
     let unasked = story.checked(1, CONTACT, Some(OKAFOR), true);
     assert_eq!(unasked, Some(VerifyReply::Unavailable));
-    story.to_show(CONTACT, Level::Verified);
+    story.asks_to_show(CONTACT, Level::Verified);
     let foreign = story.checked(2, CONTACT, Some(OKAFOR), true);
     assert_eq!(foreign, Some(VerifyReply::Unavailable));
     let unknown = story.checked(1, ContactId(55), Some(OKAFOR), true);
     assert_eq!(unknown, Some(VerifyReply::Unavailable));
     assert_eq!(
-        story.to_show(CONTACT, Level::CalledBack),
+        story.asks_to_show(CONTACT, Level::CalledBack),
         VerifyReply::Unavailable
     );
     story
         .desk
         .set_verification(TenantId(1), VerificationRules::default());
     assert_eq!(
-        story.to_show(CONTACT, Level::Verified),
+        story.asks_to_show(CONTACT, Level::Verified),
         VerifyReply::Unavailable
     );
 }
@@ -286,9 +286,9 @@ fn number_and_ticket_are_level_one() {
     story.answers.pop_front().expect("found");
     let level = Level::Confirmed;
     assert_eq!(
-        story.to_show(later, level),
+        story.asks_to_show(later, level),
         VerifyReply::Verified { level, who: None }
     );
-    assert_eq!(story.to_show(later, Level::Verified), ask());
+    assert_eq!(story.asks_to_show(later, Level::Verified), ask());
     assert_eq!(Method::of(&STAFF), Method::Factors);
 }
