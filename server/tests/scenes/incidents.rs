@@ -133,7 +133,7 @@ pub(super) async fn an_outage_is_heard_by_whom_it_concerns_and_nobody_else() {
     let house = alerted("outage").await;
     let api = house.api.expect("an API");
     let monitoring = token(&house, "alerts:write").await;
-    let mut ana = house.agent("ana", 1, answering(14_000)).await;
+    let mut ana = house.agent("ana", 1, answering(7_000)).await;
 
     // It fires, again and again: one draft, which nobody hears.
     for _ in 0..3 {
