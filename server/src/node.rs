@@ -171,6 +171,9 @@ pub enum MediaSide {
     },
 }
 
+/// Calls that are owed.
+pub type Owed = Vec<(desk::PromiseId, desk::PromiseFacts)>;
+
 /// What the rest of the process may ask.
 #[derive(Debug)]
 pub enum Control {
@@ -196,17 +199,14 @@ pub enum Control {
     /// Somebody says something of a promise: is it done?
     Promise(Said, oneshot::Sender<bool>),
     /// What is owed to a hospital's customers.
-    Promises(
-        desk::TenantId,
-        oneshot::Sender<Vec<(desk::PromiseId, desk::PromiseFacts)>>,
-    ),
+    Promises(desk::TenantId, oneshot::Sender<Owed>),
     /// Serve this from now on, and say when it is so.
     Publish(Box<Fresh>, oneshot::Sender<()>),
     /// A hospital's people from now on, and when they can be called; those of before are sent back.
     People(
         desk::TenantId,
         Box<desk::Directory>,
-        desk::Callable,
+        Box<desk::Callable>,
         oneshot::Sender<Option<desk::Directory>>,
     ),
 }
@@ -406,7 +406,7 @@ impl Node {
                 let _ = reply.send(owed.collect());
             }
             Some(Control::People(tenant, directory, callable, done)) => {
-                self.desk.set_callable(tenant, callable);
+                self.desk.set_callable(tenant, *callable);
                 // Whoever asked has the time to drop so many.
                 let _ = done.send(self.desk.set_directory(tenant, *directory));
             }

@@ -73,7 +73,7 @@ fn wants_callback(dice: &mut Dice, plan: &mut CallPlan) {
     presses("To be called back instead", "1", dice);
     presses(
         "your turn, press 1.",
-        *dice.pick(&["1", "1", "1", "2", "9", "0"]),
+        dice.pick::<&str>(&["1", "1", "1", "2", "9", "0"]),
         dice,
     );
     let other = format!(
@@ -81,7 +81,11 @@ fn wants_callback(dice: &mut Dice, plan: &mut CallPlan) {
         CALLABLE[dice.below(2) as usize].trim_start_matches('+')
     );
     presses("Please key in the number", &other, dice);
-    presses("If that is right", *dice.pick(&["1", "1", "1", "2"]), dice);
+    presses(
+        "If that is right",
+        dice.pick::<&str>(&["1", "1", "1", "2"]),
+        dice,
+    );
 }
 
 pub(crate) fn caller(dice: &mut Dice, people: u8, span: Duration) -> CallPlan {

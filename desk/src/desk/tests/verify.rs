@@ -127,7 +127,10 @@ fn three_wrong_answers_and_a_person() {
         // The right answer comes too late, whoever asks.
         let late = story.checked(1, CONTACT, Some(OKAFOR), true);
         assert_eq!(late, Some(VerifyReply::Locked));
-        assert_eq!(story.asks_to_show(CONTACT, Level::Verified), VerifyReply::Locked);
+        assert_eq!(
+            story.asks_to_show(CONTACT, Level::Verified),
+            VerifyReply::Locked
+        );
         // Whether there is such a person makes no difference to what is kept.
         let failed = r#"{"type":"contact.verified","contact":7,"passed":false,"method":"factors","level":2}"#;
         let written = story.written();
@@ -189,7 +192,10 @@ fn hanging_up_spares_nobody_a_wrong_answer() {
         story.wrong(contact, Some(OKAFOR));
     }
     story.calls(CONTACT);
-    assert_eq!(story.asks_to_show(CONTACT, Level::Verified), VerifyReply::Locked);
+    assert_eq!(
+        story.asks_to_show(CONTACT, Level::Verified),
+        VerifyReply::Locked
+    );
     story.wait(3_600_000);
     assert_eq!(story.asks_to_show(CONTACT, Level::Verified), ask());
     // The person is locked for longer: the same words as for a wrong answer.

@@ -189,7 +189,7 @@ impl Publisher {
         let directory = self.people.directory(hospital);
         let directory = Box::new(directory.map_err(|error| stored(&error))?);
         let callable = setup::callable(hospital, &self.people);
-        let callable = callable.map_err(|error| stored(&error))?;
+        let callable = Box::new(callable.map_err(|error| stored(&error))?);
         let keyring = self.people.keyring(tenant);
         let keyring = keyring.map_err(|error| stored(&error))?;
         self.keyrings.set(tenant, keyring);

@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
-use desk::{PromiseFacts, PromiseId, PromiseWord, TenantId};
+use desk::{PromiseId, PromiseWord, TenantId};
 use tokio::sync::oneshot;
 
 use super::{Loaded, Names, PublishError, Publisher, STATUS_MAX, hear, unknown};
-use crate::node::{Control, Said};
+use crate::node::{Control, Owed, Said};
 
 impl Publisher {
     /// What is owed to a hospital's customers, and in which zone it is.
     ///
     /// # Errors
     /// There is no such hospital, it stops, or doesn't answer.
-    pub fn promises(
-        &self,
-        hospital: &str,
-    ) -> Result<(Vec<(PromiseId, PromiseFacts)>, hours::Zone, Names), PublishError> {
+    pub fn promises(&self, hospital: &str) -> Result<(Owed, hours::Zone, Names), PublishError> {
         let (served, tenant, zone) = self.whose(hospital)?;
         let control = self.control.upgrade().ok_or(PublishError::Stopping)?;
         let (reply, answer) = oneshot::channel();
