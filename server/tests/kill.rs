@@ -406,6 +406,10 @@ impl Lane {
                 else {
                     continue;
                 };
+                // Who was cut off before is called back: that ticket was told to them then.
+                if from == "anonymous" {
+                    continue;
+                }
                 let (tenant, caller) = who
                     .values()
                     .find(|(_, caller)| *caller == from)

@@ -329,9 +329,9 @@ impl Desk {
             return None;
         }
         let ended = known.facts.position.is_ended();
-        let ledger = &mut self.tenants[index].promises.ledger;
         let memo = match step {
             CallbackStep::Begun { promise, attempt } => {
+                let ledger = &mut self.tenants[index].promises.ledger;
                 let begun = !ended && ledger.begun(promise, attempt, contact, at);
                 Some(if begun {
                     Memo::Noted
@@ -339,7 +339,12 @@ impl Desk {
                     Memo::CallbackOff
                 })
             }
-            CallbackStep::Dial => match ledger.may_dial(contact, at) {
+            CallbackStep::Dial if self.tells_of_another(index, contact) => {
+                let ledger = &mut self.tenants[index].promises.ledger;
+                ledger.leave_late(contact, at);
+                Some(Memo::CallbackOff)
+            }
+            CallbackStep::Dial => match self.tenants[index].promises.ledger.may_dial(contact, at) {
                 Some((promise, event)) => {
                     self.ask_leave(id, index, promise, contact, Stamped { at, event });
                     None
@@ -347,20 +352,31 @@ impl Desk {
                 None => Some(Memo::CallbackOff),
             },
             CallbackStep::Reached => {
-                ledger.reached(contact, at);
+                self.tenants[index].promises.ledger.reached(contact, at);
                 Some(Memo::Noted)
             }
             CallbackStep::Released => {
-                ledger.released(contact, at);
+                self.tenants[index].promises.ledger.released(contact, at);
                 Some(Memo::Noted)
             }
             CallbackStep::Missed(why) => {
-                ledger.missed(contact, why, at);
+                self.tenants[index].promises.ledger.missed(contact, why, at);
                 Some(Memo::Noted)
             }
         };
         self.promise_acts(index, at);
         memo
+    }
+
+    /// Is something yet to be written of another promise to the same number? How its attempt ended has to be
+    /// on disk before the next one is: whoever reads the log never sees two at a time.
+    fn tells_of_another(&self, tenant: usize, contact: ContactId) -> bool {
+        let promises = &self.tenants[tenant].promises;
+        let mut others = promises.ledger.same_number(contact);
+        others.any(|promise| {
+            let writing = promises.writing.get(&promise);
+            writing.is_some_and(|writing| !writing.stream.is_quiet())
+        })
     }
 
     /// Leave to dial is given when the attempt is on disk.

@@ -118,14 +118,14 @@ fn keys_pressed_across_a_bad_network_count_once() {
                 "hospitals/st-anne.yaml",
                 line,
                 &format!(
-                    "  - {{ number: \"15550101012\", short: \"1012\", flow: numbers }}\n{line}"
+                    "  - {{ number: \"15550101099\", short: \"1099\", flow: numbers }}\n{line}"
                 ),
             ),
         ],
     );
     let ear = Ear::open(440.0);
     let network = Lossy::before(&ear, bad(5));
-    let _caller = calls(&server, "1012", network.port, 40);
+    let _caller = calls(&server, "1099", network.port, 40);
     let heard = |text: &str| {
         let clip = said(text);
         let until = Instant::now() + Duration::from_secs(15);

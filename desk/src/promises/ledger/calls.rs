@@ -74,6 +74,14 @@ impl Ledger {
         Some((promise, event))
     }
 
+    /// Other promises to the number that this contact would call.
+    pub(crate) fn same_number(&self, contact: ContactId) -> impl Iterator<Item = PromiseId> + '_ {
+        let own = self.by_contact.get(&contact).copied();
+        let key = self.entry_of(contact).and_then(|entry| entry.key);
+        let same = key.map(|key| self.of_number(key)).unwrap_or_default();
+        same.into_iter().filter(move |promise| Some(*promise) != own)
+    }
+
     /// Leave to dial is on disk. False: the attempt was given up meanwhile.
     pub(crate) fn attempted(&mut self, promise: PromiseId, stamped: &Stamped, at: i64) -> bool {
         let Event::PromiseAttempted { attempt, .. } = stamped.event else {

@@ -190,7 +190,10 @@ fn the_first_versions_tickets_get_their_owners() {
              ALTER TABLE ticket DROP COLUMN owner; ALTER TABLE ticket DROP COLUMN queue; \
              ALTER TABLE ticket DROP COLUMN work; DROP TABLE note; DROP TABLE root_key; \
              DROP TABLE person; DROP TABLE person_import; DROP TABLE api_token; \
-              DROP TABLE audit; DROP TABLE promise; DROP TABLE promise_number; DELETE FROM migration WHERE version >= 2",
+              DROP TABLE audit; DROP TABLE promise; DROP TABLE promise_number; \
+              DROP TABLE consumer; DROP TABLE known_as; DROP TABLE incident; \
+              DROP TABLE incident_text; DROP TABLE incident_child; DROP TABLE incident_subscriber; \
+              ALTER TABLE contact DROP COLUMN verified; ALTER TABLE contact DROP COLUMN level; DELETE FROM migration WHERE version >= 2",
         )
         .unwrap();
     drop(older);
