@@ -79,7 +79,8 @@ impl Ledger {
         let own = self.by_contact.get(&contact).copied();
         let key = self.entry_of(contact).and_then(|entry| entry.key);
         let same = key.map(|key| self.of_number(key)).unwrap_or_default();
-        same.into_iter().filter(move |promise| Some(*promise) != own)
+        same.into_iter()
+            .filter(move |promise| Some(*promise) != own)
     }
 
     /// Leave to dial is on disk. False: the attempt was given up meanwhile.
