@@ -529,14 +529,16 @@ impl Log {
                     continue;
                 };
                 self.contacts.entry(contact).or_insert_with(|| {
-                    fresh.push(contact);
                     let personal = reader
                         .personal(tenant, contact)
                         .expect("a readable database")
                         .expect("a contact knows its numbers");
-                    let caller = personal.ani.expect("nobody withholds").0;
-                    let before = self.by_caller.insert(caller, contact);
-                    assert_eq!(before, None, "a call is one contact");
+                    // Nobody withholds: without a number it is who was cut off and is called back.
+                    if let Some(caller) = personal.ani {
+                        fresh.push(contact);
+                        let before = self.by_caller.insert(caller.0, contact);
+                        assert_eq!(before, None, "a call is one contact");
+                    }
                     Facts::default()
                 });
                 if let Event::TicketOpened { number, .. } = event {
