@@ -139,7 +139,9 @@ impl Store {
                 .map(|(&contact, _)| contact)
                 .collect();
             for contact in open {
-                let next = PromiseId(log.promises.len() as u64 + 1);
+                // Not how many there are: an id whose write failed stays unused.
+                let last = log.promises.keys().last().map_or(0, |last| last.0);
+                let next = PromiseId(last + 1);
                 let number = log.calls_from.get(&contact).cloned().flatten();
                 let made = desk::cut_off(next, contact, &log.contacts[&contact], wall);
                 log.append(&Stamped {
